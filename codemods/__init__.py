@@ -1,0 +1,1 @@
+"""Transformations, a file each, usable alone through libcst's own codemod command."""

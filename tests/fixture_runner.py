@@ -1,0 +1,260 @@
+"""Plays the drivers of fixtures: every drive function in a process of its own, on a fresh copy of the application.
+
+A fixture's `drive.py` defines
+
+    APP = "main:app"                # import string of the ASGI application
+    async def works(client): ...    # sequential use
+    async def race(client): ...     # concurrent use; AssertionError when the invariant is broken
+
+and may define more functions whose names start with `works` or `race`. `client` is an httpx.AsyncClient bound to
+the application in-process, in one event loop, with its lifespan running.
+
+Starting Python and importing FastAPI takes far longer than a drive function, so a server process imports the
+libraries once and forks a child for each job. Where there is no fork, each job starts an interpreter.
+
+By hand:  python tests/fixture_runner.py fixtures/shop/before [FUNCTION ...]
+"""
+
+from __future__ import annotations
+
+import ast
+import atexit
+import contextlib
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+HELD, CRASHED, BROKEN, STUCK = 0, 1, 3, 4
+JUDGE_ONLY = shutil.ignore_patterns("drive.py", "expect.toml", "__pycache__")
+FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
+
+
+class Outcome(NamedTuple):
+    """How a drive function ended: HELD, BROKEN (an AssertionError), STUCK or CRASHED, and what was printed."""
+
+    code: int
+    output: str
+
+
+@dataclass(frozen=True)
+class Fixture:
+    """One folder of fixtures/: its driver, its expectation and the application in one or two variants."""
+
+    name: str
+    folder: Path
+    expect: dict[str, Any]
+
+    @property
+    def drive(self) -> Path:
+        return self.folder / "drive.py"
+
+    @property
+    def before(self) -> Path:
+        """What autolock is given: the racy application, or the look-alike itself."""
+        return self.folder if self.is_lookalike else self.folder / "before"
+
+    @property
+    def after(self) -> Path:
+        return self.folder / "after"
+
+    @property
+    def is_lookalike(self) -> bool:
+        return "expect" in self.expect
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """What must be reported, each with rule, certainty, severity and `at`; none for a look-alike."""
+        if self.is_lookalike:
+            return []
+        return list(self.expect.get("findings", [self.expect]))
+
+    @property
+    def is_latent(self) -> bool:
+        """Whether nothing can break today, before the fix either."""
+        return all(finding["certainty"] == "latent" for finding in self.findings)
+
+    def parts(self, kind: str) -> list[str]:
+        """The drive functions whose name starts with `works` or `race`, in the driver's order."""
+        module = ast.parse(self.drive.read_text(encoding="utf-8"))
+        return [n.name for n in module.body if isinstance(n, ast.AsyncFunctionDef) and n.name.startswith(kind)]
+
+
+def fixtures(root: Path = FIXTURES) -> list[Fixture]:
+    """Every fixture, the look-alikes last, each group by name."""
+    found = [
+        Fixture(path.parent.relative_to(root).as_posix(), path.parent, tomllib.loads(path.read_text(encoding="utf-8")))
+        for path in root.rglob("expect.toml")
+    ]
+    return sorted(found, key=lambda fixture: (fixture.is_lookalike, fixture.name))
+
+
+def play(app: Path, drive: Path, part: str, timeout: float = 30) -> Outcome:
+    """Run one drive function against a scratch copy of the application in `app`."""
+    with tempfile.TemporaryDirectory(prefix="fixture-") as scratch:
+        copy = Path(scratch) / "app"
+        shutil.copytree(app, copy, ignore=JUDGE_ONLY)
+        job = [str(copy), str(drive.resolve()), part]
+        if not hasattr(os, "fork"):
+            return _play_alone(job, timeout)
+        server = _borrow()
+        try:
+            outcome = server.ask(job, timeout)
+        except BaseException:
+            server.stop()
+            raise
+        _idle.put(server)
+        return outcome
+
+
+def play_all(jobs: Iterable[tuple[Path, Path, str]], workers: int = 2) -> list[Outcome]:
+    """Run several drive functions at the same time; the outcomes are in the order of the jobs."""
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda job: play(*job), jobs))
+
+
+class _Server:
+    """A process that has the libraries imported and forks a child for each job."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__, "--serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, job: list[str], timeout: float) -> Outcome:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps([*job, timeout]) + "\n")
+        self._process.stdin.flush()
+        return Outcome(*json.loads(self._process.stdout.readline()))
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+_idle: queue.LifoQueue[_Server] = queue.LifoQueue()
+
+
+def _borrow() -> _Server:
+    try:
+        return _idle.get_nowait()
+    except queue.Empty:
+        return _Server()
+
+
+@atexit.register
+def _stop_servers() -> None:
+    while not _idle.empty():
+        _idle.get_nowait().stop()
+
+
+def _play_alone(job: list[str], timeout: float) -> Outcome:
+    command = [sys.executable, __file__, "--one", *job]
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        return Outcome(STUCK, f"still running after {timeout:g} s")
+    return Outcome(done.returncode, (done.stdout + done.stderr).strip())
+
+
+def _serve() -> None:
+    import asyncio  # noqa: F401
+
+    import asgi_lifespan  # noqa: F401
+    import fastapi.responses  # noqa: F401
+    import httpx  # noqa: F401
+
+    for line in sys.stdin:
+        app, drive, part, timeout = json.loads(line)
+        with tempfile.TemporaryFile() as output:
+            child = os.fork()
+            if child == 0:
+                signal.setitimer(signal.ITIMER_REAL, timeout)
+                os.dup2(output.fileno(), 1)
+                os.dup2(output.fileno(), 2)
+                code = _drive(app, drive, part)
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(code)
+            status = os.waitpid(child, 0)[1]
+            output.seek(0)
+            said = output.read().decode(errors="replace").strip()
+        if os.WIFSIGNALED(status):
+            said = f"killed by signal {os.WTERMSIG(status)}, the limit is {timeout:g} s; {said}"
+        code = STUCK if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        print(json.dumps([code, said]), flush=True)
+
+
+def _drive(app: str, drive: str, part: str) -> int:
+    """Import application and driver, run the function, return the exit code. Only ever in a fresh process."""
+    import asyncio
+    import importlib
+    import importlib.util
+
+    import httpx
+    from asgi_lifespan import LifespanManager
+
+    async def run() -> None:
+        module, _, name = driver.APP.partition(":")
+        asgi = getattr(importlib.import_module(module), name)
+        async with LifespanManager(asgi, startup_timeout=10, shutdown_timeout=10) as manager:
+            transport = httpx.ASGITransport(app=manager.app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=30) as client:
+                await getattr(driver, part)(client)
+
+    try:
+        os.chdir(app)
+        sys.dont_write_bytecode = True
+        sys.path[0] = app
+        spec = importlib.util.spec_from_file_location("drive", drive)
+        assert spec is not None
+        assert spec.loader is not None
+        driver = importlib.util.module_from_spec(spec)
+        sys.modules["drive"] = driver
+        spec.loader.exec_module(driver)
+        asyncio.run(run())
+    except AssertionError as error:
+        print(f"invariant broken: {error}" if str(error) else traceback.format_exc())
+        return BROKEN
+    except BaseException:
+        traceback.print_exc()
+        return CRASHED
+    return HELD
+
+
+def main(arguments: Sequence[str]) -> int:
+    if arguments[:1] == ["--serve"]:
+        with contextlib.suppress(KeyboardInterrupt):
+            _serve()
+        return 0
+    if arguments[:1] == ["--one"]:
+        return _drive(*arguments[1:4])
+    app = Path(arguments[0])
+    folder = app if (app / "drive.py").exists() else app.parent
+    fixture = Fixture(folder.name, folder, {})
+    names = list(arguments[1:]) or fixture.parts("works") + fixture.parts("race")
+    worst = 0
+    for name, outcome in zip(names, play_all([(app, fixture.drive, name) for name in names]), strict=True):
+        worst = max(worst, outcome.code)
+        print(f"{'held' if outcome.code == HELD else 'BROKEN':7}{name}  {outcome.output}")
+    return worst
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

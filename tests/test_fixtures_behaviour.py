@@ -1,0 +1,81 @@
+"""The fixtures under real concurrency: before breaks, after holds, look-alikes hold as they are."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+from fixture_runner import BROKEN, HELD, Fixture, Outcome, fixtures, play
+
+ALL = fixtures()
+RACY = [fixture for fixture in ALL if not fixture.is_lookalike]
+LOOKALIKES = [fixture for fixture in ALL if fixture.is_lookalike]
+RULES = {f"AL10{n}" for n in range(1, 9)} | {f"AL50{n}" for n in range(1, 7)}
+
+
+def cases(chosen: list[Fixture], variants: list[str], kind: str) -> list[object]:
+    return [
+        pytest.param(fixture, variant, part, id=f"{fixture.name}-{variant}-{part}")
+        for fixture in chosen
+        for variant in variants
+        for part in fixture.parts(kind)
+    ]
+
+
+def outcome_of(fixture: Fixture, variant: str, part: str) -> Outcome:
+    return play(fixture.after if variant == "after" else fixture.before, fixture.drive, part)
+
+
+@pytest.mark.parametrize(
+    ("fixture", "variant", "part"),
+    cases(RACY, ["before", "after"], "works") + cases(LOOKALIKES, ["as-is"], "works"),
+)
+def test_works_one_request_at_a_time(fixture: Fixture, variant: str, part: str) -> None:
+    outcome = outcome_of(fixture, variant, part)
+    assert outcome.code == HELD, outcome.output
+
+
+@pytest.mark.parametrize(
+    ("fixture", "variant", "part"), cases([f for f in RACY if not f.is_latent], ["before"], "race")
+)
+def test_before_breaks_under_concurrency(fixture: Fixture, variant: str, part: str) -> None:
+    outcome = outcome_of(fixture, variant, part)
+    assert outcome.code == BROKEN, f"{part} should break the invariant: {outcome}"
+
+
+@pytest.mark.parametrize(
+    ("fixture", "variant", "part"),
+    cases(RACY, ["after"], "race")
+    + cases([f for f in RACY if f.is_latent], ["before"], "race")
+    + cases(LOOKALIKES, ["as-is"], "race"),
+)
+def test_holds_under_concurrency(fixture: Fixture, variant: str, part: str) -> None:
+    outcome = outcome_of(fixture, variant, part)
+    assert outcome.code == HELD, outcome.output
+
+
+def test_every_rule_has_a_fixture() -> None:
+    assert {finding["rule"] for fixture in RACY for finding in fixture.findings} >= RULES
+    assert len(LOOKALIKES) >= 15
+
+
+@pytest.mark.parametrize("fixture", RACY, ids=lambda f: f.name)
+def test_expected_places_exist(fixture: Fixture) -> None:
+    """Each `at` names a function of the racy application, as path:qualified.name."""
+    for finding in fixture.findings:
+        assert set(finding) >= {"rule", "certainty", "severity", "at"}
+        for place in finding["at"]:
+            path, _, qualified = place.partition(":")
+            body = ast.parse((fixture.before / path).read_text(encoding="utf-8")).body
+            for name in qualified.split("."):
+                inside = [n for outer in body for n in ast.walk(outer)]
+                kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+                named = [n for n in inside if isinstance(n, kinds) and n.name == name]
+                assert named, f"{place}: no {name}"
+                body = named[0].body
+
+
+@pytest.mark.parametrize("fixture", LOOKALIKES, ids=lambda f: f.name)
+def test_lookalikes_say_why(fixture: Fixture) -> None:
+    assert fixture.expect["expect"] in {"clean", "latent"}
+    assert len(fixture.expect["why"]) > 40

@@ -1,0 +1,1 @@
+"""Report formats, a file each; found through the entry-point group `autolock.reports`."""

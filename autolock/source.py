@@ -463,7 +463,8 @@ class _Walk:
         inner = parents[: parents.index(top) + 1]
         ignores: tuple[_IgnoreFile, ...] = ()
         for parent, below in zip(reversed(inner), [*reversed(inner[:-1]), folder], strict=True):
-            if os.path.isfile(os.path.join(parent, ".gitignore")):
+            ignore_file = os.path.join(parent, ".gitignore")
+            if os.path.isfile(ignore_file) and not os.path.islink(ignore_file):
                 ignores = (*ignores, *self._read_ignore_file(parent))
             if _ignored(ignores, below, folder=os.path.isdir(below)):
                 return ignores, True

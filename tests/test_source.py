@@ -344,12 +344,28 @@ def test_a_folder_without_read_permission_is_a_problem(monkeypatch: pytest.Monke
     ]
 
 
-def test_a_gitignore_that_cannot_be_read_is_a_problem() -> None:
-    make("app/a.py")
+def test_a_gitignore_that_is_a_folder_or_a_link_is_not_read_just_as_git_does_not() -> None:
+    make("app/a.py", "app/inner/b.py")
     Path("app/.gitignore").mkdir()
-    Path(".gitignore").symlink_to("app/.gitignore")
+    Path("ignore").write_text("*.py\n")
+    Path(".gitignore").symlink_to("ignore")
 
-    assert found() == ["app/a.py"]
+    assert found() == ["app/a.py", "app/inner/b.py"]
+    assert found("app/inner") == ["app/inner/b.py"]
+
+
+def test_a_gitignore_that_cannot_be_read_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: str, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    make("app/a.py", "app/.gitignore")
+    monkeypatch.setattr("builtins.open", refuse)
+    discovery = discover([Path(".")])
+
+    assert discovery.files == ("app/a.py",)
+    assert [str(problem) for problem in discovery.problems] == [
+        "app/.gitignore: cannot be read: permission denied; nothing is ignored by it"
+    ]
 
 
 def test_a_file_name_that_is_not_text_is_a_problem_that_can_be_printed() -> None:

@@ -29,11 +29,13 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -213,7 +215,14 @@ def _drive(app: str, drive: str, part: str) -> int:
     async def run() -> None:
         module, _, name = driver.APP.partition(":")
         asgi = getattr(importlib.import_module(module), name)
-        async with LifespanManager(asgi, startup_timeout=10, shutdown_timeout=10) as manager:
+
+        async def application(scope: Any, receive: Any, send: Any) -> None:
+            """Servers give each request a copy of the lifespan's state, asgi-lifespan gives all the same."""
+            if scope["type"] != "lifespan":
+                scope = {**scope, "state": dict(scope.get("state", {}))}
+            await asgi(scope, receive, send)
+
+        async with LifespanManager(application, startup_timeout=10, shutdown_timeout=10) as manager:
             transport = httpx.ASGITransport(app=manager.app, raise_app_exceptions=False)
             async with httpx.AsyncClient(transport=transport, base_url="http://test", timeout=30) as client:
                 await getattr(driver, part)(client)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from autolock.findings import (
     Action,
     Certainty,
@@ -141,13 +143,13 @@ def race(steps: tuple[Step, ...] | None = None, **changes: object) -> Finding:
 
 def thread_race() -> Finding:
     """A race between two threads that goes through a helper in another file."""
-    where = {"path": "app/store.py", "function": "Store.reserve"}
+    reserve = partial(step, path="app/store.py", function="Store.reserve")
     steps = (
-        step("A", Action.READ, 6, "seat in self._seats", "False", **where),
-        step("A", Action.SWITCH, 8, "", note="thread switch", **where),
-        step("B", Action.READ, 6, "seat in self._seats", "False", **where),
-        step("B", Action.WRITE, 9, "self._seats[seat] = name", "'Bo'", "overwritten by A", lost=True, **where),
-        step("A", Action.WRITE, 9, "self._seats[seat] = name", "'Ann'", **where),
+        reserve("A", Action.READ, 6, "seat in self._seats", "False"),
+        reserve("A", Action.SWITCH, 8, "", note="thread switch"),
+        reserve("B", Action.READ, 6, "seat in self._seats", "False"),
+        reserve("B", Action.WRITE, 9, "self._seats[seat] = name", "'Bo'", "overwritten by A", lost=True),
+        reserve("A", Action.WRITE, 9, "self._seats[seat] = name", "'Ann'"),
     )
     return race(
         severity=Severity.MEDIUM,

@@ -29,6 +29,8 @@ _WORDS = {
 }
 _WORD_WIDTH = max(map(len, _WORDS.values()))
 
+_LOST = "LOST"
+
 # Between the lanes, between code and its value, and the least and most that a lane is given.
 _GAP = 3
 _SPACE = 2
@@ -161,11 +163,13 @@ class _Cells:
     def _notes(self, step: Step) -> Iterator[Text]:
         room = self.width - self.indent
         lead = f"{self.glyphs.note} "
-        text, style = (f"LOST {step.note}", "bold red") if step.lost else (step.note, "dim")
-        for index, line in enumerate(wrap(text, room - len(lead))):
-            yield Text.assemble(
-                " " * (self.indent - 2), (lead if index == 0 else " " * len(lead), style), (line, style)
-            )
+        note, style = (f"{_LOST} {step.note}", "bold red") if step.lost else (step.note, "dim")
+        for index, line in enumerate(wrap(note, room - len(lead))):
+            text = Text.assemble(" " * (self.indent - 2), (lead if index == 0 else " " * len(lead), style))
+            if step.lost and index == 0:
+                text.append(_LOST, "bold white on red")
+                line = line.removeprefix(_LOST)
+            yield text.append(line, style)
 
 
 class _Drawing:

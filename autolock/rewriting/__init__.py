@@ -1,0 +1,6 @@
+"""From edits to bytes: applying codemods, proving the result, formatting what changed."""
+
+from autolock.rewriting.engine import RewriteError, apply_edits, registered_codemods
+from autolock.rewriting.formatting import format_changed
+
+__all__ = ["RewriteError", "apply_edits", "format_changed", "registered_codemods"]

@@ -1,0 +1,85 @@
+"""Formats the lines that a rewrite changed, and no others, as the project formats its code."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from autolock.rewriting.style import Style, style_for
+from autolock.rewriting.text import Text, TextError, hunks, lines_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Range = tuple[int, int]
+
+
+def format_changed(path: Path, before: bytes, after: bytes) -> bytes:
+    """`after` with its changed lines formatted by black in the configuration of the file's project.
+
+    `path` is where the file is on disk. Nothing is formatted where the project uses neither black
+    nor ruff's formatter, and no range of changed lines whose formatting would touch a line outside
+    of it or change what the code means. Never raises for odd input: the worst is `after` as it is.
+    """
+    style = style_for(path)
+    if style is None:
+        return after
+    try:
+        old, new = Text.read(before), Text.read(after)
+        newline = _newline(new.code)
+        if newline is None:
+            return after
+        text = new.code.replace("\r\n", "\n")
+        ranges = _changed_ranges(old.code.replace("\r\n", "\n"), text)
+        text = _formatted(text, ranges, style, is_pyi=path.suffix == ".pyi")
+        return new.written(text.replace("\n", newline))
+    except TextError:
+        return after
+
+
+def _newline(code: str) -> str | None:
+    """The one line end of the code; None where it has several kinds."""
+    ends = {line[len(line.rstrip("\r\n")) :] for line in lines_of(code)} - {""}
+    if ends <= {"\n"}:
+        return "\n"
+    return "\r\n" if ends == {"\r\n"} else None
+
+
+def _changed_ranges(before: str, after: str) -> list[Range]:
+    """The first and last number, from 1, of each run of lines that `before` does not have."""
+    found = hunks(lines_of(before), lines_of(after))
+    return [(hunk.new_start + 1, hunk.new_stop) for hunk in found if hunk.new_start < hunk.new_stop]
+
+
+def _formatted(code: str, ranges: list[Range], style: Style, *, is_pyi: bool) -> str:
+    """The code with the ranges formatted: all at once, or else those that can be, last to first."""
+    if not ranges:
+        return code
+    together = _with_ranges(code, ranges, style, is_pyi=is_pyi)
+    if together is not None:
+        return together
+    for one in reversed(ranges):
+        code = _with_ranges(code, [one], style, is_pyi=is_pyi) or code
+    return code
+
+
+def _with_ranges(code: str, ranges: list[Range], style: Style, *, is_pyi: bool) -> str | None:
+    """The code with these ranges formatted, None where that would do more than format them."""
+    import black
+    from black.parsing import InvalidInput
+
+    try:
+        result = black.format_str(code, mode=style.mode(is_pyi=is_pyi), lines=ranges)
+        same = ast.dump(ast.parse(code)) == ast.dump(ast.parse(result))
+    except (ValueError, SyntaxError, RecursionError, MemoryError, InvalidInput):
+        return None
+    return result if same and _touches_only(code, result, ranges) else None
+
+
+def _touches_only(code: str, result: str, ranges: list[Range]) -> bool:
+    """Whether two texts differ in those lines only; lines added at the edge of a range are outside of it."""
+    return all(
+        any(first - 1 + (hunk.start == hunk.stop) <= hunk.start and hunk.stop <= last for first, last in ranges)
+        and not any(hunk.start == hunk.stop == last for _, last in ranges)
+        for hunk in hunks(lines_of(code), lines_of(result))
+    )

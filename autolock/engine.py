@@ -1,0 +1,70 @@
+"""The analysis as a whole: from a linked program to findings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from autolock.program.entries import follow_everything
+from autolock.program.linker import Program
+from autolock.program.machine import Machine
+from autolock.program.trace import Entry
+from autolock.program.windows import Finder, RaceWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from autolock.findings import Finding
+    from autolock.rules.base import Match, Rule
+
+
+@dataclass(slots=True)
+class Analysis:
+    """What the analysis knows of a program. `stopped` says where it gave up, and why."""
+
+    program: Program
+    machine: Machine
+    entries: list[Entry]
+    windows: list[RaceWindow]
+    stopped: dict[str, str]
+    matches: list[tuple[RaceWindow, Rule, Match]] = field(default_factory=list)
+
+
+def analyse(program: Program, lock_names: frozenset[str] = frozenset()) -> Analysis:
+    """Follow every entry point of a program and find the Windows that two of them can enter at once."""
+    machine = Machine(program, lock_names)
+    with _deep_recursion():
+        entries = follow_everything(machine)
+    windows = Finder(program, machine.trace, machine.warmed).windows()
+    return Analysis(program, machine, entries, windows, dict(machine.trace.stopped))
+
+
+def find(analysis: Analysis, rules: Sequence[Rule]) -> tuple[Finding, ...]:
+    """The findings of the given rules: for each Window the first rule that it is about."""
+    from autolock.plan import plan
+    from autolock.telling import finding_of
+
+    findings: list[Finding] = []
+    analysis.matches.clear()
+    for window in analysis.windows:
+        for rule in rules:
+            match = rule.match(window)
+            if match is not None:
+                findings.append(finding_of(analysis, window, rule, match, findings))
+                analysis.matches.append((window, rule, match))
+                break
+    return plan(analysis, findings)[0]
+
+
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    """The interpreter follows calls by recursion; a few hundred calls need more than Python's usual limit."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(limit, 5_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)

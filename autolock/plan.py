@@ -1,0 +1,2 @@
+"""plan"""
+def plan(analysis, findings): return tuple(findings), ()

@@ -1,0 +1,451 @@
+"""Calling: functions of the project are run, what is known of libraries is applied, the rest is unknown."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+
+from autolock.program.containers import Containers
+from autolock.program.core import DEPTH, Activation, Spawn
+from autolock.program.files import Files
+from autolock.program.library import (
+    AWAITING,
+    CONTAINER_TYPES,
+    PURE_BUILTINS,
+    SPAWN,
+    SPAWN_METHODS,
+    TO_THREAD,
+    TO_THREAD_METHODS,
+)
+from autolock.program.linker import Ref
+from autolock.program.state import State
+from autolock.program.trace import Control, Held, LockUse
+from autolock.program.values import (
+    NOTHING,
+    ClassValue,
+    Coroutine,
+    Env,
+    External,
+    FunctionValue,
+    Group,
+    Heap,
+    Location,
+    LockValue,
+    Method,
+    Partial,
+    Root,
+    Type,
+    Value,
+    join,
+)
+
+_STREAMS = ("StreamingResponse", "EventSourceResponse", "ContentStream")
+
+
+class Calls(Containers, Files):
+    """The part of the interpreter that calls things."""
+
+    def call(self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value:
+        obj = callee.obj
+        self.switch(node)
+        if isinstance(obj, FunctionValue):
+            return self.call_function(obj, args, kwargs, node)
+        if isinstance(obj, ClassValue):
+            return self.instantiate(obj, args, kwargs, node)
+        if isinstance(obj, External):
+            return self.call_external(obj.name, callee, args, kwargs, node)
+        if isinstance(obj, Method):
+            return self.call_method(obj, args, kwargs, node)
+        if isinstance(obj, Partial):
+            return self.call(obj.function, [*obj.args, *args], {**obj.kwargs, **kwargs}, node)
+        if isinstance(obj, Heap) and obj.type.kind == "instance" and obj.type.ref is not None:
+            method = self.program.method(obj.type.ref, "__call__")
+            if method is not None:
+                bound = self.bound(method, callee)
+                return self.call(bound, args, kwargs, node)
+        self.spawn_callbacks(args, kwargs, node)
+        return Value(None, _reads(callee, *args, *kwargs.values()), "", _request(*args, *kwargs.values()), "call")
+
+    # -- functions of the project ---------------------------------------------------
+
+    def call_function(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+        facts = self.program.function(function.ref) if not isinstance(function.node, ast.Lambda) else None
+        if function.cached:
+            return self.cached_result(function, args, kwargs, node)
+        if facts is not None and (facts.is_async or facts.is_generator):
+            return Value(Coroutine(function, args, kwargs, node), made="call")
+        return self.invoke(function, args, kwargs, node)
+
+    def cached_result(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+        """The result of a memoised provider: made once, the same for every request."""
+        location = Location(Root("cached", function.ref.path, f"{function.ref.name}()"))
+        key = (function.ref.path, f"{function.ref.name}()")
+        if key not in self._variables:
+            self._variables[key] = NOTHING
+            bare = FunctionValue(function.ref, function.node, function.receiver, function.env)
+            with self.startup():
+                self.enter_module(function.ref.path)
+                result = self.invoke(bare, args, kwargs, node)
+            if isinstance(result.obj, Heap | LockValue):
+                self.settle(result, location)
+            self._variables[key] = Value(result.obj, term=str(location), made="call")
+        return self._variables[key]
+
+    def run_coroutine(self, coroutine: Coroutine, node: ast.AST) -> Value:
+        return self.invoke(coroutine.function, coroutine.args, coroutine.kwargs, coroutine.node)
+
+    def invoke(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+        return self.activate(function, args, kwargs, None)
+
+    def activate(
+        self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], on_yield: Callable[[Value], None] | None
+    ) -> Value:
+        """Run a function's body in the current state; `on_yield` is what happens at its `yield`."""
+        if sum(f.ref == function.ref for f in self.frames) >= 2 or len(self.frames) > DEPTH:
+            return self.unknown(*args, *kwargs.values())
+        plain = on_yield is None and self.is_plain(function, args, kwargs)
+        memo = self._inert.get((function.ref, self.context)) if plain else None
+        if memo is not None:
+            return Value(memo.obj, _reads(*args, *kwargs.values()) | memo.reads, "", _request(*args), memo.made)
+        before = self.activity
+        result = self.run_body(function, args, kwargs, on_yield)
+        if plain and self.activity == before and not isinstance(result.obj, Heap) and not result.reads:
+            self._inert[(function.ref, self.context)] = Value(result.obj, made=result.made)
+        return result
+
+    def is_plain(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> bool:
+        """Whether nothing that is passed could make one call differ from another."""
+        if isinstance(function.node, ast.Lambda) or function.env is not None:
+            return False
+        receiver = function.receiver
+        values = [*args, *kwargs.values(), *([receiver] if receiver is not None else [])]
+        return all(v.obj is None or isinstance(v.obj, External) for v in values) and self.recording
+
+    def run_body(
+        self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], on_yield: Callable[[Value], None] | None
+    ) -> Value:
+        env = Env(function.ref, function.env)
+        if not isinstance(function.node, ast.Lambda):
+            env.nonlocals = set(self.program.modules[function.ref.path].functions[function.ref.name].rebinds)
+        self.bind_arguments(function, args, kwargs, env)
+        frame = Activation(self.next_serial(), function.ref, function.ref.path, env, on_yield=on_yield)
+        frame.is_async = isinstance(function.node, ast.AsyncFunctionDef)
+        control = self.state.control
+        if isinstance(function.node, ast.Lambda):
+            frame.statement = self.frame.statement if self.frames else None
+            self.frames.append(frame)
+            try:
+                return self.evaluate(function.node.body)
+            finally:
+                self.frames.pop()
+        self.frames.append(frame)
+        try:
+            self.execute(function.node.body)
+        finally:
+            self.frames.pop()
+        return self.returned(frame, control)
+
+    def returned(self, frame: Activation, control: tuple[Control, ...]) -> Value:
+        """Join the ways in which a function was left."""
+        value = NOTHING
+        for index, (result, state) in enumerate(frame.exits):
+            value = result if index == 0 else join(value, result)
+            self.state.merge(state)
+        if frame.exits and not self.state.alive:
+            self.state.alive = any(s.alive for _, s in frame.exits)
+        # A helper that raised instead of returning has decided for its caller; one that returned has not.
+        kept = tuple(c for c in self.state.control if c in control or (c.frame == frame.serial and c.exit == "raise") or c.exit == "raise")
+        self.state.control = kept
+        return value
+
+    def bind_arguments(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], env: Env) -> None:
+        """Give parameters their values, from arguments, defaults or annotations."""
+        arguments = function.node.args
+        names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
+        given = list(args)
+        if function.receiver is not None and names:
+            given.insert(0, function.receiver)
+        for name, value in zip(names, given, strict=False):
+            env.vars[name] = value
+        if arguments.vararg is not None:
+            env.vars[arguments.vararg.arg] = Value(Group(given[len(names) :])).also(*given[len(names) :])
+        if arguments.kwarg is not None:
+            env.vars[arguments.kwarg.arg] = self.unknown(*kwargs.values())
+        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+            if argument.arg in kwargs:
+                env.vars[argument.arg] = kwargs[argument.arg]
+            elif argument.arg not in env.vars:
+                env.vars[argument.arg] = self.default_of(function, argument)
+            held = env.vars[argument.arg]
+            if held.obj is None and argument.annotation is not None:
+                env.vars[argument.arg] = self.with_annotation(held, function, argument)
+
+    def with_annotation(self, value: Value, function: FunctionValue, argument: ast.arg) -> Value:
+        kind, element = self.type_of_annotation(function.ref.path, argument.annotation, function.ref.name)
+        if kind.kind in ("instance", "external"):
+            return Value(Heap(kind, element=element), value.reads, value.term or argument.arg, value.request, value.made)
+        return value if value.term else Value(None, value.reads, argument.arg, value.request, value.made)
+
+    def default_of(self, function: FunctionValue, argument: ast.arg) -> Value:
+        """A default value; a mutable one is shared by all calls."""
+        arguments = function.node.args
+        positional = [*arguments.posonlyargs, *arguments.args]
+        node: ast.expr | None = None
+        if argument in positional:
+            index = positional.index(argument) - (len(positional) - len(arguments.defaults))
+            node = arguments.defaults[index] if index >= 0 else None
+        elif argument in arguments.kwonlyargs:
+            node = arguments.kw_defaults[arguments.kwonlyargs.index(argument)]
+        if isinstance(node, ast.Dict | ast.List | ast.Set) or (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CONTAINER_TYPES):
+            location = Location(Root("default", function.ref.path, f"{function.ref.name}({argument.arg})"))
+            kind = "dict" if isinstance(node, ast.Dict) else "set" if isinstance(node, ast.Set) else "list"
+            return Value(Heap(Type(kind), location))
+        if isinstance(node, ast.Constant):
+            return Value(None, term=repr(node.value), made="none" if node.value is None else "const")
+        return Value(None, term=argument.arg)
+
+    def instantiate(self, cls: ClassValue, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value:
+        """`Class(...)`: a new object, its constructor run."""
+        heap = Heap(Type("instance", cls.ref), node=node)
+        made = Value(heap, _reads(*args, *kwargs.values()), "", _request(*args, *kwargs.values()), "new")
+        init = self.program.method(cls.ref, "__init__")
+        if init is not None:
+            bound = self.bound(init, Value(heap)).obj
+            if isinstance(bound, FunctionValue):
+                self.invoke(bound, args, kwargs, node)
+            return Value(heap, NOTHING.reads, "", made.request, "new")
+        for name, value in kwargs.items():
+            heap.fields[f".{name}"] = value
+        self.positional_fields(heap, cls.ref, args)
+        return made
+
+    def positional_fields(self, heap: Heap, ref: Ref, args: list[Value]) -> None:
+        """Fields of a dataclass, in the order in which its body declares them."""
+        unit = self.unit(ref.path)
+        node = unit.classes.get(ref.name) if unit else None
+        if node is None or not args:
+            return
+        names = [s.target.id for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
+        for name, value in zip(names, args, strict=False):
+            heap.fields[f".{name}"] = value
+
+    # -- things from outside ----------------------------------------------------------
+
+    def call_external(self, name: str, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value:
+        lock = self.lock_from_call(name, args, kwargs, node)
+        if lock is not None:
+            return Value(lock, made="new")
+        short = name.rpartition(".")[2]
+        bare = name.removeprefix("builtins.")
+        if name in TO_THREAD:
+            return self.on_thread(args, kwargs, TO_THREAD[name], node)
+        if name in SPAWN:
+            self.spawn(args, kwargs, node, "task")
+            return NOTHING
+        if name in AWAITING:
+            return Value(Group([a for a in args if isinstance(a.obj, Coroutine | Group)]), _reads(*args), made="call")
+        if bare in CONTAINER_TYPES or name in CONTAINER_TYPES:
+            return self.make_container(CONTAINER_TYPES.get(bare) or CONTAINER_TYPES[name], name, args, kwargs, node)
+        if name in ("functools.partial", "functools.partialmethod") and args:
+            return Value(Partial(args[0], args[1:], kwargs))
+        if short in _STREAMS:
+            self.spawn_streams([*args, *kwargs.values()], node)
+        if short == "Thread" or short == "Timer":
+            self.spawn_thread(args, kwargs, short)
+        handled = self.file_call(name, args, kwargs, node)
+        if handled is not None:
+            return handled
+        reads = _reads(callee, *args, *kwargs.values()) | self.all_contents([*args, *kwargs.values()], node)
+        if reads:
+            self.switch(node)
+        request = _request(*args, *kwargs.values())
+        if bare in PURE_BUILTINS:
+            return self.builtin(bare, args, reads, request)
+        self.spawn_callbacks(args, kwargs, node)
+        if short[:1].isupper() and "." in name:
+            return Value(Heap(Type("external", name=name), node=node), reads, "", request, "new")
+        return Value(None, reads, "", request, "call")
+
+    def builtin(self, name: str, args: list[Value], reads: frozenset[object], request: bool) -> Value:
+        """A built-in function: what it gives depends on its arguments and on nothing else."""
+        term = f"{name}({','.join(a.term for a in args)})" if args and all(a.term for a in args) else ""
+        obj = None
+        if name in ("iter", "reversed", "enumerate", "next") and args:
+            obj = args[0].obj if isinstance(args[0].obj, Group) else None
+        if name in ("sorted", "list", "tuple") and args and isinstance(args[0].obj, Heap):
+            source = args[0].obj
+            obj = Heap(Type("list"))  # type: ignore[assignment]
+            if "[*]" in source.fields:
+                obj.fields["[*]"] = source.fields["[*]"]  # type: ignore[attr-defined]
+        return Value(obj, reads, term, request, "expression")  # type: ignore[arg-type]
+
+    def all_contents(self, values: list[Value], node: ast.AST) -> frozenset[object]:
+        """Passing a shared container to something reads what is in it."""
+        found: frozenset[object] = frozenset()
+        for value in values:
+            found |= self.contents(value, node)
+        return found
+
+    def on_thread(self, args: list[Value], kwargs: dict[str, Value], position: int, node: ast.Call) -> Value:
+        """Run a function on a worker thread and wait for it (when the result is awaited)."""
+        if len(args) <= position:
+            return NOTHING
+        target, rest = args[position], [*args[:position][1:], *args[position + 1 :]]
+        self.suspend(node, ast.unparse(node.func))
+        outer, self.context = self.context, "thread" if self.recording else self.context
+        try:
+            result = self.call(target, rest, kwargs, node)
+            if isinstance(result.obj, Coroutine):
+                result = self.unknown(result)
+        finally:
+            self.context = outer
+        self.suspend(node, ast.unparse(node.func))
+        return Value(External("autolock.acquired") if result.obj is None else result.obj, result.reads, "", result.request, "await")
+
+    # -- methods of things that are no project classes ------------------------------------
+
+    def call_method(self, method: Method, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value:
+        receiver, name = method.receiver, method.name
+        obj = receiver.obj
+        if isinstance(obj, LockValue):
+            return self.call_lock(obj, name, node)
+        if name in TO_THREAD_METHODS and not isinstance(obj, FunctionValue):
+            position = TO_THREAD_METHODS[name]
+            if len(args) > position and self.is_callable(args[position]):
+                if name == "submit":
+                    self.spawn([args[position], *args[position + 1 :]], kwargs, node, "job")
+                    return NOTHING
+                return self.on_thread(args, kwargs, position, node)
+        if name in SPAWN_METHODS and args:
+            self.spawn(args, kwargs, node, "task")
+            return NOTHING
+        if name == "add_task" and args:
+            self.spawn(args, kwargs, node, "background task")
+            return NOTHING
+        if name == "add_job" and args:
+            self.spawn(args[:1], {}, node, "job", many=False)
+            return NOTHING
+        if isinstance(obj, FunctionValue):
+            return NOTHING
+        handled = self.file_method(receiver, name, args, kwargs, node)
+        if handled is not None:
+            return handled
+        if isinstance(obj, Heap):
+            found = self.container_method(obj, receiver, name, args, kwargs, node)
+            if found is not None:
+                return found
+        self.spawn_callbacks(args, kwargs, node)
+        reads = _reads(receiver, *args, *kwargs.values()) | self.all_contents([*args, *kwargs.values()], node)
+        if "lock" in name.lower() and name not in ("unlock", "locked", "block", "clock"):
+            return Value(LockValue("both", True, None, node, unknown=True), reads)
+        term = ""
+        if obj is None and receiver.term and all(a.term for a in args):
+            term = f"{receiver.term}.{name}({','.join(a.term for a in args)})"
+        return Value(None, reads, term, receiver.request or _request(*args, *kwargs.values()), "call")
+
+    @staticmethod
+    def is_callable(value: Value) -> bool:
+        return isinstance(value.obj, FunctionValue | Partial | Method | ClassValue)
+
+    # -- locks ---------------------------------------------------------------------------
+
+    def call_lock(self, lock: LockValue, name: str, node: ast.AST) -> Value:
+        if name in ("acquire", "acquire_on_behalf_of", "acquire_lock"):
+            self.acquire(lock, node, "acquire")
+            return Value(External("autolock.acquired"))
+        if name in ("release", "release_lock"):
+            self.release(lock)
+        if name in ("wait", "wait_for"):
+            # A condition gives its lock away while it waits and has it again afterwards: whatever was seen may be old.
+            self.suspend(node, f"{lock.location}.{name}" if lock.location else name)
+        return Value(None, made="call")
+
+    def acquire(self, lock: LockValue, node: ast.AST, style: str) -> None:
+        if lock.family == "asyncio" and self.context == "loop":
+            self.suspend(node, "waiting for the lock")
+        self.switch(node)
+        held = Held(lock, self.next_serial(), node, self.stack(), self.context)
+        if self.recording:
+            self.trace.locks.append(LockUse(node, self.stack(), self.context, self.entry, lock, style))
+        if lock.capacity == 1:
+            self.hold(held)
+
+    def release(self, lock: LockValue) -> None:
+        held = list(self.state.held)
+        for index in range(len(held) - 1, -1, -1):
+            if same_lock(held[index].lock, lock):
+                del held[index]
+                break
+        self.state.held = tuple(held)
+
+    # -- what runs by itself ----------------------------------------------------------------
+
+    def spawn(self, args: list[Value], kwargs: dict[str, Value], node: ast.AST, kind: str, many: bool | None = None) -> None:
+        """Something is started that runs by itself from here on."""
+        if not args:
+            return
+        target = args[0]
+        obj = target.obj
+        function, rest, keywords = None, args[1:], kwargs
+        if isinstance(obj, Coroutine):
+            function, rest, keywords = obj.function, obj.args, obj.kwargs
+        elif isinstance(obj, FunctionValue):
+            function = obj
+        elif isinstance(obj, Partial) and isinstance(obj.function.obj, FunctionValue):
+            function, rest, keywords = obj.function.obj, [*obj.args, *args[1:]], {**obj.kwargs, **kwargs}
+        if function is None:
+            return
+        facts = self.program.function(function.ref)
+        asynchronous = facts is not None and facts.is_async
+        repeated = self.loops > 0 or (self.recording and self.entry.many)
+        self.spawned.append(
+            Spawn(
+                function, rest, keywords, "loop" if asynchronous else "thread", kind,
+                repeated if many is None else many, self.entry,
+            )
+        )
+
+    def spawn_streams(self, values: list[Value], node: ast.AST) -> None:
+        for value in values:
+            if isinstance(value.obj, Coroutine):
+                self.spawn([value], {}, node, "stream")
+
+    def spawn_thread(self, args: list[Value], kwargs: dict[str, Value], kind: str) -> None:
+        target = kwargs.get("target") or (args[1] if kind == "Timer" and len(args) > 1 else None)
+        if target is not None:
+            self.spawn([target], {}, ast.Pass(), "thread")
+
+    def spawn_callbacks(self, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> None:
+        """A function handed to unknown code may be called there and then; it is followed once, in place."""
+        for value in (*args, *kwargs.values()):
+            if isinstance(value.obj, FunctionValue) and isinstance(value.obj.node, ast.Lambda):
+                before = self.state.copy()
+                self.activate(value.obj, [], {}, None)
+                self.state.merge(before)
+
+    @property
+    def _inert(self) -> dict[tuple[Ref, str], Value]:
+        cache = self.__dict__.get("_inert_cache")
+        if cache is None:
+            cache = self.__dict__["_inert_cache"] = {}
+        return cache  # type: ignore[no-any-return]
+
+
+def same_lock(one: LockValue, other: LockValue) -> bool:
+    """Whether two expressions mean one lock, as far as can be told."""
+    if one is other:
+        return True
+    if one.location is not None and other.location is not None:
+        return one.location == other.location
+    return one.node is other.node and one.node is not None
+
+
+def _reads(*values: Value) -> frozenset:  # type: ignore[type-arg]
+    return frozenset().union(*(v.reads for v in values)) if values else frozenset()
+
+
+def _request(*values: Value) -> bool:
+    return any(v.request for v in values)
+
+
+__all__ = ["Calls", "State", "same_lock"]

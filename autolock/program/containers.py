@@ -1,0 +1,139 @@
+"""Built-in containers: which methods look, which change, and which do both in one step."""
+
+from __future__ import annotations
+
+import ast
+
+from autolock.program.expressions import Expressions
+from autolock.program.library import ATOMIC, INSERTING, LOCKS, MUTATORS, READERS, REMOVING
+from autolock.program.objects import Objects
+from autolock.program.values import ClassValue, External, FunctionValue, Group, Heap, LockValue, Type, Value
+
+_KINDS = ("dict", "list", "set", "deque", "view", "unknown")
+#: Mutating methods that no common library object has under the same name with another meaning.
+_UNMISTAKABLE = frozenset({"append", "appendleft", "extend", "popleft", "setdefault", "popitem", "discard"})
+
+
+class Containers(Objects, Expressions):
+    """The part of the interpreter that knows dict, list, set and deque."""
+
+    def make_container(self, kind: str, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+        """`dict(...)`, `defaultdict(list)`, `set(shared)`..."""
+        heap = Heap(Type("frozen" if kind == "frozen" else kind), node=node)
+        reads = frozenset().union(*(a.reads for a in args)) if args else frozenset()
+        for value in args:
+            reads |= self.contents(value, node)
+            if isinstance(value.obj, Heap) and "[*]" in value.obj.fields:
+                heap.fields["[*]"] = value.obj.fields["[*]"]
+            elif isinstance(value.obj, Group):
+                self.fill(heap, value.obj.items)
+        if name.endswith("defaultdict") and args:
+            heap.element = self.produced(args[0])
+            heap.fields.pop("[*]", None)
+        for value in kwargs.values():
+            reads |= value.reads
+        request = any(a.request for a in args)
+        if kind == "frozen":
+            return Value(None, reads, "", request, "display")
+        return Value(heap, reads, "", request, "display")
+
+    @staticmethod
+    def produced(factory: Value) -> Type | None:
+        """What a default factory makes."""
+        obj = factory.obj
+        if isinstance(obj, ClassValue):
+            return Type("instance", obj.ref)
+        if isinstance(obj, External):
+            bare = obj.name.removeprefix("builtins.")
+            if obj.name in LOCKS:
+                return Type("lock", name=obj.name)
+            if bare in ("dict", "list", "set"):
+                return Type(bare)
+            if obj.name in ("collections.deque", "collections.Counter", "collections.OrderedDict"):
+                return Type("deque" if obj.name.endswith("deque") else "dict")
+        if isinstance(obj, FunctionValue) and isinstance(obj.node, ast.Lambda):
+            body = obj.node.body
+            if isinstance(body, ast.Dict | ast.List | ast.Set):
+                return Type({ast.Dict: "dict", ast.List: "list", ast.Set: "set"}[type(body)])
+            if isinstance(body, ast.Call) and isinstance(body.func, ast.Name | ast.Attribute):
+                text = ast.unparse(body.func)
+                if text.endswith("deque"):
+                    return Type("deque")
+        return None
+
+    def container_method(
+        self, obj: Heap, receiver: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.Call
+    ) -> Value | None:
+        """A method of a container; None when the receiver is none, or the name says nothing."""
+        kind = obj.type.kind
+        if kind not in _KINDS or (kind == "unknown" and name not in _UNMISTAKABLE):
+            return None
+        if obj.location is None:
+            return self.local_method(obj, receiver, name, args, node)
+        if name in READERS:
+            return self.read_method(obj, receiver, name, args, node)
+        if name in MUTATORS:
+            return self.mutating_method(obj, receiver, name, args, kwargs, node)
+        return None
+
+    def local_method(self, obj: Heap, receiver: Value, name: str, args: list[Value], node: ast.Call) -> Value | None:
+        """A container that only this request sees: what is put in comes out again."""
+        if name in ("append", "add", "appendleft") and args:
+            obj.fields["[*]"] = args[-1]
+            return Value(None, receiver.reads)
+        if name in ("get", "pop", "setdefault", "popleft"):
+            held = obj.fields.get(self.field_of(obj, args[0])) if args else None
+            held = held or obj.fields.get("[*]")
+            if held is not None:
+                return held.also(receiver, *args[1:])
+        if name in ("values", "items", "keys", "copy"):
+            return Value(obj if name != "keys" else None, receiver.reads, "", receiver.request)
+        return None
+
+    def read_method(self, obj: Heap, receiver: Value, name: str, args: list[Value], node: ast.Call) -> Value:
+        assert obj.location is not None
+        if name == "get" and args:
+            value = self.element(receiver, args[0], node, "get")
+            self.switch(node)
+            default = args[1] if len(args) > 1 else None
+            if default is not None and isinstance(default.obj, Heap) and value.obj is None:
+                value = Value(default.obj, value.reads, value.term, value.request, value.made)
+            return value.also(*([default] if default else []))
+        reads = self.read(obj.location.child("[*]"), "", "iterate", node)
+        self.switch(node)
+        if name in ("values", "items", "copy"):
+            view = Heap(Type("view" if name != "copy" else obj.type.kind), node=node)
+            item = self.child(obj, "[*]")
+            if item.obj is not None:
+                view.fields["[*]"] = Value(Group([Value(None), item])) if name == "items" else item
+            return Value(view, receiver.reads | reads, "", False, "display")
+        return Value(None, receiver.reads | reads, "", False, "expression")
+
+    def mutating_method(
+        self, obj: Heap, receiver: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.Call
+    ) -> Value:
+        assert obj.location is not None
+        keyed = obj.type.kind in ("dict", "set", "unknown") and name not in ("clear", "update", "popitem")
+        key = args[0].term if args and keyed else ""
+        field = self.field_of(obj, args[0]) if args and keyed and obj.type.kind == "dict" else "[*]"
+        location = obj.location.child(field)
+        value = Value(None).also(*args, *kwargs.values())
+        stored = args[-1] if args else value
+        if name in ("setdefault", "append", "add", "appendleft", "insert") and stored.obj is not None:
+            self.settle(stored, obj.location.child("[*]"))
+            obj.fields.setdefault("[*]", stored)
+        kind = "insert" if name in INSERTING else "remove" if name in REMOVING else "mutate"
+        value = Value(None, value.reads, "", value.request, stored.made)
+        atomic = name in ATOMIC or kind == "insert"
+        self.write(location, key, kind, value, node, atomic=atomic)
+        self.switch(node)
+        if name in ATOMIC:
+            item = self.child(obj, field)
+            if isinstance(item.obj, LockValue):
+                return item
+            if kind == "remove":
+                # What has been taken out belongs to the one who took it.
+                taken = item.obj if isinstance(item.obj, Heap) else None
+                return Value(Heap(taken.type, None, dict(taken.fields)) if taken else None, frozenset(), "", False, "call")
+            return Value(item.obj, frozenset(), f"{obj.location}[{key}]", False, "")
+        return Value(None, frozenset())

@@ -1,0 +1,228 @@
+"""The state of the abstract interpreter, and what all its parts need of one another."""
+
+from __future__ import annotations
+
+import ast
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from autolock.program.linker import Program, Ref, Unit
+from autolock.program.state import State
+from autolock.program.trace import Control, Entry, Event, Frame, Held, LockUse, Read, Suspension, Trace, Write
+from autolock.program.values import NOTHING, Coroutine, Env, FunctionValue, Heap, Location, Type, Value
+
+#: Statements that one entry point may execute before the analysis gives up on it.
+BUDGET = 12_000
+DEPTH = 40
+
+
+class OutOfBudget(Exception):
+    """An entry point leads to more code than is worth following."""
+
+
+@dataclass(slots=True)
+class Activation:
+    """A function that is running: where it is, and the ways in which it has been left so far."""
+
+    serial: int
+    ref: Ref | None
+    path: str
+    env: Env
+    statement: ast.stmt | None = None
+    exits: list[tuple[Value, State]] = field(default_factory=list)
+    jumps: list[list[State]] = field(default_factory=list)
+    continues: list[list[State]] = field(default_factory=list)
+    on_yield: Callable[[Value], None] | None = None
+    caught: list[list[State]] = field(default_factory=list)
+    is_async: bool = False
+
+
+@dataclass(slots=True)
+class Spawn:
+    """Something that was started to run by itself."""
+
+    function: FunctionValue
+    args: list[Value]
+    kwargs: dict[str, Value]
+    context: str
+    kind: str
+    many: bool
+    parent: Entry
+
+
+class Core(ABC):
+    """Common state and the small operations on it."""
+
+    def __init__(self, program: Program, lock_names: frozenset[str] = frozenset()) -> None:
+        self.program = program
+        self.lock_names = lock_names
+        self.trace = Trace()
+        self.state = State()
+        self.frames: list[Activation] = []
+        self.entry = Entry(None, "startup", "import", (), False)
+        self.context = "startup"
+        self.loops = 0
+        self.activity = 0
+        self.budget = BUDGET
+        self.callees: set[int] = set()
+        self.spawned: list[Spawn] = []
+        self._serial = 0
+        self._reads: dict[object, Read] = {}
+
+    # -- what the parts offer each other ----------------------------------------
+
+    @abstractmethod
+    def evaluate(self, node: ast.expr) -> Value:
+        """The value of an expression; accesses, calls and suspension points are recorded on the way."""
+
+    @abstractmethod
+    def execute(self, body: list[ast.stmt]) -> None:
+        """Run statements in order, as far as they are reached."""
+
+    @abstractmethod
+    def invoke(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+        """Run a function of the project and give what it returns."""
+
+    @abstractmethod
+    def call(self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value:
+        """Call anything."""
+
+    @abstractmethod
+    def attribute(self, value: Value, name: str, node: ast.AST) -> Value:
+        """`value.name`, read."""
+
+    @abstractmethod
+    def store_attribute(self, target: Value, name: str, value: Value, node: ast.AST, kind: str, operand: str = "") -> None:
+        """`value.name = ...`."""
+
+    @abstractmethod
+    def module_variable(self, path: str, name: str) -> Value:
+        """What a module-level name holds after import."""
+
+    @abstractmethod
+    def reference(self, ref: Ref, rest: tuple[str, ...], node: ast.AST) -> Value:
+        """The value of something found by name resolution."""
+
+    @abstractmethod
+    def type_of_annotation(self, path: str, node: ast.expr | None, scope: str) -> tuple[Type, Type | None]:
+        """The type that an annotation names, and that of the elements."""
+
+    @abstractmethod
+    def run_coroutine(self, coroutine: Coroutine, node: ast.AST) -> Value:
+        """Await a coroutine of the project."""
+
+    @abstractmethod
+    def child(self, heap: Heap, field_: str, name: str = "") -> Value:
+        """What a field of an object holds, made up from its type where it is not known."""
+
+    # -- frames ------------------------------------------------------------------
+
+    @property
+    def frame(self) -> Activation:
+        """The function that is running."""
+        return self.frames[-1]
+
+    @property
+    def recording(self) -> bool:
+        """Whether what happens now can meet another request."""
+        return self.context != "startup"
+
+    def next_serial(self) -> int:
+        self._serial += 1
+        return self._serial
+
+    def unit(self, path: str) -> Unit | None:
+        return self.program.unit(path)
+
+    def stack(self) -> tuple[Frame, ...]:
+        """The calls that are open, outermost first."""
+        return tuple(Frame(f.serial, f.ref, f.statement) for f in self.frames if f.ref is not None)
+
+    @contextmanager
+    def startup(self) -> Iterator[None]:
+        """Run something as if at import: nothing is recorded, and the current run is left as it was."""
+        saved = (self.state, self.frames, self.context, self.loops, self.entry)
+        self.state, self.frames, self.context, self.loops = State(), [], "startup", 0
+        try:
+            yield
+        finally:
+            self.state, self.frames, self.context, self.loops, self.entry = saved
+
+    # -- events ------------------------------------------------------------------
+
+    def suspend(self, node: ast.AST, text: str = "") -> None:
+        """A suspension point: on the event loop, anything else may run here."""
+        self.activity += 1
+        if self.context == "loop" and self.frames:
+            event = Suspension(node, self.stack(), self.context, text)
+            self.state.suspend(event)
+            for held in self.state.held:
+                if held.lock.family == "threading" and held.context == "loop":
+                    self.trace.locks.append(
+                        LockUse(held.node, held.stack, self.context, self.entry, held.lock, "held across await", event)
+                    )
+        elif self.context == "thread":
+            self.state.switch(node)
+
+    def switch(self, node: ast.AST) -> None:
+        """A point at which the interpreter may switch threads."""
+        if self.recording:
+            self.state.switch(node)
+
+    def read(self, location: Location, key: str, how: str, node: ast.AST) -> frozenset[Read]:
+        """Record a read of shared state; the result is what a value computed from it carries."""
+        self.activity += 1
+        if not self.recording or not self.frames or self.frame.ref is None:
+            return frozenset()
+        state = self.state
+        stack = self.stack()
+        where = tuple((f.serial, id(f.statement)) for f in stack)
+        identity = (id(node), location, where, tuple(h.acquisition for h in state.held))
+        read = self._reads.get(identity)
+        if read is None:
+            read = Read(node, stack, self.context, location, key, how, state.held, self.next_serial())
+            self._reads[identity] = read
+        state.saw(read)
+        self.late_reads(read)
+        return frozenset((read,))
+
+    @abstractmethod
+    def late_reads(self, read: Read) -> None:
+        """Look whether this read expects back what the request itself wrote."""
+
+    @abstractmethod
+    def write(
+        self, location: Location, key: str, kind: str, value: Value, node: ast.AST, *,
+        operand: str = "", atomic: bool = False, own: frozenset[Read] = frozenset(),
+    ) -> Write | None:
+        """Record a write to shared state, and the Windows that it closes."""
+
+    # -- decisions ---------------------------------------------------------------
+
+    @contextmanager
+    def deciding(self, control: Control | None) -> Iterator[None]:
+        """Code that runs because of a decision."""
+        if control is None:
+            yield
+            return
+        before = self.state.control
+        self.state.control = (*before, control)
+        try:
+            yield
+        finally:
+            self.state.control = tuple(c for c in self.state.control if c is not control)
+
+    def hold(self, held: Held) -> None:
+        self.activity += 1
+        self.state.held = (*self.state.held, held)
+
+    def unknown(self, *parts: Value) -> Value:
+        """A value of which only its origins are known."""
+        return NOTHING.also(*parts) if parts else NOTHING
+
+
+def at(event: Event) -> tuple[str, int]:
+    """File and line of an event."""
+    return event.function.path, getattr(event.node, "lineno", 0)

@@ -1,0 +1,42 @@
+"""What a test asks: whether something is there, large enough, equal, or simply true."""
+
+from __future__ import annotations
+
+import ast
+
+_SHAPES: dict[type, str] = {
+    ast.Lt: "compare", ast.LtE: "compare", ast.Gt: "compare", ast.GtE: "compare",
+    ast.Eq: "equal", ast.NotEq: "different", ast.In: "present", ast.NotIn: "missing",
+}
+
+_OPPOSITE = {
+    "compare": "compare", "equal": "different", "different": "equal", "present": "missing", "missing": "present",
+    "truth": "missing",
+}
+
+
+def shape_of(test: ast.AST) -> str:
+    """`compare`, `equal`, `different`, `present`, `missing` or `truth`."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        return _OPPOSITE[shape_of(test.operand)]
+    if isinstance(test, ast.Compare):
+        operator = test.ops[0]
+        right = test.comparators[0]
+        if isinstance(operator, ast.Is | ast.IsNot) or (isinstance(right, ast.Constant) and right.value is None):
+            if isinstance(right, ast.Constant) and right.value is None:
+                return "missing" if isinstance(operator, ast.Is | ast.Eq) else "present"
+            return "equal" if isinstance(operator, ast.Is) else "different"
+        return _SHAPES.get(operator.__class__, "truth")
+    if isinstance(test, ast.BoolOp):
+        shapes = {shape_of(v) for v in test.values}
+        for shape in ("compare", "missing", "present", "equal", "different"):
+            if shape in shapes:
+                return shape
+    return "truth"
+
+
+def effective(shape: str, negated: bool) -> str:
+    """What is known to have been true of the state where the code runs."""
+    if not negated:
+        return "present" if shape == "truth" else shape
+    return _OPPOSITE[shape]

@@ -1,0 +1,233 @@
+"""What runs by itself: routes, middleware, exception handlers, life-cycle hooks."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from autolock.program.facts import ModuleFacts, RouteFacts
+from autolock.program.index import dotted
+from autolock.program.linker import Program, Ref
+from autolock.program.machine import Machine
+from autolock.program.trace import Entry
+from autolock.program.values import NOTHING, FunctionValue, Heap, Location, Root, Type, Value
+
+_LIFECYCLE = frozenset({"on_event", "event_handler"})
+_HANDLERS = frozenset({"middleware", "exception_handler"})
+
+
+def follow_everything(machine: Machine) -> list[Entry]:
+    """Run every entry point of the program through the machine; gives them back."""
+    entries: list[Entry] = []
+    for path, facts in sorted(machine.program.modules.items()):
+        entries.extend(_startup(machine, path, facts))
+    for path, facts in sorted(machine.program.modules.items()):
+        for route in facts.routes:
+            entries.extend(_route(machine, path, facts, route))
+    machine.run_spawned()
+    return entries
+
+
+# -- start-up ---------------------------------------------------------------------
+
+
+def _startup(machine: Machine, path: str, facts: ModuleFacts) -> Iterator[Entry]:
+    names = [r.function or r.target for r in facts.routes if r.kind in _LIFECYCLE]
+    names.extend(name for name, _ in facts.lifespans)
+    for name in dict.fromkeys(names):
+        function = _function(machine, path, name)
+        if function is None:
+            continue
+        entry = Entry(function.ref, "startup", "startup", (), False, f"{path}:{name}")
+        machine.run(entry, lambda f=function: machine.activate(f, [NOTHING], {}, lambda _: None))  # type: ignore[misc]
+        yield entry
+
+
+def _function(machine: Machine, path: str, name: str) -> FunctionValue | None:
+    facts = machine.program.modules[path]
+    if name in facts.functions:
+        return _own_function(machine, path, name)
+    found = machine.program.resolve(path, name)
+    if found is None or found[1] or found[0].kind != "function":
+        return None
+    value = machine.function_value(found[0], None).obj
+    return value if isinstance(value, FunctionValue) else None
+
+
+def _own_function(machine: Machine, path: str, name: str) -> FunctionValue | None:
+    """A function by its qualified name: nested in a factory, a method, or at the top level."""
+    facts = machine.program.modules[path]
+    outer = name.rpartition(".")[0]
+    ref = Ref("function", path, name)
+    if outer in facts.functions:
+        env = machine.factory_env(Ref("function", path, outer))
+        value = env.vars.get(name.rpartition(".")[2])
+        if value is not None and isinstance(value.obj, FunctionValue):
+            return value.obj
+        value = machine.function_value(ref, env)
+        return value.obj if isinstance(value.obj, FunctionValue) else None
+    if outer in facts.classes:
+        receiver = Value(Heap(Type("instance", Ref("class", path, outer))))
+        value = machine.bound(ref, receiver)
+    else:
+        value = machine.function_value(ref, None)
+    return value.obj if isinstance(value.obj, FunctionValue) else None
+
+
+# -- routes -------------------------------------------------------------------------
+
+
+def _route(machine: Machine, path: str, facts: ModuleFacts, route: RouteFacts) -> Iterator[Entry]:
+    if route.kind in _LIFECYCLE or not _is_router(machine.program, path, route):
+        return
+    if route.kind == "middleware" and route.target:
+        yield from _middleware_class(machine, path, route)
+        return
+    function = _endpoint(machine, path, route)
+    if function is None:
+        return
+    labels = labels_of(machine.program, path, facts, route)
+    context = machine.context_of(function)
+    kind = route.kind if route.kind in _HANDLERS else "route"
+    entry = Entry(function.ref, context, kind, labels, True, f"{function.ref.path}:{function.ref.name}")
+    extras = [] if kind in _HANDLERS else dependencies_of(machine, path, route)
+    machine.run(entry, lambda: machine.run_endpoint(function, extras, Ref("module", path, "")))
+    yield entry
+
+
+def _is_router(program: Program, path: str, route: RouteFacts) -> bool:
+    """Whether what a route is registered on can be an application or a router."""
+    found = program.resolve(path, route.base, route.scope)
+    if found is None:
+        return True
+    ref, rest = found
+    if ref.kind == "external":
+        return not ref.name.startswith(("requests", "httpx", "pytest", "responses", "respx", "click", "typer", "app_commands"))
+    if ref.kind == "variable" and not rest:
+        callee = program.modules[ref.path].bindings[ref.name].callee if ref.name in program.modules[ref.path].bindings else ""
+        return not callee.rpartition(".")[2] in ("Typer", "Group", "Client", "AsyncClient", "Celery", "Bot", "MockRouter")
+    return True
+
+
+def _endpoint(machine: Machine, path: str, route: RouteFacts) -> FunctionValue | None:
+    if route.function:
+        return _own_function(machine, path, route.function)
+    target = route.target
+    first, _, rest = target.partition(".")
+    if first == "self" and rest and "." not in rest:
+        owner = route.scope.rpartition(".")[0]
+        return _shared_method(machine, path, owner, rest)
+    if route.scope:
+        env = machine.factory_env(Ref("function", path, route.scope)) if route.scope in machine.program.modules[path].functions else None
+        if env is not None and first in env.vars:
+            value = env.vars[first]
+            for name in filter(None, rest.split(".")):
+                value = machine.attribute(value, name, ast.Pass())
+            return value.obj if isinstance(value.obj, FunctionValue) else None
+    found = machine.program.resolve(path, target, route.scope)
+    if found is None:
+        return None
+    with machine.startup():
+        machine.enter_module(path)
+        value = machine.reference(found[0], found[1], ast.Pass())
+    return value.obj if isinstance(value.obj, FunctionValue) else None
+
+
+def _shared_method(machine: Machine, path: str, owner: str, name: str) -> FunctionValue | None:
+    """A method registered as an endpoint: its object lives as long as the application."""
+    cls = Ref("class", path, owner)
+    method = machine.program.method(cls, name)
+    if method is None:
+        return None
+    value = machine.bound(method, Value(shared_instance(machine, cls)))
+    return value.obj if isinstance(value.obj, FunctionValue) else None
+
+
+def shared_instance(machine: Machine, cls: Ref) -> Heap:
+    """An object of a class of which the application has one; its constructor is run with unknown arguments."""
+    heap = Heap(Type("instance", cls), Location(Root("instance", cls.path, cls.name)))
+    init = machine.program.method(cls, "__init__")
+    if init is not None:
+        bound = machine.bound(init, Value(heap)).obj
+        if isinstance(bound, FunctionValue):
+            with machine.startup():
+                machine.enter_module(cls.path)
+                machine.activate(bound, [], {}, None)
+    return heap
+
+
+def _middleware_class(machine: Machine, path: str, route: RouteFacts) -> Iterator[Entry]:
+    found = machine.program.resolve(path, route.target, route.scope)
+    if found is None or found[0].kind != "class":
+        return
+    heap = shared_instance(machine, found[0])
+    for name in ("dispatch", "__call__"):
+        method = machine.program.method(found[0], name)
+        if method is None:
+            continue
+        function = machine.bound(method, Value(heap)).obj
+        if not isinstance(function, FunctionValue):
+            continue
+        entry = Entry(method, "loop", "middleware", (), True, f"{method.path}:{method.name}")
+        request = Value(Heap(Type("external", name="starlette.requests.Request")), term="request", request=True)
+        args = [request, Value(request=True, term="call_next")] if name == "dispatch" else [Value(request=True, term=n) for n in ("scope", "receive", "send")]
+        machine.run(entry, lambda f=function, a=args: machine.activate(f, a, {}, None))  # type: ignore[misc]
+        yield entry
+        return
+
+
+def dependencies_of(machine: Machine, path: str, route: RouteFacts) -> list[ast.expr]:
+    """`dependencies=[...]` of the route's decorator and of the router that it is on (written in the same file)."""
+    found: list[ast.expr] = []
+    unit = machine.unit(path)
+    if unit is None:
+        return found
+    from autolock.program.objects import assignment
+
+    router = assignment(unit.tree.body, route.base)
+    if router is not None and isinstance(router.value, ast.Call):
+        found.extend(_listed(router.value))
+    node = unit.functions.get(route.function)
+    for decorator in node.decorator_list if node is not None else []:
+        if isinstance(decorator, ast.Call) and dotted(decorator.func) == f"{route.base}.{route.kind}":
+            found.extend(_listed(decorator))
+    return found
+
+
+def _listed(call: ast.Call) -> list[ast.expr]:
+    value = next((k.value for k in call.keywords if k.arg == "dependencies"), None)
+    return list(value.elts) if isinstance(value, ast.List | ast.Tuple) else []
+
+
+# -- labels ---------------------------------------------------------------------------
+
+
+def labels_of(program: Program, path: str, facts: ModuleFacts, route: RouteFacts) -> tuple[str, ...]:
+    """`POST /purchase`, with the prefixes of routers as far as they are written down."""
+    if route.kind in _HANDLERS:
+        return ()
+    prefix = facts.prefixes.get(f"{route.scope}.{route.base}" if route.scope else route.base, "") or facts.prefixes.get(route.base, "")
+    outer = _outer_prefix(program, path, route.base, route.scope, 0)
+    full = f"{outer}{prefix}{route.path}" or "/"
+    if route.kind in ("websocket", "websocket_route", "api_websocket_route"):
+        return (f"WEBSOCKET {full}",)
+    return tuple(f"{method} {full}" for method in route.methods or ("ANY",))
+
+
+def _outer_prefix(program: Program, path: str, base: str, scope: str, depth: int) -> str:
+    """What `include_router` puts before a router's own prefix."""
+    target = program.resolve(path, base, scope)
+    if depth > 5:
+        return ""
+    for other, facts in program.modules.items():
+        for inclusion in facts.inclusions:
+            if not inclusion.child:
+                continue
+            if target is None or target[0].kind != "variable":
+                if other != path or inclusion.child != base or inclusion.scope != scope:
+                    continue
+            elif program.resolve(other, inclusion.child, inclusion.scope) != target:
+                continue
+            parent = facts.prefixes.get(inclusion.parent, "")
+            return _outer_prefix(program, other, inclusion.parent, inclusion.scope, depth + 1) + parent + inclusion.prefix
+    return ""

@@ -1,0 +1,422 @@
+"""Evaluating expressions, in Python's own order of evaluation."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from autolock.program.core import Core
+from autolock.program.decisions import shape_of
+from autolock.program.library import AWAITING
+from autolock.program.trace import Control, Read
+from autolock.program.values import (
+    NOTHING,
+    Coroutine,
+    Env,
+    External,
+    FileHandle,
+    FunctionValue,
+    Group,
+    Heap,
+    Location,
+    LockValue,
+    Method,
+    Partial,
+    Root,
+    Type,
+    Value,
+    join,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%", ast.FloorDiv: "//"}
+
+
+class Expressions(Core):
+    """The part of the interpreter that evaluates expressions."""
+
+    def evaluate(self, node: ast.expr) -> Value:
+        handler = _HANDLERS.get(node.__class__)
+        if handler is None:
+            return self.unknown(*(self.evaluate(c) for c in ast.iter_child_nodes(node) if isinstance(c, ast.expr)))
+        return handler(self, node)
+
+    # -- leaves ------------------------------------------------------------------
+
+    def constant(self, node: ast.Constant) -> Value:
+        return Value(None, term=repr(node.value), made="none" if node.value is None else "const")
+
+    def name(self, node: ast.Name) -> Value:
+        env: Env | None = self.frame.env
+        function = env.function if env else None
+        inner = True
+        while env is not None:
+            if node.id in env.vars and not (inner and node.id in env.nonlocals):
+                return self.cell(env, node) if env.shared and not inner else env.vars[node.id]
+            env, inner = env.parent, False
+        found = self.program.resolve(self.frame.path, node.id, function.name if function else "")
+        if found is None:
+            return Value(External(f"builtins.{node.id}"), term=node.id)
+        return self.reference(found[0], found[1], node)
+
+    def cell(self, env: Env, node: ast.Name) -> Value:
+        """A name of an enclosing function that every request shares."""
+        value = env.vars[node.id]
+        assert env.function is not None
+        location = Location(Root("cell", env.function.path, f"{env.function.name}.{node.id}"))
+        if isinstance(value.obj, Heap) and value.obj.location is None and value.obj.type.kind != "unknown":
+            value.obj.location = location
+        if isinstance(value.obj, LockValue) and value.obj.location is None:
+            value.obj.location, value.obj.fresh = location, False
+        if self.is_cell_rebound(env, node.id):
+            reads = self.read(location, "", "load", node)
+            obj = value.obj if value.obj is not None else Heap(Type("unknown"), location)
+            return Value(obj, reads, str(location))
+        return Value(value.obj, frozenset(), value.term or str(location), value.request, value.made)
+
+    def is_cell_rebound(self, env: Env, name: str) -> bool:
+        """Whether a nested function declares the name `nonlocal`."""
+        assert env.function is not None
+        facts = self.program.modules[env.function.path]
+        prefix = env.function.name + "."
+        return any(q.startswith(prefix) and name in f.rebinds for q, f in facts.functions.items())
+
+    # -- compound ----------------------------------------------------------------
+
+    def attribute_expression(self, node: ast.Attribute) -> Value:
+        if isinstance(node.value, ast.Name):
+            found = self.module_attribute(node)
+            if found is not None:
+                return found
+        return self.attribute(self.evaluate(node.value), node.attr, node)
+
+    def module_attribute(self, node: ast.Attribute) -> Value | None:
+        """`module.name`, resolved as a whole so that re-exports and submodules are found."""
+        assert isinstance(node.value, ast.Name)
+        env: Env | None = self.frame.env
+        while env is not None:
+            if node.value.id in env.vars:
+                return None
+            env = env.parent
+        function = self.frame.env.function
+        found = self.program.resolve(self.frame.path, f"{node.value.id}.{node.attr}", function.name if function else "")
+        if found is None or found[1] or found[0].kind == "variable" and found[0].name == node.value.id:
+            return None
+        return self.reference(found[0], found[1], node)
+
+    def subscript(self, node: ast.Subscript) -> Value:
+        value = self.evaluate(node.value)
+        key = self.evaluate(node.slice)
+        return self.element(value, key, node, "load")
+
+    def element(self, value: Value, key: Value, node: ast.AST, how: str) -> Value:
+        """`value[key]`, read."""
+        obj = value.obj
+        if isinstance(obj, Group):
+            items = obj.items
+            return items[0].also(*items[1:], value, key) if items else value
+        if not isinstance(obj, Heap) or obj.type.kind in ("instance", "external"):
+            if isinstance(obj, LockValue | FunctionValue | External):
+                return Value(None, value.reads)
+            term = f"{value.term}[{key.term}]" if value.term and key.term else ""
+            return Value(None, value.reads | key.reads, term, value.request or key.request, "expression")
+        if obj.location is None:
+            held = obj.fields.get(self.field_of(obj, key)) or obj.fields.get("[*]")
+            return held.also(value, key) if held else self.child(obj, "[*]").also(value, key)
+        field = self.field_of(obj, key)
+        term = "" if isinstance(self.slice_of(node), ast.Slice) else key.term
+        if obj.type.kind in ("list", "deque"):
+            term = ""
+        reads = self.read(obj.location.child(field), term, how, node)
+        child = self.child(obj, field)
+        return Value(child.obj, value.reads | key.reads | reads, f"{obj.location}[{key.term}]" if key.term else "", False, "")
+
+    @staticmethod
+    def slice_of(node: ast.AST) -> ast.AST | None:
+        return node.slice if isinstance(node, ast.Subscript) else None
+
+    @staticmethod
+    def field_of(obj: Heap, key: Value) -> str:
+        """The field that a key stands for: constant keys of a dict are told apart."""
+        if obj.type.kind == "dict" and key.made == "const" and key.term[:1] in "'\"" and key.obj is None:
+            return f"[{key.term}]"
+        return "[*]"
+
+    def binary(self, node: ast.BinOp) -> Value:
+        left, right = self.evaluate(node.left), self.evaluate(node.right)
+        term = ""
+        if left.term and right.term:
+            term = f"({left.term}{_OPERATORS.get(node.op.__class__, '?')}{right.term})"
+        made = "display" if {left.made, right.made} & {"display"} else "expression"
+        obj = None
+        if isinstance(left.obj, Heap) and isinstance(node.op, ast.Div):
+            obj = left.obj if left.obj.type.name == "path" else None
+        return Value(obj, left.reads | right.reads | self.contents(left, node) | self.contents(right, node), term,
+                     left.request or right.request, made)
+
+    def contents(self, value: Value, node: ast.AST) -> frozenset[Read]:
+        """Using a shared container as a whole reads what is in it."""
+        obj = value.obj
+        if isinstance(obj, Heap) and obj.location is not None and obj.type.kind in ("dict", "list", "set", "deque"):
+            return self.read(obj.location.child("[*]"), "", "iterate", node)
+        return frozenset()
+
+    def boolean(self, node: ast.BoolOp) -> Value:
+        result = self.evaluate(node.values[0])
+        for test, operand in zip(node.values, node.values[1:], strict=False):
+            before = self.state.copy()
+            control = self.control(test, result, isinstance(node.op, ast.Or), "")
+            with self.deciding(control):
+                value = self.evaluate(operand)
+            self.state.merge(before)
+            result = join(result, value)
+        return result
+
+    def control(self, test: ast.expr, value: Value, negated: bool, exit_: str) -> Control | None:
+        """The decision made on a test, where it looked at shared state."""
+        if not value.reads:
+            return None
+        return Control(value.reads, test, shape_of(test), negated, exit_, self.frame.serial)
+
+    def compare(self, node: ast.Compare) -> Value:
+        values = [self.evaluate(node.left)]
+        for operator, right in zip(node.ops, node.comparators, strict=True):
+            value = self.evaluate(right)
+            if isinstance(operator, ast.In | ast.NotIn):
+                value = self.membership(values[-1], value, right, node)
+            values.append(value)
+        return Value(None, frozenset().union(*(v.reads for v in values)), "", any(v.request for v in values), "expression")
+
+    def membership(self, key: Value, container: Value, right: ast.expr, node: ast.AST) -> Value:
+        """`key in container`."""
+        obj = container.obj
+        if isinstance(obj, Heap) and obj.location is not None and obj.type.kind not in ("instance", "external"):
+            term = key.term if obj.type.kind in ("dict", "set", "unknown") else ""
+            field = self.field_of(obj, key)
+            return Value(None, container.reads | self.read(obj.location.child(field), term, "contains", node))
+        return container
+
+    def conditional(self, node: ast.IfExp) -> Value:
+        test = self.evaluate(node.test)
+        before = self.state.copy()
+        with self.deciding(self.control(node.test, test, False, "")):
+            one = self.evaluate(node.body)
+        after, self.state = self.state, before
+        with self.deciding(self.control(node.test, test, True, "")):
+            other = self.evaluate(node.orelse)
+        self.state.merge(after)
+        return join(one, other).also(test)
+
+    def display(self, node: ast.List | ast.Set | ast.Tuple) -> Value:
+        items = [self.spread(e) for e in node.elts]
+        if isinstance(node, ast.Tuple):
+            term = f"({','.join(i.term for i in items)})" if items and all(i.term for i in items) else ""
+            return Value(Group(items), frozenset().union(*(i.reads for i in items)), term, any(i.request for i in items), "display")
+        heap = Heap(Type("list" if isinstance(node, ast.List) else "set"), node=node)
+        self.fill(heap, items)
+        return Value(heap, frozenset().union(*(i.reads for i in items)), "", any(i.request for i in items), "display")
+
+    def spread(self, node: ast.expr) -> Value:
+        """An element of a display; `*shared` reads all of it."""
+        if not isinstance(node, ast.Starred):
+            return self.evaluate(node)
+        value = self.evaluate(node.value)
+        if isinstance(value.obj, Group):
+            return value
+        return Value(None, value.reads | self.contents(value, node), "", value.request, "expression")
+
+    def fill(self, heap: Heap, items: list[Value]) -> None:
+        """Remember what kind of thing a container holds."""
+        for item in items:
+            if item.obj is not None and not isinstance(item.obj, Group):
+                heap.fields["[*]"] = item
+                break
+
+    def dictionary(self, node: ast.Dict) -> Value:
+        heap = Heap(Type("dict"), node=node)
+        values: list[Value] = []
+        for key, item in zip(node.keys, node.values, strict=True):
+            if key is None:
+                value = self.evaluate(item)
+                values.append(Value(None, value.reads | self.contents(value, node), "", value.request))
+                continue
+            name = self.evaluate(key)
+            value = self.evaluate(item)
+            values.extend((name, value))
+            if value.obj is not None and not isinstance(value.obj, Group):
+                heap.fields.setdefault(self.field_of(heap, name), value)
+                if self.field_of(heap, name) != "[*]" and not isinstance(value.obj, Heap):
+                    continue
+                heap.fields.setdefault("[*]", value)
+        return Value(heap, frozenset().union(*(v.reads for v in values)), "", any(v.request for v in values), "display")
+
+    def formatted(self, node: ast.JoinedStr) -> Value:
+        parts = [self.evaluate(v.value if isinstance(v, ast.FormattedValue) else v) for v in node.values]
+        term = "f'" + "".join("{" + p.term + "}" for p in parts) + "'" if all(p.term for p in parts) else ""
+        return Value(None, frozenset().union(*(p.reads for p in parts)), term, any(p.request for p in parts), "expression")
+
+    def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Value:
+        sources: list[Value] = []
+        for generator in node.generators:
+            source = self.evaluate(generator.iter)
+            reads = self.contents(source, generator.iter) or frozenset()
+            if generator.is_async:
+                self.suspend(node, "async for")
+            item = self.iterated(source)
+            self.bind(generator.target, item.also(Value(None, reads)))
+            sources.append(Value(None, source.reads | reads, "", source.request))
+            sources.extend(self.evaluate(test) for test in generator.ifs)
+        self.loops += 1
+        if isinstance(node, ast.DictComp):
+            results = [self.evaluate(node.key), self.evaluate(node.value)]
+        else:
+            results = [self.evaluate(node.elt)]
+        self.loops -= 1
+        heap = Heap(Type("dict" if isinstance(node, ast.DictComp) else "set" if isinstance(node, ast.SetComp) else "list"), node=node)
+        self.fill(heap, results[-1:])
+        if isinstance(results[-1].obj, Coroutine):
+            return Value(Group([results[-1]]), made="display").also(*sources)
+        return Value(heap, made="display").also(*sources, *results)
+
+    def iterated(self, source: Value) -> Value:
+        """What a loop over a value yields."""
+        obj = source.obj
+        if isinstance(obj, Group) and obj.items:
+            return obj.items[0].also(source)
+        if isinstance(obj, Heap) and obj.type.kind in ("dict", "list", "set", "deque", "view", "unknown"):
+            if obj.type.kind == "dict":
+                return Value(None, source.reads, "", source.request)
+            return self.child(obj, "[*]").also(source)
+        return Value(None, source.reads, "", source.request)
+
+    def lambda_(self, node: ast.Lambda) -> Value:
+        ref = self.frame.ref
+        if ref is None:
+            return NOTHING
+        return Value(FunctionValue(ref, node, env=self.frame.env))
+
+    def named(self, node: ast.NamedExpr) -> Value:
+        value = self.evaluate(node.value)
+        self.bind(node.target, value)
+        return value
+
+    def bind(self, target: ast.expr, value: Value) -> None:
+        """Assign to a target that is a local name or a tuple of them."""
+        raise NotImplementedError
+
+    def starred(self, node: ast.Starred) -> Value:
+        return self.spread(node)
+
+    def slice(self, node: ast.Slice) -> Value:
+        return self.unknown(*(self.evaluate(p) for p in (node.lower, node.upper, node.step) if p))
+
+    # -- suspension --------------------------------------------------------------
+
+    def await_(self, node: ast.Await) -> Value:
+        value = self.evaluate(node.value)
+        text = ast.unparse(node.value.func) if isinstance(node.value, ast.Call) else ast.unparse(node.value)
+        obj = value.obj
+        if isinstance(obj, Coroutine):
+            return self.run_coroutine(obj, node)
+        if isinstance(obj, Group) and any(isinstance(i.obj, Coroutine | Group) for i in obj.items):
+            self.suspend(node, text)
+            results = [self.awaited(item, node) for item in obj.items]
+            self.suspend(node, text)
+            if len(results) == 1:
+                return results[0]
+            return Value(Group(results), made="await").also(*results)
+        if isinstance(obj, External) and obj.name == "autolock.acquired":
+            return value
+        self.suspend(node, text)
+        if isinstance(obj, External | FunctionValue | Method | Partial):
+            obj = None
+        return Value(obj, value.reads, "", value.request, "await")
+
+    def awaited(self, value: Value, node: ast.AST) -> Value:
+        if isinstance(value.obj, Coroutine):
+            return self.run_coroutine(value.obj, node)
+        if isinstance(value.obj, Group):
+            for item in value.obj.items:
+                self.awaited(item, node)
+        return value
+
+    def yield_(self, node: ast.Yield) -> Value:
+        value = self.evaluate(node.value) if node.value is not None else NOTHING
+        frame = self.frame
+        if frame.on_yield is not None:
+            frame.on_yield(value)
+            return NOTHING
+        self.suspend(node, "yield")
+        return NOTHING
+
+    def yield_from(self, node: ast.YieldFrom) -> Value:
+        value = self.evaluate(node.value)
+        if isinstance(value.obj, Coroutine):
+            return self.run_coroutine(value.obj, node)
+        return self.yield_(ast.copy_location(ast.Yield(None), node))
+
+    # -- calls -------------------------------------------------------------------
+
+    def call_expression(self, node: ast.Call) -> Value:
+        self.callees.add(id(node.func))
+        callee = self.evaluate(node.func)
+        if isinstance(callee.obj, External) and callee.obj.name in ("builtins.super",):
+            return self.super_()
+        args: list[Value] = []
+        for argument in node.args:
+            value = self.evaluate(argument.value) if isinstance(argument, ast.Starred) else self.evaluate(argument)
+            if isinstance(argument, ast.Starred) and isinstance(value.obj, Group):
+                args.extend(value.obj.items)
+            else:
+                args.append(value)
+        kwargs = {k.arg or "**": self.evaluate(k.value) for k in node.keywords}
+        return self.call(callee, args, kwargs, node)
+
+    def super_(self) -> Value:
+        env = self.frame.env
+        receiver = env.vars.get("self") or env.vars.get("cls") or NOTHING
+        ref = self.frame.ref
+        if isinstance(receiver.obj, Heap) and receiver.obj.type.ref is not None and ref is not None:
+            return Value(Method(receiver, f"super:{ref.name.rpartition('.')[0]}"))
+        return NOTHING
+
+    def file_location(self, value: Value) -> Location | None:
+        """The file that a path names, where two places can be seen to name the same one."""
+        if isinstance(value.obj, FileHandle):
+            return value.obj.location
+        if not value.term or value.made == "":
+            return Location(Root("file", "", value.term)) if value.term else None
+        return Location(Root("file", "", value.term))
+
+
+_HANDLERS: dict[type, Callable[[Any, Any], Value]] = {
+    ast.Constant: Expressions.constant,
+    ast.Name: Expressions.name,
+    ast.Attribute: Expressions.attribute_expression,
+    ast.Subscript: Expressions.subscript,
+    ast.BinOp: Expressions.binary,
+    ast.BoolOp: Expressions.boolean,
+    ast.Compare: Expressions.compare,
+    ast.IfExp: Expressions.conditional,
+    ast.List: Expressions.display,
+    ast.Set: Expressions.display,
+    ast.Tuple: Expressions.display,
+    ast.Dict: Expressions.dictionary,
+    ast.JoinedStr: Expressions.formatted,
+    ast.ListComp: Expressions.comprehension,
+    ast.SetComp: Expressions.comprehension,
+    ast.GeneratorExp: Expressions.comprehension,
+    ast.DictComp: Expressions.comprehension,
+    ast.Lambda: Expressions.lambda_,
+    ast.NamedExpr: Expressions.named,
+    ast.Starred: Expressions.starred,
+    ast.Slice: Expressions.slice,
+    ast.Await: Expressions.await_,
+    ast.Yield: Expressions.yield_,
+    ast.YieldFrom: Expressions.yield_from,
+    ast.Call: Expressions.call_expression,
+}
+
+__all__ = ["AWAITING", "Expressions"]

@@ -1,0 +1,434 @@
+"""From one file's source to its facts, in one pass over the standard library's `ast`.
+
+This runs on every file of the project, so it is written for speed: an explicit stack, dispatch on
+the node's class, and nothing computed that a later stage can compute for the few files it needs.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from autolock.program.facts import (
+    Binding,
+    ClassFacts,
+    FunctionFacts,
+    Import,
+    Inclusion,
+    ModuleFacts,
+    RouteFacts,
+)
+from autolock.program.library import MUTATORS, ROUTE_DECORATORS
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_CONTAINERS: dict[type, str] = {
+    ast.Dict: "dict",
+    ast.List: "list",
+    ast.Set: "set",
+    ast.DictComp: "dict",
+    ast.ListComp: "list",
+    ast.SetComp: "set",
+    ast.Call: "call",
+    ast.Constant: "const",
+    ast.Tuple: "tuple",
+    ast.Name: "alias",
+    ast.Attribute: "alias",
+}
+
+
+def dotted(node: ast.AST | None) -> str:
+    """`a.b.c` for a chain of attributes on a name, else the empty string."""
+    parts: list[str] = []
+    while node.__class__ is ast.Attribute:
+        parts.append(node.attr)  # type: ignore[union-attr]
+        node = node.value  # type: ignore[union-attr]
+    if node.__class__ is ast.Name:
+        parts.append(node.id)  # type: ignore[union-attr]
+        parts.reverse()
+        return ".".join(parts)
+    return ""
+
+
+def parse(source: bytes | str, path: str) -> ast.Module:
+    """Parse a file's bytes (encoding cookie and BOM are honoured).
+
+    Raises SyntaxError, also for NUL bytes, undecodable text and nesting that is too deep.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return ast.parse(source, filename=path)
+        except (ValueError, RecursionError, MemoryError, UnicodeDecodeError) as error:
+            reason = "nested too deeply" if isinstance(error, RecursionError | MemoryError) else str(error)
+            raise SyntaxError(reason) from error
+
+
+def index(path: str, source: bytes | str) -> ModuleFacts:
+    """The facts of one file; a file that does not parse has `error` set and nothing else."""
+    try:
+        tree = parse(source, path)
+        return _Indexer(path, source.count(b"\n" if isinstance(source, bytes) else "\n") + 1).run(tree)  # type: ignore[arg-type]
+    except SyntaxError as error:
+        line = error.lineno or 0
+        return ModuleFacts(path=path, lines=0, error=_explain(error, source), error_line=line)
+    except RecursionError:
+        return ModuleFacts(path=path, lines=0, error="nested too deeply to be analysed")
+
+
+_NEWER = ("expected '('", "type parameter", "match", "except*", "parenthesized")
+
+
+def _explain(error: SyntaxError, source: bytes | str) -> str:
+    """A parse error in one line; says which Python would be needed where the text shows it."""
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    text = source if isinstance(source, bytes) else source.encode("utf-8", "replace")
+    line = text.split(b"\n")[(error.lineno or 1) - 1 :][:1]
+    needed = _needed_version(line[0] if line else b"", error.msg or "")
+    if needed and tuple(map(int, needed.split("."))) > sys.version_info[:2]:
+        return f"line {error.lineno}: needs Python {needed} to be parsed, this is {running}"
+    return f"line {error.lineno}: {error.msg}" if error.lineno else f"{error.msg}"
+
+
+def _needed_version(line: bytes, message: str) -> str:
+    stripped = line.strip()
+    if stripped.startswith(b"except ") and b"," in stripped and b"(" not in stripped:
+        return "3.14"
+    if b'= t"' in stripped or b"(t\"" in stripped:
+        return "3.14"
+    if stripped.startswith(b"type ") or (stripped.startswith((b"def ", b"class ", b"async def ")) and b"[" in stripped.split(b"(")[0]):
+        return "3.12"
+    if b'f"' in stripped or b"f'" in stripped or "f-string" in message:
+        return "3.12"
+    if stripped.startswith(b"except*"):
+        return "3.11"
+    return ""
+
+
+class _Scope:
+    """What is collected while one function's (or the module's) own statements are walked."""
+
+    __slots__ = ("awaited", "bound", "generator", "mutates", "rebinds", "refs", "suspends")
+
+    def __init__(self) -> None:
+        self.refs: set[str] = set()
+        self.mutates: set[str] = set()
+        self.bound: set[str] = set()
+        self.rebinds: set[str] = set()
+        self.awaited: list[str] = []
+        self.suspends = False
+        self.generator = False
+
+
+class _Indexer:
+    def __init__(self, path: str, lines: int) -> None:
+        self.facts = ModuleFacts(path=path, lines=lines)
+
+    def run(self, tree: ast.Module) -> ModuleFacts:
+        scope = _Scope()
+        self.block(tree.body, scope, "", "", "")
+        self.facts.module_refs = frozenset(scope.refs)
+        self.facts.module_mutates = frozenset(scope.mutates)
+        return self.facts
+
+    def block(self, body: Iterable[ast.AST], scope: _Scope, prefix: str, owner: str, parent: str) -> None:
+        """Walk statements of one scope; nested functions and classes get scopes of their own."""
+        stack: list[Any] = list(body)
+        stack.reverse()
+        facts, refs = self.facts, scope.refs
+        pop, push = stack.pop, stack.append
+        while stack:
+            node = pop()
+            cls = node.__class__
+            if cls is ast.Name:
+                if node.ctx.__class__ is ast.Load:
+                    refs.add(node.id)
+                else:
+                    scope.bound.add(node.id)
+            elif cls is ast.Attribute:
+                name = dotted(node)
+                if name:
+                    refs.add(name)
+                    if node.ctx.__class__ is not ast.Load:
+                        scope.mutates.add(name)
+                else:
+                    push(node.value)
+            elif cls is ast.Constant:
+                continue
+            elif cls is ast.Call:
+                self.call(node, scope, prefix)
+                stack.extend(node.args)
+                for keyword in node.keywords:
+                    push(keyword.value)
+                push(node.func)
+            elif cls is ast.Subscript:
+                if node.ctx.__class__ is not ast.Load:
+                    scope.mutates.add(dotted(_base(node)))
+                push(node.slice)
+                push(node.value)
+            elif cls is ast.AugAssign:
+                target = node.target
+                scope.mutates.add(dotted(target if target.__class__ is not ast.Subscript else _base(target)))
+                if target.__class__ is ast.Name:
+                    refs.add(target.id)
+                push(node.value)
+                push(target)
+            elif cls is ast.Assign or cls is ast.AnnAssign:
+                if not parent and node.value is not None:
+                    self.binding(node, owner)
+                elif node.value is not None and node.value.__class__ is ast.Call:
+                    self.prefix(node, prefix)
+                if cls is ast.Assign:
+                    stack.extend(node.targets)
+                else:
+                    push(node.annotation)
+                    push(node.target)
+                if node.value is not None:
+                    push(node.value)
+            elif cls is ast.FunctionDef or cls is ast.AsyncFunctionDef:
+                scope.bound.add(node.name)
+                self.function(node, scope, prefix, owner, parent)
+            elif cls is ast.ClassDef:
+                scope.bound.add(node.name)
+                self.klass(node, scope, prefix, parent)
+            elif cls is ast.Lambda:
+                push(node.body)
+                scope.bound.update(_parameters(node.args))
+            elif cls is ast.Import or cls is ast.ImportFrom:
+                self.imports(node, parent and prefix.rstrip("."))
+                scope.bound.update((a.asname or a.name.partition(".")[0]) for a in node.names)
+            elif cls is ast.Global or cls is ast.Nonlocal:
+                scope.rebinds.update(node.names)
+            elif cls is ast.Await:
+                scope.suspends = True
+                value = node.value
+                scope.awaited.append(dotted(value.func) if value.__class__ is ast.Call else "")
+                push(value)
+            elif cls is ast.Yield or cls is ast.YieldFrom:
+                scope.generator = True
+                if node.value is not None:
+                    push(node.value)
+            else:
+                if cls is ast.AsyncWith or cls is ast.AsyncFor:
+                    scope.suspends = True
+                    scope.awaited.append("")
+                for name in node._fields:
+                    child = getattr(node, name)
+                    if child.__class__ is list:
+                        stack.extend(c for c in reversed(child) if isinstance(c, ast.AST))
+                    elif isinstance(child, ast.AST) and not isinstance(child, ast.expr_context | ast.operator):
+                        push(child)
+        if not parent and not owner:
+            facts.module_refs = frozenset(refs)
+
+    def function(self, node: Any, outer: _Scope, prefix: str, owner: str, parent: str) -> None:
+        qualname = prefix + node.name
+        scope = _Scope()
+        scope.bound.update(_parameters(node.args))
+        decorators = tuple(filter(None, (self.decorator(d, qualname, prefix) for d in node.decorator_list)))
+        self.block(node.body, scope, qualname + ".", "", qualname)
+        signature = _Scope()
+        self.block(
+            [*node.args.defaults, *(d for d in node.args.kw_defaults if d), *_annotations(node), *node.decorator_list],
+            signature, prefix, owner or "-", parent or "-",
+        )
+        local = scope.bound - scope.rebinds
+        refs = {r for r in scope.refs if r.partition(".")[0] not in local} | {r for r in scope.refs if "." in r and r.partition(".")[0] in local}
+        self.facts.functions[qualname] = FunctionFacts(
+            qualname=qualname,
+            line=node.lineno,
+            is_async=node.__class__ is ast.AsyncFunctionDef,
+            is_generator=scope.generator,
+            owner=owner,
+            parent=parent,
+            decorators=decorators,
+            refs=frozenset(refs | signature.refs),
+            mutates=frozenset(scope.mutates),
+            rebinds=frozenset(scope.rebinds),
+            suspends=scope.suspends or (scope.generator and node.__class__ is ast.AsyncFunctionDef),
+            awaited=tuple(dict.fromkeys(scope.awaited)),
+        )
+        outer.refs.update(signature.refs)
+
+    def klass(self, node: ast.ClassDef, outer: _Scope, prefix: str, parent: str) -> None:
+        qualname = prefix + node.name
+        facts = ClassFacts(
+            qualname=qualname,
+            line=node.lineno,
+            bases=tuple(filter(None, (dotted(_base(b)) for b in node.bases))),
+            decorators=tuple(filter(None, (dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list))),
+            bindings={},
+            methods=tuple(n.name for n in node.body if isinstance(n, _FUNCTIONS)),
+            parent=parent,
+        )
+        self.facts.classes[qualname] = facts
+        scope = _Scope()
+        self.block(node.body, scope, qualname + ".", qualname, parent)
+        outer.refs.update(scope.refs)
+        outer.refs.update(facts.bases)
+
+    def decorator(self, node: ast.expr, qualname: str, prefix: str) -> str:
+        """A decorator's dotted name; a route decorator is recorded as well."""
+        call = node if isinstance(node, ast.Call) else None
+        name = dotted(call.func if call else node)
+        base, _, verb = name.rpartition(".")
+        if call and base and verb in ROUTE_DECORATORS:
+            self.facts.routes.append(
+                RouteFacts(
+                    base=base, kind=verb, methods=_methods(call, verb), path=_text(call.args[0] if call.args else _keyword(call, "path")),
+                    function=qualname, target="", line=call.lineno, scope=prefix.rstrip("."),
+                )
+            )
+        return name
+
+    def binding(self, node: Any, owner: str) -> None:
+        """Record a module- or class-level assignment."""
+        targets = node.targets if node.__class__ is ast.Assign else [node.target]
+        for target in targets:
+            if target.__class__ is not ast.Name:
+                continue
+            scope = _Scope()
+            self.block([node.value], scope, "", owner or "-", "-")
+            value = node.value
+            kind = _CONTAINERS.get(value.__class__, "other")
+            if value.__class__ is ast.Await:
+                value, kind = value.value, "call"
+            callee = dotted(value.func) if value.__class__ is ast.Call else dotted(value) if kind == "alias" else ""
+            table = self.facts.classes[owner].bindings if owner and owner in self.facts.classes else self.facts.bindings
+            if owner == "-":
+                return
+            known = table.get(target.id)
+            count = known.count + 1 if known else 1
+            refs = frozenset(scope.refs) | (known.refs if known else frozenset())
+            table[target.id] = Binding(line=node.lineno, kind=kind, callee=callee, refs=refs, count=count)
+            if not owner and value.__class__ is ast.Call:
+                self.prefix(node, "")
+
+    def prefix(self, node: Any, scope: str) -> None:
+        """Remember `NAME = APIRouter(prefix="/x")`."""
+        targets = node.targets if node.__class__ is ast.Assign else [node.target]
+        if node.value.__class__ is not ast.Call:
+            return
+        prefix = _text(_keyword(node.value, "prefix"))
+        if prefix and targets[0].__class__ in (ast.Name, ast.Attribute):
+            self.facts.prefixes[scope + dotted(targets[0])] = prefix
+
+    def call(self, node: ast.Call, scope: _Scope, prefix: str) -> None:
+        """Record what a call registers, and that it may mutate its receiver."""
+        func = node.func
+        for keyword in node.keywords:
+            if keyword.arg == "lifespan":
+                self.facts.lifespans.append((dotted(keyword.value), prefix.rstrip(".")))
+        if func.__class__ is not ast.Attribute:
+            if func.__class__ is ast.Name and func.id in _ROUTE_CLASSES:  # type: ignore[attr-defined]
+                self.route_object(node, func.id, prefix)  # type: ignore[attr-defined]
+            return
+        name: str = func.attr  # type: ignore[attr-defined]
+        if name in MUTATORS:
+            scope.mutates.add(dotted(_base(func.value)))  # type: ignore[attr-defined]
+        elif name in _REGISTERING:
+            self.registration(node, name, dotted(func.value), prefix)  # type: ignore[attr-defined]
+
+    def route_object(self, node: ast.Call, name: str, prefix: str) -> None:
+        """Starlette's `Route("/x", endpoint)`."""
+        target = dotted(_argument(node, 1, "endpoint"))
+        path = _argument(node, 0, "path")
+        if target and _text(path):
+            kind = "route" if name == "Route" else "websocket"
+            self.facts.routes.append(
+                RouteFacts("app", kind, _methods(node, kind), _text(path), "", target, node.lineno, prefix.rstrip("."))
+            )
+
+    def registration(self, node: ast.Call, name: str, base: str, prefix: str) -> None:
+        scope = prefix.rstrip(".")
+        if name in ("include_router", "mount"):
+            child = _argument(node, 0 if name == "include_router" else 1, "router" if name == "include_router" else "app")
+            text = _text(_keyword(node, "prefix") if name == "include_router" else _argument(node, 0, "path"))
+            self.facts.inclusions.append(Inclusion(base, dotted(child), text, scope))
+            return
+        path = _text(_argument(node, 0, "path"))
+        target = dotted(_argument(node, 1, "endpoint"))
+        if name in ("add_exception_handler", "add_event_handler"):
+            path, target = "", dotted(_argument(node, 1, "handler" if name == "add_exception_handler" else "func"))
+            if name == "add_event_handler":
+                path = _text(_argument(node, 0, "event_type"))
+        elif name == "add_middleware":
+            path, target = "", dotted(_argument(node, 0, "middleware_class"))
+        if target:
+            verb = {"add_api_route": "api_route", "add_route": "route"}.get(name, name.removeprefix("add_"))
+            self.facts.routes.append(
+                RouteFacts(base, verb, _methods(node, verb), path, "", target, node.lineno, scope)
+            )
+
+    def imports(self, node: Any, function: str) -> None:
+        facts = self.facts
+        table = facts.local_imports.setdefault(function, {}) if function else facts.imports
+        if node.__class__ is ast.Import:
+            for alias in node.names:
+                if alias.asname:
+                    table[alias.asname] = Import(alias.name)
+                else:
+                    table[alias.name.partition(".")[0]] = Import(alias.name.partition(".")[0])
+                    if "." in alias.name:
+                        facts.stars.append(Import(alias.name, 0, "-"))
+            return
+        for alias in node.names:
+            if alias.name == "*":
+                facts.stars.append(Import(node.module or "", node.level))
+            else:
+                table[alias.asname or alias.name] = Import(node.module or "", node.level, alias.name)
+
+
+_ROUTE_CLASSES = ("Route", "APIRoute", "WebSocketRoute")
+_REGISTERING = frozenset(
+    {
+        "include_router", "mount", "add_api_route", "add_route", "add_api_websocket_route", "add_websocket_route",
+        "add_exception_handler", "add_event_handler", "add_middleware",
+    }
+)
+
+
+def _base(node: ast.AST) -> ast.AST:
+    """What a chain of subscripts starts from."""
+    while node.__class__ is ast.Subscript:
+        node = node.value  # type: ignore[attr-defined]
+    return node
+
+
+def _parameters(args: ast.arguments) -> list[str]:
+    names = [a.arg for a in (*args.posonlyargs, *args.args, *args.kwonlyargs)]
+    names.extend(a.arg for a in (args.vararg, args.kwarg) if a)
+    return names
+
+
+def _annotations(node: Any) -> list[ast.expr]:
+    args = node.args
+    found = [a.annotation for a in (*args.posonlyargs, *args.args, *args.kwonlyargs) if a.annotation]
+    if node.returns is not None:
+        found.append(node.returns)
+    return found
+
+
+def _keyword(call: ast.Call, name: str) -> ast.expr | None:
+    return next((k.value for k in call.keywords if k.arg == name), None)
+
+
+def _argument(call: ast.Call, position: int, name: str) -> ast.expr | None:
+    if len(call.args) > position:
+        return call.args[position]
+    return _keyword(call, name)
+
+
+def _text(node: ast.expr | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _methods(call: ast.Call, verb: str) -> tuple[str, ...]:
+    given = _keyword(call, "methods")
+    if isinstance(given, ast.List | ast.Tuple | ast.Set):
+        return tuple(_text(e).upper() for e in given.elts)
+    if verb in ("get", "post", "put", "patch", "delete", "head", "options", "trace"):
+        return (verb.upper(),)
+    return ("GET",) if verb in ("api_route", "route") else ()

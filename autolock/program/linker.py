@@ -1,0 +1,299 @@
+"""Names across files: which file an import means, and what a dotted name finally stands for."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
+
+from autolock.program.facts import Binding, ClassFacts, FunctionFacts, Import, ModuleFacts
+from autolock.program.index import parse
+
+
+class Ref(NamedTuple):
+    """What a name stands for.
+
+    `kind` is `module`, `function`, `class`, `variable` or `external`; `path` is the file (empty
+    for external names) and `name` the qualified name in it, or the dotted name as imported.
+    """
+
+    kind: str
+    path: str
+    name: str
+
+
+@dataclass(slots=True)
+class Unit:
+    """One file's syntax tree, with its functions and classes by qualified name."""
+
+    tree: ast.Module
+    text: str
+    functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]
+    classes: dict[str, ast.ClassDef]
+    _lines: list[str] | None = None
+
+    @property
+    def lines(self) -> list[str]:
+        """The text in lines, as `ast` counts them."""
+        if self._lines is None:
+            self._lines = self.text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return self._lines
+
+
+class Program:
+    """All files' facts, and the answers that need more than one of them.
+
+    `read` gives a file's bytes by its path; trees are parsed only for files that are asked for.
+    """
+
+    def __init__(self, modules: Mapping[str, ModuleFacts], read: Callable[[str], bytes]) -> None:
+        self.modules = dict(modules)
+        self._read = read
+        self._units: dict[str, Unit | None] = {}
+        self._folders = {path.rpartition("/")[0] for path in modules}
+        for folder in list(self._folders):
+            while "/" in folder:
+                folder = folder.rpartition("/")[0]
+                self._folders.add(folder)
+        self._found: dict[tuple[str, str, int], str] = {}
+        self._suffixes: dict[str, list[str]] | None = None
+        self._resolved: dict[tuple[str, str, str], tuple[Ref, tuple[str, ...]] | None] = {}
+        self.mro = lru_cache(maxsize=None)(self._mro)
+
+    # -- files ---------------------------------------------------------------
+
+    def unit(self, path: str) -> Unit | None:
+        """The syntax tree of a file, or None where it can't be parsed."""
+        if path not in self._units:
+            self._units[path] = self._load(path)
+        return self._units[path]
+
+    def _load(self, path: str) -> Unit | None:
+        if path not in self.modules or self.modules[path].error:
+            return None
+        try:
+            data = self._read(path)
+            tree = parse(data, path)
+        except (SyntaxError, OSError):
+            return None
+        unit = Unit(tree, _decode(data), {}, {})
+        _collect(tree.body, "", "", unit)
+        return unit
+
+    def find_module(self, importer: str, module: str, level: int = 0) -> str:
+        """The path of the file or folder that an import means; empty when it is not in the project."""
+        folder = importer.rpartition("/")[0]
+        key = (folder, module, level)
+        if key not in self._found:
+            self._found[key] = self._find(importer, folder, module, level)
+        return self._found[key]
+
+    def _find(self, importer: str, folder: str, module: str, level: int) -> str:
+        tail = module.replace(".", "/")
+        if level:
+            for _ in range(level - 1):
+                folder = folder.rpartition("/")[0]
+            return self._file(f"{folder}/{tail}".strip("/") if tail else folder)
+        base = folder
+        while True:
+            if f"{base}/__init__.py".lstrip("/") not in self.modules or not base:
+                found = self._file(f"{base}/{tail}".lstrip("/"))
+                if found:
+                    return found
+            if not base:
+                break
+            base = base.rpartition("/")[0]
+        return self._by_suffix(importer, tail)
+
+    def _file(self, stem: str) -> str:
+        for candidate in (f"{stem}.py", f"{stem}/__init__.py".lstrip("/")):
+            if candidate in self.modules:
+                return candidate
+        return f"{stem}/" if stem in self._folders and stem else ""
+
+    def _by_suffix(self, importer: str, tail: str) -> str:
+        """`a/b` anywhere in the project: for source roots that are no ancestors of the importing file."""
+        if self._suffixes is None:
+            self._suffixes = {}
+            for path in self.modules:
+                stem = path.removesuffix(".py").removesuffix("/__init__")
+                parts = stem.split("/")
+                for start in range(1, len(parts)):
+                    if f"{'/'.join(parts[:start])}/__init__.py" not in self.modules:
+                        self._suffixes.setdefault("/".join(parts[start:]), []).append(path)
+        found = self._suffixes.get(tail, [])
+        if not found:
+            return ""
+        return max(found, key=lambda path: (_shared_prefix(path, importer), -len(path)))
+
+    # -- names ---------------------------------------------------------------
+
+    def resolve(self, path: str, name: str, scope: str = "") -> tuple[Ref, tuple[str, ...]] | None:
+        """What `name` (dotted) means in a file, and the attributes of it that are left over.
+
+        `scope` is the function whose own imports are looked at first. None for names that are
+        bound nowhere (built-ins, parameters).
+        """
+        key = (path, name, scope)
+        if key not in self._resolved:
+            self._resolved[key] = None
+            self._resolved[key] = self._resolve(path, name, scope)
+        return self._resolved[key]
+
+    def _resolve(self, path: str, name: str, scope: str) -> tuple[Ref, tuple[str, ...]] | None:
+        facts = self.modules.get(path)
+        if facts is None:
+            return None
+        first, *rest = name.split(".")
+        while scope:
+            local = facts.local_imports.get(scope, {}).get(first)
+            if local is not None:
+                return self._follow(path, local, tuple(rest))
+            scope = scope.rpartition(".")[0]
+        if first in facts.imports:
+            return self._follow(path, facts.imports[first], tuple(rest))
+        if first in facts.functions:
+            return Ref("function", path, first), tuple(rest)
+        if first in facts.classes:
+            return self._inside_class(Ref("class", path, first), tuple(rest))
+        if first in facts.bindings:
+            return Ref("variable", path, first), tuple(rest)
+        for star in facts.stars:
+            if star.name == "-":
+                continue
+            target = self.find_module(path, star.module, star.level)
+            if target.endswith(".py") and not first.startswith("_"):
+                found = self.resolve(target, name)
+                if found is not None:
+                    return found
+        return None
+
+    def _follow(self, path: str, imported: Import, rest: tuple[str, ...]) -> tuple[Ref, tuple[str, ...]]:
+        module = self.find_module(path, imported.module, imported.level)
+        if not module:
+            dotted = ".".join(filter(None, ("." * imported.level + imported.module, imported.name)))
+            return Ref("external", "", ".".join((dotted, *rest))), ()
+        if not imported.name:
+            return self._attributes(module, rest)
+        return self._attributes(module, (imported.name, *rest))
+
+    def _attributes(self, module: str, rest: tuple[str, ...]) -> tuple[Ref, tuple[str, ...]]:
+        """Attributes of a module: its own names first, then its submodules."""
+        if not rest:
+            return Ref("module", module, ""), ()
+        if module.endswith(".py"):
+            found = self.resolve(module, ".".join(rest))
+            if found is not None:
+                return found
+        folder = module.rpartition("/")[0] if module.endswith("/__init__.py") or module.endswith("/") else None
+        if module == "__init__.py":
+            folder = ""
+        if folder is not None:
+            submodule = self._file(f"{folder}/{rest[0]}".lstrip("/"))
+            if submodule:
+                return self._attributes(submodule, rest[1:])
+        return Ref("module", module, ""), rest
+
+    def _inside_class(self, ref: Ref, rest: tuple[str, ...]) -> tuple[Ref, tuple[str, ...]]:
+        while rest and f"{ref.name}.{rest[0]}" in self.modules[ref.path].classes:
+            ref, rest = Ref("class", ref.path, f"{ref.name}.{rest[0]}"), rest[1:]
+        return ref, rest
+
+    def canonical(self, path: str, name: str, scope: str = "") -> str:
+        """The dotted name of something outside the project (`asyncio.Lock`), else the empty string."""
+        found = self.resolve(path, name, scope)
+        if found is None:
+            return name
+        return found[0].name if found[0].kind == "external" else ""
+
+    # -- functions and classes --------------------------------------------------
+
+    def function(self, ref: Ref) -> FunctionFacts | None:
+        facts = self.modules.get(ref.path)
+        return facts.functions.get(ref.name) if facts else None
+
+    def klass(self, ref: Ref) -> ClassFacts | None:
+        facts = self.modules.get(ref.path)
+        return facts.classes.get(ref.name) if facts else None
+
+    def _mro(self, ref: Ref) -> tuple[Ref, ...]:
+        """The class, then its bases depth-first; bases outside the project as external references."""
+        order: list[Ref] = []
+        self._bases(ref, order)
+        return tuple(order)
+
+    def _bases(self, ref: Ref, order: list[Ref]) -> None:
+        if ref in order or len(order) > 60:
+            return
+        order.append(ref)
+        facts = self.klass(ref) if ref.kind == "class" else None
+        if facts is None:
+            return
+        scope = ref.name.rpartition(".")[0]
+        for base in facts.bases:
+            found = self.resolve(ref.path, base, scope)
+            if found is None:
+                order.append(Ref("external", "", base))
+            elif found[0].kind in ("class", "external") and not found[1]:
+                self._bases(found[0], order)
+
+    def method(self, ref: Ref, name: str) -> Ref | None:
+        """The function that `name` means on an instance of a class of the project."""
+        for cls in self.mro(ref):
+            if cls.kind == "class":
+                found = Ref("function", cls.path, f"{cls.name}.{name}")
+                if self.function(found) is not None:
+                    return found
+        return None
+
+    def class_binding(self, ref: Ref, name: str) -> tuple[Ref, Binding] | None:
+        """The class that binds `name` in its body, with the binding."""
+        for cls in self.mro(ref):
+            facts = self.klass(cls) if cls.kind == "class" else None
+            if facts is not None and name in facts.bindings:
+                return cls, facts.bindings[name]
+        return None
+
+    def bases(self, ref: Ref) -> frozenset[str]:
+        """Dotted names of the bases outside the project."""
+        return frozenset(r.name for r in self.mro(ref) if r.kind == "external")
+
+
+def _decode(data: bytes) -> str:
+    import io
+    import tokenize
+
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return data.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError, LookupError):
+        return data.decode("utf-8", "replace")
+
+
+def _collect(body: list[ast.stmt], prefix: str, owner: str, unit: Unit) -> None:
+    """Functions and classes by qualified name, wherever they are nested."""
+    stack: list[tuple[ast.AST, str]] = [(n, prefix) for n in reversed(body)]
+    while stack:
+        node, prefix = stack.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            name = prefix + node.name
+            unit.functions[name] = node
+            stack.extend((n, name + ".") for n in reversed(node.body))
+        elif isinstance(node, ast.ClassDef):
+            unit.classes[prefix + node.name] = node
+            stack.extend((n, prefix + node.name + ".") for n in reversed(node.body))
+        elif isinstance(node, ast.If | ast.For | ast.AsyncFor | ast.While | ast.With | ast.AsyncWith | ast.Try | ast.Match) or (
+            node.__class__.__name__ in ("TryStar", "ExceptHandler", "match_case")
+        ):
+            stack.extend((n, prefix) for n in reversed(list(ast.iter_child_nodes(node))) if isinstance(n, ast.stmt | ast.ExceptHandler | ast.match_case))
+
+
+def _shared_prefix(one: str, other: str) -> int:
+    count = 0
+    for a, b in zip(one.split("/"), other.split("/"), strict=False):
+        if a != b:
+            break
+        count += 1
+    return count

@@ -1,0 +1,425 @@
+"""Following one entry point after the other through the program, and noting the Windows that open and close."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from autolock.program.core import BUDGET, Activation, OutOfBudget, Spawn
+from autolock.program.index import dotted
+from autolock.program.linker import Ref
+from autolock.program.state import State
+from autolock.program.statements import Statements
+from autolock.program.trace import Candidate, Control, Entry, LateRead, Pair, Read, Suspension, Write
+from autolock.program.values import (
+    NOTHING,
+    ClassValue,
+    Coroutine,
+    Env,
+    External,
+    FunctionValue,
+    Heap,
+    Location,
+    Root,
+    Type,
+    Value,
+    overlaps,
+)
+
+_DEPENDS = frozenset({"Depends", "Security"})
+#: Roots whose scalar fields could hold what belongs to one request.
+_LONG_LIVED = frozenset({"variable", "class", "state", "cell", "cached", "instance"})
+
+
+class Machine(Statements):
+    """The abstract interpreter, ready to follow entry points."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.prepare()
+        self.warmed: set[Location] = set()
+
+    # -- accesses ----------------------------------------------------------------
+
+    def write(
+        self, location: Location, key: str, kind: str, value: Value, node: ast.AST, *,
+        operand: str = "", atomic: bool = False, own: frozenset[Read] = frozenset(),
+    ) -> Write | None:
+        self.activity += 1
+        if not self.recording or not self.frames or self.frame.ref is None:
+            if self.entry.kind == "startup":
+                self.warmed.add(location)
+            return None
+        state = self.state
+        value_type = value.obj.type.kind if isinstance(value.obj, Heap) else ""
+        if isinstance(value.obj, Heap) and value.obj.type.ref is not None:
+            value_type = f"{value.obj.type.ref.path}:{value.obj.type.ref.name}"
+        elif isinstance(value.obj, Heap) and value.obj.type.name:
+            value_type = value.obj.type.name
+        written = Write(
+            node, self.stack(), self.context, location, key, kind, state.held, self.next_serial(),
+            made=value.made, request=value.request, operand=operand, atomic=atomic, value_type=value_type,
+        )
+        self.trace.writes.append((self.entry, written))
+        self.close_windows(written, value.reads | own)
+        self.retire(written)
+        self.pair(written)
+        self.remember_write(written)
+        return written
+
+    def close_windows(self, write: Write, data: frozenset[Read]) -> None:
+        """Every read of the same Location that this write depends on makes a candidate."""
+        state = self.state
+        for read in data:
+            if read in state.fresh and overlaps(write.location, read.location):
+                self.candidate(read, write, "data", self.check_of(read))
+        current = [
+            (r, c) for c in state.control for r in c.reads
+            if r in state.fresh and overlaps(write.location, r.location) and same_key(r, write)
+        ]
+        rechecked = any(r not in state.stale and r not in state.switched for r, _ in current)
+        looped = any(r not in state.stale for r, _ in current)
+        for read, control in current:
+            if read in data:
+                continue
+            if read in state.stale and looped:
+                continue
+            if rechecked and (read in state.stale or read in state.switched):
+                continue
+            self.candidate(read, write, "control", control)
+
+    def check_of(self, read: Read) -> Control | None:
+        """The decision that was made on a read, if any."""
+        return next((c for c in self.state.control if read in c.reads), None)
+
+    def candidate(self, read: Read, write: Write, dependence: str, control: Control | None) -> None:
+        state = self.state
+        self.trace.candidates.append(
+            Candidate(self.entry, read, write, dependence, control, state.stale.get(read), state.switched.get(read))
+        )
+
+    def retire(self, write: Write) -> None:
+        """After the request's own write its earlier reads decide nothing any more."""
+        gone = [r for r in self.state.fresh if overlaps(write.location, r.location) and same_key(r, write)]
+        if write.kind in ("insert", "mutate"):
+            return
+        self.state.retire(gone)
+
+    def remember_write(self, write: Write) -> None:
+        """Writes that a later step may expect to find again, or that have a counterpart."""
+        state = self.state
+        for earlier in [w for w in state.pending if w.location == write.location and w.key == write.key]:
+            del state.pending[earlier]
+            state.jumped.pop(earlier, None)
+        scalar = write.kind == "assign" and write.request and not any(f.startswith("[") for f in write.location.fields)
+        if (scalar and write.location.root.kind in _LONG_LIVED) or (write.kind == "augment" and write.operand):
+            state.pending[write] = None
+
+    def pair(self, write: Write) -> None:
+        """Two changes by the same amount belong together."""
+        if write.kind != "augment" or not write.operand or write.operand[:1].isdigit():
+            return
+        for earlier, between in self.state.pending.items():
+            if earlier.kind != "augment" or earlier.operand != write.operand:
+                continue
+            if (earlier.location, earlier.key) != (write.location, write.key):
+                self.trace.pairs.append(Pair(self.entry, earlier, write, between))
+
+    def late_reads(self, read: Read) -> None:
+        for write, between in self.state.pending.items():
+            if write.kind == "assign" and write.location == read.location and (between or write in self.state.jumped):
+                self.trace.late.append(LateRead(self.entry, write, read, between, self.state.jumped.get(write)))
+
+    # -- entry points ------------------------------------------------------------
+
+    def run(self, entry: Entry, action: Callable[[], None]) -> None:
+        """Follow one entry point from a clean state."""
+        self.entry, self.context = entry, entry.context
+        self.state, self.frames, self.loops, self.budget = State(), [], 0, BUDGET
+        self._reads.clear()
+        path = entry.function.path if entry.function else ""
+        self.frames.append(Activation(self.next_serial(), None, path, Env(None)))
+        try:
+            action()
+        except OutOfBudget:
+            self.trace.stopped[entry.label] = "too much code to follow from here"
+        except RecursionError:
+            self.trace.stopped[entry.label] = "nested too deeply to follow"
+        self.frames.clear()
+
+    def run_spawned(self) -> None:
+        """Follow what the entry points started, until nothing new turns up."""
+        seen: set[object] = set()
+        while self.spawned:
+            spawn = self.spawned.pop()
+            receiver = spawn.function.receiver
+            where = tuple(
+                str(v.obj.location) if isinstance(v.obj, Heap) and v.obj.location else ""
+                for v in (*([receiver] if receiver else []), *spawn.args)
+            )
+            key = (spawn.function.ref, id(spawn.function.node), spawn.many, spawn.context, where)
+            if key in seen or len(seen) > 5000:
+                continue
+            seen.add(key)
+            self._run_spawn(spawn)
+
+    def _run_spawn(self, spawn: Spawn) -> None:
+        ref = spawn.function.ref
+        entry = Entry(ref, spawn.context, spawn.kind, spawn.parent.routes, spawn.many, f"{ref.path}:{ref.name}")
+
+        def action() -> None:
+            args = [Value(v.obj, frozenset(), v.term, v.request, v.made) for v in spawn.args]
+            kwargs = {k: Value(v.obj, frozenset(), v.term, v.request, v.made) for k, v in spawn.kwargs.items()}
+            self.activate(spawn.function, args, kwargs, None)
+
+        self.run(entry, action)
+
+    @contextmanager
+    def in_context(self, context: str) -> Iterator[None]:
+        outer, self.context = self.context, context
+        try:
+            yield
+        finally:
+            self.context = outer
+
+    def context_of(self, function: FunctionValue) -> str:
+        """Where FastAPI runs a callable: coroutines on the event loop, everything else on a worker thread."""
+        facts = self.program.function(function.ref)
+        return "loop" if facts is not None and facts.is_async else "thread"
+
+    def run_endpoint(self, function: FunctionValue, dependencies: list[ast.expr], scope: Ref) -> None:
+        """A handler, after everything that it depends on."""
+        context = self.context_of(function)
+        cache: dict[Ref, Value] = {}
+
+        def handler(values: dict[str, Value]) -> None:
+            with self.in_context(context):
+                self.activate(function, [], values, None)
+
+        def after_extras(_: dict[str, Value]) -> None:
+            self.resolve_parameters(function, cache, handler)
+
+        self.resolve_extras([(scope, d) for d in dependencies], cache, after_extras)
+
+    def resolve_extras(
+        self, extras: list[tuple[Ref, ast.expr]], cache: dict[Ref, Value], then: Callable[[dict[str, Value]], None]
+    ) -> None:
+        """`dependencies=[Depends(...), ...]` of a route or router, in order."""
+        if not extras:
+            then({})
+            return
+        scope, node = extras[0]
+        call = node if isinstance(node, ast.Call) else None
+        if call is None or not call.args:
+            self.resolve_extras(extras[1:], cache, then)
+            return
+        provider = self.provider_value(scope, call.args[0], f"dependency@{call.lineno}")
+        self.provide(provider, cache, lambda _: self.resolve_extras(extras[1:], cache, then))
+
+    def resolve_parameters(
+        self, function: FunctionValue, cache: dict[Ref, Value], then: Callable[[dict[str, Value]], None]
+    ) -> None:
+        """The values of a callable's parameters as FastAPI would supply them."""
+        arguments = function.node.args
+        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        if function.receiver is not None:
+            every = every[1:]
+        values: dict[str, Value] = {}
+        self._next_parameter(function, every, values, cache, then)
+
+    def _next_parameter(
+        self, function: FunctionValue, rest: list[ast.arg], values: dict[str, Value], cache: dict[Ref, Value],
+        then: Callable[[dict[str, Value]], None],
+    ) -> None:
+        for index, argument in enumerate(rest):
+            found = self.dependency_of(function, argument)
+            if found is None:
+                values[argument.arg] = self.request_value(function, argument)
+                continue
+            scope, provider_node = found
+
+            def resume(value: Value, index: int = index, argument: ast.arg = argument) -> None:
+                values[argument.arg] = value if value.term else Value(value.obj, value.reads, argument.arg, value.request, value.made)
+                self._next_parameter(function, rest[index + 1 :], values, cache, then)
+
+            provider = self.provider_value(scope, provider_node, argument.arg) if provider_node is not None else self.annotated_class(function, argument)
+            self.provide(provider, cache, resume)
+            return
+        then(values)
+
+    def dependency_of(self, function: FunctionValue, argument: ast.arg) -> tuple[Ref, ast.expr | None] | None:
+        """The `Depends(...)` of a parameter: its default, its Annotated metadata, or an alias of that."""
+        default = self.default_node(function, argument)
+        if isinstance(default, ast.Call) and dotted(default.func).rpartition(".")[2] in _DEPENDS:
+            return function.ref, default.args[0] if default.args else _keyword(default, "dependency")
+        return self.annotated_dependency(function.ref, argument.annotation, 0)
+
+    def annotated_dependency(self, scope: Ref, node: ast.expr | None, depth: int) -> tuple[Ref, ast.expr | None] | None:
+        if node is None or depth > 5:
+            return None
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            try:
+                node = ast.parse(node.value, mode="eval").body
+            except (SyntaxError, ValueError):
+                return None
+        if isinstance(node, ast.Subscript):
+            if dotted(node.value).rpartition(".")[2] == "Annotated" and isinstance(node.slice, ast.Tuple):
+                for extra in node.slice.elts[1:]:
+                    if isinstance(extra, ast.Call) and dotted(extra.func).rpartition(".")[2] in _DEPENDS:
+                        return scope, extra.args[0] if extra.args else node.slice.elts[0]
+                return self.annotated_dependency(scope, node.slice.elts[0], depth + 1)
+            return None
+        if isinstance(node, ast.BinOp):
+            return self.annotated_dependency(scope, node.left, depth + 1)
+        name = dotted(node)
+        found = self.program.resolve(scope.path, name, scope.name) if name else None
+        if found is None or found[1] or found[0].kind != "variable":
+            return None
+        unit = self.unit(found[0].path)
+        if unit is None:
+            return None
+        from autolock.program.objects import assignment
+
+        statement = assignment(unit.tree.body, found[0].name)
+        return self.annotated_dependency(Ref("module", found[0].path, ""), statement.value if statement else None, depth + 1)
+
+    def default_node(self, function: FunctionValue, argument: ast.arg) -> ast.expr | None:
+        arguments = function.node.args
+        positional = [*arguments.posonlyargs, *arguments.args]
+        if argument in positional:
+            index = positional.index(argument) - (len(positional) - len(arguments.defaults))
+            return arguments.defaults[index] if index >= 0 else None
+        return arguments.kw_defaults[arguments.kwonlyargs.index(argument)]
+
+    def annotated_class(self, function: FunctionValue, argument: ast.arg) -> Value:
+        """`x: Service = Depends()`."""
+        kind, _ = self.type_of_annotation(function.ref.path, argument.annotation, function.ref.name)
+        return Value(ClassValue(kind.ref)) if kind.kind == "instance" and kind.ref is not None else NOTHING
+
+    def request_value(self, function: FunctionValue, argument: ast.arg) -> Value:
+        """What the client sends, or one of FastAPI's own objects."""
+        kind, element = self.type_of_annotation(function.ref.path, argument.annotation, function.ref.name)
+        if kind.kind == "external" and kind.name.rpartition(".")[2] in _INJECTED:
+            return Value(Heap(kind), term=argument.arg, request=kind.name.endswith(("Request", "WebSocket")))
+        if kind.kind == "unknown" and argument.arg in ("request", "websocket") and argument.annotation is None:
+            return Value(Heap(Type("external", name="starlette.requests.Request")), term=argument.arg, request=True)
+        obj = Heap(kind, element=element) if kind.kind == "instance" else None
+        return Value(obj, term=argument.arg, request=True)
+
+    def provider_value(self, scope: Ref, node: ast.expr, name: str) -> Value:
+        """The callable inside `Depends(...)`; an instance made there is one for all requests."""
+        with self.startup():
+            self.enter_module(scope.path)
+            if scope.kind == "function":
+                outer = scope.name.rpartition(".")[0]
+                facts = self.program.modules[scope.path]
+                if outer in facts.functions:
+                    env = self.factory_env(Ref("function", scope.path, outer))
+                    self.frames.append(Activation(self.next_serial(), env.function, scope.path, env))
+            value = self.evaluate(node)
+        self.settle(value, Location(Root("instance", scope.path, f"{scope.name}({name})" if scope.name else name)))
+        return value
+
+    def provide(self, provider: Value, cache: dict[Ref, Value], then: Callable[[Value], None]) -> None:
+        """Run a dependency, once per request, then go on with its value."""
+        obj = provider.obj
+        if isinstance(obj, Heap) and obj.type.kind == "instance" and obj.type.ref is not None:
+            method = self.program.method(obj.type.ref, "__call__")
+            obj = self.bound(method, provider).obj if method is not None else None
+        if isinstance(obj, ClassValue):
+            self.provide_instance(obj, cache, then)
+            return
+        if not isinstance(obj, FunctionValue) or isinstance(obj.node, ast.Lambda):
+            value = Value(Heap(Type("external", name=obj.name)), request=True) if isinstance(obj, External) else Value(request=True)
+            then(value)
+            return
+        if obj.ref in cache:
+            then(cache[obj.ref])
+            return
+        function = obj
+        depth = sum(f.ref == function.ref for f in self.frames)
+        if depth > 1:
+            then(NOTHING)
+            return
+
+        def resume(value: Value) -> None:
+            cache[function.ref] = value
+            self.boundary(function.node)
+            then(value)
+
+        self.resolve_parameters(function, cache, lambda values: self.run_provider(function, values, resume))
+
+    def run_provider(self, function: FunctionValue, values: dict[str, Value], then: Callable[[Value], None]) -> None:
+        facts = self.program.function(function.ref)
+        context, outer_context, outer = self.context_of(function), self.context, list(self.frames)
+        self.boundary(function.node)
+        if facts is not None and facts.is_generator:
+            ran = False
+
+            def rest(value: Value) -> None:
+                nonlocal ran
+                if ran:
+                    return
+                ran = True
+                inner, self.frames = self.frames, outer
+                try:
+                    with self.in_context(outer_context):
+                        then(value)
+                finally:
+                    self.frames = inner
+                self.state.alive = True
+
+            with self.in_context(context):
+                self.activate(function, [], values, rest)
+            if not ran:
+                then(NOTHING)
+            return
+        with self.in_context(context):
+            if function.cached:
+                result = self.cached_result(function, [], values, function.node)
+            else:
+                result = self.activate(function, [], values, None)
+                if isinstance(result.obj, Coroutine):
+                    result = self.run_coroutine(result.obj, function.node)
+        self.state.alive = True
+        then(result)
+
+    def provide_instance(self, cls: ClassValue, cache: dict[Ref, Value], then: Callable[[Value], None]) -> None:
+        """A class as a dependency: a new object for each request."""
+        init = self.program.method(cls.ref, "__init__")
+        call = ast.Call(ast.Name(cls.ref.name, ast.Load()), [], [])
+        if init is None:
+            with self.in_context("thread"):
+                value = self.instantiate(cls, [], {}, call)
+            then(Value(value.obj, request=True))
+            return
+        bound = self.bound(init, Value(Heap(Type("instance", cls.ref)))).obj
+        assert isinstance(bound, FunctionValue)
+
+        def construct(values: dict[str, Value]) -> None:
+            with self.in_context("thread"):
+                value = self.instantiate(cls, [], values, call)
+            then(value)
+
+        self.resolve_parameters(bound, cache, construct)
+
+    def boundary(self, node: ast.AST) -> None:
+        """Between a dependency and what depends on it, other requests run."""
+        marker = Suspension(node, (), self.context, "the next dependency")
+        self.state.suspend(marker)
+        self.state.switch(node)
+
+
+def same_key(read: Read, write: Write) -> bool:
+    """Whether a read and a write may mean the same element."""
+    return not read.key or not write.key or read.key == write.key
+
+
+def _keyword(call: ast.Call, name: str) -> ast.expr | None:
+    return next((k.value for k in call.keywords if k.arg == name), None)
+
+
+_INJECTED = frozenset(
+    {"Request", "WebSocket", "HTTPConnection", "BackgroundTasks", "Response", "SecurityScopes", "FastAPI"}
+)

@@ -1,0 +1,61 @@
+"""Whether a lock taken with `acquire()` is released when something goes wrong."""
+
+from __future__ import annotations
+
+import ast
+
+from autolock.program.index import dotted
+from autolock.program.linker import Program
+from autolock.program.trace import LockUse
+
+
+def is_leaked(program: Program, use: LockUse) -> bool:
+    """Whether the `release()` of an `acquire()` in the same block is skipped by an exception in between."""
+    place = leak(program, use)
+    return place is not None
+
+
+def leak(program: Program, use: LockUse) -> tuple[list[ast.stmt], int, int] | None:
+    """The block, and the positions of `acquire()` and of the `release()` that an exception skips."""
+    unit = program.unit(use.function.path)
+    node = unit.functions.get(use.function.name) if unit else None
+    name = _called_on(use.node)
+    if node is None or not name:
+        return None
+    for block in _blocks(node):
+        for start, statement in enumerate(block):
+            if isinstance(statement, ast.Expr) and any(n is use.node for n in ast.walk(statement)):
+                end = _release(block, start + 1, name)
+                if end is not None and any(_can_raise(s) for s in block[start + 1 : end]):
+                    return block, start, end
+    return None
+
+
+def _called_on(node: ast.AST) -> str:
+    return dotted(node.func.value) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+
+
+def _blocks(node: ast.AST) -> list[list[ast.stmt]]:
+    found: list[list[ast.stmt]] = []
+    for inner in ast.walk(node):
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(inner, name, None)
+            if isinstance(block, list) and block and isinstance(block[0], ast.stmt):
+                found.append(block)
+    return found
+
+
+def _release(block: list[ast.stmt], start: int, name: str) -> int | None:
+    """Where the block itself calls `NAME.release()`."""
+    for index in range(start, len(block)):
+        statement = block[index]
+        call = statement.value if isinstance(statement, ast.Expr) else None
+        if isinstance(call, ast.Await):
+            call = call.value
+        if isinstance(call, ast.Call) and dotted(call.func) == f"{name}.release":
+            return index
+    return None
+
+
+def _can_raise(statement: ast.stmt) -> bool:
+    return any(isinstance(n, ast.Call | ast.Await | ast.Subscript | ast.Raise | ast.Return) for n in ast.walk(statement))

@@ -1,0 +1,704 @@
+"""Executing statements: branches, loops, exceptions, `with`, and what an assignment writes to."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any
+
+from autolock.program.calls import Calls, same_lock
+from autolock.program.core import OutOfBudget
+from autolock.program.linker import Ref
+from autolock.program.state import State
+from autolock.program.trace import Control, Iteration, LockUse, Read
+from autolock.program.values import (
+    NOTHING,
+    ClassValue,
+    Coroutine,
+    Env,
+    External,
+    FunctionValue,
+    Group,
+    Heap,
+    Location,
+    LockValue,
+    Root,
+    Type,
+    Value,
+    join,
+)
+
+_QUIET_MANAGERS = ("timeout", "timeout_at", "move_on_after", "fail_after", "suppress", "nullcontext", "closing")
+
+
+class Statements(Calls):
+    """The part of the interpreter that executes statements."""
+
+    def execute(self, body: list[ast.stmt]) -> None:
+        for statement in body:
+            if not self.state.alive:
+                return
+            self.budget -= 1
+            if self.budget < 0:
+                raise OutOfBudget
+            self.frame.statement = statement
+            handler = _HANDLERS.get(statement.__class__)
+            if handler is not None:
+                handler(self, statement)
+            frame = self.frame
+            if frame.caught and self.state.alive:
+                frame.caught[-1].append(self.state.copy())
+
+    # -- simple statements -------------------------------------------------------
+
+    def expression(self, node: ast.Expr) -> None:
+        self.evaluate(node.value)
+
+    def assign(self, node: ast.Assign) -> None:
+        value = self.evaluate(node.value)
+        for target in node.targets:
+            self.store(target, value, node, "assign", self.operand_of(node))
+
+    def annotated(self, node: ast.AnnAssign) -> None:
+        if node.value is None:
+            return
+        value = self.evaluate(node.value)
+        kind, element = self.type_of_annotation(self.frame.path, node.annotation, self.frame.ref.name if self.frame.ref else "")
+        if isinstance(value.obj, Heap) and element is not None and value.obj.element is None:
+            value.obj.element = element
+        elif value.obj is None and kind.kind not in ("unknown", "lock") and value.made != "const":
+            value = Value(Heap(kind, element=element), value.reads, value.term, value.request, value.made)
+        self.store(node.target, value, node, "assign")
+
+    def augmented(self, node: ast.AugAssign) -> None:
+        # The target is read before the right-hand side is evaluated, also when that awaits.
+        current = self.evaluate(_as_load(node.target))
+        value = self.evaluate(node.value)
+        operand = value.term if isinstance(node.op, ast.Add | ast.Sub) else ""
+        result = Value(None, value.reads, "", value.request, value.made)
+        obj = current.obj
+        if isinstance(obj, Heap) and obj.type.kind in ("list", "set", "dict", "deque") and isinstance(node.target, ast.Name):
+            if obj.location is not None:
+                self.write(obj.location.child("[*]"), "", "insert", result, node, atomic=True)
+            return
+        own = frozenset(r for r in current.reads if isinstance(r, Read))
+        self.store(node.target, result, node, "augment", operand, own)
+
+    @staticmethod
+    def operand_of(node: ast.Assign) -> str:
+        return ""
+
+    def store(
+        self, target: ast.expr, value: Value, node: ast.stmt, kind: str, operand: str = "", own: frozenset[Read] = frozenset()
+    ) -> None:
+        """Assign a value to a target."""
+        if isinstance(target, ast.Name):
+            self.store_name(target.id, value, node, kind, own)
+        elif isinstance(target, ast.Attribute):
+            holder = self.evaluate(target.value)
+            self.assign_attribute(holder, target.attr, value, node, kind, operand, own)
+        elif isinstance(target, ast.Subscript):
+            holder = self.evaluate(target.value)
+            key = self.evaluate(target.slice)
+            self.store_element(holder, key, value, node, kind, operand, own)
+        elif isinstance(target, ast.Tuple | ast.List):
+            self.unpack(target.elts, value, node)
+        elif isinstance(target, ast.Starred):
+            self.store(target.value, Value(None, value.reads, "", value.request), node, kind)
+
+    def unpack(self, targets: list[ast.expr], value: Value, node: ast.stmt) -> None:
+        items = value.obj.items if isinstance(value.obj, Group) and len(value.obj.items) == len(targets) else None
+        for index, target in enumerate(targets):
+            part = items[index] if items else Value(None, value.reads, "", value.request, "expression")
+            self.store(target, part, node, "assign")
+
+    def bind(self, target: ast.expr, value: Value) -> None:
+        statement = self.frame.statement or ast.Pass()
+        self.store(target, value, statement, "assign")
+
+    def store_name(self, name: str, value: Value, node: ast.stmt, kind: str, own: frozenset[Read]) -> None:
+        env = self.frame.env
+        if name in env.nonlocals:
+            self.store_outer(name, value, node, kind, own)
+            return
+        term = value.term if value.term and value.made != "const" else f"{name}@{getattr(node, 'lineno', 0)}"
+        if kind == "augment":
+            known = env.vars.get(name, NOTHING).also(value)
+            value = Value(None, known.reads, "", known.request, "expression")
+            term = f"{name}@{getattr(node, 'lineno', 0)}"
+        env.vars[name] = Value(value.obj, value.reads, value.term if value.made == "const" else term, value.request, value.made)
+
+    def store_outer(self, name: str, value: Value, node: ast.stmt, kind: str, own: frozenset[Read]) -> None:
+        """`global` or `nonlocal` names."""
+        env: Env | None = self.frame.env.parent
+        while env is not None:
+            if name in env.vars:
+                if env.shared and env.function is not None:
+                    location = Location(Root("cell", env.function.path, f"{env.function.name}.{name}"))
+                    self.write(location, "", kind, value, node, own=own)
+                    self.settle(value, location)
+                else:
+                    env.vars[name] = join(env.vars[name], value)
+                return
+            env = env.parent
+        path = self.frame.path
+        found = self.program.resolve(path, name)
+        if found is not None and found[0].kind not in ("variable",):
+            return
+        location = Location(Root("variable", path, name))
+        self.write(location, "", kind, value, node, own=own)
+        self.settle(value, location)
+        known = self._variables.get((path, name))
+        if isinstance(value.obj, Heap | LockValue) and (known is None or known.obj is None):
+            self._variables[path, name] = Value(value.obj, term=str(location))
+
+    def assign_attribute(
+        self, holder: Value, name: str, value: Value, node: ast.stmt, kind: str, operand: str, own: frozenset[Read]
+    ) -> None:
+        obj = holder.obj
+        field = f".{name}"
+        location: Location | None = None
+        if isinstance(obj, ClassValue):
+            owner = self.program.class_binding(obj.ref, name)
+            cls = owner[0] if owner else obj.ref
+            location = Location(Root("class", cls.path, cls.name), (field,))
+        elif isinstance(obj, Heap):
+            if kind == "assign" and (value.obj is not None or field not in obj.fields):
+                known = obj.fields.get(field)
+                if known is None or known.obj is None or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown"):
+                    obj.fields[field] = value
+            if obj.location is not None:
+                location = obj.location.child(field)
+        else:
+            target = self.outside_variable(holder, name)
+            if target is not None:
+                location = Location(Root("variable", target.path, target.name))
+        if location is None:
+            return
+        self.write(location, "", kind, value, node, operand=operand, own=own)
+        self.settle(value, location)
+
+    def outside_variable(self, holder: Value, name: str) -> Ref | None:
+        """`module.name = ...`."""
+        path = getattr(holder.obj, "path", None)
+        if isinstance(path, str) and name in getattr(self.program.modules.get(path), "bindings", {}):
+            return Ref("variable", path, name)
+        return None
+
+    def store_attribute(self, target: Value, name: str, value: Value, node: ast.AST, kind: str, operand: str = "") -> None:
+        assert isinstance(node, ast.stmt)
+        self.assign_attribute(target, name, value, node, kind, operand, frozenset())
+
+    def store_element(
+        self, holder: Value, key: Value, value: Value, node: ast.stmt, kind: str, operand: str, own: frozenset[Read]
+    ) -> None:
+        obj = holder.obj
+        if not isinstance(obj, Heap) or obj.type.kind in ("instance", "external", "view"):
+            return
+        field = self.field_of(obj, key)
+        if value.obj is not None and not isinstance(value.obj, Group):
+            known = obj.fields.get("[*]")
+            if known is None or known.obj is None or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown"):
+                obj.fields["[*]"] = value
+        if obj.location is None:
+            return
+        location = obj.location.child(field)
+        if isinstance(value.obj, Heap) and value.obj.location == location.base.child(field) and kind == "assign":
+            return  # the very object that is there already is put back
+        term = "" if obj.type.kind in ("list", "deque") else key.term
+        self.write(location, term, kind, value, node, operand=operand, own=own)
+        self.settle(value, obj.location.child("[*]"))
+
+    def delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            if isinstance(target, ast.Subscript):
+                holder, key = self.evaluate(target.value), self.evaluate(target.slice)
+                obj = holder.obj
+                if isinstance(obj, Heap) and obj.location is not None and obj.type.kind not in ("instance", "external"):
+                    term = "" if obj.type.kind == "list" else key.term
+                    self.write(obj.location.child(self.field_of(obj, key)), term, "remove", NOTHING, node)
+            elif isinstance(target, ast.Name):
+                self.frame.env.vars.pop(target.id, None)
+
+    def return_(self, node: ast.Return) -> None:
+        value = self.evaluate(node.value) if node.value is not None else Value(None, made="none")
+        frame = self.frame
+        implied = [c.reads for c in self.state.control if c.frame == frame.serial and c.exit != "raise"]
+        if implied:
+            value = Value(value.obj, value.reads.union(*implied), value.term, value.request, value.made)
+        frame.exits.append((value, self.state.copy()))
+        self.state.alive = False
+
+    def raise_(self, node: ast.Raise) -> None:
+        if node.exc is not None:
+            self.evaluate(node.exc)
+        for frame in reversed(self.frames):
+            if frame.caught:
+                frame.caught[-1].append(self.state.copy())
+                break
+        self.state.alive = False
+
+    def jump(self, node: ast.Break | ast.Continue) -> None:
+        table = self.frame.jumps if isinstance(node, ast.Break) else self.frame.continues
+        if table:
+            table[-1].append(self.state.copy())
+        self.state.alive = False
+
+    def assert_(self, node: ast.Assert) -> None:
+        value = self.evaluate(node.test)
+        control = self.control(node.test, value, False, "raise")
+        if control is not None:
+            self.state.control = (*self.state.control, control)
+
+    def define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        ref = self.frame.ref
+        name = f"{ref.name}.{node.name}" if ref is not None else node.name
+        inner = Ref("function", self.frame.path, name)
+        if self.program.function(inner) is None:
+            return
+        value = Value(FunctionValue(inner, node, env=self.frame.env))
+        self.frame.env.vars[node.name] = value
+        self.frame.env.vars[node.name] = self.decorated(value, inner, node, self.frame.env)
+
+    def define_class(self, node: ast.ClassDef) -> None:
+        ref = self.frame.ref
+        name = f"{ref.name}.{node.name}" if ref is not None else node.name
+        self.frame.env.vars[node.name] = Value(ClassValue(Ref("class", self.frame.path, name), self.frame.env))
+
+    # -- branches ----------------------------------------------------------------
+
+    def if_(self, node: ast.If) -> None:
+        value = self.evaluate(node.test)
+        env = self.frame.env
+        before, names = self.state.copy(), dict(env.vars)
+        with self.deciding(self.control(node.test, value, False, "")):
+            self.execute(node.body)
+        then, then_names = self.state, env.vars
+        self.state, env.vars = before, names
+        with self.deciding(self.control(node.test, value, True, "")):
+            self.execute(node.orelse)
+        self.meet(then, then_names)
+        self.remember(node, value, then.alive)
+
+    def meet(self, other: State, names: dict[str, Value]) -> None:
+        """Join the current branch with another that was run before."""
+        env = self.frame.env
+        if not self.state.alive:
+            env.vars = names
+        elif other.alive:
+            env.vars = {
+                n: join(env.vars[n], names[n]) if n in env.vars and n in names else env.vars.get(n) or names[n]
+                for n in {**names, **env.vars}
+            }
+        mine = self.state
+        if not mine.alive:
+            self.state = other
+            return
+        mine.merge(other)
+
+    def remember(self, node: ast.If, value: Value, then_alive: bool) -> None:
+        """When one side has left, all that follows depends on the test."""
+        if not value.reads or not self.state.alive:
+            return
+        body = node.body if not then_alive else node.orelse
+        if then_alive and not (node.orelse and _leaves(node.orelse)):
+            return
+        if not then_alive and not _leaves(node.body):
+            return
+        control = Control(value.reads, node.test, self.shape(node.test), not then_alive, self.exit_of(body, value), self.frame.serial)
+        self.state.control = (*self.state.control, control)
+
+    @staticmethod
+    def shape(test: ast.expr) -> str:
+        from autolock.program.decisions import shape_of
+
+        return shape_of(test)
+
+    def exit_of(self, body: list[ast.stmt], test: Value) -> str:
+        last = body[-1]
+        if isinstance(last, ast.Raise):
+            return "raise"
+        if isinstance(last, ast.Continue | ast.Break):
+            return "loop"
+        if isinstance(last, ast.Return):
+            returned = self.frame.exits[-1][0] if self.frame.exits else NOTHING
+            roots = {r.location.root for r in test.reads}
+            plain = isinstance(last.value, ast.Name | ast.Attribute | ast.Subscript | ast.Call)
+            return "cached" if plain and any(r.location.root in roots for r in returned.reads) and last.value is not None else "return"
+        return "raise"
+
+    def match(self, node: ast.Match) -> None:
+        value = self.evaluate(node.subject)
+        env = self.frame.env
+        states: list[tuple[State, dict[str, Value]]] = []
+        for case in node.cases:
+            before, names = self.state.copy(), dict(env.vars)
+            for name in _captures(case.pattern):
+                env.vars[name] = Value(None, value.reads, "", value.request)
+            with self.deciding(self.control(node.subject, value, False, "")):
+                if case.guard is not None:
+                    self.evaluate(case.guard)
+                self.execute(case.body)
+            states.append((self.state, env.vars))
+            self.state, env.vars = before, names
+        for state, names in states:
+            self.meet(state, names)
+
+    # -- loops -------------------------------------------------------------------
+
+    def while_(self, node: ast.While) -> None:
+        env = self.frame.env
+        frame = self.frame
+        forever = isinstance(node.test, ast.Constant) and bool(node.test.value)
+        left: list[tuple[State, dict[str, Value]]] = []
+        value = NOTHING
+        frame.jumps.append([])
+        frame.continues.append([])
+        self.loops += 1
+        for _ in range(2):
+            frame.statement = node
+            value = self.evaluate(node.test)
+            if not forever:
+                left.append((self.state.copy(), dict(env.vars)))
+            with self.deciding(self.control(node.test, value, False, "")):
+                self.execute(node.body)
+            self.gather_states(frame.continues[-1])
+            if not self.state.alive:
+                break
+        self.loops -= 1
+        if self.state.alive:
+            frame.statement = node
+            value = self.evaluate(node.test)
+            if forever:
+                self.state.alive = False
+        for state, names in left:
+            self.meet(state, names)
+        frame.continues.pop()
+        self.execute(node.orelse)
+        self.gather_states(frame.jumps.pop())
+        control = self.control(node.test, value, True, "loop")
+        if control is not None and self.state.alive:
+            self.state.control = (*self.state.control, control)
+
+    def gather_states(self, states: list[State]) -> None:
+        for state in states:
+            self.state.merge(state)
+        states.clear()
+
+    def for_(self, node: ast.For | ast.AsyncFor) -> None:
+        env, frame = self.frame.env, self.frame
+        source = self.evaluate(node.iter)
+        if isinstance(source.obj, Coroutine):
+            self.for_generator(node, source.obj)
+            return
+        looped = self.contents(source, node.iter) | frozenset(
+            r for r in source.reads if r.how == "iterate" and r.node is node.iter
+        )
+        before, names = self.state.copy(), dict(env.vars)
+        frame.jumps.append([])
+        frame.continues.append([])
+        self.loops += 1
+        for _ in range(2):
+            frame.statement = node
+            if isinstance(node, ast.AsyncFor):
+                self.suspend(node, "async for")
+            self.store(node.target, self.iterated(source).also(Value(None, looped)), node, "assign")
+            self.execute(node.body)
+            self.gather_states(frame.continues[-1])
+            self.iterations(looped, node)
+            if not self.state.alive:
+                break
+        self.loops -= 1
+        self.meet(before, names)
+        frame.continues.pop()
+        self.execute(node.orelse)
+        self.gather_states(frame.jumps.pop())
+
+    def iterations(self, reads: frozenset[Read], node: ast.For | ast.AsyncFor) -> None:
+        """Record loops over shared containers that something may interrupt."""
+        for read in reads:
+            between = self.state.stale.get(read)
+            if between is not None or read in self.state.switched:
+                self.trace.iterations.append(
+                    Iteration(node, read.stack, read.context, self.entry, read.location, self.state.held, between)
+                )
+
+    def for_generator(self, node: ast.For | ast.AsyncFor, source: Coroutine) -> None:
+        """A loop over a generator of the project: the body runs at its `yield`."""
+        outer, turns = list(self.frames), 0
+        env_owner = self.frame
+
+        def turn(value: Value) -> None:
+            nonlocal turns
+            turns += 1
+            if turns > 2:
+                return
+            inner, self.frames = self.frames, outer
+            try:
+                env_owner.jumps.append([])
+                env_owner.continues.append([])
+                self.store(node.target, value, node, "assign")
+                self.execute(node.body)
+                self.gather_states(env_owner.continues.pop())
+                self.gather_states(env_owner.jumps.pop())
+            finally:
+                self.frames = inner
+
+        self.loops += 1
+        self.activate(source.function, source.args, source.kwargs, turn)
+        self.loops -= 1
+
+    # -- exceptions and `with` ------------------------------------------------------
+
+    def try_(self, node: Any) -> None:
+        frame, env = self.frame, self.frame.env
+        marks = self.marks()
+        frame.caught.append([self.state.copy()])
+        known = set(self.state.fresh)
+        names = dict(env.vars)
+        self.execute(node.body)
+        snapshots = frame.caught.pop()
+        attempted = frozenset(r for s in snapshots for r in s.fresh) - known
+        self.execute(node.orelse)
+        done, done_names = self.state, env.vars
+        raised = State(alive=False)
+        for snapshot in snapshots:
+            raised.merge(snapshot.copy())
+        for handler in node.handlers:
+            self.state = raised.copy()
+            env.vars = {**names, **done_names}
+            if handler.name:
+                env.vars[handler.name] = NOTHING
+            missing = Control(attempted, node, "missing", False, "", frame.serial) if attempted and _is_lookup(handler) else None
+            with self.deciding(missing):
+                self.execute(handler.body)
+            state, handler_names = self.state, env.vars
+            self.state, env.vars = done, done_names
+            self.meet(state, handler_names)
+            done, done_names = self.state, env.vars
+        self.state, env.vars = done, done_names
+        if node.finalbody:
+            self.on_leaving(marks, lambda: self.execute(node.finalbody))
+            if not self.state.alive and not snapshots:
+                return
+            self.execute_always(node.finalbody)
+
+    def execute_always(self, body: list[ast.stmt]) -> None:
+        alive = self.state.alive
+        self.state.alive = True
+        self.execute(body)
+        self.state.alive = self.state.alive and alive
+
+    def marks(self) -> tuple[int, list[int], list[int]]:
+        """How many ways out of the function and its loops are known by now."""
+        frame = self.frame
+        return len(frame.exits), [len(j) for j in frame.jumps], [len(c) for c in frame.continues]
+
+    def on_leaving(self, marks: tuple[int, list[int], list[int]], action: Callable[[], None]) -> None:
+        """Do something on every way out that was found since `marks` (a finally, the end of a `with`)."""
+        frame = self.frame
+        exits, jumps, continues = marks
+        states = [s for _, s in frame.exits[exits:]]
+        states += [s for count, group in zip(jumps, frame.jumps, strict=False) for s in group[count:]]
+        states += [s for count, group in zip(continues, frame.continues, strict=False) for s in group[count:]]
+        current, statement = self.state, frame.statement
+        for state in states:
+            self.state = state
+            action()
+            state.alive = True
+        self.state, frame.statement = current, statement
+
+    def with_(self, node: ast.With | ast.AsyncWith) -> None:
+        self.with_items(node, 0)
+
+    def with_items(self, node: ast.With | ast.AsyncWith, index: int) -> None:
+        """Enter the context managers one after the other, then run the body."""
+        if index == len(node.items):
+            self.execute(node.body)
+            return
+        item = node.items[index]
+        value = self.evaluate(item.context_expr)
+        obj = value.obj
+        marks = self.marks()
+        if isinstance(obj, Coroutine) and obj.function.manager:
+            self.with_generator(node, index, obj)
+            return
+        asynchronous = isinstance(node, ast.AsyncWith)
+        lock = self.as_lock(value, item.context_expr)
+        if lock is not None:
+            self.with_lock(node, index, lock, asynchronous)
+            return
+        if isinstance(obj, Heap) and obj.type.kind == "instance" and obj.type.ref is not None:
+            self.with_instance(node, index, value, asynchronous)
+            return
+        text = ast.unparse(item.context_expr)
+        quiet = isinstance(item.context_expr, ast.Call) and text.partition("(")[0].rpartition(".")[2] in _QUIET_MANAGERS
+        if asynchronous and not quiet:
+            self.suspend(node, text)
+        self.switch(node)
+        if item.optional_vars is not None:
+            self.store(item.optional_vars, Value(obj, value.reads, "", value.request, "call"), node, "assign")
+        self.with_items(node, index + 1)
+        if asynchronous and not quiet and self.state.alive:
+            self.frame.statement = node
+            self.suspend(node, text)
+        _ = marks
+
+    def as_lock(self, value: Value, node: ast.expr) -> LockValue | None:
+        """The lock that a context expression is, or seems to be."""
+        obj = value.obj
+        if isinstance(obj, LockValue):
+            return obj
+        known = isinstance(obj, Heap) and (obj.type.kind == "instance" or (obj.type.kind == "external" and obj.type.name in ("path",)))
+        if known or isinstance(obj, Coroutine):
+            return None
+        text = ast.unparse(node)
+        last = text.partition("(")[0].rpartition(".")[2].lower()
+        name = obj.name if isinstance(obj, External) else ""
+        if name in self.lock_names or text.partition("(")[0] in self.lock_names or any(w in last for w in ("lock", "mutex")) and "unlock" not in last:
+            location = obj.location if isinstance(obj, Heap) else None
+            return LockValue("both", True, location, node, unknown=True)
+        return None
+
+    def with_lock(self, node: ast.With | ast.AsyncWith, index: int, lock: LockValue, asynchronous: bool) -> None:
+        marks = self.marks()
+        self.acquire(lock, node, "async with" if asynchronous else "with")
+        before = len(self.frame.exits)
+        fresh_before = self.activity
+        self.with_items(node, index + 1)
+        self.on_leaving(marks, lambda: self.release(lock))
+        self.release(lock)
+        _ = before, fresh_before
+
+    def with_instance(self, node: ast.With | ast.AsyncWith, index: int, value: Value, asynchronous: bool) -> None:
+        """An object of the project with __enter__ and __exit__."""
+        marks = self.marks()
+        heap = value.obj
+        assert isinstance(heap, Heap)
+        assert heap.type.ref is not None
+        names = ("__aenter__", "__aexit__") if asynchronous else ("__enter__", "__exit__")
+        entered = self.call_dunder(value, names[0], node)
+        item = node.items[index]
+        if item.optional_vars is not None:
+            result = entered if entered.obj is not None else value
+            self.store(item.optional_vars, result, node, "assign")
+        self.with_items(node, index + 1)
+        self.on_leaving(marks, lambda: self.leave_instance(value, names[1], node))
+        alive, self.state.alive = self.state.alive, True
+        self.frame.statement = node
+        self.leave_instance(value, names[1], node)
+        self.state.alive = alive
+
+    def leave_instance(self, value: Value, name: str, node: ast.AST) -> None:
+        self.call_dunder(value, name, node)
+
+    def call_dunder(self, value: Value, name: str, node: ast.AST) -> Value:
+        assert isinstance(value.obj, Heap)
+        assert value.obj.type.ref is not None
+        method = self.program.method(value.obj.type.ref, name)
+        if method is None:
+            if name.startswith("__a"):
+                self.suspend(node, name)
+            return NOTHING
+        bound = self.bound(method, value).obj
+        if not isinstance(bound, FunctionValue):
+            return NOTHING
+        return self.invoke(bound, [NOTHING] * 3 if "exit" in name else [], {}, node)
+
+    def with_generator(self, node: ast.With | ast.AsyncWith, index: int, source: Coroutine) -> None:
+        """A context manager written as a generator: the body runs at its `yield`."""
+        outer = list(self.frames)
+        owner = self.frame
+        ran = False
+        left = False
+
+        def body(value: Value) -> None:
+            nonlocal ran, left
+            if ran:
+                return
+            ran = True
+            inner, self.frames = self.frames, outer
+            held_before = {h.acquisition for h in self.state.held}
+            marks = self.marks()
+            try:
+                item = node.items[index]
+                if item.optional_vars is not None:
+                    self.store(item.optional_vars, value, node, "assign")
+                self.with_items(node, index + 1)
+                owner.statement = node
+            finally:
+                self.frames = inner
+            left = not self.state.alive
+            self.state.alive = True
+            del held_before, marks
+
+        before = {h.acquisition for h in self.state.held}
+        marks = self.marks()
+        self.activate(source.function, source.args, source.kwargs, body)
+        if not ran:
+            self.with_items(node, index + 1)
+            return
+        if left:
+            self.state.alive = False
+        self.on_leaving(marks, lambda: self.drop_others(before))
+
+    def drop_others(self, acquisitions: set[int]) -> None:
+        """Locks that a context manager took are free again once its block has been left."""
+        self.state.held = tuple(h for h in self.state.held if h.acquisition in acquisitions)
+
+
+def _leaves(body: list[ast.stmt]) -> bool:
+    return bool(body)
+
+
+def _is_lookup(handler: ast.ExceptHandler) -> bool:
+    """`except KeyError` and its like: what was looked for is not there."""
+    text = ast.unparse(handler.type) if handler.type is not None else ""
+    return any(n in text for n in ("KeyError", "IndexError", "LookupError", "AttributeError", "FileNotFoundError", "ValueError"))
+
+
+def _captures(pattern: ast.pattern) -> list[str]:
+    return [n.name for n in ast.walk(pattern) if isinstance(n, ast.MatchAs | ast.MatchStar) and n.name]
+
+
+def _as_load(node: ast.expr) -> ast.expr:
+    """The target of an augmented assignment, as an expression that is read."""
+    loaded = _LOADS.get(id(node))
+    if loaded is None:
+        loaded = ast.copy_location(type(node)(**{f: getattr(node, f) for f in node._fields}), node)
+        loaded.ctx = ast.Load()  # type: ignore[attr-defined]
+        _LOADS[id(node)] = loaded
+        _KEEP.append(node)
+    return loaded
+
+
+_LOADS: dict[int, ast.expr] = {}
+_KEEP: list[ast.expr] = []
+
+_HANDLERS: dict[type, Callable[[Any, Any], None]] = {
+    ast.Expr: Statements.expression,
+    ast.Assign: Statements.assign,
+    ast.AnnAssign: Statements.annotated,
+    ast.AugAssign: Statements.augmented,
+    ast.Delete: Statements.delete,
+    ast.Return: Statements.return_,
+    ast.Raise: Statements.raise_,
+    ast.Break: Statements.jump,
+    ast.Continue: Statements.jump,
+    ast.Assert: Statements.assert_,
+    ast.FunctionDef: Statements.define,
+    ast.AsyncFunctionDef: Statements.define,
+    ast.ClassDef: Statements.define_class,
+    ast.If: Statements.if_,
+    ast.Match: Statements.match,
+    ast.While: Statements.while_,
+    ast.For: Statements.for_,
+    ast.AsyncFor: Statements.for_,
+    ast.Try: Statements.try_,
+    ast.With: Statements.with_,
+    ast.AsyncWith: Statements.with_,
+}
+if hasattr(ast, "TryStar"):
+    _HANDLERS[ast.TryStar] = Statements.try_
+
+__all__ = ["LockUse", "Statements", "Type", "same_lock"]

@@ -1,0 +1,187 @@
+"""What happens while a request is followed: accesses, suspension points, guards, and Windows found."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from autolock.program.linker import Ref
+    from autolock.program.values import Location, LockValue
+
+
+class Frame(NamedTuple):
+    """One call on the way to an event: which function, at which of its statements."""
+
+    serial: int
+    function: Ref | None
+    statement: ast.stmt | None
+
+
+class Held(NamedTuple):
+    """A lock that is held: the lock, and which acquisition of it (a released lock taken again is another)."""
+
+    lock: LockValue
+    acquisition: int
+    node: ast.AST
+    stack: tuple[Frame, ...]
+    context: str
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Event:
+    """Something that happens at one place, reached through `stack`, in one Context."""
+
+    node: ast.AST
+    stack: tuple[Frame, ...]
+    context: str
+
+    @property
+    def function(self) -> Ref:
+        """The function whose code does it."""
+        ref = self.stack[-1].function
+        assert ref is not None
+        return ref
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Read(Event):
+    """A read of shared state. `key` is the canonical text of the element's key, empty for the whole."""
+
+    location: Location
+    key: str
+    how: str
+    held: tuple[Held, ...]
+    serial: int
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Suspension(Event):
+    """A point at which the event loop may run something else."""
+
+    text: str
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Write(Event):
+    """A write to shared state.
+
+    `kind` is assign, augment, insert, remove or mutate; `made` how the value came to be, `request`
+    whether it comes from the client, `operand` the canonical text of what is added or subtracted.
+    """
+
+    location: Location
+    key: str
+    kind: str
+    held: tuple[Held, ...]
+    serial: int
+    made: str = ""
+    request: bool = False
+    operand: str = ""
+    atomic: bool = False
+    fresh_object: bool = False
+    value_type: str = ""
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Control:
+    """A decision that the code after it depends on.
+
+    `shape` is compare, missing, present, equal or truth; `negated` when the code runs because the
+    test was false; `exit` how the other side left (raise, return, cached, loop), empty for a branch.
+    """
+
+    reads: frozenset[Read]
+    node: ast.AST
+    shape: str
+    negated: bool
+    exit: str
+    frame: int
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Candidate:
+    """A read and a dependent write of one Location, as one entry point runs them.
+
+    `dependence` is data or control; `between` the suspension point in between, `switch` a call in
+    between at which a thread may be switched.
+    """
+
+    entry: Entry
+    read: Read
+    write: Write
+    dependence: str
+    control: Control | None
+    between: Suspension | None
+    switch: ast.AST | None
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class LateRead:
+    """A write of one request's data to shared state, a suspension, and a read that expects it back."""
+
+    entry: Entry
+    write: Write
+    read: Read
+    between: Suspension | None
+    switch: ast.AST | None
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Pair:
+    """Two writes that belong together, with something that may run in between."""
+
+    entry: Entry
+    first: Write
+    second: Write
+    between: Suspension | None
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Iteration(Event):
+    """A loop over a shared container in whose body something else may run."""
+
+    entry: Entry
+    location: Location
+    held: tuple[Held, ...]
+    between: Suspension | None
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class LockUse(Event):
+    """A lock being taken: how, and what is wrong with that on the face of it."""
+
+    entry: Entry
+    lock: LockValue
+    style: str
+    between: Suspension | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """Something that runs by itself: a route's handler, a middleware, a task, a background job.
+
+    `many` when several of it may run at once; `context` is loop, thread or startup.
+    """
+
+    function: Ref | None
+    context: str
+    kind: str
+    routes: tuple[str, ...]
+    many: bool
+    label: str = ""
+
+
+@dataclass(slots=True)
+class Trace:
+    """Everything that was recorded, over all entry points."""
+
+    reads: list[tuple[Entry, Read]] = field(default_factory=list)
+    writes: list[tuple[Entry, Write]] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
+    late: list[LateRead] = field(default_factory=list)
+    pairs: list[Pair] = field(default_factory=list)
+    iterations: list[Iteration] = field(default_factory=list)
+    locks: list[LockUse] = field(default_factory=list)
+    stopped: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,228 @@
+"""Abstract values: what an expression may stand for while a request is followed through the program."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from autolock.program.linker import Ref
+    from autolock.program.trace import Read
+
+
+class Root(NamedTuple):
+    """Where shared state hangs: `kind` is variable, class, state, cell, cached, instance, default or file."""
+
+    kind: str
+    path: str
+    name: str
+
+
+class Location(NamedTuple):
+    """A piece of shared state: a root and the fields that lead to it (`.attr`, `['key']`, `[*]`)."""
+
+    root: Root
+    fields: tuple[str, ...] = ()
+
+    def child(self, field_: str) -> Location:
+        """The location one field further."""
+        return Location(self.root, (*self.fields, field_))
+
+    @property
+    def base(self) -> Location:
+        """The location without trailing elements: the container or attribute that a lock guards."""
+        fields = self.fields
+        while fields and fields[-1].startswith("["):
+            fields = fields[:-1]
+        return Location(self.root, fields)
+
+    def __str__(self) -> str:
+        return self.root.name + "".join(self.fields)
+
+
+def overlaps(written: Location, read: Location) -> bool:
+    """Whether a write to one location changes what a read of the other saw."""
+    if written.root != read.root or len(written.fields) > len(read.fields):
+        return False
+    return all(
+        w == r or (w.startswith("[") and r.startswith("[") and "[*]" in (w, r))
+        for w, r in zip(written.fields, read.fields, strict=False)
+    )
+
+
+class Type(NamedTuple):
+    """What an object is: a container, an instance of a project class, something external, or unknown."""
+
+    kind: str
+    ref: Ref | None = None
+    name: str = ""
+
+
+UNKNOWN = Type("unknown")
+
+
+@dataclass(slots=True, eq=False)
+class Heap:
+    """A mutable object. `location` is None as long as no other request can reach it."""
+
+    type: Type
+    location: Location | None = None
+    fields: dict[str, Value] = field(default_factory=dict)
+    element: Type | None = None
+    node: ast.AST | None = None
+
+
+@dataclass(slots=True, eq=False)
+class FunctionValue:
+    """A function of the project, with what it is bound to and closes over."""
+
+    ref: Ref
+    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+    receiver: Value | None = None
+    env: Env | None = None
+    manager: bool = False
+    cached: bool = False
+    is_property: bool = False
+    is_static: bool = False
+    is_class: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class ClassValue:
+    """A class of the project."""
+
+    ref: Ref
+    env: Env | None = None
+
+
+@dataclass(slots=True, eq=False)
+class ModuleValue:
+    """A module of the project."""
+
+    path: str
+
+
+@dataclass(slots=True, eq=False)
+class External:
+    """Something imported from outside the project, by its dotted name."""
+
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class Method:
+    """A method of something that is no project class: a container's, a lock's, a library object's."""
+
+    receiver: Value
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class LockValue:
+    """A lock. `fresh` means made by the request that takes it; such a lock guards nothing."""
+
+    family: str
+    reentrant: bool
+    location: Location | None
+    node: ast.AST | None
+    fresh: bool = False
+    unknown: bool = False
+    keyed: bool = False
+    capacity: int = 1
+    path: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Coroutine:
+    """A coroutine of the project that has been called but not awaited."""
+
+    function: FunctionValue
+    args: list[Value]
+    kwargs: dict[str, Value]
+    node: ast.AST
+
+
+@dataclass(slots=True, eq=False)
+class Partial:
+    """functools.partial of something callable."""
+
+    function: Value
+    args: list[Value]
+    kwargs: dict[str, Value]
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Several values together: a tuple or list display, `*args`."""
+
+    items: list[Value]
+
+
+@dataclass(slots=True, eq=False)
+class FileHandle:
+    """An open file, or a path object: reading and writing go to a file Location."""
+
+    location: Location
+    mode: str
+
+
+Object = (
+    Heap | FunctionValue | ClassValue | ModuleValue | External | Method | LockValue | Coroutine | Partial | Group | FileHandle
+)
+
+NO_READS: frozenset[Read] = frozenset()
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Value:
+    """What an expression evaluates to.
+
+    `reads` are the reads of shared state that it was computed from, `term` a canonical text by
+    which two equal keys are recognised, `request` whether it depends on what the client sent, and
+    `made` how it came to be (`const`, `none`, `call`, `await`, `new`, `display`).
+    """
+
+    obj: Object | None = None
+    reads: frozenset[Read] = NO_READS
+    term: str = ""
+    request: bool = False
+    made: str = ""
+
+    def also(self, *others: Value) -> Value:
+        """This value, computed from the others as well."""
+        reads = self.reads.union(*(o.reads for o in others))
+        return Value(self.obj, reads, self.term, self.request or any(o.request for o in others), self.made)
+
+
+NOTHING = Value()
+
+
+def join(one: Value, other: Value) -> Value:
+    """What a name holds after two branches that left it as `one` and as `other`."""
+    if one is other:
+        return one
+    obj = one.obj if one.obj is not None else other.obj
+    if isinstance(obj, Heap) and obj.location is None and isinstance(other.obj, Heap) and other.obj.location:
+        obj = other.obj
+    return Value(
+        obj,
+        one.reads | other.reads,
+        one.term if one.term == other.term else "",
+        one.request or other.request,
+        one.made if one.made not in ("none", "") else other.made,
+    )
+
+
+class Env:
+    """Local names of one running function. `shared` when every request sees the same ones (a factory's)."""
+
+    __slots__ = ("function", "nonlocals", "parent", "shared", "statics", "vars")
+
+    def __init__(self, function: Ref | None, parent: Env | None = None, shared: bool = False) -> None:
+        self.function = function
+        self.parent = parent
+        self.shared = shared
+        self.vars: dict[str, Value] = {}
+        self.statics: set[str] = set()
+        self.nonlocals: set[str] = set()

@@ -1,0 +1,347 @@
+"""From what was recorded to Windows that can really be entered by two requests at once.
+
+A candidate becomes a RaceWindow when something that can run at the same time writes what the window
+read, and no Guard that both of them take spans the window.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from autolock.program.calls import same_lock
+from autolock.program.decisions import effective
+from autolock.program.linker import Program, Ref
+from autolock.program.release import is_leaked
+from autolock.program.trace import Candidate, Control, Entry, Frame, Held, Iteration, LateRead, LockUse, Pair, Read, Suspension, Trace, Write
+from autolock.program.values import Location, LockValue, Root, overlaps
+
+Writer = tuple[Entry, Write]
+_READABLE = re.compile(r"[A-Za-z_][\w.]*|'[^']*'")
+
+
+@dataclass(slots=True)
+class RaceWindow:
+    """A Window, and all that a rule or a plan may want to know of it.
+
+    `kind` is read-write, late-read, pair, iteration or lock. `function` is the one that sees both
+    ends, at its statements `first` and `last` (None where the two ends meet only in FastAPI, in a
+    dependency and a handler). `shape` is what is known to have been true of the Location (compare,
+    missing, present, equal, different) and `exit` how the other case leaves. `relation` says how it
+    stands to locks: unguarded, released, check-outside, fresh-lock, different-locks, wrong-kind.
+    `race` is False for what is atomic today.
+    """
+
+    kind: str
+    location: Location
+    function: Ref
+    first: ast.stmt | None
+    last: ast.stmt | None
+    entry: Entry
+    race: bool
+    context: str
+    relation: str = "unguarded"
+    dependence: str = ""
+    shape: str = ""
+    exit: str = ""
+    read: Read | None = None
+    write: Write | None = None
+    between: Suspension | None = None
+    switch: ast.AST | None = None
+    control: Control | None = None
+    rivals: list[Writer] = field(default_factory=list)
+    guards: list[LockValue] = field(default_factory=list)
+    lock_node: ast.AST | None = None
+    entries: list[Entry] = field(default_factory=list)
+    other: Location | None = None
+    mixed: bool = False
+    warmed: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The Location as a reader of the code would write it: `stock[request.sku]`, `levels[sku].available`."""
+        key = next((e.key for e in (self.read, self.write) if e is not None and e.key), "")
+        text = str(self.location)
+        if text.endswith("[*]") and _READABLE.fullmatch(key):
+            return f"{text[:-3]}[{key}]"
+        return text.replace("[*]", "[...]") if not text.endswith("[*]") else str(self.location.base)
+
+    @property
+    def gap_text(self) -> str:
+        """What is awaited in between, as written in the function that sees both ends."""
+        between = self.between
+        if between is None:
+            return ""
+        for frame in reversed(between.stack):
+            if frame.function == self.function and frame.statement is not None:
+                waits = [n.value for n in ast.walk(frame.statement) if isinstance(n, ast.Await)]
+                if len(waits) == 1:
+                    return ast.unparse(waits[0].func if isinstance(waits[0], ast.Call) else waits[0])
+        return between.text
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """The routes through which the window is entered."""
+        return tuple(dict.fromkeys(route for entry in self.entries for route in entry.routes))
+
+
+class Finder:
+    """Turns a trace into windows."""
+
+    def __init__(self, program: Program, trace: Trace, warmed: set[Location]) -> None:
+        self.program = program
+        self.trace = trace
+        self.warmed = warmed
+        self.by_root: dict[object, list[Writer]] = defaultdict(list)
+        for entry, write in trace.writes:
+            self.by_root[write.location.root].append((entry, write))
+
+    def windows(self) -> list[RaceWindow]:
+        """All windows, one for each function, Location and kind."""
+        found = [*self.read_write(), *self.late(), *self.pairs(), *self.iterations(), *self.lock_uses()]
+        return _merged(found)
+
+    # -- read .. write -------------------------------------------------------------
+
+    def read_write(self) -> Iterator[RaceWindow]:
+        rechecked = self._rechecks()
+        for candidate in self.trace.candidates:
+            read, write = candidate.read, candidate.write
+            if candidate.dependence == "control" and any(
+                r.serial > read.serial for r in rechecked.get(id(write), ())
+            ) and not self._common(read.held, write.held):
+                continue
+            yield from self._window_of(candidate)
+
+    def _rechecks(self) -> dict[int, list[Read]]:
+        """For each write, the checks that are made under a lock which is still held at the write."""
+        found: dict[int, list[Read]] = defaultdict(list)
+        for candidate in self.trace.candidates:
+            if candidate.control is not None and self._common(candidate.read.held, candidate.write.held):
+                found[id(candidate.write)].append(candidate.read)
+        return found
+
+    def _window_of(self, candidate: Candidate) -> Iterator[RaceWindow]:
+        read, write = candidate.read, candidate.write
+        control = candidate.control
+        shape = effective(control.shape, control.negated) if control else ""
+        if candidate.dependence == "control" and read.how == "contains" and shape in ("equal", "different"):
+            shape = "present"
+        rivals = [
+            w for w in self.writers(read.location, candidate.entry)
+            if candidate.dependence == "data" or _matters(shape, read, w[1])
+        ]
+        if not rivals:
+            return
+        common = self._common(read.held, write.held)
+        valid = [h for h in common if not h.lock.fresh]
+        unprotected = [w for w in rivals if not any(_holds(w[1].held, h.lock) for h in valid)]
+        relation = self._relation(read, write, common, valid)
+        if valid:
+            if not unprotected:
+                return
+            relation, unprotected = self._different(candidate, valid, unprotected)
+            if not unprotected:
+                return
+        mixed = read.context == "loop" and any(w.context == "thread" for _, w in unprotected)
+        race = self._separable(candidate, mixed)
+        if relation == "unguarded" and any(h.lock.family == "asyncio" for h in valid):
+            relation = "wrong-kind"
+        function, first, last = meeting(read.stack, write.stack)
+        yield RaceWindow(
+            "read-write", write.location, function, first, last, candidate.entry, race, _context(read, mixed),
+            relation=relation, dependence=candidate.dependence, shape=shape, exit=control.exit if control else "",
+            read=read, write=write, between=candidate.between, switch=candidate.switch, control=control,
+            rivals=unprotected, guards=[h.lock for h in (*read.held, *write.held)], entries=[candidate.entry],
+            lock_node=common[0].node if common else None, mixed=mixed, warmed=write.location in self.warmed,
+        )
+
+    def _different(self, candidate: Candidate, valid: list[Held], unprotected: list[Writer]) -> tuple[str, list[Writer]]:
+        """A guarded window whose rivals do not take its lock."""
+        if candidate.dependence != "data" and candidate.write.kind != "assign":
+            return "different-locks", []
+        if any(h.lock.unknown or h.lock.keyed for h in valid):
+            return "different-locks", []
+        if valid[0].lock.family == "asyncio" and any(w.context == "thread" for _, w in unprotected):
+            return "wrong-kind", [w for w in unprotected if w[1].context == "thread"]
+        locked = [w for w in unprotected if any(not h.lock.unknown and h.lock.family != "" for h in w[1].held)]
+        return "different-locks", locked
+
+    @staticmethod
+    def _relation(read: Read, write: Write, common: list[Held], valid: list[Held]) -> str:
+        if common and not valid:
+            return "fresh-lock"
+        if valid:
+            return "unguarded"
+        mine = [h for h in read.held if not h.lock.fresh]
+        theirs = [h for h in write.held if not h.lock.fresh]
+        if mine and any(same_lock(a.lock, b.lock) for a in mine for b in theirs):
+            return "released"
+        if mine and not theirs:
+            return "released"
+        if theirs and not mine:
+            return "check-outside"
+        return "unguarded"
+
+    @staticmethod
+    def _common(one: Iterable[Held], other: Iterable[Held]) -> list[Held]:
+        acquired = {h.acquisition for h in one}
+        return [h for h in other if h.acquisition in acquired]
+
+    @staticmethod
+    def _separable(candidate: Candidate, mixed: bool) -> bool:
+        """Whether something can run in between today."""
+        if candidate.read.context == "thread" or mixed:
+            return candidate.switch is not None or candidate.between is not None
+        return candidate.between is not None
+
+    def writers(self, location: Location, entry: Entry) -> list[Writer]:
+        """Writes that may happen while `entry` is between its read and its write."""
+        return [
+            (e, w) for e, w in self.by_root.get(location.root, ())
+            if (e is not entry or entry.many) and overlaps(w.location, location)
+        ]
+
+    # -- write .. late read ----------------------------------------------------------
+
+    def late(self) -> Iterator[RaceWindow]:
+        for item in self.trace.late:
+            rivals = [w for w in self.writers(item.write.location, item.entry) if w[1].request]
+            common = self._common(item.write.held, item.read.held)
+            if not rivals or common:
+                continue
+            if not self._late_race(item):
+                continue
+            function, first, last = meeting(item.write.stack, item.read.stack)
+            yield RaceWindow(
+                "late-read", item.write.location, function, first, last, item.entry, True, _context(item.read, False),
+                read=item.read, write=item.write, between=item.between, switch=item.switch, rivals=rivals, entries=[item.entry],
+            )
+
+    @staticmethod
+    def _late_race(item: LateRead) -> bool:
+        return item.between is not None if item.write.context == "loop" else item.switch is not None
+
+    # -- two writes that belong together -----------------------------------------------
+
+    def pairs(self) -> Iterator[RaceWindow]:
+        for item in self.trace.pairs:
+            if item.between is None or self._common(item.first.held, item.second.held):
+                continue
+            if not self.writers(item.first.location, item.entry):
+                continue
+            function, first, last = meeting(item.first.stack, item.second.stack)
+            yield RaceWindow(
+                "pair", item.second.location, function, first, last, item.entry, True, _context(item.second, False),
+                write=item.second, between=item.between, rivals=[(item.entry, item.first)], entries=[item.entry],
+                other=item.first.location,
+            )
+
+    # -- loops -----------------------------------------------------------------------
+
+    def iterations(self) -> Iterator[RaceWindow]:
+        for item in self.trace.iterations:
+            rivals = [
+                w for w in self.writers(item.location, item.entry)
+                if _resizes(w[1]) and not any(_holds(w[1].held, h.lock) for h in item.held)
+            ]
+            if item.context == "loop" and item.between is None:
+                rivals = [w for w in rivals if w[1].context == "thread"]
+            if not rivals:
+                continue
+            statement = item.stack[-1].statement
+            yield RaceWindow(
+                "iteration", item.location, item.function, statement, statement, item.entry, True,
+                _context(item, False), between=item.between, rivals=rivals, entries=[item.entry],
+                guards=[h.lock for h in item.held],
+            )
+
+    # -- locks -------------------------------------------------------------------------
+
+    def lock_uses(self) -> Iterator[RaceWindow]:
+        for use in self.trace.locks:
+            if use.style == "held across await" and not use.lock.unknown and not use.lock.fresh:
+                yield self._lock_window(use, "wrong-kind")
+            elif use.style == "acquire" and not use.lock.unknown and is_leaked(self.program, use):
+                yield self._lock_window(use, "leaked")
+
+    def _lock_window(self, use: LockUse, relation: str) -> RaceWindow:
+        location = use.lock.location or Location(_nowhere(use))
+        statement = use.stack[-1].statement
+        return RaceWindow(
+            "lock", location, use.function, statement, statement, use.entry, True, use.context, relation=relation,
+            between=use.between, guards=[use.lock], lock_node=use.node, entries=[use.entry],
+        )
+
+
+def _nowhere(use: LockUse) -> Root:
+    return Root("lock", use.function.path, "lock")
+
+
+def _holds(held: Iterable[Held], lock: LockValue) -> bool:
+    return any(same_lock(h.lock, lock) for h in held)
+
+
+def _resizes(write: Write) -> bool:
+    """Whether a write adds or removes elements."""
+    return write.kind in ("insert", "remove") or (write.kind == "assign" and write.location.fields[-1:] != () and write.location.fields[-1].startswith("["))
+
+
+def _matters(shape: str, read: Read, write: Write) -> bool:
+    """Whether a write can make a check of this shape wrong."""
+    element = bool(read.location.fields) and read.location.fields[-1].startswith("[")
+    if shape == "present" and (element or read.how == "contains"):
+        return write.kind == "remove" or write.made == "none" or len(write.location.fields) < len(read.location.fields)
+    if shape == "present":
+        return write.made == "none" or write.kind == "remove"
+    if shape == "missing":
+        return write.kind != "remove" and write.made != "none"
+    return True
+
+
+def _context(event: Read | Write | Iteration, mixed: bool) -> str:
+    if mixed:
+        return "event loop and thread pool"
+    return "event loop" if event.context == "loop" else "thread pool"
+
+
+def meeting(one: tuple[Frame, ...], other: tuple[Frame, ...]) -> tuple[Ref, ast.stmt | None, ast.stmt | None]:
+    """The innermost function that both stacks are in, and its statements on the way to either."""
+    depth = 0
+    for a, b in zip(one, other, strict=False):
+        if a.serial != b.serial:
+            break
+        depth += 1
+    seen = other[max(depth - 1, 0)]
+    assert seen.function is not None
+    return seen.function, one[depth - 1].statement if depth else None, seen.statement
+
+
+def _merged(windows: list[RaceWindow]) -> list[RaceWindow]:
+    """One window for each function, Location, kind and relation: the plainest one, with all entry points."""
+    groups: dict[object, list[RaceWindow]] = defaultdict(list)
+    for window in windows:
+        groups[window.kind, window.function, window.location.base, window.relation if window.kind == "lock" else ""].append(window)
+    merged: list[RaceWindow] = []
+    for group in groups.values():
+        best = min(group, key=_rank)
+        best.entries = list({id(e): e for w in group for e in w.entries}.values())
+        best.rivals = list({id(w.node): (e, w) for g in group for e, w in g.rivals}.values())
+        best.mixed = any(w.mixed for w in group)
+        merged.append(best)
+    return merged
+
+
+def _rank(window: RaceWindow) -> tuple[int, int, int, int, int]:
+    """Races first, then lost updates before checks, numbers before presence."""
+    return (
+        0 if window.race else 1,
+        0 if window.first is not None else 1,
+        0 if window.dependence == "data" else 1,
+        ("compare", "equal", "different", "missing", "present", "").index(window.shape) if window.dependence != "data" else 0,
+        getattr(window.write.node if window.write else window.first, "lineno", 0),
+    )
+

@@ -1,0 +1,86 @@
+"""AL102 check-then-act."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from autolock.findings import Severity
+from autolock.program.windows import RaceWindow
+from autolock.rules.base import Match
+from autolock.rules.shapes import function_name, gap, is_cache_fill, is_counting, is_creation, is_file, routes_of
+
+
+class CheckThenAct:
+    """Shared state is checked, something else may run, and the state is changed on the strength of the check.
+
+    By then the check may be wrong: the last item is sold twice, a name is taken twice, a coupon is
+    redeemed more often than allowed.
+
+    ## Racy
+
+        if stock[sku] < quantity:
+            raise HTTPException(409)
+        await payments.charge(card)
+        stock[sku] -= quantity
+
+    ## Interleaving
+
+        A sees 1 in stock, awaits; B sees 1 in stock, awaits; A takes it; B takes it: stock is -1
+
+    ## Fix
+
+    One lock beside the state, held from the check to the change by every function that changes it.
+
+        async with stock_lock:
+            if stock[sku] < quantity:
+                raise HTTPException(409)
+            await payments.charge(card)
+            stock[sku] -= quantity
+
+    ## Refused
+
+    As for lost-update. Without a suspension point the finding is `latent`.
+    """
+
+    id: ClassVar[str] = "AL102"
+    name: ClassVar[str] = "check-then-act"
+    category: ClassVar[str] = "memory"
+    summary: ClassVar[str] = "shared state is checked, something else may run, and it is changed on the strength of the check"
+    codemods: ClassVar[tuple[str, ...]] = ("wrap-in-lock", "define-lock", "import-name")
+
+    def match(self, window: RaceWindow) -> Match | None:
+        if window.kind != "read-write" or window.relation != "unguarded" or is_file(window):
+            return None
+        if is_creation(window) or is_cache_fill(window):
+            return None
+        write = window.write
+        assert write is not None
+        if window.dependence == "data" and write.kind not in ("insert", "remove"):
+            return None
+        if not window.race:
+            return self.latent(window) if window.dependence == "control" and is_counting(window) else None
+        return Match(
+            self.severity(window),
+            f"`{function_name(window)}` checks `{window.shown}`, {gap(window)}, then {_ACTS[write.kind]} it: "
+            f"{routes_of(window)} at once both pass the check before either of them has changed `{window.shown}`.",
+        )
+
+    @staticmethod
+    def severity(window: RaceWindow) -> Severity:
+        write = window.write
+        assert write is not None
+        if write.kind == "remove":
+            return Severity.MEDIUM if window.exit == "raise" else Severity.LOW
+        if write.kind == "augment" or window.shape in ("compare", "missing", "equal"):
+            return Severity.HIGH if write.kind != "insert" else Severity.MEDIUM
+        return Severity.MEDIUM
+
+    def latent(self, window: RaceWindow) -> Match:
+        return Match(
+            Severity.HIGH,
+            f"`{function_name(window)}` checks and changes `{window.shown}` without a lock: atomic today because nothing awaits "
+            f"in between, and oversold as soon as something does.",
+        )
+
+
+_ACTS = {"assign": "sets", "augment": "changes", "insert": "adds to", "remove": "removes from", "mutate": "changes"}

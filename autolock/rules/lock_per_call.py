@@ -1,0 +1,50 @@
+"""AL501 lock-per-call."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from autolock.findings import Severity
+from autolock.program.windows import RaceWindow
+from autolock.rules.base import Match
+from autolock.rules.shapes import function_name
+
+
+class LockPerCall:
+    """A lock that is made anew for every request guards nothing: nobody else ever waits for it.
+
+    ## Racy
+
+        lock = asyncio.Lock()
+        async with lock:
+            left = coupon.left
+            await register(code)
+            coupon.left = left - 1
+
+    ## Interleaving
+
+        A locks its own lock and reads 3; B locks its own lock and reads 3; A writes 2; B writes 2
+
+    ## Fix
+
+    One lock beside the state takes the place of the lock per call.
+
+    ## Refused
+
+    As for lost-update.
+    """
+
+    id: ClassVar[str] = "AL501"
+    name: ClassVar[str] = "lock-per-call"
+    category: ClassVar[str] = "locks"
+    summary: ClassVar[str] = "the lock is created by the request that takes it, so that nobody else waits for it"
+    codemods: ClassVar[tuple[str, ...]] = ("replace-lock", "remove-statement", "define-lock", "import-name")
+
+    def match(self, window: RaceWindow) -> Match | None:
+        if window.kind != "read-write" or window.relation != "fresh-lock" or not window.race:
+            return None
+        return Match(
+            Severity.HIGH,
+            f"`{function_name(window)}` guards `{window.shown}` with a lock that it creates itself: every request has its own, "
+            f"none waits, and updates of `{window.shown}` are lost.",
+        )

@@ -1,0 +1,50 @@
+"""AL502 lock-released-early."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from autolock.findings import Severity
+from autolock.program.windows import RaceWindow
+from autolock.rules.base import Match
+from autolock.rules.shapes import function_name, gap
+
+
+class LockReleasedEarly:
+    """The state is read under a lock which is given back before the dependent write.
+
+    ## Racy
+
+        async with lock:
+            views = pages[slug]
+        title = await cms.title(slug)
+        pages[slug] = views + 1
+
+    ## Interleaving
+
+        A reads 7 and gives the lock back; B reads 7; A writes 8; B writes 8
+
+    ## Fix
+
+    The locked block is extended to the write.
+
+    ## Refused
+
+    Where the read and the write are not in one block, or the lock would be held across an `await` by
+    a thread lock.
+    """
+
+    id: ClassVar[str] = "AL502"
+    name: ClassVar[str] = "lock-released-early"
+    category: ClassVar[str] = "locks"
+    summary: ClassVar[str] = "the lock is released between the read and the dependent write"
+    codemods: ClassVar[tuple[str, ...]] = ("extend-lock",)
+
+    def match(self, window: RaceWindow) -> Match | None:
+        if window.kind != "read-write" or window.relation != "released" or not window.race:
+            return None
+        return Match(
+            Severity.HIGH,
+            f"`{function_name(window)}` reads `{window.shown}` under a lock, gives the lock back, {gap(window)}, and then writes "
+            f"what it computed from the read: another request's change in between is lost.",
+        )

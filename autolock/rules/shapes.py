@@ -1,0 +1,101 @@
+"""Questions that several rules ask of a Window."""
+
+from __future__ import annotations
+
+from autolock.program.windows import RaceWindow
+
+#: Values that every maker makes alike, so that a second one replaces the first without loss.
+_INTERCHANGEABLE = frozenset(
+    {"dict", "list", "set", "deque", "view", "sqlalchemy.orm.sessionmaker", "sqlalchemy.ext.asyncio.async_sessionmaker",
+     "sqlalchemy.create_engine", "path", "jinja2.Environment", "re.compile"}
+)
+
+
+def is_element(window: RaceWindow) -> bool:
+    """Whether the Location is one entry of a container."""
+    fields = window.location.fields
+    return bool(fields) and fields[-1].startswith("[")
+
+
+def is_file(window: RaceWindow) -> bool:
+    return window.location.root.kind == "file"
+
+
+def makes_value(window: RaceWindow) -> bool:
+    """Whether what is written was made for the purpose: constructed, fetched or computed by a call."""
+    write = window.write
+    return write is not None and write.kind == "assign" and write.made in ("new", "await", "call", "display") and window.dependence == "control"
+
+
+def has_identity(window: RaceWindow) -> bool:
+    """Whether two of the value would be two different things: an object with state, a connection, a task."""
+    write = window.write
+    if write is None:
+        return False
+    if ":" in write.value_type:
+        return True
+    name = write.value_type
+    return bool(name) and name not in _INTERCHANGEABLE and "." in name
+
+
+def is_creation(window: RaceWindow) -> bool:
+    """`if x is None: x = make()`: a slot that is filled on first use."""
+    return makes_value(window) and not is_element(window) and window.shape == "missing" and window.exit != "raise"
+
+
+def is_cache_fill(window: RaceWindow) -> bool:
+    """`if key not in cache: cache[key] = fetch(key)`, or a value that is fetched again when it is too old."""
+    write = window.write
+    if write is None or write.kind not in ("assign", "insert") or window.dependence != "control" or window.exit == "raise":
+        return False
+    if is_element(window) and window.shape == "missing":
+        return write.kind == "assign" and (write.made in ("new", "await", "call") or (write.made == "display" and window.exit in ("", "cached")))
+    return window.shape == "compare" and write.kind == "assign" and not write.request and write.made not in ("const", "none")
+
+
+def is_harmless(window: RaceWindow) -> bool:
+    """Work done twice of which nobody can tell: equal values made by threads, or made at start-up already."""
+    if not (is_creation(window) or is_cache_fill(window)):
+        return False
+    if window.warmed and is_creation(window):
+        return True
+    if window.shape == "compare":
+        return False
+    return window.context == "thread pool" and not has_identity(window)
+
+
+def is_counting(window: RaceWindow) -> bool:
+    """Whether the write changes a number: what is atomic today is worth a word only then."""
+    write = window.write
+    if write is None:
+        return False
+    if window.dependence == "data":
+        return write.kind == "augment" or (write.kind == "assign" and write.made == "expression")
+    return window.shape == "compare" and write.kind == "augment"
+
+
+def routes_of(window: RaceWindow) -> str:
+    """`POST /purchase and POST /orders`, or what else runs the code."""
+    routes = window.routes
+    if not routes:
+        kinds = sorted({e.kind for e in window.entries})
+        return f"two runs of the {' and '.join(kinds)}" if kinds else "two requests"
+    if len(routes) == 1:
+        return f"two requests to `{routes[0]}`"
+    if len(routes) == 2:
+        return f"requests to `{routes[0]}` and `{routes[1]}`"
+    return f"requests to `{routes[0]}`, `{routes[1]}` and {len(routes) - 2} more"
+
+
+def gap(window: RaceWindow) -> str:
+    """What lies between the read and the write, in words."""
+    if window.between is not None and window.between.text and window.context != "thread pool":
+        text = window.gap_text
+        return f"awaits `{text}`" if len(text) < 60 else "awaits"
+    if window.mixed:
+        return "runs beside worker threads"
+    return "can be interrupted by another thread"
+
+
+def function_name(window: RaceWindow) -> str:
+    return window.function.name

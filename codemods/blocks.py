@@ -26,6 +26,13 @@ class Margin:
     indent: str | None
     default: str
 
+    @property
+    def step(self) -> str | None:
+        """The indentation of a new block: like that of the block round it, but for form feeds that libcst counts in."""
+        usual = self.default if self.indent is None else self.indent
+        plain = usual.replace("\f", "")
+        return self.indent if plain == usual else plain
+
     def deeper(self, indent: str | None) -> Margin:
         """The margin of a block inside, which adds `indent` (None: the file's usual one)."""
         return Margin(self.prefix + (self.default if indent is None else indent), indent, self.default)
@@ -234,7 +241,7 @@ def _written(old: cst.BaseSuite, block: Block) -> cst.BaseSuite:
         return old.with_changes(body=block.lines, footer=block.footer)
     inline = cst.ensure_type(old, cst.SimpleStatementSuite)
     newline = cst.Newline(value=inline.trailing_whitespace.newline.value)
-    return indented_block(block.lines, block.margin.indent, newline).with_changes(footer=block.footer)
+    return indented_block(block.lines, block.margin.step, newline).with_changes(footer=block.footer)
 
 
 def indented_block(lines: Sequence[Statement], indent: str | None, newline: cst.Newline) -> cst.IndentedBlock:
@@ -307,6 +314,9 @@ class _Pins(cst.CSTTransformer):
 
     def leave_Match_cases(self, node: cst.Match) -> None:
         self._margins.pop()
+
+    visit_Match_footer = visit_Match_cases
+    leave_Match_footer = leave_Match_cases
 
     def leave_EmptyLine(self, original_node: cst.EmptyLine, updated_node: cst.EmptyLine) -> cst.EmptyLine:
         if updated_node.comment is not None or not updated_node.indent:

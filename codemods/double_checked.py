@@ -52,7 +52,7 @@ class DoubleChecked(RegionCodemod):
     def _checked(self, statement: Statement, margin: Margin) -> cst.If:
         outer = _plain_if(statement)
         newline = newline_of(outer)
-        indent = block_of(outer, "body", margin).margin.indent
+        indent = block_of(outer, "body", margin).margin.step
         body = pinned(outer.body, margin)
         if isinstance(body, cst.IndentedBlock):
             body = body.with_changes(header=cst.TrailingWhitespace(newline=newline))

@@ -67,7 +67,7 @@ class ReleaseInFinally(RegionCodemod):
             [pinned(line, block.margin) for line in lines],
             self.lock,
             is_async=self.is_async,
-            indent=block.margin.indent,
+            indent=block.margin.step,
             newline=newline_of(acquire),
             leading_lines=acquire.leading_lines,
         )

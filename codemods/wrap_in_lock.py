@@ -58,7 +58,7 @@ class WrapInLock(RegionCodemod):
             lines,
             self.lock,
             is_async=self.is_async,
-            indent=block.margin.indent,
+            indent=block.margin.step,
             newline=newline,
             leading_lines=above,
         )

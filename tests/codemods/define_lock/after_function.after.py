@@ -1,0 +1,10 @@
+import asyncio
+
+
+def first(): ...
+
+
+lock = asyncio.Lock()
+
+
+def second(): ...

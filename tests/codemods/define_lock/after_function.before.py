@@ -1,0 +1,7 @@
+import asyncio
+
+
+def first(): ...
+
+
+def second(): ...

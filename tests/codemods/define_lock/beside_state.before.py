@@ -1,0 +1,11 @@
+"""Shop."""
+
+from fastapi import FastAPI
+
+app = FastAPI()
+stock = {}  # what there is
+sold = []
+
+
+@app.get("/")
+async def index(): ...

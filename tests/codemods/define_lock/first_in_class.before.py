@@ -1,0 +1,7 @@
+from threading import Lock
+
+
+class Store:
+    """Seats."""
+
+    def reserve(self): ...

@@ -1,0 +1,7 @@
+import asyncio
+
+
+def create_app(asyncio):
+    """The application."""
+    hits = {}
+    return hits

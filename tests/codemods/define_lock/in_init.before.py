@@ -1,0 +1,10 @@
+import threading as th
+
+
+class Store:
+    """Seats."""
+
+    def __init__(self):
+        self._seats = {}
+
+        self.name = "x"

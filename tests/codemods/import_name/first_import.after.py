@@ -1,0 +1,6 @@
+"""Shop."""
+
+import asyncio
+
+
+def sell(): ...

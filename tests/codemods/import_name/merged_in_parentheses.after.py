@@ -1,0 +1,5 @@
+from app.store import (
+    Stock,  # a class
+    stock,  # the state
+    stock_lock,
+)

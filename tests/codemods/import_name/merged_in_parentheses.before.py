@@ -1,0 +1,4 @@
+from app.store import (
+    Stock,  # a class
+    stock,  # the state
+)

@@ -1,0 +1,2 @@
+import os
+from .store import audit, stock; from .other import y

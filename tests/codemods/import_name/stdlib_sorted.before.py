@@ -1,0 +1,11 @@
+#!/usr/bin/env python3
+# Copyright.
+"""Shop."""
+
+import logging
+import os
+from collections.abc import Sequence
+
+from fastapi import FastAPI
+
+from app.store import stock

@@ -1,0 +1,5 @@
+async def sell(item):
+    """Sell."""
+
+    async with lock:
+        stock[item] -= 1

@@ -1,0 +1,3 @@
+def make():
+    # nothing else
+    pass

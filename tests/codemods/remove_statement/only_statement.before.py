@@ -1,0 +1,3 @@
+def make():
+    # nothing else
+    lock = asyncio.Lock()

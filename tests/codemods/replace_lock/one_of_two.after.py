@@ -1,0 +1,3 @@
+async def sell():
+    async with session.begin(), stock_lock as held:
+        stock["book"] -= 1

@@ -1,0 +1,3 @@
+async def sell():
+    async with session.begin(), asyncio.Lock() as held:
+        stock["book"] -= 1

@@ -1,0 +1,3 @@
+def sell():
+    with threading.Lock():  # for one
+        stock["book"] -= 1

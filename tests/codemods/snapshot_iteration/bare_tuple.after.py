@@ -1,0 +1,2 @@
+def report():
+    for part in tuple((first, *rest)): send(part)

@@ -1,0 +1,2 @@
+def report():
+    for part in first, *rest: send(part)

@@ -1,0 +1,30 @@
+"""The codemods under the names by which edits call them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codemods.define_lock import DefineLock
+from codemods.double_checked import DoubleChecked
+from codemods.extend_lock import ExtendLock
+from codemods.import_name import ImportName
+from codemods.release_in_finally import ReleaseInFinally
+from codemods.remove_statement import RemoveStatement
+from codemods.replace_lock import ReplaceLock
+from codemods.snapshot_iteration import SnapshotIteration
+from codemods.wrap_in_lock import WrapInLock
+
+if TYPE_CHECKING:
+    from codemods.base import PlacedCodemod
+
+CODEMODS: dict[str, type[PlacedCodemod]] = {
+    "define-lock": DefineLock,
+    "double-checked": DoubleChecked,
+    "extend-lock": ExtendLock,
+    "import-name": ImportName,
+    "release-in-finally": ReleaseInFinally,
+    "remove-statement": RemoveStatement,
+    "replace-lock": ReplaceLock,
+    "snapshot-iteration": SnapshotIteration,
+    "wrap-in-lock": WrapInLock,
+}

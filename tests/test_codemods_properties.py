@@ -7,7 +7,7 @@ import sysconfig
 from contextlib import suppress
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import libcst as cst
 import pytest
@@ -61,8 +61,7 @@ def some_place(random: Random, tree: ast.Module) -> Place:
 
 
 def wrap(place: Place, lock: str = "the.lock") -> Edit:
-    arguments = {"at": place.at, "count": len(place.statements), "lock": lock, "is_async": len(lock) % 2 == 0}
-    return Edit("app.py", "wrap-in-lock", arguments)
+    return edit("wrap-in-lock", at=place.at, count=len(place.statements), lock=lock, is_async=len(lock) % 2 == 0)
 
 
 def locks_by_statement(tree: ast.AST, held: tuple[str, ...] = ()) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -89,7 +88,7 @@ def without_locks(tree: ast.Module) -> ast.Module:
             self.generic_visit(node)
             return node.body if ast.unparse(node.items[0]).startswith("the.") else node
 
-    return Splice().visit(tree)
+    return cast("ast.Module", Splice().visit(tree))
 
 
 def line_ends(lines: list[str]) -> set[str]:
@@ -133,8 +132,7 @@ def test_a_wrap_changes_nothing_else(random: Random) -> None:
 def test_a_wrap_can_be_undone_from_the_text_alone(random: Random) -> None:
     source = Program(random).text()
     place = some_place(random, ast.parse(source))
-    arguments = wrap(place).arguments
-    codemod = WrapInLock(CodemodContext(), **arguments)
+    codemod = WrapInLock(CodemodContext(), place.at, len(place.statements), "the.lock", is_async=False)
     try:
         result = codemod.transform_module(cst.parse_module(source))
     except PlaceError:
@@ -192,31 +190,32 @@ def test_all_codemods_compose(random: Random) -> None:
     assert [text for text in kept if text in found] == found
 
 
+def edit(codemod: str, /, **arguments: str | int | bool) -> Edit:
+    return Edit("app.py", codemod, arguments)
+
+
 def some_edit(random: Random, tree: ast.Module) -> Edit:
     """An edit of any kind at a place where it could be possible."""
+    places = [(f"{field}[{index}]", node) for field, run in blocks(tree) for index, node in enumerate(run)]
+    for at, node in random.sample(places, k=min(4, len(places))):
+        if isinstance(node, ast.If) and not node.orelse:
+            return edit("double-checked", at=at, lock="the.lock", is_async=True)
+        if isinstance(node, ast.With) and random.randrange(2):
+            return edit("replace-lock", at=at, item=0, lock="the.lock", is_async=False)
+        if isinstance(node, ast.With):
+            return edit("extend-lock", at=at, before=random.randrange(2), after=random.randrange(2))
+        if isinstance(node, ast.For):
+            return edit("snapshot-iteration", at=at)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and random.randrange(2):
+            return edit("define-lock", after=at, target="a.lock", kind="asyncio", first_in=True)
     place = some_place(random, tree)
-    for statement in random.sample(list(ast.walk(tree)), k=min(20, len(list(ast.walk(tree))))):
-        at = next((f"{field}[{run.index(statement)}]" for field, run in blocks(tree) if statement in run), "")
-        if isinstance(statement, ast.If) and not statement.orelse:
-            return Edit("app.py", "double-checked", {"at": at, "lock": "the.lock", "is_async": True})
-        if isinstance(statement, ast.With):
-            if random.randrange(2):
-                return Edit("app.py", "replace-lock", {"at": at, "item": 0, "lock": "the.lock", "is_async": False})
-            return Edit(
-                "app.py", "extend-lock", {"at": at, "before": random.randrange(2), "after": random.randrange(2)}
-            )
-        if isinstance(statement, ast.For):
-            return Edit("app.py", "snapshot-iteration", {"at": at})
-        if isinstance(statement, ast.FunctionDef | ast.ClassDef) and random.randrange(2):
-            arguments = {"after": at, "target": "a.lock", "kind": "asyncio", "first_in": True}
-            return Edit("app.py", "define-lock", arguments)
     choice = random.randrange(4)
     if choice == 0:
-        return Edit("app.py", "remove-statement", {"at": place.at})
+        return edit("remove-statement", at=place.at)
     if choice == 1:
-        return Edit("app.py", "define-lock", {"after": place.at, "target": "a_lock", "kind": "threading"})
+        return edit("define-lock", after=place.at, target="a_lock", kind="threading")
     if choice == 2:
-        return Edit("app.py", "import-name", {"module": random.choice((".store", "app.x", "os")), "name": "lock"})
+        return edit("import-name", module=random.choice((".store", "app.x", "os")), name="lock")
     return wrap(place)
 
 

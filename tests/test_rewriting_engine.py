@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from codemods_registry import CODEMODS
+from libcst.codemod.commands.convert_format_to_fstring import ConvertFormatStringCommand
 
 from autolock.edits import Edit
 from autolock.rewriting import RewriteError, apply_edits
@@ -13,6 +14,8 @@ from codemods.remove_statement import RemoveStatement
 
 if TYPE_CHECKING:
     import libcst as cst
+
+    from codemods.base import PlacedCodemod
 
 
 def edit(codemod: str, /, **arguments: str | int | bool) -> Edit:
@@ -143,6 +146,12 @@ class Careless(RemoveStatement):
 
     def undo(self, tree: cst.Module) -> cst.Module:
         return tree
+
+
+def test_refuses_a_codemod_without_inverse() -> None:
+    plain = cast("type[PlacedCodemod]", ConvertFormatStringCommand)
+    with pytest.raises(RewriteError, match="cannot be taken back"):
+        apply_edits(b"a = 1\n", [edit("plain")], {"plain": plain})
 
 
 @pytest.mark.parametrize(

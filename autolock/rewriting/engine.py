@@ -111,9 +111,12 @@ def _instance(edit: Edit, codemods: Codemods) -> PlacedCodemod:
     if codemod is None:
         raise RewriteError(f"there is no codemod {edit.codemod!r}")
     try:
-        return codemod(CodemodContext(), **edit.arguments)
+        made = codemod(CodemodContext(), **edit.arguments)
     except TypeError as error:
         raise RewriteError(f"{edit.codemod}: {error}") from error
+    if not isinstance(made, PlacedCodemod):
+        raise RewriteError(f"the codemod {edit.codemod!r} cannot be taken back: it is no PlacedCodemod")
+    return made
 
 
 def _applied(module: cst.Module, steps: Sequence[PlacedCodemod]) -> cst.Module:

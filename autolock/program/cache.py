@@ -19,13 +19,14 @@ import struct
 import sys
 import time
 import zlib
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TYPE_CHECKING
 
 from autolock import __version__
 from autolock.program import facts as facts_module
-from autolock.program.facts import ModuleFacts
+
+if TYPE_CHECKING:
+    from autolock.program.facts import ModuleFacts
+    from pathlib import Path
 
 _FORMAT = 1
 _NAME = "facts"
@@ -39,6 +40,9 @@ _CLOCK_TICK_NS = 2_000_000_000
 Stamp = tuple[int, int, int]
 """What a file's status says of its content: when it was modified, when its status changed, its size."""
 
+DAMAGE = (ValueError, EOFError, KeyError, TypeError, AttributeError, IndexError, MemoryError, pickle.UnpicklingError)
+"""What reading a damaged cache can raise."""
+
 UNKNOWN: Stamp = (0, 0, -1)
 """The stamp of no file: the next run reads the file again and compares its digest."""
 
@@ -46,8 +50,8 @@ UNKNOWN: Stamp = (0, 0, -1)
 class Record(NamedTuple):
     """What is known of a file without its facts.
 
-    `marked` tells whether it may hold suppression comments, `error` why it could not be analysed.
-    `offset` and `length` are the place of the pickled facts in the cache.
+    `marked` tells whether it may hold suppression comments; `error` why it could not be analysed and
+    `hint` what to do about it. `offset` and `length` are the place of the pickled facts in the cache.
     """
 
     stamp: Stamp
@@ -55,18 +59,17 @@ class Record(NamedTuple):
     lines: int
     functions: int
     marked: bool
-    rooted: bool
-    error: str
-    offset: int
-    length: int
+    error: str = ""
+    hint: str = ""
+    offset: int = 0
+    length: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Indexed:
+class Indexed(NamedTuple):
     """A file that was read in this run; `record` has no place yet."""
 
     record: Record
-    blob: bytes
+    blob: bytes | memoryview
 
 
 class FactsCache:
@@ -78,7 +81,7 @@ class FactsCache:
         self._data: memoryview = memoryview(b"")
         self._records: dict[str, Record] = {}
         if self._path is not None:
-            with contextlib.suppress(OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, IndexError):
+            with contextlib.suppress(OSError, *DAMAGE):
                 self._read(self._path)
 
     def _read(self, path: Path) -> None:
@@ -104,12 +107,13 @@ class FactsCache:
         return self._data[record.offset : record.offset + record.length]
 
     def save(self, root: Path, current: dict[str, Record], read: dict[str, Indexed]) -> None:
-        """Write the cache anew: the run's files, and those of other runs that still exist.
+        """Write the cache anew where it changed: the run's files, and those of other runs that still exist.
 
         `current` are the records of files that were not read, `read` those that were. A cache that
         cannot be written is done without.
         """
-        if self._path is None:
+        unchanged = not read and all(self._records[path] is record for path, record in current.items())
+        if self._path is None or unchanged:
             return
         kept = {
             path: record
@@ -119,14 +123,13 @@ class FactsCache:
         table: dict[str, tuple[Any, ...]] = {}
         blobs: list[bytes | memoryview] = []
         offset = 0
-        for path, record, blob in [
-            *((path, record, self.blob(record)) for path, record in (kept | current).items()),
-            *((path, item.record, item.blob) for path, item in read.items()),
-        ]:
+        everything = {path: Indexed(record, self.blob(record)) for path, record in (kept | current).items()} | read
+        for path, (record, blob) in everything.items():
             table[path] = tuple(record._replace(stamp=self._safe(record.stamp), offset=offset, length=len(blob)))
             blobs.append(blob)
             offset += len(blob)
-        self._write(self._path, b"".join([pickle.dumps(table, 5), *blobs]), len(pickle.dumps(table, 5)))
+        pickled = pickle.dumps(table, 5)
+        self._write(self._path, b"".join([pickled, *blobs]), len(pickled))
 
     def _safe(self, stamp: Stamp) -> Stamp:
         return UNKNOWN if max(stamp[:2]) > self._started - _CLOCK_TICK_NS else stamp

@@ -1,0 +1,156 @@
+"""What the analysis says of a tree of files, and which part of it the user wants to hear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autolock import engine, registry
+from autolock.config import Settings, selected
+from autolock.errors import AutolockError
+from autolock.findings import Certainty, Finding, Problem
+from autolock.program.load import Loaded, load
+from autolock.source import decode
+from autolock.suppress import apply_suppressions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from collections.abc import Mapping, Sequence
+    from autolock.engine import Analysis
+    from autolock.options import Progress
+    from autolock.program.linker import Program
+    from autolock.rewrite import View
+    from autolock.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The findings that the user asked for, in order, and what became of the others."""
+
+    findings: tuple[Finding, ...]
+    suppressed: int
+    baselined: int
+    notes: tuple[Problem, ...]
+
+
+class Survey:
+    """One analysis of a workspace.
+
+    `findings` are all there are, of every rule: which rule a window belongs to and which plan mends
+    it must not depend on what the user wants to see.
+    """
+
+    def __init__(self, workspace: Workspace, facts_dir: Path | None, progress: Progress) -> None:
+        self._workspace = workspace
+        settings = workspace.settings
+        self.loaded: Loaded = load(
+            workspace.root,
+            workspace.files,
+            jobs=settings.jobs,
+            cache_dir=facts_dir,
+            cache_root=workspace.project,
+            overlay=workspace.overlay,
+            progress=lambda done, total: progress("reading", done, total),
+        )
+        progress("analysing", 0, 0)
+        self._analysis = self._analyse(self.loaded.program)
+        self.findings = engine.find(self._analysis, registry.rules())
+
+    def _analyse(self, program: Program) -> Analysis:
+        return engine.analyse(program, frozenset(self._workspace.settings.lock_names))
+
+    @property
+    def routes(self) -> int:
+        """How many routes the application has."""
+        return len({route for entry in self._analysis.entries for route in entry.routes})
+
+    @property
+    def stopped(self) -> tuple[Problem, ...]:
+        """Where the analysis gave up, and why."""
+        return tuple(Problem(label, f"not followed: {why}") for label, why in sorted(self._analysis.stopped.items()))
+
+    def view(self) -> View:
+        """The findings and the plans that mend them."""
+        return _view(self._analysis, self.findings)
+
+    def view_with(self, overlay: Mapping[str, bytes]) -> View:
+        """The same for the tree that it would be if the files of `overlay` had those contents."""
+        analysis = self._analyse(self.loaded.with_changes(overlay))
+        return _view(analysis, engine.find(analysis, registry.rules()))
+
+    def shown(self) -> Shown:
+        """The findings that comments, options, configuration and baseline leave, the worst first."""
+        settings = self._workspace.settings
+        silenced = apply_suppressions(self.findings, self._marked_texts(), registry.rule_names(), self._runs)
+        wanted = [finding for finding in silenced.kept if self._is_wanted(finding)]
+        wanted.sort(key=_order)
+        if settings.baseline is None:
+            return Shown(tuple(wanted), silenced.silenced, 0, silenced.notes)
+        return _without_known(wanted, settings.baseline, silenced.silenced, silenced.notes, self._workspace.files)
+
+    def texts(self, findings: Sequence[Finding]) -> dict[str, str]:
+        """The decoded text of the files that findings point into."""
+        paths = sorted({finding.place.path for finding in findings})
+        return {path: text for path in paths if (text := self._text(path)) is not None}
+
+    def _marked_texts(self) -> dict[str, str]:
+        return {path: text for path in self.loaded.marked if (text := self._text(path)) is not None}
+
+    def _text(self, path: str) -> str | None:
+        try:
+            source = decode(self.loaded.read(path), path)
+        except OSError:  # it was there a moment ago
+            return None
+        return None if isinstance(source, Problem) else source.text
+
+    def _is_wanted(self, finding: Finding) -> bool:
+        settings = self._workspace.settings
+        return (
+            self._runs(finding.rule, finding.place.path)
+            and (finding.certainty is Certainty.RACE or settings.certainty is Certainty.LATENT)
+            and finding.severity.rank <= settings.severity.rank
+        )
+
+    def _runs(self, rule: str, path: str) -> bool:
+        return selected(rule, self._workspace.root / path, self._workspace.settings)
+
+
+def baseline_file(settings: Settings) -> Path:
+    """The file that a baseline is recorded in."""
+    if settings.baseline is None:
+        raise AutolockError("there is no file to record the baseline in", "name one with --baseline FILE")
+    return settings.baseline
+
+
+def _without_known(
+    findings: Sequence[Finding], baseline: Path, suppressed: int, notes: tuple[Problem, ...], files: Sequence[str]
+) -> Shown:
+    """What a baseline leaves; its entries for these files that are gone are worth a note."""
+    from autolock.baseline import read_baseline, split
+
+    left = split(findings, read_baseline(baseline))
+    checked = set(files)
+    gone = tuple(
+        Problem(
+            entry.path,
+            f"{entry.rule} in {entry.function or 'the module'} is gone, but in {baseline.name}",
+            "record the baseline anew",
+        )
+        for entry in left.gone
+        if entry.path in checked
+    )
+    return Shown(left.new, suppressed, left.known, notes + gone)
+
+
+def _view(analysis: Analysis, findings: tuple[Finding, ...]) -> View:
+    # Imported late, as only fixes need it.
+    from autolock.plan import plan
+    from autolock.rewrite import View
+
+    planned, plans = plan(analysis, findings)
+    return View(planned, plans)
+
+
+def _order(finding: Finding) -> tuple[int, str, int, int, str]:
+    place = finding.place
+    return finding.severity.rank, place.path, place.line, place.column, finding.rule

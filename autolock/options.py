@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from pathlib import Path
+
     from autolock.findings import Certainty, Severity
 
 Progress = Callable[[str, int, int], None]

@@ -21,6 +21,7 @@ from autolock.rewriting.formatting import format_changed
 
 if TYPE_CHECKING:
     from pathlib import Path
+
     from autolock.edits import Edit
     from autolock.plan import Plan
 

@@ -14,8 +14,9 @@ from autolock.source import decode
 from autolock.suppress import apply_suppressions
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from autolock.engine import Analysis
     from autolock.options import Progress
     from autolock.program.linker import Program

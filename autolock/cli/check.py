@@ -8,6 +8,7 @@ from autolock.cli import options as o
 from autolock.cli.console import complain, emit, render, say
 from autolock.cli.progress import progress_bar
 from autolock.findings import Report
+from autolock.report.text import count
 
 NOTHING_FOUND, FOUND, COULD_NOT_RUN = 0, 1, 2
 
@@ -51,7 +52,7 @@ def check(
         report = api.check(paths or ["."], write_baseline=write_baseline, **chosen)
     complain(report.errors)
     if write_baseline:
-        say(f"autolock: recorded {len(report.findings)} findings in the baseline")
+        say(f"autolock: recorded {count(len(report.findings), 'finding')} in the baseline")
         return could_run(report)
     if format == "text" and not quiet and not verbose:
         complain(report.notes)

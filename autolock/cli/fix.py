@@ -2,17 +2,19 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autolock.cli import options as o
 from autolock.cli.check import could_run
 from autolock.cli.console import complain, emit, on_terminal, render, say, use_color
-from autolock.cli.interactive import Chooser
 from autolock.cli.progress import progress_bar
 from autolock.errors import AutolockError
 from autolock.findings import Finding, Report, Safety
+
+if TYPE_CHECKING:
+    from autolock.rewrite import Choose
 
 DIFFERENT = 1
 REMAINING = 1
@@ -89,9 +91,12 @@ def fix(
     return DIFFERENT if report.rewrites else could_run(report)
 
 
-def _chooser(named: list[str], context: int) -> Chooser:
+def _chooser(named: list[str], context: int) -> "Choose":
     if "-" in named:
         raise AutolockError("--interactive reads the answers from standard input", "name a file instead of -")
+    # Imported late, as all that only fixes need: libcst takes longer than a check of a small project.
+    from autolock.cli.interactive import Chooser
+
     return Chooser(context)
 
 

@@ -19,14 +19,15 @@ import struct
 import sys
 import time
 import zlib
-from typing import Any, NamedTuple, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autolock import __version__
 from autolock.program import facts as facts_module
 
 if TYPE_CHECKING:
-    from autolock.program.facts import ModuleFacts
     from pathlib import Path
+
+    from autolock.program.facts import ModuleFacts
 
 _FORMAT = 1
 _NAME = "facts"

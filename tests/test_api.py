@@ -83,7 +83,7 @@ def test_choosing(shop: Path) -> None:
 def test_suppressed_findings_are_not_fixed(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(COUNTER.replace("current + 1", "current + 1  # autolock: ignore[AL101]"))
     report = autolock.fix([tmp_path])
-    assert report.findings == report.rewrites == ()
+    assert (report.findings, report.rewrites) == ((), ())
     assert report.statistics.suppressed == 1
 
 

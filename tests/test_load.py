@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autolock.program import cache, load
+from autolock.program.index import index
+from autolock.source import read_bytes
 
 if TYPE_CHECKING:
+    from autolock.findings import Problem
     from autolock.program.load import Loaded
 
 CACHE_LENGTHS = struct.Struct("<QI")
@@ -99,8 +102,12 @@ def test_a_file_as_young_as_the_run_is_read_again(repo: Repo, monkeypatch: pytes
     monkeypatch.setattr(cache, "_CLOCK_TICK_NS", 2 * 10**9)
     repo.load()
     read: list[str] = []
-    original = load.read_bytes
-    monkeypatch.setattr(load, "read_bytes", lambda path, name: read.append(name) or original(path, name))
+
+    def noting(path: Path, name: str) -> bytes | Problem:
+        read.append(name)
+        return read_bytes(path, name)
+
+    monkeypatch.setattr(load, "read_bytes", noting)
     assert repo.load().counts.cached == 3
     assert len(read) == 3
 
@@ -158,7 +165,7 @@ class Malicious:
     def __init__(self, target: Path) -> None:
         self.target = target
 
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[object, ...]:
         return Path.touch, (self.target,)
 
 
@@ -206,12 +213,10 @@ def test_processes_find_what_one_process_finds(repo: Repo, monkeypatch: pytest.M
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the crash is put into forked processes")
 def test_a_file_that_crashes_the_parser_is_the_only_one_lost(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
-    sound = load.index
-
     def crash(path: str, source: bytes | str) -> object:
         if path == "app/store.py":
             os._exit(139)
-        return sound(path, source)
+        return index(path, source)
 
     monkeypatch.setattr(load, "_WORTH_A_POOL", 0)
     monkeypatch.setattr(load, "index", crash)

@@ -86,6 +86,32 @@ def remaining(report: Report) -> tuple[Finding, ...]:
     return tuple(finding for finding in report.findings if finding.fingerprint not in ended)
 
 
+def standalone(report: Report) -> Report:
+    """The report with rewrites that each apply to the files on disk, for those who take one and leave the others.
+
+    A rewrite then brings along the earlier ones that it builds on: those of its own files, and of theirs.
+    """
+    from autolock.deliver.patch import combine
+
+    return replace(
+        report,
+        rewrites=tuple(
+            replace(rewrite, changes=combine(_built_on(rewrite, report.rewrites[:number])))
+            for number, rewrite in enumerate(report.rewrites)
+        ),
+    )
+
+
+def _built_on(rewrite: Rewrite, earlier: Sequence[Rewrite]) -> list[Rewrite]:
+    needed = [rewrite]
+    files = {change.path for change in rewrite.changes}
+    for one in reversed(earlier):
+        if files.intersection(change.path for change in one.changes):
+            needed.append(one)
+            files.update(change.path for change in one.changes)
+    return needed[::-1]
+
+
 class _Run:
     """One check of a workspace; `configured` are the settings before `new_baseline` puts the baseline aside."""
 

@@ -173,7 +173,7 @@ class Report:
 
     `findings` are ordered by severity, then path and line. `errors` are files that could not be
     handled; `notes` say what stopped the analysis or what a comment suppressed in vain. `rewrites`
-    is filled by `fix` only, each one relative to the tree on disk; `texts` holds the decoded text
+    is filled by `fix` only, each one relative to the tree after those before it; `texts` holds the decoded text
     of the files that findings point into.
     """
 

@@ -57,6 +57,19 @@ def test_fix_leaves_the_files_alone(shop: Path) -> None:
     assert len({change.path for change in autolock.combined(report)}) == len(autolock.combined(report)) == 6
 
 
+def test_standalone_rewrites_apply_to_the_files_on_disk(shop: Path) -> None:
+    before = {file: file.read_bytes() for file in shop.rglob("*.py")}
+    report = autolock.fix()
+    for made in autolock.standalone(report).rewrites:
+        for change in made.changes:
+            assert change.before == before[shop / change.path]
+            (shop / change.path).write_bytes(change.after)
+        left = {finding.fingerprint for finding in autolock.check(cache=False).findings}
+        assert not left.intersection(made.fingerprints)
+        for file, content in before.items():
+            file.write_bytes(content)
+
+
 def test_fix_and_undo(shop: Path) -> None:
     before = {file: file.read_bytes() for file in shop.rglob("*.py")}
     report = autolock.fix(apply=True)

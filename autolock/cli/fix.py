@@ -77,7 +77,7 @@ def fix(
         )
     complain(report.errors if quiet else (*report.errors, *report.notes))
     if format != "text":
-        emit(render(report, format, output, quiet=quiet, verbose=verbose), output)
+        emit(render(api.standalone(report), format, output, quiet=quiet, verbose=verbose), output)
     elif not applied:
         emit(_diff(report, diff_context, output), output)
     elif source is not None:

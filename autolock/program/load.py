@@ -194,7 +194,7 @@ class _Loading:
         todo: list[tuple[str, Stamp]] = []
         for path in files:
             if path in overlay:
-                self._overlaid[path] = _indexed(path, overlay[path], UNKNOWN)
+                self._overlaid[path] = _indexed(path, overlay[path], b"", UNKNOWN)
                 continue
             stamp = _stamp(os.path.join(self._root, path))
             record = self._cache.record(self._prefix + path)
@@ -276,13 +276,14 @@ def _examined(root: str, path: str, stamp: Stamp, known: bytes) -> _Outcome:
     raw = read_bytes(Path(root, path), path)
     if isinstance(raw, Problem):
         return raw
-    return None if digest(raw) == known else _indexed(path, raw, stamp)
+    identity = digest(raw)
+    return None if identity == known else _indexed(path, raw, identity, stamp)
 
 
-def _indexed(path: str, raw: bytes, stamp: Stamp) -> Indexed:
+def _indexed(path: str, raw: bytes, identity: bytes, stamp: Stamp) -> Indexed:
     facts = index(path, raw)
     error, hint = _explained(facts, raw)
-    record = Record(stamp, digest(raw), facts.lines, len(facts.functions), MARKER in raw, error, hint)
+    record = Record(stamp, identity, facts.lines, len(facts.functions), MARKER in raw, error, hint)
     return Indexed(record, pickled_facts(facts))
 
 

@@ -18,10 +18,13 @@ import traceback
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
 import autolock
 from benchmarks.exposed import exposed
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 class TooSlow(BaseException):

@@ -8,6 +8,7 @@ Each time is the best of the repetitions of a whole process, start-up included.
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import platform
 import shutil
@@ -20,7 +21,6 @@ from typing import TYPE_CHECKING
 
 from benchmarks.process import Measured, measure
 from benchmarks.synthetic import write_repository
-import itertools
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from random import Random
+from typing import TYPE_CHECKING
 
 from benchmarks.bodies import FIELDS, STATES, VERBS, async_body, docstring, sync_body
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -161,6 +161,12 @@ def test_a_cache_of_another_version_is_empty(repo: Repo) -> None:
     assert repo.load().counts.parsed == 3
 
 
+def test_a_cache_of_other_code_is_empty(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    repo.load()
+    monkeypatch.setattr(cache, "_code_digest", lambda: "0")
+    assert repo.load().counts.parsed == 3
+
+
 class Malicious:
     def __init__(self, target: Path) -> None:
         self.target = target

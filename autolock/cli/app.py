@@ -2,16 +2,12 @@
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from autolock import __version__
-from autolock.cli.check import check
-from autolock.cli.explain import explain
-from autolock.cli.fix import fix
-from autolock.cli.rules import rules
-from autolock.cli.undo import undo
 from autolock.errors import AutolockError
 from autolock.findings import Problem
 
@@ -21,17 +17,7 @@ _INTERRUPTED = 130
 #: The base of all that a wrong command line raises; newer versions of typer have one of their own instead of click's.
 _UsageError: type[Exception] = typer.BadParameter.mro()[2]
 
-app = typer.Typer(
-    name="autolock",
-    help="Finds race conditions in FastAPI applications and rewrites them.",
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for _command in (check, fix, undo, explain, rules):
-    app.command()(_command)
+_COMMANDS = ("check", "fix", "undo", "explain", "rules")
 
 
 def _print_version(wanted: bool) -> None:
@@ -40,7 +26,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def common(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
@@ -49,10 +34,30 @@ def common(
     """Finds race conditions in FastAPI applications and rewrites them."""
 
 
+def application(*commands: str) -> typer.Typer:
+    """The command line with the given commands."""
+    app = typer.Typer(
+        name="autolock",
+        callback=common,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for name in commands:
+        app.command()(getattr(import_module(f"autolock.cli.{name}"), name))
+    return app
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code; what goes wrong is one line on standard error."""
+    if not arguments:
+        run(["--help"])
+        return COULD_NOT_RUN
     try:
-        code = app(list(arguments), prog_name="autolock", standalone_mode=False)
+        # Typer takes a while to set a command up, so it gets to know the others only where they may be needed.
+        commands = arguments[:1] if arguments and arguments[0] in _COMMANDS else _COMMANDS
+        code = application(*commands)(list(arguments), prog_name="autolock", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except AutolockError as error:
         return _failed(str(error))

@@ -12,7 +12,7 @@ from autolock.options import Options
 
 Paths = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[PATH]...", help="Repositories, folders, files; - is standard input.", show_default=False),
+    typer.Argument(metavar="PATH", help="Repositories, folders, files; - is standard input.", show_default=False),
 ]
 Select = Annotated[
     list[str] | None,

@@ -6,7 +6,7 @@ import typer
 
 from autolock.cli.console import emit
 
-Project = Annotated[str, typer.Argument(metavar="[PATH]", help="Anything in the project that was fixed.")]
+Project = Annotated[str, typer.Argument(metavar="PATH", help="Anything in the project that was fixed.")]
 
 
 def undo(path: Project = ".") -> int:

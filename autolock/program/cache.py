@@ -1,6 +1,6 @@
 """The facts of every file of earlier runs, in one file that a run can use without reading all of it.
 
-Layout: a line that names the format, autolock and Python; the length and checksum of the table; the
+Layout: a line that names autolock, its code and Python; the length and checksum of the table; the
 table, `path -> Record`, pickled; then the facts, each file's pickled by itself, in the place that its
 record names. Reading a record costs a look-up, and facts are only unpickled for the files that the
 analysis looks into. A cache that is damaged, foreign or of another version counts as empty.
@@ -19,21 +19,18 @@ import struct
 import sys
 import time
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autolock import __version__
 from autolock.program import facts as facts_module
+from autolock.source import digest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from autolock.program.facts import ModuleFacts
 
-_FORMAT = 1
 _NAME = "facts"
 _LENGTHS = struct.Struct("<QI")
-_PYTHON = ".".join(map(str, sys.version_info[:3]))
-_HEADER = f"autolock facts {_FORMAT} {__version__} {sys.implementation.name} {_PYTHON}\n".encode()
 
 #: A file that was written this shortly before it was read may be written again without its times changing.
 _CLOCK_TICK_NS = 2_000_000_000
@@ -79,6 +76,7 @@ class FactsCache:
     def __init__(self, folder: Path | None) -> None:
         self._path = folder / _NAME if folder is not None else None
         self._started = time.time_ns()
+        self._header = _header() if folder is not None else b""
         self._data: memoryview = memoryview(b"")
         self._records: dict[str, Record] = {}
         if self._path is not None:
@@ -88,10 +86,10 @@ class FactsCache:
     def _read(self, path: Path) -> None:
         """Raises any of the errors that damage can cause; the cache then stays empty."""
         raw = path.read_bytes()
-        start = len(_HEADER) + _LENGTHS.size
-        if not raw.startswith(_HEADER) or len(raw) < start:
+        start = len(self._header) + _LENGTHS.size
+        if not raw.startswith(self._header) or len(raw) < start:
             return
-        length, checksum = _LENGTHS.unpack_from(raw, len(_HEADER))
+        length, checksum = _LENGTHS.unpack_from(raw, len(self._header))
         view = memoryview(raw)[start:]
         if zlib.crc32(view) != checksum:
             return
@@ -139,13 +137,27 @@ class FactsCache:
         beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
             with open(beside, "wb") as file:
-                file.write(_HEADER)
+                file.write(self._header)
                 file.write(_LENGTHS.pack(table_length, zlib.crc32(body)))
                 file.write(body)
             os.replace(beside, path)
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(beside)
+
+
+# --- versions ---------------------------------------------------------------------------------
+
+
+def _code_digest() -> str:
+    """Identifies the code that makes facts: a version number does not change whenever that code does."""
+    code = [file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py"))]
+    return digest(b"".join(code)).hex()
+
+
+def _header() -> bytes:
+    python = ".".join(map(str, sys.version_info[:3]))
+    return f"autolock facts {__version__} {_code_digest()} {sys.implementation.name} {python}\n".encode()
 
 
 # --- pickling ---------------------------------------------------------------------------------

@@ -31,6 +31,7 @@ class Analysis:
     windows: list[RaceWindow]
     stopped: dict[str, str]
     matches: list[tuple[RaceWindow, Rule, Match]] = field(default_factory=list)
+    by_fingerprint: dict[str, RaceWindow] = field(default_factory=dict)
 
 
 def analyse(program: Program, lock_names: frozenset[str] = frozenset()) -> Analysis:

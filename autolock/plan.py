@@ -1,2 +1,158 @@
-"""plan"""
-def plan(analysis, findings): return tuple(findings), ()
+"""From findings to plans: one Guard for each Location, for all of its writers, or a reason why there is none."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autolock.edits import Edit
+from autolock.findings import Finding, Fix, Safety
+from autolock.planning.blocks import Refusal, Sources
+from autolock.planning.guards import Guarding, Guards, owner_of
+from autolock.planning.homes import frozen
+from autolock.program.release import leak
+from autolock.program.values import Location
+
+if TYPE_CHECKING:
+    from autolock.engine import Analysis
+    from autolock.program.windows import RaceWindow
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A fix that can be carried out: edits over all files, and the findings that it ends.
+
+    `locations` name the state that it guards; a plan is known by them when it is made anew.
+    """
+
+    title: str
+    reason: str
+    safety: Safety
+    fingerprints: tuple[str, ...]
+    edits: tuple[Edit, ...]
+    locations: tuple[str, ...]
+
+
+Matched = tuple["RaceWindow", Finding]
+
+
+def plan(analysis: Analysis, findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[Plan, ...]]:
+    """Plans for findings as `engine.find` made them; gives the findings back with their fixes filled in."""
+    windows = {f.fingerprint: m[0] for f, m in zip(findings, analysis.matches, strict=True)} if len(
+        analysis.matches
+    ) == len(findings) else analysis.by_fingerprint
+    analysis.by_fingerprint = windows
+    planner = _Planner(analysis)
+    fixed: dict[str, Fix] = {}
+    plans: list[Plan] = []
+    for group in _groups([(windows[f.fingerprint], f) for f in findings]):
+        fix, made = planner.for_group(group)
+        fixed.update((f.fingerprint, fix) for _, f in group)
+        if made is not None:
+            plans.append(made)
+    return tuple(f.with_fix(fixed[f.fingerprint]) for f in findings), tuple(plans)
+
+
+def _groups(matched: Sequence[Matched]) -> list[list[Matched]]:
+    """Findings that one lock must end together: of one state, or of states changed in one function."""
+    alone = [[m] for m in matched if m[0].kind in ("iteration", "late-read", "lock")]
+    pool = [m for m in matched if m[0].kind not in ("iteration", "late-read", "lock")]
+    groups: list[tuple[set[object], list[Matched]]] = []
+    for window, finding in pool:
+        keys: set[object] = {owner_of(window.location), (window.function, window.location.root.kind)}
+        if window.other is not None:
+            keys.add(owner_of(window.other))
+        joined = [g for g in groups if g[0] & keys]
+        members = [m for g in joined for m in g[1]] + [(window, finding)]
+        groups = [g for g in groups if g not in joined]
+        groups.append((keys.union(*(g[0] for g in joined)), members))
+    return [*(g[1] for g in groups), *alone]
+
+
+class _Planner:
+    def __init__(self, analysis: Analysis) -> None:
+        self.analysis = analysis
+        self.sources = Sources(analysis.program)
+        self.guards = Guards(analysis.program, analysis.machine, self.sources)
+
+    def for_group(self, group: list[Matched]) -> tuple[Fix, Plan | None]:
+        """The fix of a group of findings, with its plan where there is one."""
+        window = group[0][0]
+        try:
+            guarding = self.guarding(group)
+        except Refusal as refusal:
+            return Fix(Safety.NONE, _by_hand(window), refusal.reason), None
+        files = tuple(dict.fromkeys(e.path for e in guarding.edits))
+        locations = tuple(sorted({f"{w.kind}:{w.location.base}:{w.function.path}:{w.function.name}" for w, _ in group}))
+        fix = Fix(Safety.SAFE, guarding.title, guarding.reason, files)
+        fingerprints = tuple(f.fingerprint for _, f in group)
+        return fix, Plan(guarding.title, guarding.reason, Safety.SAFE, fingerprints, tuple(guarding.edits), locations)
+
+    def guarding(self, group: list[Matched]) -> Guarding:
+        window = group[0][0]
+        if window.kind == "iteration":
+            return self.snapshot(window)
+        if window.kind == "late-read":
+            raise Refusal("a lock would only make the requests wait for each other: pass the value as an argument, or keep it in a local or a ContextVar")
+        if window.kind == "lock" and window.relation == "leaked":
+            return self.release(window)
+        if window.kind == "lock":
+            raise Refusal("make it an asyncio.Lock and take it with `async with`, or move the awaits out of the locked block")
+        windows = [w for w, _ in group]
+        if not any(w.race for w in windows) and any(not self._in_coroutine(w) for w in windows):
+            raise Refusal("nothing can run in between today; when something awaits here, take a lock round both in the coroutine")
+        owners = _owners(windows)
+        return self.guards.plan(owners, windows)
+
+    def _in_coroutine(self, window: RaceWindow) -> bool:
+        facts = self.analysis.program.function(window.function)
+        return facts is not None and facts.is_async or window.context != "event loop"
+
+    def snapshot(self, window: RaceWindow) -> Guarding:
+        """Loop over a copy."""
+        node = window.first
+        if not isinstance(node, ast.For):
+            raise Refusal("only a plain `for` loop can run over a copy")
+        at = self.sources.blocks(window.function.path).spot(node).path
+        edit = Edit(window.function.path, "snapshot-iteration", frozen(at=at, copy="list"))
+        return Guarding(
+            [edit], f"Loop over a copy of `{window.location.base}`",
+            "The copy is made in one step, so that what others add or remove meanwhile cannot upset the loop.",
+        )
+
+    def release(self, window: RaceWindow) -> Guarding:
+        """`with` in place of acquire() and release()."""
+        use = next(u for u in self.analysis.machine.trace.locks if u.node is window.lock_node and u.style == "acquire")
+        found = leak(self.analysis.program, use)
+        call = use.node
+        if found is None or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or call.args or call.keywords:
+            raise Refusal("the lock is not released in the block that takes it")
+        block, start, end = found
+        spot = self.sources.blocks(window.function.path).spot(block[start])
+        is_async = use.lock.family == "asyncio"
+        edit = Edit(
+            window.function.path, "release-in-finally",
+            frozen(at=spot.path, count=end - start - 1, lock=ast.unparse(call.func.value), is_async=is_async),
+        )
+        return Guarding(
+            [edit], f"Take `{ast.unparse(call.func.value)}` with `{'async with' if is_async else 'with'}`",
+            "The lock is given back on every way out, exceptions included.",
+        )
+
+
+def _owners(windows: Sequence[RaceWindow]) -> list[Location]:
+    """The states that the lock guards, the one it is named after first."""
+    found: list[Location] = []
+    for window in sorted(windows, key=lambda w: (not w.race, w.first.lineno if w.first else 0)):
+        for location in (window.location, window.other):
+            if location is not None and owner_of(location) not in found:
+                found.append(owner_of(location))
+    return found
+
+
+def _by_hand(window: RaceWindow) -> str:
+    if window.kind == "late-read":
+        return "Keep the request's data out of shared objects"
+    return f"Guard `{window.location.base}` by hand"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from autolock.program.containers import Containers
 from autolock.program.core import DEPTH, Activation, Spawn
 from autolock.program.files import Files
+from autolock.program.effects import Again, Effect, Recorder
 from autolock.program.library import (
     AWAITING,
     CONTAINER_TYPES,
@@ -22,6 +23,7 @@ from autolock.program.state import State
 from autolock.program.trace import Control, Held, LockUse
 from autolock.program.values import (
     NOTHING,
+    UNKNOWN,
     ClassValue,
     Coroutine,
     Env,
@@ -36,6 +38,7 @@ from autolock.program.values import (
     Root,
     Type,
     Value,
+    clone,
     join,
 )
 
@@ -103,23 +106,68 @@ class Calls(Containers, Files):
         """Run a function's body in the current state; `on_yield` is what happens at its `yield`."""
         if sum(f.ref == function.ref for f in self.frames) >= 2 or len(self.frames) > DEPTH:
             return self.unknown(*args, *kwargs.values())
-        plain = on_yield is None and self.is_plain(function, args, kwargs)
-        memo = self._inert.get((function.ref, self.context)) if plain else None
+        key = self.signature(function, args, kwargs) if on_yield is None else None
+        memo = self.remembered(key, args, kwargs)
         if memo is not None:
-            return Value(memo.obj, _reads(*args, *kwargs.values()) | memo.reads, "", _request(*args), memo.made)
-        before = self.activity
+            return self.replay(memo, function, args, kwargs)
+        if key is None:
+            return self.run_body(function, args, kwargs, on_yield)
+        recorder = Recorder.start(self)
         result = self.run_body(function, args, kwargs, on_yield)
-        if plain and self.activity == before and not isinstance(result.obj, Heap) and not result.reads:
-            self._inert[(function.ref, self.context)] = Value(result.obj, made=result.made)
+        effect = recorder.finish(self, function, result)
+        if effect is not None:
+            self._effects[(key, _terms(args, kwargs)) if effect.reads or effect.writes else key] = effect
         return result
 
-    def is_plain(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> bool:
-        """Whether nothing that is passed could make one call differ from another."""
-        if isinstance(function.node, ast.Lambda) or function.env is not None:
-            return False
-        receiver = function.receiver
-        values = [*args, *kwargs.values(), *([receiver] if receiver is not None else [])]
-        return all(v.obj is None or isinstance(v.obj, External) for v in values) and self.recording
+    def remembered(self, key: object | None, args: list[Value], kwargs: dict[str, Value]) -> Effect | None:
+        """What is known of a call like this one: of any arguments of these types, or of these very arguments."""
+        if key is None:
+            return None
+        return self._effects.get(key) or self._effects.get((key, _terms(args, kwargs)))
+
+    def replay(self, effect: Effect, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> Value:
+        """Do to the state what the same call has done before, without going through the function again."""
+        again = Again(self, effect)
+        again.candidates()
+        for write in effect.writes:
+            again.write(write)
+        for read in effect.reads:
+            if read.early:
+                again.read(read.event)
+        if effect.suspends is not None:
+            self.suspend(effect.suspends.node, effect.suspends.text)
+        for read in effect.reads:
+            if not read.early:
+                again.read(read.event)
+        if self.state.pending:
+            for peek in effect.peeks:
+                self.late_reads(again.moved_read(peek))
+        if effect.switches is not None:
+            self.switch(effect.switches)
+        receiver = function.receiver.obj if function.receiver is not None else None
+        if isinstance(receiver, Heap) and effect.own:
+            receiver.fields.update({n: clone(v) for n, v in effect.own.items()})
+            self.shaped.append(receiver)
+        self.state.control += tuple(again.control(c) for c in effect.controls)
+        values = [*args, *kwargs.values()]
+        made = frozenset(again.seen[r] for r in effect.result.reads if r in again.seen)
+        return Value(clone(effect.result).obj, _reads(*values) | made, "", _request(*values), effect.result.made)
+
+    def signature(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> object | None:
+        """All that could make one call of a function differ from another; None when that is not known."""
+        if isinstance(function.node, ast.Lambda) or function.env is not None or not self.recording:
+            return None
+        values = [*([function.receiver] if function.receiver is not None else []), *args, *kwargs.values()]
+        if any(v.reads for v in values):
+            # What is written may depend on what the caller read: such a call is followed itself, but
+            # from one place of the code only twice (a loop's first and second turn).
+            site = (function.ref, self.context, id(self.frame.statement) if self.frames else 0)
+            self._sites[site] = self._sites.get(site, 0) + 1
+            if self._sites[site] <= 2:
+                return None
+        parts: list[object] = [function.ref, self.context, tuple(kwargs)]
+        parts.extend(_shape(value, 0) for value in values)
+        return tuple(parts)
 
     def run_body(
         self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], on_yield: Callable[[Value], None] | None
@@ -139,11 +187,23 @@ class Calls(Containers, Files):
             finally:
                 self.frames.pop()
         self.frames.append(frame)
+        since, shaped = frame.serial, len(self.shaped)
         try:
             self.execute(function.node.body)
         finally:
             self.frames.pop()
-        return self.returned(frame, control)
+        result = self.returned(frame, control)
+        if on_yield is None:
+            self.forget(since, result, shaped)
+        return result
+
+    def forget(self, since: int, result: Value, shaped: int) -> None:
+        """Of what a function read, only what it gives back, stored or decided for its caller matters from here on."""
+        kept = set(result.reads).union(*(c.reads for c in self.state.control), self.markers)
+        for heap in self.shaped[shaped:]:
+            for held in heap.fields.values():
+                kept |= held.reads
+        self.state.forget(since, frozenset(kept))
 
     def returned(self, frame: Activation, control: tuple[Control, ...]) -> Value:
         """Join the ways in which a function was left."""
@@ -177,6 +237,8 @@ class Calls(Containers, Files):
             elif argument.arg not in env.vars:
                 env.vars[argument.arg] = self.default_of(function, argument)
             held = env.vars[argument.arg]
+            if isinstance(held.obj, Heap) and held.obj.location is not None:
+                self.watched.add(held.obj.location)
             if held.obj is None and argument.annotation is not None:
                 env.vars[argument.arg] = self.with_annotation(held, function, argument)
 
@@ -327,6 +389,8 @@ class Calls(Containers, Files):
             return NOTHING
         if isinstance(obj, FunctionValue):
             return NOTHING
+        if name == "put" and _is_unbounded_queue(obj):
+            return Value(External("autolock.acquired"))
         handled = self.file_method(receiver, name, args, kwargs, node)
         if handled is not None:
             return handled
@@ -424,11 +488,21 @@ class Calls(Containers, Files):
                 self.state.merge(before)
 
     @property
-    def _inert(self) -> dict[tuple[Ref, str], Value]:
-        cache = self.__dict__.get("_inert_cache")
-        if cache is None:
-            cache = self.__dict__["_inert_cache"] = {}
-        return cache  # type: ignore[no-any-return]
+    def _sites(self) -> dict[object, int]:
+        counts: dict[object, int] = self.__dict__.setdefault("_site_counts", {})
+        return counts
+
+    @property
+    def _effects(self) -> dict[object, Effect]:
+        cache: dict[object, Effect] = self.__dict__.setdefault("_effect_cache", {})
+        return cache
+
+
+def _is_unbounded_queue(obj: object) -> bool:
+    """`asyncio.Queue()`: putting into it never has to wait."""
+    if not isinstance(obj, Heap) or not obj.type.name.startswith("asyncio.") or not obj.type.name.endswith("Queue"):
+        return False
+    return isinstance(obj.node, ast.Call) and not obj.node.args and not obj.node.keywords
 
 
 def same_lock(one: LockValue, other: LockValue) -> bool:
@@ -438,6 +512,41 @@ def same_lock(one: LockValue, other: LockValue) -> bool:
     if one.location is not None and other.location is not None:
         return one.location == other.location
     return one.node is other.node and one.node is not None
+
+
+def _terms(args: list[Value], kwargs: dict[str, Value]) -> tuple[str, ...]:
+    return tuple(v.term for v in (*args, *kwargs.values()))
+
+
+def _shape(value: Value, depth: int) -> object:
+    """What a value is, as far as it can change what a function does."""
+    obj = value.obj
+    if obj is None:
+        return ""
+    if isinstance(obj, External):
+        return obj.name
+    if isinstance(obj, ClassValue):
+        return obj.ref
+    if isinstance(obj, LockValue):
+        return obj.location
+    if isinstance(obj, Heap):
+        if obj.location is not None:
+            return obj.location
+        if depth > 2:
+            return obj.type
+        return obj.type, tuple((name, _shape(held, depth + 1)) for name, held in sorted(obj.fields.items()))
+    if isinstance(obj, FunctionValue):
+        receiver = _shape(obj.receiver, depth + 1) if obj.receiver is not None and depth < 3 else ""
+        return obj.ref, id(obj.node), id(obj.env) if obj.env is not None else 0, receiver
+    if isinstance(obj, Method):
+        return obj.name, _shape(obj.receiver, depth + 1) if depth < 3 else ""
+    if isinstance(obj, Group):
+        return tuple(_shape(item, depth + 1) for item in obj.items[:8]) if depth < 3 else "group"
+    if isinstance(obj, Coroutine):
+        return "coroutine", obj.function.ref, *(_shape(a, depth + 1) for a in obj.args if depth < 3)
+    if isinstance(obj, Partial):
+        return "partial", _shape(obj.function, depth + 1) if depth < 3 else ""
+    return getattr(obj, "path", None) or str(getattr(obj, "location", type(obj)))
 
 
 def _reads(*values: Value) -> frozenset:  # type: ignore[type-arg]

@@ -80,6 +80,7 @@ class Containers(Objects, Expressions):
         """A container that only this request sees: what is put in comes out again."""
         if name in ("append", "add", "appendleft") and args:
             obj.fields["[*]"] = args[-1]
+            self.shaped.append(obj)
             return Value(None, receiver.reads)
         if name in ("get", "pop", "setdefault", "popleft"):
             held = obj.fields.get(self.field_of(obj, args[0])) if args else None
@@ -101,10 +102,10 @@ class Containers(Objects, Expressions):
             return value.also(*([default] if default else []))
         reads = self.read(obj.location.child("[*]"), "", "iterate", node)
         self.switch(node)
-        if name in ("values", "items", "copy"):
+        if name in ("values", "items", "keys", "copy"):
             view = Heap(Type("view" if name != "copy" else obj.type.kind), node=node)
             item = self.child(obj, "[*]")
-            if item.obj is not None:
+            if item.obj is not None and name != "keys":
                 view.fields["[*]"] = Value(Group([Value(None), item])) if name == "items" else item
             return Value(view, receiver.reads | reads, "", False, "display")
         return Value(None, receiver.reads | reads, "", False, "expression")
@@ -125,7 +126,8 @@ class Containers(Objects, Expressions):
         kind = "insert" if name in INSERTING else "remove" if name in REMOVING else "mutate"
         value = Value(None, value.reads, "", value.request, stored.made)
         atomic = name in ATOMIC or kind == "insert"
-        self.write(location, key, kind, value, node, atomic=atomic)
+        mine = bool(args) and isinstance(args[0].obj, Heap) and args[0].obj.location is None and not key.startswith("str(")
+        self.write(location, key, kind, value, node, atomic=atomic, mine=mine and kind == "remove")
         self.switch(node)
         if name in ATOMIC:
             item = self.child(obj, field)

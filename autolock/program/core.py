@@ -14,7 +14,7 @@ from autolock.program.trace import Control, Entry, Event, Frame, Held, LockUse, 
 from autolock.program.values import NOTHING, Coroutine, Env, FunctionValue, Heap, Location, Type, Value
 
 #: Statements that one entry point may execute before the analysis gives up on it.
-BUDGET = 12_000
+BUDGET = 6_000
 DEPTH = 40
 
 
@@ -65,6 +65,11 @@ class Core(ABC):
         self.context = "startup"
         self.loops = 0
         self.activity = 0
+        self.waits = 0
+        self.shaped: list[Heap] = []
+        self.log: list[tuple[Read | Write, dict[Read, Suspension], dict[Read, ast.AST]]] = []
+        self.markers: list[Read] = []
+        self.waited: ast.AST | None = None
         self.budget = BUDGET
         self.callees: set[int] = set()
         self.spawned: list[Spawn] = []
@@ -154,7 +159,8 @@ class Core(ABC):
 
     def suspend(self, node: ast.AST, text: str = "") -> None:
         """A suspension point: on the event loop, anything else may run here."""
-        self.activity += 1
+        self.waits += 1
+        self.waited = node
         if self.context == "loop" and self.frames:
             event = Suspension(node, self.stack(), self.context, text)
             self.state.suspend(event)
@@ -173,7 +179,8 @@ class Core(ABC):
 
     def read(self, location: Location, key: str, how: str, node: ast.AST) -> frozenset[Read]:
         """Record a read of shared state; the result is what a value computed from it carries."""
-        self.activity += 1
+        if location.fields and location.fields[-1].startswith("[") and not self.may_change(location._replace(fields=location.fields[:-1])):
+            return frozenset()
         if not self.recording or not self.frames or self.frame.ref is None:
             return frozenset()
         state = self.state
@@ -185,17 +192,26 @@ class Core(ABC):
             read = Read(node, stack, self.context, location, key, how, state.held, self.next_serial())
             self._reads[identity] = read
         state.saw(read)
+        self.log.append((read, {}, {}))
         self.late_reads(read)
         return frozenset((read,))
+
+    @abstractmethod
+    def may_change(self, location: Location) -> bool:
+        """Whether anything may change what is in a container."""
 
     @abstractmethod
     def late_reads(self, read: Read) -> None:
         """Look whether this read expects back what the request itself wrote."""
 
     @abstractmethod
+    def written(self, write: Write, data: frozenset[Read]) -> None:
+        """Note a write that has happened now, and the windows that it closes."""
+
+    @abstractmethod
     def write(
         self, location: Location, key: str, kind: str, value: Value, node: ast.AST, *,
-        operand: str = "", atomic: bool = False, own: frozenset[Read] = frozenset(),
+        operand: str = "", atomic: bool = False, own: frozenset[Read] = frozenset(), mine: bool = False,
     ) -> Write | None:
         """Record a write to shared state, and the Windows that it closes."""
 
@@ -215,7 +231,6 @@ class Core(ABC):
             self.state.control = tuple(c for c in self.state.control if c is not control)
 
     def hold(self, held: Held) -> None:
-        self.activity += 1
         self.state.held = (*self.state.held, held)
 
     def unknown(self, *parts: Value) -> Value:

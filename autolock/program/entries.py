@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from autolock.program.core import OutOfBudget
 from autolock.program.facts import ModuleFacts, RouteFacts
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
@@ -20,12 +21,25 @@ def follow_everything(machine: Machine) -> list[Entry]:
     """Run every entry point of the program through the machine; gives them back."""
     entries: list[Entry] = []
     for path, facts in sorted(machine.program.modules.items()):
-        entries.extend(_startup(machine, path, facts))
+        entries.extend(_bounded(machine, path, lambda p=path, f=facts: _startup(machine, p, f)))  # type: ignore[misc]
     for path, facts in sorted(machine.program.modules.items()):
         for route in facts.routes:
-            entries.extend(_route(machine, path, facts, route))
+            label = f"{path}:{route.function or route.target}"
+            entries.extend(_bounded(machine, label, lambda p=path, f=facts, r=route: _route(machine, p, f, r)))  # type: ignore[misc]
     machine.run_spawned()
     return entries
+
+
+def _bounded(machine: Machine, label: str, follow: Callable[[], Iterator[Entry]]) -> list[Entry]:
+    """Follow something, and give up on it when it leads too far."""
+    machine.reset()
+    try:
+        return list(follow())
+    except OutOfBudget:
+        machine.trace.stopped[label] = "too much code to follow from here"
+    except RecursionError:
+        machine.trace.stopped[label] = "nested too deeply to follow"
+    return []
 
 
 # -- start-up ---------------------------------------------------------------------

@@ -386,8 +386,8 @@ class Expressions(Core):
         """The file that a path names, where two places can be seen to name the same one."""
         if isinstance(value.obj, FileHandle):
             return value.obj.location
-        if not value.term or value.made == "":
-            return Location(Root("file", "", value.term)) if value.term else None
+        if not value.term or "@" in value.term:
+            return None
         return Location(Root("file", "", value.term))
 
 

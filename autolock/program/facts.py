@@ -23,8 +23,8 @@ class FunctionFacts:
     """A function or method as written.
 
     `refs` are the dotted names it loads (`store.stock`, `self._seats`, `audit`), `mutates` those
-    that it stores into, deletes from or calls a mutating method on, `rebinds` the names it
-    declares `global` or `nonlocal`.
+    that it stores into, deletes from or calls a mutating method on (through local aliases too),
+    `rebinds` the names it declares `global` or `nonlocal`, `gives` those that it returns or yields.
     """
 
     qualname: str
@@ -38,7 +38,7 @@ class FunctionFacts:
     mutates: frozenset[str]
     rebinds: frozenset[str]
     suspends: bool
-    awaited: tuple[str, ...]
+    gives: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -107,5 +107,6 @@ class ModuleFacts:
     lifespans: list[tuple[str, str]] = field(default_factory=list)
     module_refs: frozenset[str] = frozenset()
     module_mutates: frozenset[str] = frozenset()
+    global_names: frozenset[str] = frozenset()
     error: str = ""
     error_line: int = 0

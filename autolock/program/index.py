@@ -110,14 +110,15 @@ def _needed_version(line: bytes, message: str) -> str:
 class _Scope:
     """What is collected while one function's (or the module's) own statements are walked."""
 
-    __slots__ = ("awaited", "bound", "generator", "mutates", "rebinds", "refs", "suspends")
+    __slots__ = ("aliases", "bound", "generator", "gives", "mutates", "rebinds", "refs", "suspends")
 
     def __init__(self) -> None:
         self.refs: set[str] = set()
         self.mutates: set[str] = set()
         self.bound: set[str] = set()
         self.rebinds: set[str] = set()
-        self.awaited: list[str] = []
+        self.aliases: dict[str, str] = {}
+        self.gives: set[str] = set()
         self.suspends = False
         self.generator = False
 
@@ -182,6 +183,8 @@ class _Indexer:
                     self.prefix(node, prefix)
                 if cls is ast.Assign:
                     stack.extend(node.targets)
+                    if parent and node.targets[0].__class__ is ast.Name:
+                        scope.aliases[node.targets[0].id] = _origin(node.value)
                 else:
                     push(node.annotation)
                     push(node.target)
@@ -201,19 +204,19 @@ class _Indexer:
                 scope.bound.update((a.asname or a.name.partition(".")[0]) for a in node.names)
             elif cls is ast.Global or cls is ast.Nonlocal:
                 scope.rebinds.update(node.names)
+                if cls is ast.Global:
+                    facts.global_names |= frozenset(node.names)
             elif cls is ast.Await:
                 scope.suspends = True
-                value = node.value
-                scope.awaited.append(dotted(value.func) if value.__class__ is ast.Call else "")
-                push(value)
-            elif cls is ast.Yield or cls is ast.YieldFrom:
-                scope.generator = True
+                push(node.value)
+            elif cls is ast.Yield or cls is ast.YieldFrom or cls is ast.Return:
+                scope.generator |= cls is not ast.Return
                 if node.value is not None:
+                    scope.gives.add(_origin(node.value))
                     push(node.value)
             else:
                 if cls is ast.AsyncWith or cls is ast.AsyncFor:
                     scope.suspends = True
-                    scope.awaited.append("")
                 for name in node._fields:
                     child = getattr(node, name)
                     if child.__class__ is list:
@@ -245,10 +248,10 @@ class _Indexer:
             parent=parent,
             decorators=decorators,
             refs=frozenset(refs | signature.refs),
-            mutates=frozenset(scope.mutates),
+            mutates=frozenset(scope.mutates | _through(scope.aliases, scope.mutates)),
             rebinds=frozenset(scope.rebinds),
             suspends=scope.suspends or (scope.generator and node.__class__ is ast.AsyncFunctionDef),
-            awaited=tuple(dict.fromkeys(scope.awaited)),
+            gives=frozenset(scope.gives | _through(scope.aliases, scope.gives)),
         )
         outer.refs.update(signature.refs)
 
@@ -388,6 +391,37 @@ _REGISTERING = frozenset(
         "add_exception_handler", "add_event_handler", "add_middleware",
     }
 )
+
+
+def _origin(node: ast.AST) -> str:
+    """The dotted name that a value is, or is an element of."""
+    while True:
+        cls = node.__class__
+        if cls is ast.Subscript or cls is ast.Await or cls is ast.Starred:
+            node = node.value  # type: ignore[attr-defined]
+        elif cls is ast.Call and node.func.__class__ is ast.Attribute and node.func.attr in _ELEMENTS:  # type: ignore[attr-defined]
+            node = node.func.value  # type: ignore[attr-defined]
+        elif cls is ast.BoolOp:
+            node = node.values[0]  # type: ignore[attr-defined]
+        else:
+            return dotted(node)
+
+
+_ELEMENTS = frozenset({"get", "setdefault", "values", "items"})
+
+
+def _through(aliases: dict[str, str], names: set[str]) -> set[str]:
+    """What local names among `names` stand for, as far as one assignment tells."""
+    found: set[str] = set()
+    for name in names:
+        first, _, rest = name.partition(".")
+        for _ in range(3):
+            first = aliases.get(first, "")
+            if not first:
+                break
+            found.add(f"{first}.{rest}" if rest else first)
+            first = first.partition(".")[0]
+    return found
 
 
 def _base(node: ast.AST) -> ast.AST:

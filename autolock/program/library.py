@@ -74,6 +74,9 @@ LOCKS: dict[str, tuple[str, bool]] = {
     "aiologic.RLock": ("both", True),
 }
 
+#: Locks that exclude others by a path or name, however often they are made.
+BY_PATH = frozenset({n for n in LOCKS if n.startswith(("filelock.", "fasteners.", "portalocker."))})
+
 #: Semaphores are locks only when they admit one.
 SEMAPHORES: dict[str, str] = {
     "asyncio.Semaphore": "asyncio",

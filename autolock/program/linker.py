@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -49,7 +49,7 @@ class Program:
     """
 
     def __init__(self, modules: Mapping[str, ModuleFacts], read: Callable[[str], bytes]) -> None:
-        self.modules = dict(modules)
+        self.modules = modules
         self._read = read
         self._units: dict[str, Unit | None] = {}
         self._folders = {path.rpartition("/")[0] for path in modules}
@@ -63,6 +63,14 @@ class Program:
         self.mro = lru_cache(maxsize=None)(self._mro)
 
     # -- files ---------------------------------------------------------------
+
+    def with_changes(
+        self, modules: Mapping[str, ModuleFacts], read: Callable[[str], bytes], changed: Collection[str]
+    ) -> Program:
+        """The program after some files changed; the trees of the others are not parsed again."""
+        program = Program(modules, read)
+        program._units = {path: unit for path, unit in self._units.items() if path not in changed}
+        return program
 
     def unit(self, path: str) -> Unit | None:
         """The syntax tree of a file, or None where it can't be parsed."""
@@ -158,7 +166,7 @@ class Program:
             return Ref("function", path, first), tuple(rest)
         if first in facts.classes:
             return self._inside_class(Ref("class", path, first), tuple(rest))
-        if first in facts.bindings:
+        if first in facts.bindings or first in facts.global_names:
             return Ref("variable", path, first), tuple(rest)
         for star in facts.stars:
             if star.name == "-":

@@ -44,9 +44,8 @@ class Machine(Statements):
 
     def write(
         self, location: Location, key: str, kind: str, value: Value, node: ast.AST, *,
-        operand: str = "", atomic: bool = False, own: frozenset[Read] = frozenset(),
+        operand: str = "", atomic: bool = False, own: frozenset[Read] = frozenset(), mine: bool = False,
     ) -> Write | None:
-        self.activity += 1
         if not self.recording or not self.frames or self.frame.ref is None:
             if self.entry.kind == "startup":
                 self.warmed.add(location)
@@ -59,14 +58,22 @@ class Machine(Statements):
             value_type = value.obj.type.name
         written = Write(
             node, self.stack(), self.context, location, key, kind, state.held, self.next_serial(),
-            made=value.made, request=value.request, operand=operand, atomic=atomic, value_type=value_type,
+            made=value.made, request=value.request, operand=operand, atomic=atomic, mine=mine, value_type=value_type,
+            text=value.term if value.made in ("const", "none") else "",
         )
-        self.trace.writes.append((self.entry, written))
-        self.close_windows(written, value.reads | own)
-        self.retire(written)
-        self.pair(written)
-        self.remember_write(written)
+        self.written(written, value.reads | own)
         return written
+
+    def written(self, write: Write, data: frozenset[Read]) -> None:
+        state = self.state
+        stale = {m: state.stale[m] for m in self.markers if m in state.stale}
+        switched = {m: state.switched[m] for m in self.markers if m in state.switched}
+        self.log.append((write, stale, switched))
+        self.trace.writes.append((self.entry, write))
+        self.close_windows(write, data)
+        self.supersede(write)
+        self.pair(write)
+        self.remember_write(write)
 
     def close_windows(self, write: Write, data: frozenset[Read]) -> None:
         """Every read of the same Location that this write depends on makes a candidate."""
@@ -74,20 +81,13 @@ class Machine(Statements):
         for read in data:
             if read in state.fresh and overlaps(write.location, read.location):
                 self.candidate(read, write, "data", self.check_of(read))
-        current = [
+        checks = [
             (r, c) for c in state.control for r in c.reads
-            if r in state.fresh and overlaps(write.location, r.location) and same_key(r, write)
+            if r in state.fresh and r not in state.superseded and overlaps(write.location, r.location) and same_key(r, write)
         ]
-        rechecked = any(r not in state.stale and r not in state.switched for r, _ in current)
-        looped = any(r not in state.stale for r, _ in current)
-        for read, control in current:
-            if read in data:
-                continue
-            if read in state.stale and looped:
-                continue
-            if rechecked and (read in state.stale or read in state.switched):
-                continue
-            self.candidate(read, write, "control", control)
+        for read, control in checks:
+            if read not in data and not any(_repeats(r, c, read, control) for r, c in checks):
+                self.candidate(read, write, "control", control)
 
     def check_of(self, read: Read) -> Control | None:
         """The decision that was made on a read, if any."""
@@ -99,12 +99,9 @@ class Machine(Statements):
             Candidate(self.entry, read, write, dependence, control, state.stale.get(read), state.switched.get(read))
         )
 
-    def retire(self, write: Write) -> None:
+    def supersede(self, write: Write) -> None:
         """After the request's own write its earlier reads decide nothing any more."""
-        gone = [r for r in self.state.fresh if overlaps(write.location, r.location) and same_key(r, write)]
-        if write.kind in ("insert", "mutate"):
-            return
-        self.state.retire(gone)
+        self.state.supersede([r for r in self.state.fresh if overlaps(write.location, r.location) and same_key(r, write)])
 
     def remember_write(self, write: Write) -> None:
         """Writes that a later step may expect to find again, or that have a counterpart."""
@@ -133,11 +130,18 @@ class Machine(Statements):
 
     # -- entry points ------------------------------------------------------------
 
+    def reset(self) -> None:
+        """Forget where the last entry point was followed to."""
+        self.state, self.frames, self.loops, self.budget = State(), [], 0, BUDGET
+        self.context, self.entry = "startup", Entry(None, "startup", "import", (), False)
+
     def run(self, entry: Entry, action: Callable[[], None]) -> None:
         """Follow one entry point from a clean state."""
+        self.reset()
         self.entry, self.context = entry, entry.context
-        self.state, self.frames, self.loops, self.budget = State(), [], 0, BUDGET
         self._reads.clear()
+        self.log.clear()
+        self.markers.clear()
         path = entry.function.path if entry.function else ""
         self.frames.append(Activation(self.next_serial(), None, path, Env(None)))
         try:
@@ -409,6 +413,16 @@ class Machine(Statements):
         marker = Suspension(node, (), self.context, "the next dependency")
         self.state.suspend(marker)
         self.state.switch(node)
+
+
+def _repeats(newer: Read, newer_check: Control, older: Read, older_check: Control) -> bool:
+    """Whether a check looks again at what an older one looked at: asking for the value also asks whether it is there."""
+    if newer.serial <= older.serial or newer is older:
+        return False
+    return newer_check.shape in _ASKING_VALUE or older_check.shape not in _ASKING_VALUE
+
+
+_ASKING_VALUE = frozenset({"compare", "equal", "different"})
 
 
 def same_key(read: Read, write: Write) -> bool:

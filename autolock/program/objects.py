@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+from functools import cached_property
 
 from autolock.program.core import Core
 from autolock.program.index import dotted
-from autolock.program.library import CACHES, CONTAINER_ANNOTATIONS, CONTAINER_TYPES, LOCKS, PER_CONTEXT, SEMAPHORES
+from autolock.program.library import BY_PATH, CACHES, CONTAINER_ANNOTATIONS, CONTAINER_TYPES, LOCKS, PER_CONTEXT, SEMAPHORES
 from autolock.program.linker import Ref
 from autolock.program.state import State
 from autolock.program.trace import Entry
@@ -43,6 +44,7 @@ class Objects(Core):
         self._attribute_types: dict[tuple[Ref, str], Value] = {}
         self._module_frames: dict[str, Env] = {}
         self._rebound: dict[str, frozenset[str]] = {}
+        self.watched: set[Location] = set()
         self._state = Heap(Type("external", name="state"), Location(STATE))
 
     # -- modules -----------------------------------------------------------------
@@ -136,6 +138,39 @@ class Objects(Core):
             return Type("external", name=ref.name)
         return UNKNOWN
 
+    @cached_property
+    def mutable_names(self) -> frozenset[str]:
+        """Last components of all names whose contents something changes, or hands on: other containers never change."""
+        names: set[str] = set()
+        for facts in self.program.modules.values():
+            names.update(m.rpartition(".")[2] for m in facts.module_mutates)
+            for function in facts.functions.values():
+                names.update(m.rpartition(".")[2] for m in function.mutates)
+                names.update(m.rpartition(".")[2] for m in function.gives)
+        return frozenset(names)
+
+    def may_change(self, location: Location) -> bool:
+        """Whether the contents of a container are worth watching."""
+        if location in self.watched:
+            return True
+        named = next((f for f in reversed(location.fields) if f.startswith(".")), "")
+        if location.fields and location.fields[-1].startswith("["):
+            return True
+        name = named[1:] if named else location.root.name.rpartition(".")[2].removesuffix("()")
+        return location.root.kind not in ("variable", "class") or name in self.mutable_names
+
+    @cached_property
+    def mutated_attributes(self) -> frozenset[str]:
+        """Attribute names that any function of the project assigns: others need no watching."""
+        names: set[str] = set()
+        for facts in self.program.modules.values():
+            for function in facts.functions.values():
+                making = function.qualname.rpartition(".")[2] in _CONSTRUCTORS
+                names.update(
+                    m.rpartition(".")[2] for m in function.mutates if "." in m and not (making and m.startswith("self.") and m.count(".") == 1)
+                )
+        return frozenset(names)
+
     def rebound_names(self, path: str) -> frozenset[str]:
         """Module-level names that functions of the project assign anew."""
         if path not in self._rebound:
@@ -170,8 +205,6 @@ class Objects(Core):
             return self._attributes(Value(ClassValue(ref)), rest, node)
         if ref.kind == "function":
             return self._attributes(self.function_value(ref, None), rest, node)
-        if (ref.path, ref.name) not in self._variables and ref.name not in self.program.modules[ref.path].bindings:
-            return NOTHING
         value = self.module_variable(ref.path, ref.name)
         if ref.name in self.rebound_names(ref.path):
             location = Location(Root("variable", ref.path, ref.name))
@@ -359,6 +392,8 @@ class Objects(Core):
             return Value(ClassValue(Ref("class", cls.path, f"{cls.name}.{name}")))
         location = Location(Root("class", cls.path, cls.name), (f".{name}",))
         value = self.class_value(cls, name) if owner else NOTHING
+        if name not in self.mutated_attributes or self.is_model(cls):
+            return Value(value.obj, term=str(location), made=value.made)
         reads = self.read(location, "", "load", node)
         obj = value.obj if value.obj is not None else Heap(UNKNOWN, location)
         return Value(obj, reads, str(location), made=value.made)
@@ -476,13 +511,17 @@ class Objects(Core):
         if obj.location is None:
             return child.also(value) if child.term else Value(child.obj, child.reads | value.reads, f"{value.term}.{name}" if value.term else "", child.request or value.request, child.made)
         location = obj.location.child(field)
-        reads = self.read(location, "", "load", node)
+        reads = self.read(location, "", "load", node) if name in self.mutated_attributes else NOTHING.reads
         return Value(child.obj, value.reads | reads, child.term or str(location), made=child.made)
 
     def property_value(self, obj: Heap, function: FunctionValue, name: str, node: ast.AST) -> Value:
         if function.cached and obj.location is not None:
             return self.child(obj, f".{name}", name)
         return self.invoke(function, [], {}, node)
+
+    def is_model(self, ref: Ref) -> bool:
+        """Whether a class describes a table: its attributes are columns, not state."""
+        return self.program.class_binding(ref, "__tablename__") is not None or bool(self.program.bases(ref) & _MODEL_BASES)
 
     def is_instance_field(self, ref: Ref, name: str) -> bool:
         """Whether a class-level name only declares a field of each instance (dataclass, model, assigned in __init__)."""
@@ -629,6 +668,8 @@ class Objects(Core):
         path = self.frame.path if self.frames else ""
         if name in LOCKS:
             family, reentrant = LOCKS[name]
+            if name in BY_PATH:
+                return LockValue(family, reentrant, None, node, unknown=True)
             return LockValue(family, reentrant, None, node, fresh=fresh, path=path)
         if name in SEMAPHORES:
             size = args[0] if args else next(iter(kwargs.values()), None)
@@ -643,6 +684,9 @@ _MODEL_BASES = frozenset(
     {"pydantic.BaseModel", "pydantic_settings.BaseSettings", "sqlmodel.SQLModel", "typing.NamedTuple", "sqlalchemy.orm.DeclarativeBase",
      "msgspec.Struct", "typing.TypedDict"}
 )
+
+
+_CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__", "__attrs_post_init__"})
 
 
 def _is_connection(name: str) -> bool:

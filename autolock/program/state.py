@@ -16,6 +16,9 @@ class State:
     """
 
     fresh: set[Read] = field(default_factory=set)
+    unsuspended: set[Read] = field(default_factory=set)
+    unswitched: set[Read] = field(default_factory=set)
+    superseded: frozenset[Read] = frozenset()
     stale: dict[Read, Suspension] = field(default_factory=dict)
     switched: dict[Read, ast.AST] = field(default_factory=dict)
     pending: dict[Write, Suspension | None] = field(default_factory=dict)
@@ -27,35 +30,62 @@ class State:
     def copy(self) -> State:
         """A state that can go another way."""
         return State(
-            set(self.fresh), dict(self.stale), dict(self.switched), dict(self.pending), dict(self.jumped),
+            set(self.fresh), set(self.unsuspended), set(self.unswitched), self.superseded, dict(self.stale), dict(self.switched), dict(self.pending), dict(self.jumped),
             self.control, self.held, self.alive,
         )
 
     def suspend(self, event: Suspension) -> None:
         """Something else may have run."""
-        for read in self.fresh:
+        for read in self.unsuspended:
             self.stale.setdefault(read, event)
+        self.unsuspended.clear()
         for write, since in self.pending.items():
             if since is None:
                 self.pending[write] = event
 
     def switch(self, node: ast.AST) -> None:
         """Another thread may have run."""
-        for read in self.fresh:
+        if not self.unswitched and not self.pending:
+            return
+        for read in self.unswitched:
             self.switched.setdefault(read, node)
+        self.unswitched.clear()
         for write in self.pending:
             self.jumped.setdefault(write, node)
 
     def saw(self, read: Read) -> None:
         """A read happened now: whatever was true of it on an earlier turn of a loop is over."""
         self.fresh.add(read)
+        self.unsuspended.add(read)
+        self.unswitched.add(read)
         self.stale.pop(read, None)
         self.switched.pop(read, None)
+        if read in self.superseded:
+            self.superseded -= {read}
 
-    def retire(self, reads: list[Read]) -> None:
-        """These reads are superseded by the request's own write."""
+    def supersede(self, reads: list[Read]) -> None:
+        """The request has written the Location itself: what it saw before decides nothing any more.
+
+        The values that it read stay what they are; writing one of them back later is another matter,
+        and what counts then is what has run since this write.
+        """
         for read in reads:
-            self.fresh.discard(read)
+            self.stale.pop(read, None)
+            self.switched.pop(read, None)
+        self.unsuspended.update(reads)
+        self.unswitched.update(reads)
+        self.superseded |= frozenset(reads)
+
+    def forget(self, since: int, kept: frozenset[Read]) -> None:
+        """Drop reads that were made after `since` and that nothing depends on any more."""
+        dead = {r for r in self.fresh if r.serial > since and r not in kept}
+        if not dead:
+            return
+        self.fresh -= dead
+        self.unsuspended -= dead
+        self.unswitched -= dead
+        self.superseded -= dead
+        for read in dead:
             self.stale.pop(read, None)
             self.switched.pop(read, None)
 
@@ -68,6 +98,9 @@ class State:
                 setattr(self, name, getattr(other, name))
             return
         self.fresh |= other.fresh
+        self.unsuspended |= other.unsuspended
+        self.unswitched |= other.unswitched
+        self.superseded |= other.superseded
         self.stale = {**other.stale, **self.stale}
         self.switched = {**other.switched, **self.switched}
         for write, since in other.pending.items():

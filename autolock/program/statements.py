@@ -167,6 +167,7 @@ class Statements(Calls):
                 known = obj.fields.get(field)
                 if known is None or known.obj is None or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown"):
                     obj.fields[field] = value
+                    self.shaped.append(obj)
             if obj.location is not None:
                 location = obj.location.child(field)
         else:
@@ -200,6 +201,7 @@ class Statements(Calls):
             known = obj.fields.get("[*]")
             if known is None or known.obj is None or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown"):
                 obj.fields["[*]"] = value
+                self.shaped.append(obj)
         if obj.location is None:
             return
         location = obj.location.child(field)
@@ -355,8 +357,10 @@ class Statements(Calls):
         frame.jumps.append([])
         frame.continues.append([])
         self.loops += 1
+        decided = self.state.control
         for _ in range(2):
             frame.statement = node
+            self.state.control = decided
             value = self.evaluate(node.test)
             if not forever:
                 left.append((self.state.copy(), dict(env.vars)))
@@ -391,15 +395,17 @@ class Statements(Calls):
         if isinstance(source.obj, Coroutine):
             self.for_generator(node, source.obj)
             return
-        looped = self.contents(source, node.iter) | frozenset(
-            r for r in source.reads if r.how == "iterate" and r.node is node.iter
-        )
+        view = isinstance(source.obj, Heap) and source.obj.type.kind == "view"
+        looped = self.contents(source, node.iter) | frozenset(r for r in source.reads if view and r.node is node.iter)
         before, names = self.state.copy(), dict(env.vars)
         frame.jumps.append([])
         frame.continues.append([])
         self.loops += 1
+        decided = self.state.control
         for _ in range(2):
             frame.statement = node
+            # What was decided about one element says nothing about the next.
+            self.state.control = decided
             if isinstance(node, ast.AsyncFor):
                 self.suspend(node, "async for")
             self.store(node.target, self.iterated(source).also(Value(None, looped)), node, "assign")
@@ -453,6 +459,7 @@ class Statements(Calls):
     def try_(self, node: Any) -> None:
         frame, env = self.frame, self.frame.env
         marks = self.marks()
+        decided = self.state.control
         frame.caught.append([self.state.copy()])
         known = set(self.state.fresh)
         names = dict(env.vars)
@@ -466,6 +473,8 @@ class Statements(Calls):
             raised.merge(snapshot.copy())
         for handler in node.handlers:
             self.state = raised.copy()
+            # What was decided in the block need not hold where it was left by an exception.
+            self.state.control = decided
             env.vars = {**names, **done_names}
             if handler.name:
                 env.vars[handler.name] = NOTHING
@@ -478,16 +487,18 @@ class Statements(Calls):
             done, done_names = self.state, env.vars
         self.state, env.vars = done, done_names
         if node.finalbody:
-            self.on_leaving(marks, lambda: self.execute(node.finalbody))
+            self.on_leaving(marks, lambda: self.execute_undecided(node.finalbody, decided))
             if not self.state.alive and not snapshots:
                 return
-            self.execute_always(node.finalbody)
+            alive, self.state.alive = self.state.alive, True
+            self.execute_undecided(node.finalbody, decided)
+            self.state.alive = self.state.alive and alive
 
-    def execute_always(self, body: list[ast.stmt]) -> None:
-        alive = self.state.alive
-        self.state.alive = True
+    def execute_undecided(self, body: list[ast.stmt], decided: tuple[Control, ...]) -> None:
+        """Run a `finally`: it runs whatever was decided in the block before it."""
+        after, self.state.control = self.state.control, decided
         self.execute(body)
-        self.state.alive = self.state.alive and alive
+        self.state.control = after
 
     def marks(self) -> tuple[int, list[int], list[int]]:
         """How many ways out of the function and its loops are known by now."""

@@ -68,7 +68,8 @@ class Write(Event):
     """A write to shared state.
 
     `kind` is assign, augment, insert, remove or mutate; `made` how the value came to be, `request`
-    whether it comes from the client, `operand` the canonical text of what is added or subtracted.
+    whether it comes from the client, `operand` the canonical text of what is added or subtracted,
+    `mine` whether what is removed is an object of this request's own, `text` the constant written.
     """
 
     location: Location
@@ -80,7 +81,8 @@ class Write(Event):
     request: bool = False
     operand: str = ""
     atomic: bool = False
-    fresh_object: bool = False
+    mine: bool = False
+    text: str = ""
     value_type: str = ""
 
 

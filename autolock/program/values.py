@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -71,6 +72,16 @@ class Heap:
     fields: dict[str, Value] = field(default_factory=dict)
     element: Type | None = None
     node: ast.AST | None = None
+    serial: int = field(default_factory=itertools.count(1).__next__)
+
+
+def clone(value: Value, depth: int = 4) -> Value:
+    """The same value with objects of its own: what is done to them later is not done to the original."""
+    heap = value.obj
+    if not isinstance(heap, Heap) or heap.location is not None or depth == 0:
+        return value
+    fields = {name: clone(held, depth - 1) for name, held in heap.fields.items()}
+    return Value(Heap(heap.type, None, fields, heap.element, heap.node), value.reads, value.term, value.request, value.made)
 
 
 @dataclass(slots=True, eq=False)

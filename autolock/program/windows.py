@@ -96,8 +96,12 @@ class Finder:
         self.trace = trace
         self.warmed = warmed
         self.by_root: dict[object, list[Writer]] = defaultdict(list)
+        distinct: dict[object, Writer] = {}
         for entry, write in trace.writes:
-            self.by_root[write.location.root].append((entry, write))
+            locks = tuple(sorted(str(h.lock.location or id(h.lock.node)) for h in write.held))
+            distinct.setdefault((id(entry), id(write.node), write.location, locks), (entry, write))
+        for writer in distinct.values():
+            self.by_root[writer[1].location.root].append(writer)
 
     def windows(self) -> list[RaceWindow]:
         """All windows, one for each function, Location and kind."""
@@ -108,13 +112,28 @@ class Finder:
 
     def read_write(self) -> Iterator[RaceWindow]:
         rechecked = self._rechecks()
-        for candidate in self.trace.candidates:
+        for candidate in self._distinct():
             read, write = candidate.read, candidate.write
             if candidate.dependence == "control" and any(
                 r.serial > read.serial for r in rechecked.get(id(write), ())
             ) and not self._common(read.held, write.held):
                 continue
             yield from self._window_of(candidate)
+
+    def _distinct(self) -> list[Candidate]:
+        """One candidate of those that differ only in the calls through which they are reached."""
+        found: dict[object, Candidate] = {}
+        for candidate in self.trace.candidates:
+            read, write = candidate.read, candidate.write
+            common = tuple(str(h.lock.location or id(h.lock.node)) for h in self._common(read.held, write.held))
+            control = candidate.control
+            key = (
+                id(candidate.entry), id(read.node), id(write.node), read.location, write.location, candidate.dependence,
+                candidate.between is None, candidate.switch is None, common, len(read.held), len(write.held),
+                meeting(read.stack, write.stack)[0], control and (control.shape, control.negated, control.exit),
+            )
+            found.setdefault(key, candidate)
+        return list(found.values())
 
     def _rechecks(self) -> dict[int, list[Read]]:
         """For each write, the checks that are made under a lock which is still held at the write."""
@@ -146,6 +165,8 @@ class Finder:
             relation, unprotected = self._different(candidate, valid, unprotected)
             if not unprotected:
                 return
+        if self._is_vain(candidate, unprotected):
+            return
         mixed = read.context == "loop" and any(w.context == "thread" for _, w in unprotected)
         race = self._separable(candidate, mixed)
         if relation == "unguarded" and any(h.lock.family == "asyncio" for h in valid):
@@ -202,8 +223,21 @@ class Finder:
         """Writes that may happen while `entry` is between its read and its write."""
         return [
             (e, w) for e, w in self.by_root.get(location.root, ())
-            if (e is not entry or entry.many) and overlaps(w.location, location)
+            if (e is not entry or entry.many) and _replaces(w.location, location)
         ]
+
+    @staticmethod
+    def _is_vain(candidate: Candidate, rivals: list[Writer]) -> bool:
+        """Whether nobody could tell that two were in the window: both set the same flag, clear the same slot."""
+        write = candidate.write
+        if candidate.dependence != "control":
+            return False
+        if write.mine or (write.kind == "assign" and write.made == "none"):
+            return True
+        element = write.location.fields[-1:] and write.location.fields[-1].startswith("[")
+        if element or write.made != "const" or (candidate.control is not None and candidate.control.exit == "raise"):
+            return False
+        return all(w.kind == "assign" and w.made == "const" and w.text == write.text for _, w in rivals)
 
     # -- write .. late read ----------------------------------------------------------
 
@@ -246,7 +280,7 @@ class Finder:
         for item in self.trace.iterations:
             rivals = [
                 w for w in self.writers(item.location, item.entry)
-                if _resizes(w[1]) and not any(_holds(w[1].held, h.lock) for h in item.held)
+                if _resizes(w[1]) and w[1].location.fields[:-1] == item.location.fields[:-1] and not any(_holds(w[1].held, h.lock) for h in item.held)
             ]
             if item.context == "loop" and item.between is None:
                 rivals = [w for w in rivals if w[1].context == "thread"]
@@ -279,6 +313,14 @@ class Finder:
 
 def _nowhere(use: LockUse) -> Root:
     return Root("lock", use.function.path, "lock")
+
+
+def _replaces(written: Location, seen: Location) -> bool:
+    """Whether another request's write changes what was seen: the slot itself, or the container that it is in."""
+    if not overlaps(written, seen):
+        return False
+    deeper = seen.fields[len(written.fields) :]
+    return not deeper or (len(deeper) == 1 and deeper[0].startswith("[") and not written.fields[-1:] == ("[*]",))
 
 
 def _holds(held: Iterable[Held], lock: LockValue) -> bool:
@@ -325,6 +367,11 @@ def _merged(windows: list[RaceWindow]) -> list[RaceWindow]:
     groups: dict[object, list[RaceWindow]] = defaultdict(list)
     for window in windows:
         groups[window.kind, window.function, window.location.base, window.relation if window.kind == "lock" else ""].append(window)
+    for key, group in list(groups.items()):
+        # One place of the code is one window, however many objects it is run on.
+        same = next((k for k in groups if k != key and k[0] == key[0] and _same_place(groups[k][0], group[0])), None)  # type: ignore[index]
+        if same is not None and key in groups:
+            groups[same].extend(groups.pop(key))
     merged: list[RaceWindow] = []
     for group in groups.values():
         best = min(group, key=_rank)
@@ -333,6 +380,13 @@ def _merged(windows: list[RaceWindow]) -> list[RaceWindow]:
         best.mixed = any(w.mixed for w in group)
         merged.append(best)
     return merged
+
+
+def _same_place(one: RaceWindow, other: RaceWindow) -> bool:
+    """Whether two windows are one place of the code: the same statements, or two halves of one cache."""
+    if one.kind == "lock" or one.function != other.function:
+        return False
+    return one.first is other.first and one.last is other.last and one.first is not None and one.location.fields == other.location.fields
 
 
 def _rank(window: RaceWindow) -> tuple[int, int, int, int, int]:

@@ -1,0 +1,203 @@
+"""Statements in their blocks: paths, ancestors, and the smallest run of siblings that spans some of them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from autolock.program.linker import Program, Unit
+
+
+class Refusal(Exception):
+    """No correct rewrite is known; `reason` says why, in one sentence."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(slots=True, frozen=True)
+class Spot:
+    """Where a statement stands: its block, its index there, the block's path, the statement that owns it."""
+
+    block: list[ast.stmt]
+    index: int
+    prefix: str
+    owner: ast.AST | None
+
+    @property
+    def path(self) -> str:
+        return f"{self.prefix}[{self.index}]"
+
+
+@dataclass(slots=True, frozen=True)
+class Region:
+    """A run of sibling statements."""
+
+    path: str
+    block: list[ast.stmt]
+    prefix: str
+    first: int
+    last: int
+
+    @property
+    def at(self) -> str:
+        """The statement path of its first statement."""
+        return f"{self.prefix}[{self.first}]"
+
+    @property
+    def count(self) -> int:
+        return self.last - self.first + 1
+
+    @property
+    def statements(self) -> list[ast.stmt]:
+        return self.block[self.first : self.last + 1]
+
+
+class Blocks:
+    """The statements of one file by their place."""
+
+    def __init__(self, path: str, unit: Unit) -> None:
+        self.path = path
+        self.unit = unit
+        self._spots: dict[int, Spot] = {}
+        self._index(unit.tree, "")
+
+    def _index(self, node: ast.AST, prefix: str) -> None:
+        stack: list[tuple[ast.AST, str]] = [(node, prefix)]
+        while stack:
+            owner, prefix = stack.pop()
+            for name in ("body", "orelse", "finalbody"):
+                block = getattr(owner, name, None)
+                if isinstance(block, list) and block and isinstance(block[0], ast.stmt):
+                    for index, statement in enumerate(block):
+                        spot = Spot(block, index, f"{prefix}{name}", owner)
+                        self._spots[id(statement)] = spot
+                        stack.append((statement, f"{spot.path}."))
+            for name in ("handlers", "cases"):
+                for index, part in enumerate(getattr(owner, name, None) or []):
+                    stack.append((part, f"{prefix}{name}[{index}]."))
+
+    def spot(self, statement: ast.stmt) -> Spot:
+        """The place of a statement of this file."""
+        return self._spots[id(statement)]
+
+    def owner_of(self, spot: Spot) -> ast.stmt | None:
+        """The statement around a block; that of the `try` for an except clause."""
+        owner = spot.owner
+        while owner is not None and not isinstance(owner, ast.stmt):
+            owner = next((s for s in self._parents(owner)), None)
+        return owner
+
+    def _parents(self, node: ast.AST) -> Iterator[ast.stmt]:
+        for spot in self._spots.values():
+            statement = spot.block[spot.index]
+            if node in (getattr(statement, "handlers", None) or []) or node in (getattr(statement, "cases", None) or []):
+                yield statement
+
+    def chain(self, statement: ast.stmt, function: ast.AST) -> list[Spot]:
+        """The spots from the function's body down to the statement."""
+        found: list[Spot] = []
+        current: ast.stmt | None = statement
+        while current is not None and current is not function:
+            spot = self.spot(current)
+            found.append(spot)
+            current = self.owner_of(spot)
+        found.reverse()
+        return found
+
+    def spanning(self, statements: Sequence[ast.stmt], function: ast.AST) -> Region:
+        """The smallest run of siblings inside a function that holds all of these statements."""
+        chains = [self.chain(s, function) for s in statements]
+        depth = 0
+        while all(len(c) > depth + 1 for c in chains) and len({id(c[depth].block) for c in chains}) == 1 and (
+            len({c[depth].index for c in chains}) == 1 and len({id(c[depth + 1].block) for c in chains}) == 1
+        ):
+            depth += 1
+        while depth > 0 and self._is_elif(chains[0][depth]):
+            depth -= 1
+        level = [c[depth] for c in chains]
+        return Region(self.path, level[0].block, level[0].prefix, min(s.index for s in level), max(s.index for s in level))
+
+    def enclosing_loop(self, statement: ast.stmt, function: ast.AST) -> ast.stmt | None:
+        """The innermost loop around a statement."""
+        for spot in reversed(self.chain(statement, function)):
+            owner = self.owner_of(spot)
+            if isinstance(owner, ast.For | ast.AsyncFor | ast.While):
+                return owner
+        return None
+
+    def _is_elif(self, spot: Spot) -> bool:
+        """Whether a block is the `elif` of an `if`, which can't stand under a `with` of its own."""
+        statement = spot.block[0]
+        return (
+            isinstance(spot.owner, ast.If)
+            and spot.prefix.endswith("orelse")
+            and len(spot.block) == 1
+            and isinstance(statement, ast.If)
+            and statement.col_offset == spot.owner.col_offset
+        )
+
+    def inside(self, statement: ast.stmt, region: Region, function: ast.AST) -> bool:
+        """Whether a statement is one of the region's, or nested in one."""
+        return any(
+            s.block is region.block and region.first <= s.index <= region.last for s in self.chain(statement, function)
+        )
+
+
+def own_nodes(statements: Sequence[ast.stmt]) -> Iterator[ast.AST]:
+    """All nodes below some statements, without what nested functions and lambdas do later."""
+    stack: list[ast.AST] = list(statements)
+    while stack:
+        node = stack.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            stack.extend(ast.iter_child_nodes(node))
+
+
+def awaits(statements: Sequence[ast.stmt]) -> bool:
+    """Whether any of the statements can suspend the coroutine."""
+    return any(
+        isinstance(n, ast.Await | ast.AsyncFor | ast.AsyncWith) or (isinstance(n, ast.comprehension) and n.is_async)
+        for n in own_nodes(statements)
+    )
+
+
+_ENDLESS = frozenset({"receive", "receive_text", "receive_json", "receive_bytes", "iter_text", "iter_json", "iter_bytes"})
+_FOREIGN = frozenset({"wait", "join", "call_next"})
+
+
+def check_span(region: Region, name: str) -> None:
+    """Refuse to hold a lock over what may take for ever, or what may need the lock to go on.
+
+    Raises Refusal.
+    """
+    for node in own_nodes(region.statements):
+        if isinstance(node, ast.Yield | ast.YieldFrom):
+            raise Refusal(f"`{name}` yields in between: the lock would be held for as long as the consumer takes")
+        if isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and node.test.value and awaits([node]):
+            raise Refusal(f"`{name}` loops for ever in between, and the lock would never be free")
+        if isinstance(node, ast.Await) and isinstance(node.value, ast.Call):
+            function = node.value.func
+            called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+            if called in _ENDLESS:
+                raise Refusal(f"`{name}` waits for the client (`{called}`) in between, and the lock would be held for as long")
+            if called in _FOREIGN or (called == "get" and not node.value.args):
+                raise Refusal(f"`{name}` waits for something else (`{called}`) in between, which may need the lock to go on")
+
+
+class Sources:
+    """Blocks of the files of a program, made when they are asked for."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._blocks: dict[str, Blocks] = {}
+
+    def blocks(self, path: str) -> Blocks:
+        if path not in self._blocks:
+            unit = self.program.unit(path)
+            if unit is None:
+                raise Refusal(f"{path} cannot be parsed")
+            self._blocks[path] = Blocks(path, unit)
+        return self._blocks[path]

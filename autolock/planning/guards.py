@@ -1,0 +1,428 @@
+"""Building the plan for one group of Locations: which lock, and which statements of which functions it spans."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from autolock.edits import Edit
+from autolock.planning.blocks import Region, Refusal, Sources, awaits, check_span
+from autolock.planning.homes import Home, HomeFinder, Use, frozen
+from autolock.program.calls import same_lock
+from autolock.program.linker import Program, Ref
+from autolock.program.machine import Machine
+from autolock.program.trace import Entry, Frame, Held, Write
+from autolock.program.values import Location, LockValue
+from autolock.program.windows import RaceWindow
+
+
+def owner_of(location: Location) -> Location:
+    """The container or attribute that a lock is put beside: everything before the first element."""
+    fields: list[str] = []
+    for name in location.fields:
+        if name.startswith("["):
+            break
+        fields.append(name)
+    return Location(location.root, tuple(fields))
+
+
+@dataclass(slots=True)
+class Need:
+    """Something that must happen under the lock: statements of the innermost function that could take it."""
+
+    stack: tuple[Frame, ...]
+    depth: int
+    first: ast.stmt
+    last: ast.stmt
+    nodes: tuple[ast.AST, ...]
+    held: tuple[Held, ...]
+    context: str
+    essential: bool
+
+    @property
+    def function(self) -> Ref:
+        ref = self.stack[self.depth].function
+        assert ref is not None
+        return ref
+
+    def outwards(self) -> None:
+        """Move to the calling function. Raises Refusal where there is none."""
+        if self.depth == 0:
+            raise Refusal(f"`{self.function.name}` has no caller that could take the lock")
+        self.depth -= 1
+        statement = self.stack[self.depth].statement
+        assert statement is not None
+        self.first = self.last = statement
+
+
+@dataclass(slots=True)
+class Guarding:
+    """A finished plan for a group: its edits, and what to say about it."""
+
+    edits: list[Edit]
+    title: str
+    reason: str
+    functions: list[str] = field(default_factory=list)
+
+
+class Guards:
+    """Plans one lock for a group of Locations and all windows on them."""
+
+    def __init__(self, program: Program, machine: Machine, sources: Sources) -> None:
+        self.program = program
+        self.machine = machine
+        self.sources = sources
+        self.homes = HomeFinder(program, sources)
+
+    def plan(self, owners: Sequence[Location], windows: Sequence[RaceWindow]) -> Guarding:
+        """The edits that put one lock round every window and every other write. Raises Refusal."""
+        needs = self.needs(owners, windows)
+        self.refuse_split_windows(windows)
+        existing = self.existing_lock(windows, needs)
+        family = self.family(needs, existing)
+        if existing is not None:
+            needs = [n for n in needs if not _held(n.held, existing)]
+        for need in needs:
+            self.settle(need, family)
+        needs = self.flatten(needs)
+        regions = self.regions(needs)
+        for function, region in regions.items():
+            self.check(function, region, family, existing)
+        uses = self.uses(regions, needs)
+        if existing is not None:
+            return self.with_existing(existing, regions, uses, windows, owners)
+        home = self.homes.home(owners[0], family, uses)
+        return self.with_new(home, regions, family, windows, owners)
+
+    # -- what must be under the lock ---------------------------------------------------
+
+    def needs(self, owners: Sequence[Location], windows: Iterable[RaceWindow]) -> list[Need]:
+        """Every window of the group, and every other write to its Locations."""
+        found: list[Need] = []
+        for window in windows:
+            found.extend(self.needs_of(window))
+        covered = {id(n.nodes[-1]) for n in found}
+        for entry, write in self.machine.trace.writes:
+            if entry.context == "startup" or id(write.node) in covered or not _belongs(write.location, owners):
+                continue
+            statement = write.stack[-1].statement
+            assert statement is not None
+            found.append(Need(write.stack, len(write.stack) - 1, statement, statement, (write.node,), write.held, write.context, False))
+        return _distinct(found)
+
+    def needs_of(self, window: RaceWindow) -> list[Need]:
+        """All runs of a window: the same code may be reached through several callers."""
+        found: list[Need] = []
+        pairs = [(c.read, c.write) for c in self.machine.trace.candidates] if window.kind == "read-write" else []
+        pairs += [(p.first, p.second) for p in self.machine.trace.pairs] if window.kind == "pair" else []  # type: ignore[list-item]
+        for one, other in pairs:
+            depth = _shared(one.stack, other.stack)
+            if depth == 0 or one.stack[depth - 1].function != window.function or other.location.base != window.location.base:
+                continue
+            first, last = one.stack[depth - 1].statement, other.stack[depth - 1].statement
+            assert first is not None
+            assert last is not None
+            held = tuple(h for h in other.held if any(h.acquisition == o.acquisition for o in one.held) and not h.lock.fresh)
+            found.append(Need(other.stack, depth - 1, first, last, (one.node, other.node), held, other.context, True))
+        return found
+
+    @staticmethod
+    def refuse_split_windows(windows: Iterable[RaceWindow]) -> None:
+        for window in windows:
+            if window.first is None:
+                raise Refusal(
+                    f"the check is made in a dependency and the change in `{window.function.name}`: "
+                    "move both into one function, or hold a lock in a yield dependency"
+                )
+
+    # -- which lock ------------------------------------------------------------------------
+
+    def existing_lock(self, windows: Iterable[RaceWindow], needs: Iterable[Need]) -> LockValue | None:
+        """The lock that guards the Locations already somewhere, if any: the one that is used most."""
+        votes: Counter[Location] = Counter()
+        locks: dict[Location, LockValue] = {}
+        candidates = [h.lock for n in needs for h in n.held]
+        candidates += [g for w in windows for g in w.guards]
+        for lock in candidates:
+            if lock.location is None or lock.fresh or lock.unknown or lock.keyed or lock.capacity != 1:
+                continue
+            votes[lock.location] += 1
+            locks[lock.location] = lock
+        if not votes:
+            return None
+        return locks[min(votes, key=lambda name: (-votes[name], str(name)))]
+
+    def family(self, needs: Sequence[Need], existing: LockValue | None) -> str:
+        """asyncio or threading, by where the code runs."""
+        contexts = {n.context for n in needs}
+        if existing is not None and existing.family != "both":
+            if existing.family == "asyncio" and "thread" in contexts:
+                raise Refusal(f"`{existing.location}` is an asyncio lock, and worker threads change the state too: use one threading.Lock and do not await under it")
+            return existing.family
+        return "asyncio" if contexts == {"loop"} else "threading"
+
+    def settle(self, need: Need, family: str) -> None:
+        """Move a need outwards to a function that can take a lock of this family."""
+        while family == "asyncio" and not self._is_async(need.function):
+            need.outwards()
+
+    def _is_async(self, function: Ref) -> bool:
+        facts = self.program.function(function)
+        return facts is not None and facts.is_async
+
+    # -- what it spans -----------------------------------------------------------------------
+
+    def flatten(self, needs: list[Need]) -> list[Need]:
+        """No region may call into another one: needs that a caller covers are dropped, mixed ones move outwards."""
+        for _ in range(12):
+            regions = self.regions(needs)
+            nested = [n for n in needs if self._covered_by_caller(n, regions)]
+            if not nested:
+                return needs
+            functions = {n.function for n in nested}
+            for function in functions:
+                mine = [n for n in needs if n.function == function]
+                bare = [n for n in mine if n not in nested]
+                if not bare:
+                    needs = [n for n in needs if n not in mine]
+                    continue
+                for need in mine:
+                    if need in nested:
+                        needs.remove(need)
+                    else:
+                        need.outwards()
+                        self.settle(need, "asyncio" if need.context == "loop" and self._is_async(need.function) else "")
+        raise Refusal("the functions that need the lock call each other, and a lock can be taken only once")
+
+    def _covered_by_caller(self, need: Need, regions: dict[Ref, Region]) -> bool:
+        for frame in need.stack[: need.depth]:
+            region = regions.get(frame.function) if frame.function is not None else None
+            if region is not None and frame.statement is not None and self._inside(frame, region):
+                return True
+        return False
+
+    def _inside(self, frame: Frame, region: Region) -> bool:
+        assert frame.function is not None
+        assert frame.statement is not None
+        blocks = self.sources.blocks(frame.function.path)
+        return blocks.inside(frame.statement, region, blocks.unit.functions[frame.function.name])
+
+    def regions(self, needs: Iterable[Need]) -> dict[Ref, Region]:
+        """For each function the smallest run of statements that spans all that it must do under the lock."""
+        statements: dict[Ref, list[ast.stmt]] = defaultdict(list)
+        for need in needs:
+            statements[need.function].extend(self._span(need))
+        found: dict[Ref, Region] = {}
+        for function, items in statements.items():
+            blocks = self.sources.blocks(function.path)
+            node = blocks.unit.functions.get(function.name)
+            if node is None:
+                raise Refusal(f"`{function.name}` was not found in {function.path}")
+            found[function] = blocks.spanning(items, node)
+        return found
+
+    def _span(self, need: Need) -> list[ast.stmt]:
+        """The two ends of a need; the whole loop when it wraps round from one turn to the next."""
+        if need.first.lineno <= need.last.lineno:
+            return [need.first, need.last]
+        blocks = self.sources.blocks(need.function.path)
+        loop = blocks.enclosing_loop(need.last, blocks.unit.functions[need.function.name])
+        return [loop] if loop is not None else [need.last, need.first]
+
+    def check(self, function: Ref, region: Region, family: str, existing: LockValue | None) -> None:
+        """Refuse a region under which the lock could hang or be taken twice. Raises Refusal."""
+        check_span(region, function.name)
+        if family == "threading" and awaits(region.statements):
+            raise Refusal(f"`{function.name}` awaits between its read and its write, and worker threads change the state too: a thread lock held across an await stops the event loop")
+        if existing is None:
+            return
+        for use in self.machine.trace.locks:
+            if same_lock(use.lock, existing) and any(
+                f.function == function and f.statement is not None and self._inside(f, region) for f in use.stack[:-1]
+            ):
+                raise Refusal(f"`{function.name}` calls `{use.function.name}`, which takes `{existing.location}` itself: it would wait for itself")
+
+    def uses(self, regions: dict[Ref, Region], needs: Iterable[Need]) -> list[Use]:
+        """How each function with a region reaches the state."""
+        nodes: dict[Ref, list[ast.AST]] = defaultdict(list)
+        for need in needs:
+            nodes[need.function].extend(n for n in need.nodes if hasattr(n, "lineno"))
+        return [Use(function, tuple(nodes[function])) for function in regions]
+
+    # -- the edits --------------------------------------------------------------------------------
+
+    def with_new(
+        self, home: Home, regions: dict[Ref, Region], family: str, windows: Sequence[RaceWindow], owners: Sequence[Location]
+    ) -> Guarding:
+        """A new lock, and a `with` round every region."""
+        edits = list(home.edits)
+        for function, region in regions.items():
+            edits.extend(self.enclose(function, region, home.names[function], family == "asyncio", windows))
+        state = " and ".join(f"`{o}`" for o in owners)
+        names = sorted({f.name for f in regions})
+        title = f"Hold a new `{family}.Lock`, `{home.name}`, from the read of {state} to the write"
+        return Guarding(edits, title, self.reason(home.name, state, names, family), names)
+
+    def with_existing(
+        self, lock: LockValue, regions: dict[Ref, Region], uses: Sequence[Use], windows: Sequence[RaceWindow], owners: Sequence[Location]
+    ) -> Guarding:
+        """The lock that is there already, in the places that forgot it."""
+        edits: list[Edit] = []
+        assert lock.location is not None
+        for use in uses:
+            name, extra = self.say(lock.location, use)
+            edits.extend(extra)
+            is_async = lock.family == "asyncio" or (lock.family == "both" and self._is_async(use.function))
+            edits.extend(self.enclose(use.function, regions[use.function], name, is_async, windows, lock))
+        state = " and ".join(f"`{o}`" for o in owners)
+        names = sorted({f.name for f in regions})
+        title = f"Hold `{lock.location}`, which guards {state} elsewhere, from the read to the write"
+        return Guarding(edits, title, self.reason(str(lock.location), state, names, lock.family), names)
+
+    def say(self, lock: Location, use: Use) -> tuple[str, list[Edit]]:
+        """The name of an existing lock in a function. Raises Refusal."""
+        if lock.root.kind == "variable" and not lock.fields:
+            return self.homes.reach(use.function, lock.root.path, lock.root.name)
+        attribute = lock.fields[-1][1:] if lock.fields else lock.root.name.rpartition(".")[2]
+        if lock.root.kind == "cell" and not lock.fields:
+            return attribute, []
+        owner = use.function.name.rpartition(".")[0]
+        if self.program.klass(Ref("class", use.function.path, owner)) is not None:
+            return f"self.{attribute}", []
+        raise Refusal(f"`{use.function.name}` has no name for the lock `{lock}`")
+
+    def enclose(
+        self, function: Ref, region: Region, lock: str, is_async: bool, windows: Sequence[RaceWindow],
+        existing: LockValue | None = None,
+    ) -> list[Edit]:
+        """Put a region under a lock: in place of a useless one, by extending a block, or with a new block."""
+        if existing is not None:
+            found = self._block_of(existing, function, region)
+            if found is not None:
+                return found
+        replaced = self._replace(function, region, lock, is_async, windows, existing)
+        if replaced is not None:
+            return replaced
+        only = region.statements[0]
+        if region.count == 1 and isinstance(only, ast.If) and not only.orelse and self._lazy(function, windows):
+            return [Edit(region.path, "double-checked", frozen(at=region.at, lock=lock, is_async=is_async))]
+        return [Edit(region.path, "wrap-in-lock", frozen(at=region.at, count=region.count, lock=lock, is_async=is_async))]
+
+    def _lazy(self, function: Ref, windows: Sequence[RaceWindow]) -> bool:
+        """Whether all that a function does to the state is to fill it when it is missing."""
+        mine = [w for w in windows if w.function == function]
+        return bool(mine) and all(w.shape == "missing" and w.write is not None and w.write.kind == "assign" and w.dependence == "control" for w in mine)
+
+    def _block_of(self, lock: LockValue, function: Ref, region: Region) -> list[Edit] | None:
+        """Extend the block in the region that takes the lock already."""
+        blocks = [
+            (i, s) for i, s in enumerate(region.block) if region.first <= i <= region.last and isinstance(s, ast.With | ast.AsyncWith)
+            and self._takes(s, lock, function)
+        ]
+        inner = [s for s in region.statements for n in ast.walk(s) if isinstance(n, ast.With | ast.AsyncWith) and self._takes(n, lock, function)]
+        if not inner:
+            return None
+        if len(blocks) != 1 or len(inner) != 1:
+            raise Refusal(f"`{function.name}` takes `{lock.location}` several times in between: join the blocks by hand")
+        index, statement = blocks[0]
+        if len(statement.items) != 1:
+            raise Refusal(f"`{function.name}` takes `{lock.location}` together with something else")
+        at = f"{region.prefix}[{index}]"
+        return [Edit(region.path, "extend-lock", frozen(at=at, before=index - region.first, after=region.last - index))]
+
+    def _takes(self, statement: ast.AST, lock: LockValue, function: Ref) -> bool:
+        return any(
+            same_lock(u.lock, lock) and u.node is statement and u.function == function for u in self.machine.trace.locks
+        )
+
+    def _replace(
+        self, function: Ref, region: Region, lock: str, is_async: bool, windows: Sequence[RaceWindow], existing: LockValue | None
+    ) -> list[Edit] | None:
+        """Take the new lock in place of one that does not guard: made per call, or another one than elsewhere."""
+        for window in windows:
+            if window.function != function or window.relation not in ("fresh-lock", "different-locks", "wrong-kind"):
+                continue
+            node = window.lock_node
+            if not isinstance(node, ast.With | ast.AsyncWith):
+                raise Refusal(f"`{function.name}` takes its lock with acquire(): use `with` first")
+            item = self._item(node, function)
+            self.refuse_shared_lock(window, existing)
+            blocks = self.sources.blocks(function.path)
+            edits = [Edit(region.path, "replace-lock", frozen(at=blocks.spot(node).path, item=item, lock=lock, is_async=is_async))]
+            return edits + self._drop_creation(function, node.items[item].context_expr)
+        return None
+
+    def _item(self, node: ast.With | ast.AsyncWith, function: Ref) -> int:
+        """Which context manager of a `with` is the lock."""
+        if len(node.items) == 1:
+            return 0
+        raise Refusal(f"`{function.name}` takes several context managers at once: separate the lock first")
+
+    def refuse_shared_lock(self, window: RaceWindow, existing: LockValue | None) -> None:
+        """A lock that guards other state as well can't be exchanged for this state's sake."""
+        if window.relation != "different-locks":
+            return
+        for lock in window.guards:
+            if existing is not None and same_lock(lock, existing):
+                continue
+            for candidate in self.machine.trace.candidates:
+                other = candidate.write.location
+                if other.root != window.location.root and any(same_lock(h.lock, lock) for h in candidate.write.held):
+                    raise Refusal(f"`{lock.location}` guards `{other.base}` too: decide by hand which lock is whose")
+
+    def _drop_creation(self, function: Ref, expression: ast.expr) -> list[Edit]:
+        """`lock = asyncio.Lock()` in the function itself goes, when nothing else uses the name."""
+        if not isinstance(expression, ast.Name):
+            return []
+        blocks = self.sources.blocks(function.path)
+        node = blocks.unit.functions[function.name]
+        mentions = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id == expression.id]
+        for statement in ast.walk(node):
+            if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
+                if statement.targets[0].id == expression.id and len(mentions) == 2 and isinstance(statement.value, ast.Call):
+                    return [Edit(function.path, "remove-statement", frozen(at=blocks.spot(statement).path))]
+        return []
+
+    @staticmethod
+    def reason(lock: str, state: str, functions: Sequence[str], family: str) -> str:
+        who = ", ".join(f"`{f}`" for f in functions[:4]) + (" and others" if len(functions) > 4 else "")
+        return f"Every function that writes {state} takes `{lock}`: {who}. It holds within one process; several workers need a lock outside of it."
+
+
+def _held(held: Iterable[Held], lock: LockValue) -> bool:
+    return any(same_lock(h.lock, lock) for h in held)
+
+
+def _belongs(location: Location, owners: Iterable[Location]) -> bool:
+    for owner in owners:
+        if location.root == owner.root:
+            shared = min(len(location.fields), len(owner.fields))
+            if location.fields[:shared] == owner.fields[:shared]:
+                return True
+    return False
+
+
+def _shared(one: Sequence[Frame], other: Sequence[Frame]) -> int:
+    depth = 0
+    for a, b in zip(one, other, strict=False):
+        if a.serial != b.serial:
+            break
+        depth += 1
+    return depth
+
+
+def _distinct(needs: Iterable[Need]) -> list[Need]:
+    """One of each, by where it is and through which calls it is reached."""
+    found: dict[object, Need] = {}
+    for need in needs:
+        calls = tuple((f.function, id(f.statement)) for f in need.stack[: need.depth])
+        key = (calls, need.function, id(need.first), id(need.last), need.context)
+        known = found.get(key)
+        if known is None or len(need.held) < len(known.held):
+            found[key] = need
+    return list(found.values())
+
+
+__all__ = ["Entry", "Guarding", "Guards", "Write", "owner_of"]

@@ -1,0 +1,326 @@
+"""Where a new lock lives, what it is called, and how each function that needs it can say its name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autolock.edits import Edit
+from autolock.planning.blocks import Refusal, Sources
+from autolock.program.index import dotted
+from autolock.program.linker import Program, Ref
+from autolock.program.values import Location
+
+
+@dataclass(slots=True, frozen=True)
+class Use:
+    """A function that needs the lock, with the source nodes by which it reaches the state."""
+
+    function: Ref
+    nodes: tuple[ast.AST, ...]
+
+
+@dataclass(slots=True, frozen=True)
+class Home:
+    """A new lock: the edits that make it and bring it where it is needed, and its name in each function."""
+
+    name: str
+    edits: tuple[Edit, ...]
+    names: dict[Ref, str]
+    beside: str
+
+
+def lock_name(state: str) -> str:
+    """`stock` -> `stock_lock`, `SEATS` -> `SEATS_LOCK`, `_stock` -> `_stock_lock`."""
+    return f"{state}_LOCK" if state.isupper() else f"{state}_lock"
+
+
+class HomeFinder:
+    """Finds a home for the lock of a Location."""
+
+    def __init__(self, program: Program, sources: Sources) -> None:
+        self.program = program
+        self.sources = sources
+
+    def home(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home:
+        """The home of a new lock for `owner`. Raises Refusal where there is none that all uses can reach."""
+        root = owner.root
+        if root.kind == "file":
+            return self.for_file(owner, kind, uses)
+        if root.kind == "cell":
+            return self.in_factory(owner, kind, uses)
+        if root.kind == "state":
+            return self.on_app_state(owner, kind, uses)
+        if root.kind == "class" and len(owner.fields) == 1:
+            return self.in_class(owner, kind, uses)
+        if owner.fields:
+            attribute = self.on_instance(owner, kind, uses)
+            if attribute is not None:
+                return attribute
+        if root.kind == "variable":
+            return self.beside_variable(root.path, root.name, kind, uses)
+        if root.kind == "default":
+            raise Refusal("the state is a mutable default argument: make it `None` and create it in the function")
+        raise Refusal(f"there is no name by which every writer of `{owner}` can reach one lock")
+
+    # -- module level --------------------------------------------------------------
+
+    def beside_variable(self, path: str, variable: str, kind: str, uses: Sequence[Use], name: str = "") -> Home:
+        """`stock_lock = asyncio.Lock()` below `stock = {}`."""
+        after = self._module_statement(path, variable)
+        name = self._free_name(name or lock_name(variable), path, uses)
+        edits = [self._define(path, after, name, kind)]
+        names: dict[Ref, str] = {}
+        for use in uses:
+            names[use.function], extra = self.reach(use.function, path, name)
+            edits.extend(extra)
+        return Home(name, tuple(dict.fromkeys(edits)), names, variable)
+
+    def _module_statement(self, path: str, variable: str) -> str:
+        """The top-level statement that binds a name."""
+        blocks = self.sources.blocks(path)
+        for index, statement in enumerate(blocks.unit.tree.body):
+            targets = _targets(statement)
+            if variable in targets:
+                return f"body[{index}]"
+        for index, statement in enumerate(blocks.unit.tree.body):
+            if isinstance(statement, ast.If | ast.Try | ast.With) and any(variable in _targets(n) for n in ast.walk(statement)):
+                return f"body[{index}]"
+        raise Refusal(f"`{variable}` is not assigned at the top level of {path}")
+
+    def reach(self, function: Ref, path: str, name: str) -> tuple[str, list[Edit]]:
+        """How a function in any file says the name of something in the file `path`."""
+        if function.path == path:
+            return name, []
+        facts = self.program.modules[function.path]
+        for local, imported in facts.imports.items():
+            found = self.program.resolve(function.path, local)
+            if found is not None and found[0] == Ref("module", path, "") and not found[1]:
+                return f"{local}.{name}", []
+            _ = imported
+        for imported in facts.imports.values():
+            if imported.name and self.program.find_module(function.path, imported.module, imported.level) == path:
+                module = "." * imported.level + imported.module
+                return name, [Edit(function.path, "import-name", _frozen(module=module, name=name))]
+        return name, [Edit(function.path, "import-name", _frozen(module=self._module_of(function.path, path), name=name))]
+
+    def _module_of(self, importer: str, path: str) -> str:
+        """A module path by which one file can import another without a cycle."""
+        if self._imports(path, importer, set()):
+            raise Refusal(f"{importer} cannot import the lock from {path} without a circular import")
+        for other, facts in self.program.modules.items():
+            for imported in facts.imports.values():
+                if imported.level == 0 and self.program.find_module(other, imported.module) == path:
+                    if self.program.find_module(importer, imported.module) == path:
+                        return imported.module
+                elif imported.level == 0 and imported.name:
+                    module = f"{imported.module}.{imported.name}"
+                    if self.program.find_module(other, module) == path and self.program.find_module(importer, module) == path:
+                        return module
+        raise Refusal(f"it is not known under which name {importer} can import {path}")
+
+    def _imports(self, start: str, target: str, seen: set[str]) -> bool:
+        """Whether a file imports another, directly or through others."""
+        if start == target:
+            return True
+        if start in seen or start not in self.program.modules:
+            return False
+        seen.add(start)
+        facts = self.program.modules[start]
+        for imported in facts.imports.values():
+            found = self.program.find_module(start, imported.module, imported.level)
+            if found and self._imports(found, target, seen):
+                return True
+            if imported.name:
+                inner = self.program.find_module(start, f"{imported.module}.{imported.name}".strip("."), imported.level)
+                if inner and self._imports(inner, target, seen):
+                    return True
+        return False
+
+    # -- other homes --------------------------------------------------------------------
+
+    def in_factory(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home:
+        """A local of the application factory, beside the closure variable."""
+        function, _, variable = owner.root.name.rpartition(".")
+        blocks = self.sources.blocks(owner.root.path)
+        node = blocks.unit.functions.get(function)
+        if node is None:
+            raise Refusal(f"the factory `{function}` was not found")
+        after = _first_assignment(node, variable)
+        if after is None:
+            raise Refusal(f"`{variable}` is a parameter of `{function}`: there is no place beside it for a lock")
+        for use in uses:
+            if not use.function.name.startswith(f"{function}.") or use.function.path != owner.root.path:
+                raise Refusal(f"`{use.function.name}` is outside the factory `{function}` and cannot see a lock there")
+        name = self._free_name(lock_name(variable), owner.root.path, uses)
+        edit = self._define(owner.root.path, blocks.spot(after).path, name, kind)
+        return Home(name, (edit,), {u.function: name for u in uses}, variable)
+
+    def in_class(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home:
+        """A class attribute beside the class attribute."""
+        root, attribute = owner.root, owner.fields[0][1:]
+        blocks = self.sources.blocks(root.path)
+        node = blocks.unit.classes.get(root.name)
+        statement = next((s for s in node.body if attribute in _targets(s)), None) if node is not None else None
+        if statement is None:
+            raise Refusal(f"`{attribute}` is not assigned in the body of `{root.name}`")
+        name = lock_name(attribute)
+        if self._taken(root.path, name):
+            raise Refusal(f"`{root.name}` has something called `{name}` already")
+        names = {u.function: self._through_class(u, root.name, name) for u in uses}
+        edits = [self._define(root.path, blocks.spot(statement).path, name, kind)]
+        for use in uses:
+            if use.function.path != root.path and names[use.function].startswith(f"{root.name}."):
+                edits.extend(self.reach(use.function, root.path, root.name.partition(".")[0])[1])
+        return Home(name, tuple(dict.fromkeys(edits)), names, str(owner))
+
+    def _through_class(self, use: Use, cls: str, name: str) -> str:
+        holder = _holder(use)
+        return f"{holder}.{name}" if holder and "(" not in holder else f"{cls}.{name}"
+
+    def on_instance(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home | None:
+        """`self._stock_lock = ...` in `__init__`, when every use reaches the attribute through a name."""
+        attribute = owner.fields[-1][1:]
+        made = self._initialised(uses, attribute)
+        holders = {u.function: _holder(u, attribute) for u in uses}
+        if made is None or not all(holders.values()):
+            return None
+        path, statement = made
+        name = lock_name(attribute)
+        if not name.startswith("_") and any(h == "self" for h in holders.values()):
+            name = f"_{name}"
+        if self._taken(path, name):
+            raise Refusal(f"{path} uses the name `{name}` already")
+        edit = self._define(path, statement, f"self.{name}", kind)
+        return Home(name, (edit,), {f: f"{h}.{name}" for f, h in holders.items()}, str(owner))
+
+    def _initialised(self, uses: Sequence[Use], attribute: str) -> tuple[str, str] | None:
+        """The statement of an `__init__` that sets `self.ATTRIBUTE`, for the class of the methods that use it."""
+        for use in uses:
+            cls = Ref("class", use.function.path, use.function.name.rpartition(".")[0])
+            if self.program.klass(cls) is None:
+                continue
+            for base in self.program.mro(cls):
+                if base.kind != "class":
+                    continue
+                blocks = self.sources.blocks(base.path)
+                node = blocks.unit.functions.get(f"{base.name}.__init__")
+                for statement in node.body if node is not None else []:
+                    if f"self.{attribute}" in _dotted_targets(statement):
+                        return base.path, blocks.spot(statement).path
+        return None
+
+    def on_app_state(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home:
+        """`app.state.hits_lock = ...` where `app.state.hits` is set."""
+        if not owner.fields:
+            raise Refusal("the state object as a whole has no lock beside it")
+        attribute = owner.fields[0][1:]
+        place = self._state_assignment(attribute)
+        if place is None:
+            raise Refusal(f"no statement was found that sets `app.state.{attribute}` at start-up")
+        path, statement, holder = place
+        name = lock_name(attribute)
+        names: dict[Ref, str] = {}
+        for use in uses:
+            reached = _holder(use, attribute)
+            if not reached:
+                raise Refusal(f"`{use.function.name}` does not reach `app.state.{attribute}` by name")
+            names[use.function] = f"{reached}.{name}"
+        return Home(name, (self._define(path, statement, f"{holder}.{name}", kind),), names, f"app.state.{attribute}")
+
+    def _state_assignment(self, attribute: str) -> tuple[str, str, str] | None:
+        suffix = f"state.{attribute}"
+        for path, facts in self.program.modules.items():
+            scopes = [facts.module_mutates, *(f.mutates for f in facts.functions.values())]
+            if not any(m.endswith(suffix) for scope in scopes for m in scope):
+                continue
+            blocks = self.sources.blocks(path)
+            for node in ast.walk(blocks.unit.tree):
+                if isinstance(node, ast.Assign | ast.AnnAssign):
+                    for target in _dotted_targets(node):
+                        if target.endswith(f".{suffix}") or target == suffix:
+                            return path, blocks.spot(node).path, target.rpartition(".")[0]
+        return None
+
+    def for_file(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home:
+        """Beside the constant that names the file, or at the top of the one module that uses it."""
+        path, _, variable = owner.root.name.partition(":")
+        if path in self.program.modules and variable.isidentifier():
+            return self.beside_variable(path, variable, kind, uses)
+        paths = {u.function.path for u in uses}
+        if len(paths) != 1:
+            raise Refusal("the file is written in several modules under no common name")
+        raise Refusal("the path of the file is not a module-level name beside which a lock could live")
+
+    # -- names ---------------------------------------------------------------------------
+
+    def _free_name(self, name: str, path: str, uses: Sequence[Use]) -> str:
+        """The name, or one like it that no file involved uses yet."""
+        paths = {path, *(u.function.path for u in uses)}
+        guard = re.sub("lock$", "guard", re.sub("LOCK$", "GUARD", name))
+        for candidate in (name, guard, f"{guard}_"):
+            if not any(self._taken(p, candidate) for p in paths):
+                return candidate
+        raise Refusal(f"the name `{name}` is taken")
+
+    def _taken(self, path: str, name: str) -> bool:
+        unit = self.program.unit(path)
+        return unit is not None and re.search(rf"\b{re.escape(name)}\b", unit.text) is not None
+
+    @staticmethod
+    def _define(path: str, after: str, target: str, kind: str) -> Edit:
+        return Edit(path, "define-lock", _frozen(after=after, target=target, kind=kind))
+
+
+class _Frozen(dict[str, str | int | bool]):
+    """Arguments of an edit that can be compared and put into sets."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(sorted(self.items())))
+
+
+def _frozen(**arguments: str | int | bool) -> _Frozen:
+    return _Frozen(arguments)
+
+
+frozen = _frozen
+
+
+def _targets(statement: ast.AST) -> set[str]:
+    """Plain names that a statement binds."""
+    if isinstance(statement, ast.Assign):
+        names = {n.id for t in statement.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+        return names
+    if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+        return {statement.target.id}
+    return set()
+
+
+def _dotted_targets(statement: ast.stmt) -> set[str]:
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target] if isinstance(statement, ast.AnnAssign) else []
+    return {dotted(t) for t in targets}
+
+
+def _first_assignment(node: ast.AST, variable: str) -> ast.stmt | None:
+    """The first statement of a function, not of functions in it, that binds a local name."""
+    stack: list[ast.AST] = list(reversed(getattr(node, "body", [])))
+    while stack:
+        statement = stack.pop()
+        if isinstance(statement, ast.stmt) and variable in _targets(statement):
+            return statement
+        if isinstance(statement, ast.If | ast.With | ast.Try):
+            stack.extend(reversed(statement.body))
+    return None
+
+
+def _holder(use: Use, attribute: str = "") -> str:
+    """The expression in front of `.attribute` where a function reaches the state: `self`, `request.app.state`."""
+    for node in use.nodes:
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Attribute) and (not attribute or inner.attr == attribute):
+                text = dotted(inner.value)
+                if text:
+                    return text
+    return ""

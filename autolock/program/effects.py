@@ -1,0 +1,189 @@
+"""What calling a function came to, so that the same call need not be followed again.
+
+A call of the same function with arguments of the same shape does the same to the state: the same
+reads and writes, below another caller. They are recorded once and then replayed, which keeps the
+analysis linear in the size of the program (summaries, as RacerD and Infer have them, taken from the
+first run instead of from the text).
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from autolock.program.trace import Candidate, Control, Event, Frame, Held, Read, Suspension, Write
+from autolock.program.values import UNKNOWN, FunctionValue, Heap, Location, Root, Value, clone
+
+if TYPE_CHECKING:
+    from autolock.program.core import Core
+
+#: A function that does more than this to shared state is followed each time.
+_LARGEST = 600
+_NOWHERE = Location(Root("entry", "", ""))
+
+
+@dataclass(slots=True, frozen=True)
+class SeenRead:
+    """A read that a call makes; `early` when a suspension point may follow it before the call returns."""
+
+    event: Read
+    early: bool
+
+
+@dataclass(slots=True, frozen=True)
+class DoneWrite:
+    """A write that a call makes, with what may have run between the start of the call and the write."""
+
+    event: Write
+    between: Suspension | None
+    switch: ast.AST | None
+
+
+@dataclass(slots=True)
+class Effect:
+    """What a call did: its result, its accesses, whether it may suspend, what it set on its receiver."""
+
+    result: Value
+    suspends: Suspension | None
+    switches: ast.AST | None
+    own: dict[str, Value]
+    reads: list[SeenRead]
+    peeks: list[Read]
+    writes: list[DoneWrite]
+    candidates: list[Candidate]
+    controls: tuple[Control, ...]
+    depth: int
+    since: int
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Watches one call."""
+
+    marker: Read
+    activity: int
+    shaped: int
+    newest: int
+    log: int
+    candidates: int
+    held: tuple[Held, ...]
+    decided: tuple[Control, ...]
+    depth: int
+
+    @staticmethod
+    def start(core: Core) -> Recorder:
+        """Begin to watch: a marker that acts like a read tells later what may have run since."""
+        marker = Read(ast.Pass(), (), core.context, _NOWHERE, "", "", (), core.next_serial())
+        core.state.saw(marker)
+        core.markers.append(marker)
+        return Recorder(
+            marker, core.activity, len(core.shaped), Heap(UNKNOWN).serial, len(core.log), len(core.trace.candidates),
+            core.state.held, core.state.control, len(core.stack()),
+        )
+
+    def finish(self, core: Core, function: FunctionValue, result: Value) -> Effect | None:
+        """The effect of the call; None when it did something that cannot be done again from here."""
+        core.markers.remove(self.marker)
+        state = core.state
+        suspends, switches = state.stale.pop(self.marker, None), state.switched.pop(self.marker, None)
+        for group in (state.fresh, state.unsuspended, state.unswitched):
+            group.discard(self.marker)
+        receiver = function.receiver.obj if function.receiver is not None else None
+        foreign = any(h is not receiver and h.serial <= self.newest for h in core.shaped[self.shaped :])
+        events = core.log[self.log :]
+        if core.activity != self.activity or foreign or not state.alive or len(events) > _LARGEST or state.held != self.held:
+            return None
+        touched = isinstance(receiver, Heap) and len(core.shaped) > self.shaped
+        own = {n: clone(v) for n, v in receiver.fields.items()} if touched and isinstance(receiver, Heap) else {}
+        every = _distinct([e for e, _, _ in events if isinstance(e, Read)], self.depth)
+        reads = [r for r in every if r in state.fresh]
+        writes = [
+            DoneWrite(e, stale.get(self.marker), switched.get(self.marker)) for e, stale, switched in events if isinstance(e, Write)
+        ]
+        mine = [c for c in core.trace.candidates[self.candidates :] if c.read.serial > self.marker.serial]
+        return Effect(
+            clone(result), suspends, switches, own, [SeenRead(r, r in state.stale) for r in reads],
+            list({r.location: r for r in every}.values()), writes, mine,
+            tuple(c for c in state.control if c not in self.decided), self.depth, self.marker.serial,
+        )
+
+
+@dataclass(slots=True)
+class Again:
+    """One replay of an effect below the current caller: frames and acquisitions get new numbers."""
+
+    core: Core
+    effect: Effect
+    seen: dict[Read, Read] = field(default_factory=dict)
+    serials: dict[int, int] = field(default_factory=dict)
+
+    def number(self, old: int) -> int:
+        if old not in self.serials:
+            self.serials[old] = self.core.next_serial()
+        return self.serials[old]
+
+    def stack(self, event: Event) -> tuple[Frame, ...]:
+        inner = tuple(Frame(self.number(f.serial), f.function, f.statement) for f in event.stack[self.effect.depth :])
+        return self.core.stack() + inner
+
+    def held(self, old: tuple[Held, ...]) -> tuple[Held, ...]:
+        inner = tuple(h._replace(acquisition=self.number(h.acquisition)) for h in old if h.acquisition > self.effect.since)
+        return self.core.state.held + inner
+
+    def moved_read(self, old: Read) -> Read:
+        if old.serial <= self.effect.since:
+            return old
+        if old not in self.seen:
+            self.seen[old] = dataclasses.replace(
+                old, stack=self.stack(old), held=self.held(old.held), serial=self.core.next_serial(), context=old.context
+            )
+        return self.seen[old]
+
+    def moved_write(self, old: Write) -> Write:
+        return dataclasses.replace(old, stack=self.stack(old), held=self.held(old.held), serial=self.core.next_serial())
+
+    def control(self, old: Control) -> Control:
+        return dataclasses.replace(old, reads=frozenset(self.moved_read(r) for r in old.reads))
+
+    def candidates(self) -> None:
+        """The windows inside the function, entered by another entry point."""
+        writes: dict[Write, Write] = {}
+        for old in self.effect.candidates:
+            if old.write not in writes:
+                writes[old.write] = self.moved_write(old.write)
+            control = self.control(old.control) if old.control is not None else None
+            self.core.trace.candidates.append(
+                dataclasses.replace(
+                    old, entry=self.core.entry, read=self.moved_read(old.read), write=writes[old.write], control=control
+                )
+            )
+
+    def read(self, old: Read) -> None:
+        read = self.moved_read(old)
+        self.core.state.saw(read)
+        self.core.log.append((read, {}, {}))
+
+    def write(self, done: DoneWrite) -> None:
+        """A write below the current caller: it may close a window that the caller has opened."""
+        write = self.moved_write(done.event)
+        before = self.core.state
+        self.core.state = before.copy()
+        if done.between is not None:
+            self.core.state.suspend(done.between)
+        if done.switch is not None:
+            self.core.state.switch(done.switch)
+        self.core.written(write, frozenset())
+        superseded = self.core.state.superseded
+        self.core.state = before
+        before.supersede([r for r in superseded if r not in before.superseded and r in before.fresh])
+
+
+def _distinct(reads: list[Read], depth: int) -> list[Read]:
+    """One read of each Location at each place, the last one."""
+    found: dict[object, Read] = {}
+    for read in reads:
+        where = tuple((f.function, id(f.statement)) for f in read.stack[depth:])
+        found[id(read.node), read.location, read.key, where, len(read.held)] = read
+    return list(found.values())

@@ -280,3 +280,9 @@ def test_marked_files_may_hold_suppressions(repo: Repo) -> None:
     repo.write("app/quiet.py", "x = 1  # autolock: ignore\n")
     assert repo.load().marked == ("app/quiet.py",)
     assert repo.load().marked == ("app/quiet.py",)
+
+
+def test_a_path_that_is_not_in_the_program(repo: Repo) -> None:
+    modules = repo.load().program.modules
+    assert "app/none.py" not in modules
+    assert modules.get("app/none.py") is None

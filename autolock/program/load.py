@@ -124,14 +124,17 @@ class Modules(Mapping[str, ModuleFacts]):
         self._read = read
 
     def __getitem__(self, path: str) -> ModuleFacts:
-        found = self._facts.get(path)
-        if found is None:
+        # The analysis asks a million times.
+        try:
+            return self._facts[path]
+        except KeyError:
             found = self._facts[path] = self._unpickled(path)
-        return found
+            return found
 
     def _unpickled(self, path: str) -> ModuleFacts:
+        blob = self._blobs[path]  # a KeyError of its own is the caller's
         try:
-            facts = unpickled(self._blobs[path])
+            facts = unpickled(blob)
         except DAMAGE:
             facts = None
         if not isinstance(facts, ModuleFacts):

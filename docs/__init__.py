@@ -1,0 +1,1 @@
+"""The documentation; `python -m docs.build` makes the pages of the rules."""

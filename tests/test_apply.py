@@ -124,9 +124,26 @@ def test_what_is_no_file_is_refused(repo: Repo, path: str, reason: str) -> None:
     assert repo.read() == BEFORE
 
 
+def as_a_plain_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer `os.access` by the mode bits, as for a user who is not root; the tests may run as root."""
+    monkeypatch.setattr(os, "access", lambda path, _mode: bool(os.stat(path).st_mode & 0o222))
+
+
+def test_root_may_write_read_only_files(repo: Repo) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root may")
+    (repo.root / "app/main.py").chmod(0o444)
+    repo.apply()
+    assert repo.read() != BEFORE
+    assert (repo.root / "app/main.py").stat().st_mode & 0o777 == 0o444
+
+
 @pytest.mark.parametrize(("path", "mode"), [("app/main.py", 0o444), ("app", 0o555)])
-def test_read_only_files_and_folders_are_refused_even_to_root(repo: Repo, path: str, mode: int) -> None:
+def test_read_only_files_and_folders_are_refused(
+    repo: Repo, path: str, mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (repo.root / path).chmod(mode)
+    as_a_plain_user(monkeypatch)
     with pytest.raises(AutolockError, match=r"^app/\w+\.py: .*read-only; nothing was changed$"):
         repo.apply()
     (repo.root / path).chmod(0o755)
@@ -478,7 +495,10 @@ class TestCacheFolder:
         assert (tmp_path / ".gitignore").read_text() == "*\n"
 
     @pytest.mark.parametrize("kind", ["read-only", "file", "no-space"])
-    def test_one_that_cannot_be_used_is_an_error_to_apply_and_none_to_the_analysis(self, repo: Repo, kind: str) -> None:
+    def test_one_that_cannot_be_used_is_an_error_to_apply_and_none_to_the_analysis(
+        self, repo: Repo, kind: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        as_a_plain_user(monkeypatch)
         if kind == "read-only":
             repo.cache.mkdir(mode=0o555)
         elif kind == "file":

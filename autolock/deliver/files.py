@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # Without it Windows writes "\r\n" for every "\n".
 _BINARY = getattr(os, "O_BINARY", 0)
 
-_ANY_WRITE_BIT = 0o222
 
 
 @contextlib.contextmanager
@@ -84,5 +83,5 @@ def sync_directory(path: Path) -> None:
 
 
 def is_writable(path: Path) -> bool:
-    """Whether the user may write there; a file or folder that nobody may write is read-only even to root."""
-    return bool(os.stat(path).st_mode & _ANY_WRITE_BIT) and os.access(path, os.W_OK)
+    """Whether the user may write there: as the operating system says, so root may write what others may not."""
+    return os.access(path, os.W_OK)

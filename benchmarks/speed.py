@@ -83,14 +83,16 @@ def _best(repeat: int, run: Callable[[int], Measured]) -> Measured:
 
 def table(rows: list[Row]) -> str:
     """The measurements as a Markdown table; the numbers in brackets are ratios to the parse."""
-    heads = ("lines", "files", "ast.parse", "cold", "warm", "one edit", "files/s", "lines/s", "memory")
+    heads = ("lines", "files", "ast.parse", "cold", "cold, CPU", "warm", "one edit", "files/s", "lines/s", "memory")
     lines = [f"| {' | '.join(heads)} |", f"|{'---:|' * len(heads)}"]
     for row in rows:
         cells = [
             f"{row.lines:,}",
             f"{row.files:,}",
             f"{row.parse.seconds:.2f} s",
-            *(_with_ratio(run, row.parse) for run in (row.cold, row.warm, row.edited)),
+            _with_ratio(row.cold, row.parse),
+            f"{row.cold.cpu:.2f} s",
+            *(_with_ratio(run, row.parse) for run in (row.warm, row.edited)),
             f"{row.files / row.cold.seconds:,.0f}",
             f"{row.lines / row.cold.seconds:,.0f}",
             f"{row.memory:.0f} MiB",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from fastapi_grammar import programs
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, given, settings
 
 import autolock
 from benchmarks.exposed import exposed
@@ -29,7 +29,6 @@ def check_and_fix(source: bytes) -> bytes:
     assert [finding.fingerprint for finding in checked.findings] == [finding.fingerprint for finding in fixed.findings]
     assert len({finding.fingerprint for finding in fixed.findings}) == len(fixed.findings)
     for change in autolock.combined(fixed):
-        note(change.after.decode("utf-8", "replace"))
         ast.parse(change.after)
         source = change.after
     return source

@@ -12,6 +12,7 @@ from autolock.findings import Finding, Fix, Safety
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.guards import Guarding, Guards, owner_of
 from autolock.planning.homes import frozen
+from autolock.planning.kinds import LockKind
 from autolock.program.release import leak
 from autolock.program.values import Location
 
@@ -57,7 +58,12 @@ def plan(analysis: Analysis, findings: Sequence[Finding]) -> tuple[tuple[Finding
 
 def _groups(matched: Sequence[Matched]) -> list[list[Matched]]:
     """Findings that one lock must end together: of one state, or of states changed in one function."""
-    alone = [[m] for m in matched if m[0].kind in ("iteration", "late-read", "lock")]
+    alone = [[m] for m in matched if m[0].kind in ("iteration", "late-read") or m[0].relation == "leaked"]
+    kinds: dict[Location, list[Matched]] = {}
+    for window, finding in matched:
+        if window.kind == "lock" and window.relation != "leaked":
+            kinds.setdefault(window.location, []).append((window, finding))
+    alone.extend(kinds.values())
     pool = [m for m in matched if m[0].kind not in ("iteration", "late-read", "lock")]
     groups: list[tuple[set[object], list[Matched]]] = []
     for window, finding in pool:
@@ -99,7 +105,7 @@ class _Planner:
         if window.kind == "lock" and window.relation == "leaked":
             return self.release(window)
         if window.kind == "lock":
-            raise Refusal("make it an asyncio.Lock and take it with `async with`, or move the awaits out of the locked block")
+            return LockKind(self.analysis.program, self.analysis.machine, self.sources).to_asyncio(window)
         windows = [w for w, _ in group]
         if not any(w.race for w in windows) and any(not self._in_coroutine(w) for w in windows):
             raise Refusal("nothing can run in between today; when something awaits here, take a lock round both in the coroutine")

@@ -12,6 +12,7 @@ from codemods.release_in_finally import ReleaseInFinally
 from codemods.remove_statement import RemoveStatement
 from codemods.replace_lock import ReplaceLock
 from codemods.snapshot_iteration import SnapshotIteration
+from codemods.unwrap_lock import UnwrapLock
 from codemods.wrap_in_lock import WrapInLock
 
 if TYPE_CHECKING:
@@ -26,5 +27,6 @@ CODEMODS: dict[str, type[PlacedCodemod]] = {
     "remove-statement": RemoveStatement,
     "replace-lock": ReplaceLock,
     "snapshot-iteration": SnapshotIteration,
+    "unwrap-lock": UnwrapLock,
     "wrap-in-lock": WrapInLock,
 }

@@ -13,7 +13,7 @@ from autolock.planning.homes import Home, HomeFinder, Use, frozen
 from autolock.program.calls import same_lock
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
-from autolock.program.trace import Entry, Frame, Held, Write
+from autolock.program.trace import Frame, Held, Read
 from autolock.program.values import Location, LockValue
 from autolock.program.windows import RaceWindow
 
@@ -103,6 +103,8 @@ class Guards:
         found: list[Need] = []
         for window in windows:
             found.extend(self.needs_of(window))
+        if any(w.kind == "pair" for w in windows):
+            found.extend(self.lookers(owners))
         covered = {id(n.nodes[-1]) for n in found}
         for entry, write in self.machine.trace.writes:
             if entry.context == "startup" or id(write.node) in covered or not _belongs(write.location, owners):
@@ -111,6 +113,22 @@ class Guards:
             assert statement is not None
             found.append(Need(write.stack, len(write.stack) - 1, statement, statement, (write.node,), write.held, write.context, False))
         return _distinct(found)
+
+    def lookers(self, owners: Sequence[Location]) -> list[Need]:
+        """Functions that look at more than one part of what belongs together: they must not see half a change."""
+        seen: dict[Ref, list[Read]] = defaultdict(list)
+        for read in self.machine.trace.looks.values():
+            if _belongs(read.location, owners):
+                seen[read.function].append(read)
+        found: list[Need] = []
+        for reads in seen.values():
+            if len({r.location for r in reads}) < 2 and not any(r.how == "iterate" for r in reads):
+                continue
+            for read in reads:
+                statement = read.stack[-1].statement
+                assert statement is not None
+                found.append(Need(read.stack, len(read.stack) - 1, statement, statement, (read.node,), read.held, read.context, False))
+        return found
 
     def needs_of(self, window: RaceWindow) -> list[Need]:
         """All runs of a window: the same code may be reached through several callers."""
@@ -150,6 +168,8 @@ class Guards:
                 continue
             votes[lock.location] += 1
             locks[lock.location] = lock
+        threads = any(n.context == "thread" for n in needs)
+        votes = Counter({name: n for name, n in votes.items() if not threads or locks[name].family != "asyncio"})
         if not votes:
             return None
         return locks[min(votes, key=lambda name: (-votes[name], str(name)))]
@@ -158,8 +178,6 @@ class Guards:
         """asyncio or threading, by where the code runs."""
         contexts = {n.context for n in needs}
         if existing is not None and existing.family != "both":
-            if existing.family == "asyncio" and "thread" in contexts:
-                raise Refusal(f"`{existing.location}` is an asyncio lock, and worker threads change the state too: use one threading.Lock and do not await under it")
             return existing.family
         return "asyncio" if contexts == {"loop"} else "threading"
 
@@ -249,7 +267,10 @@ class Guards:
         nodes: dict[Ref, list[ast.AST]] = defaultdict(list)
         for need in needs:
             nodes[need.function].extend(n for n in need.nodes if hasattr(n, "lineno"))
-        return [Use(function, tuple(nodes[function])) for function in regions]
+        return [Use(function, tuple(nodes[function]), self._node(function)) for function in regions]
+
+    def _node(self, function: Ref) -> ast.AST:
+        return self.sources.blocks(function.path).unit.functions[function.name]
 
     # -- the edits --------------------------------------------------------------------------------
 
@@ -299,7 +320,7 @@ class Guards:
     ) -> list[Edit]:
         """Put a region under a lock: in place of a useless one, by extending a block, or with a new block."""
         if existing is not None:
-            found = self._block_of(existing, function, region)
+            found = self._block_of(existing, function, region, lock)
             if found is not None:
                 return found
         replaced = self._replace(function, region, lock, is_async, windows, existing)
@@ -315,22 +336,29 @@ class Guards:
         mine = [w for w in windows if w.function == function]
         return bool(mine) and all(w.shape == "missing" and w.write is not None and w.write.kind == "assign" and w.dependence == "control" for w in mine)
 
-    def _block_of(self, lock: LockValue, function: Ref, region: Region) -> list[Edit] | None:
-        """Extend the block in the region that takes the lock already."""
-        blocks = [
-            (i, s) for i, s in enumerate(region.block) if region.first <= i <= region.last and isinstance(s, ast.With | ast.AsyncWith)
-            and self._takes(s, lock, function)
+    def _block_of(self, lock: LockValue, function: Ref, region: Region, name: str) -> list[Edit] | None:
+        """Extend the block in the region that takes the lock already, or make one block of several."""
+        inner = [
+            n for s in region.statements for n in ast.walk(s)
+            if isinstance(n, ast.With | ast.AsyncWith) and self._takes(n, lock, function)
         ]
-        inner = [s for s in region.statements for n in ast.walk(s) if isinstance(n, ast.With | ast.AsyncWith) and self._takes(n, lock, function)]
         if not inner:
             return None
-        if len(blocks) != 1 or len(inner) != 1:
-            raise Refusal(f"`{function.name}` takes `{lock.location}` several times in between: join the blocks by hand")
-        index, statement = blocks[0]
-        if len(statement.items) != 1:
+        if any(len(n.items) != 1 for n in inner):
             raise Refusal(f"`{function.name}` takes `{lock.location}` together with something else")
-        at = f"{region.prefix}[{index}]"
-        return [Edit(region.path, "extend-lock", frozen(at=at, before=index - region.first, after=region.last - index))]
+        blocks = self.sources.blocks(function.path)
+        if len(inner) == 1 and inner[0] in region.statements:
+            index = blocks.spot(inner[0]).index
+            at = f"{region.prefix}[{index}]"
+            return [Edit(region.path, "extend-lock", frozen(at=at, before=index - region.first, after=region.last - index))]
+        is_async = isinstance(inner[0], ast.AsyncWith)
+        edits = [Edit(region.path, "wrap-in-lock", frozen(at=region.at, count=region.count, lock=name, is_async=is_async))]
+        for node in inner:
+            taken = ast.unparse(node.items[0].context_expr)
+            edits.append(
+                Edit(region.path, "unwrap-lock", frozen(at=blocks.spot(node).path, lock=taken, is_async=isinstance(node, ast.AsyncWith)))
+            )
+        return edits
 
     def _takes(self, statement: ast.AST, lock: LockValue, function: Ref) -> bool:
         return any(
@@ -423,6 +451,3 @@ def _distinct(needs: Iterable[Need]) -> list[Need]:
         if known is None or len(need.held) < len(known.held):
             found[key] = need
     return list(found.values())
-
-
-__all__ = ["Entry", "Guarding", "Guards", "Write", "owner_of"]

@@ -20,6 +20,7 @@ class Use:
 
     function: Ref
     nodes: tuple[ast.AST, ...]
+    body: ast.AST | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -317,7 +318,7 @@ def _first_assignment(node: ast.AST, variable: str) -> ast.stmt | None:
 
 def _holder(use: Use, attribute: str = "") -> str:
     """The expression in front of `.attribute` where a function reaches the state: `self`, `request.app.state`."""
-    for node in use.nodes:
+    for node in (*use.nodes, *((use.body,) if attribute and use.body is not None else ())):
         for inner in ast.walk(node):
             if isinstance(inner, ast.Attribute) and (not attribute or inner.attr == attribute):
                 text = dotted(inner.value)

@@ -69,6 +69,7 @@ class Core(ABC):
         self.shaped: list[Heap] = []
         self.log: list[tuple[Read | Write, dict[Read, Suspension], dict[Read, ast.AST]]] = []
         self.markers: list[Read] = []
+        self.dumped: frozenset[Read] = frozenset()
         self.waited: ast.AST | None = None
         self.budget = BUDGET
         self.callees: set[int] = set()
@@ -191,6 +192,7 @@ class Core(ABC):
         if read is None:
             read = Read(node, stack, self.context, location, key, how, state.held, self.next_serial())
             self._reads[identity] = read
+        self.trace.looks.setdefault((id(node), location), read)
         state.saw(read)
         self.log.append((read, {}, {}))
         self.late_reads(read)

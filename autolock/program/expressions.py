@@ -319,7 +319,7 @@ class Expressions(Core):
         text = ast.unparse(node.value.func) if isinstance(node.value, ast.Call) else ast.unparse(node.value)
         obj = value.obj
         if isinstance(obj, Coroutine):
-            return self.run_coroutine(obj, node)
+            return _from_call(self.run_coroutine(obj, node), "await")
         if isinstance(obj, Group) and any(isinstance(i.obj, Coroutine | Group) for i in obj.items):
             self.suspend(node, text)
             results = [self.awaited(item, node) for item in obj.items]
@@ -389,6 +389,13 @@ class Expressions(Core):
         if not value.term or "@" in value.term:
             return None
         return Location(Root("file", "", value.term))
+
+
+def _from_call(value: Value, made: str) -> Value:
+    """The value of a call: something made for the caller, whatever it is."""
+    if value.made in ("new", "none"):
+        return value
+    return Value(value.obj, value.reads, value.term, value.request, made)
 
 
 _HANDLERS: dict[type, Callable[[Any, Any], Value]] = {

@@ -6,11 +6,12 @@ import ast
 
 from autolock.program.core import Core
 from autolock.program.expressions import Expressions
-from autolock.program.values import External, FileHandle, Heap, Type, Value
+from autolock.program.values import External, FileHandle, Heap, Location, Root, Type, Value
 
 _OPENERS = ("builtins.open", "io.open", "aiofiles.open", "anyio.open_file", "codecs.open")
 _LOADERS = frozenset({"load", "safe_load", "reader", "DictReader", "full_load", "load_all"})
 _DUMPERS = frozenset({"dump", "safe_dump"})
+_MOVERS = frozenset({"os.replace", "os.rename", "shutil.move", "shutil.copy", "shutil.copyfile", "shutil.copy2"})
 _PATHS = ("pathlib.Path", "anyio.Path", "pathlib.PosixPath", "aiopath.AsyncPath")
 
 
@@ -31,8 +32,14 @@ class Files(Expressions, Core):
                 return self.file_read(handle, node)
         if short in _DUMPERS:
             handle = next((a.obj for a in (*args, *kwargs.values()) if isinstance(a.obj, FileHandle)), None)
+            if args:
+                self.dumped = args[0].reads
             if handle is not None and args:
                 return self.file_write(handle, args[0], node)
+        if name in _MOVERS and len(args) >= 2:
+            location = self.file_location(args[1])
+            if location is not None:
+                return self.file_write(FileHandle(location, "w"), Value(None, self.dumped | args[0].reads), node)
         if name in ("os.path.exists", "os.path.isfile") and args and args[0].term:
             location = self.file_location(args[0])
             if location is not None:
@@ -58,12 +65,20 @@ class Files(Expressions, Core):
 
     def path_method(self, receiver: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value | None:
         location = self.file_location(receiver)
-        if location is None:
+        if name in ("write_text", "write_bytes") and args:
+            self.dumped = args[0].reads
+        if location is None and name not in ("replace", "rename"):
             return None
+        if location is None:
+            location = Location(Root("file", "", ""))
         if name in ("read_text", "read_bytes"):
             return self.file_read(FileHandle(location, "r"), node)
         if name in ("write_text", "write_bytes") and args:
             return self.file_write(FileHandle(location, "w"), args[0], node)
+        if name in ("replace", "rename") and args:
+            target = self.file_location(args[0])
+            if target is not None:
+                return self.file_write(FileHandle(target, "w"), Value(None, self.dumped), node)
         if name == "open":
             return Value(FileHandle(location, _mode(args, kwargs)))
         if name in ("exists", "is_file"):
@@ -78,6 +93,7 @@ class Files(Expressions, Core):
         return Value(None, reads, "", False, "call")
 
     def file_write(self, handle: FileHandle, value: Value, node: ast.AST) -> Value:
+        self.dumped = value.reads
         if "a" not in handle.mode:
             self.write(handle.location, "", "assign", value, node)
         return Value(None)

@@ -115,6 +115,9 @@ class Machine(Statements):
 
     def pair(self, write: Write) -> None:
         """Two changes by the same amount belong together."""
+        for earlier, between in self.state.pending.items():
+            if _halves(earlier, write) and between is not None and earlier.function == write.function:
+                self.trace.pairs.append(Pair(self.entry, earlier, write, between))
         if write.kind != "augment" or not write.operand or write.operand[:1].isdigit():
             return
         for earlier, between in self.state.pending.items():
@@ -413,6 +416,18 @@ class Machine(Statements):
         marker = Suspension(node, (), self.context, "the next dependency")
         self.state.suspend(marker)
         self.state.switch(node)
+
+
+def _halves(one: Write, other: Write) -> bool:
+    """Whether two assignments from one request set two attributes of one object."""
+    if one.kind != "assign" or other.kind != "assign" or one.location == other.location:
+        return False
+    plain = len(one.location.fields) == len(other.location.fields) > 0
+    return (
+        plain and one.location.root == other.location.root and one.location.fields[:-1] == other.location.fields[:-1]
+        and one.request and (other.request or other.made == "await") and other.made not in ("const", "none")
+        and not one.location.fields[-1].startswith("[")
+    )
 
 
 def _repeats(newer: Read, newer_check: Control, older: Read, older_check: Control) -> bool:

@@ -76,7 +76,8 @@ class Objects(Core):
             guessed = self._guess(path, name)
             value = guessed if guessed is not None else value
         self.settle(value, location, element)
-        return Value(value.obj, term=f"{path}:{name}" if not isinstance(value.obj, Heap) else str(location), made=value.made)
+        named = isinstance(value.obj, Heap) and value.obj.type.name != "path"
+        return Value(value.obj, term=str(location) if named else f"{path}:{name}", made=value.made)
 
     def enter_module(self, path: str) -> None:
         """Run as if at the top level of a module."""

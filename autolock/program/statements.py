@@ -401,9 +401,10 @@ class Statements(Calls):
         frame.jumps.append([])
         frame.continues.append([])
         self.loops += 1
-        decided = self.state.control
+        decided, pending = self.state.control, dict(self.state.pending)
         for _ in range(2):
             frame.statement = node
+            self.state.pending = dict(pending)
             # What was decided about one element says nothing about the next.
             self.state.control = decided
             if isinstance(node, ast.AsyncFor):
@@ -411,7 +412,7 @@ class Statements(Calls):
             self.store(node.target, self.iterated(source).also(Value(None, looped)), node, "assign")
             self.execute(node.body)
             self.gather_states(frame.continues[-1])
-            self.iterations(looped, node)
+            self.iterations(looped, node, "dict" if view else source.obj.type.kind if isinstance(source.obj, Heap) else "")
             if not self.state.alive:
                 break
         self.loops -= 1
@@ -420,13 +421,13 @@ class Statements(Calls):
         self.execute(node.orelse)
         self.gather_states(frame.jumps.pop())
 
-    def iterations(self, reads: frozenset[Read], node: ast.For | ast.AsyncFor) -> None:
+    def iterations(self, reads: frozenset[Read], node: ast.For | ast.AsyncFor, container: str) -> None:
         """Record loops over shared containers that something may interrupt."""
         for read in reads:
             between = self.state.stale.get(read)
             if between is not None or read in self.state.switched:
                 self.trace.iterations.append(
-                    Iteration(node, read.stack, read.context, self.entry, read.location, self.state.held, between)
+                    Iteration(node, read.stack, read.context, self.entry, read.location, self.state.held, between, container)
                 )
 
     def for_generator(self, node: ast.For | ast.AsyncFor, source: Coroutine) -> None:

@@ -148,6 +148,7 @@ class Iteration(Event):
     location: Location
     held: tuple[Held, ...]
     between: Suspension | None
+    container: str
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -177,9 +178,9 @@ class Entry:
 
 @dataclass(slots=True)
 class Trace:
-    """Everything that was recorded, over all entry points."""
+    """Everything that was recorded, over all entry points; `looks` has one read a place and Location."""
 
-    reads: list[tuple[Entry, Read]] = field(default_factory=list)
+    looks: dict[object, Read] = field(default_factory=dict)
     writes: list[tuple[Entry, Write]] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
     late: list[LateRead] = field(default_factory=list)

@@ -59,6 +59,7 @@ class RaceWindow:
     other: Location | None = None
     mixed: bool = False
     warmed: bool = False
+    container: str = ""
 
     @property
     def shown(self) -> str:
@@ -267,6 +268,8 @@ class Finder:
                 continue
             if not self.writers(item.first.location, item.entry):
                 continue
+            if item.first.kind == "assign" and not self._seen_together(item):
+                continue
             function, first, last = meeting(item.first.stack, item.second.stack)
             yield RaceWindow(
                 "pair", item.second.location, function, first, last, item.entry, True, _context(item.second, False),
@@ -274,10 +277,20 @@ class Finder:
                 other=item.first.location,
             )
 
+    def _seen_together(self, pair: Pair) -> bool:
+        """Whether another function looks at both halves."""
+        lookers = [
+            {r.function for r in self.trace.looks.values() if overlaps(w.location, r.location)} - {w.function}
+            for w in (pair.first, pair.second)
+        ]
+        return bool(lookers[0] & lookers[1])
+
     # -- loops -----------------------------------------------------------------------
 
     def iterations(self) -> Iterator[RaceWindow]:
         for item in self.trace.iterations:
+            if item.container == "list" and item.between is None:
+                continue
             rivals = [
                 w for w in self.writers(item.location, item.entry)
                 if _resizes(w[1]) and w[1].location.fields[:-1] == item.location.fields[:-1] and not any(_holds(w[1].held, h.lock) for h in item.held)
@@ -290,7 +303,7 @@ class Finder:
             yield RaceWindow(
                 "iteration", item.location, item.function, statement, statement, item.entry, True,
                 _context(item, False), between=item.between, rivals=rivals, entries=[item.entry],
-                guards=[h.lock for h in item.held],
+                guards=[h.lock for h in item.held], container=item.container,
             )
 
     # -- locks -------------------------------------------------------------------------
@@ -389,12 +402,19 @@ def _same_place(one: RaceWindow, other: RaceWindow) -> bool:
     return one.first is other.first and one.last is other.last and one.first is not None and one.location.fields == other.location.fields
 
 
+def _foremost(window: RaceWindow) -> bool:
+    """What to tell of a place: what is overwritten where it races, what is checked where it does not."""
+    if window.race:
+        return window.dependence == "data"
+    return window.dependence == "control" and window.shape == "compare"
+
+
 def _rank(window: RaceWindow) -> tuple[int, int, int, int, int]:
     """Races first, then lost updates before checks, numbers before presence."""
     return (
         0 if window.race else 1,
         0 if window.first is not None else 1,
-        0 if window.dependence == "data" else 1,
+        0 if _foremost(window) else 1,
         ("compare", "equal", "different", "missing", "present", "").index(window.shape) if window.dependence != "data" else 0,
         getattr(window.write.node if window.write else window.first, "lineno", 0),
     )

@@ -43,8 +43,9 @@ class BrokenInvariant:
     def match(self, window: RaceWindow) -> Match | None:
         if window.kind != "pair":
             return None
+        how = "by the same amount" if window.rivals[0][1].kind == "augment" else "to match"
         return Match(
             Severity.MEDIUM,
-            f"`{function_name(window)}` changes `{window.other}`, {gap(window)}, then changes `{window.shown}` by the same amount: "
+            f"`{function_name(window)}` changes `{window.other}`, {gap(window)}, then changes `{window.shown}` {how}: "
             f"of {routes_of(window)} at once, one sees the first change without the second.",
         )

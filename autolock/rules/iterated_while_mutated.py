@@ -47,7 +47,7 @@ class IteratedWhileMutated:
             return None
         others = sorted({f"`{w.function.name}`" for _, w in window.rivals})
         return Match(
-            Severity.MEDIUM,
+            Severity.MEDIUM if window.container == "list" else Severity.LOW,
             f"`{function_name(window)}` loops over `{window.location.base}` and {gap(window)} in the loop, while "
             f"{' and '.join(others[:2])} may change it: the loop fails or skips an element.",
         )

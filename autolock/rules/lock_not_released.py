@@ -44,7 +44,7 @@ class LockNotReleased:
         if window.kind != "lock" or window.relation != "leaked":
             return None
         return Match(
-            Severity.MEDIUM,
+            Severity.HIGH,
             f"`{function_name(window)}` takes `{window.shown}` with acquire() and gives it back only when nothing raises in between: "
             f"after one failure every later request waits for ever.",
         )

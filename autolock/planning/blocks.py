@@ -183,7 +183,7 @@ def check_span(region: Region, name: str) -> None:
             called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
             if called in _ENDLESS:
                 raise Refusal(f"`{name}` waits for the client (`{called}`) in between, and the lock would be held for as long")
-            if called in _FOREIGN or (called == "get" and not node.value.args):
+            if called in _FOREIGN or ast.unparse(function) == "self.app" or (called == "get" and not node.value.args):
                 raise Refusal(f"`{name}` waits for something else (`{called}`) in between, which may need the lock to go on")
 
 

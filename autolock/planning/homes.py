@@ -101,11 +101,25 @@ class HomeFinder:
             if found is not None and found[0] == Ref("module", path, "") and not found[1]:
                 return f"{local}.{name}", []
             _ = imported
-        for imported in facts.imports.values():
-            if imported.name and self.program.find_module(function.path, imported.module, imported.level) == path:
-                module = "." * imported.level + imported.module
-                return name, [Edit(function.path, "import-name", _frozen(module=module, name=name))]
-        return name, [Edit(function.path, "import-name", _frozen(module=self._module_of(function.path, path), name=name))]
+        module = next(
+            (
+                "." * i.level + i.module for i in facts.imports.values()
+                if i.name and self.program.find_module(function.path, i.module, i.level) == path
+            ),
+            "",
+        ) or self._module_of(function.path, path)
+        bound = self.program.resolve(function.path, name)
+        if bound == (Ref("variable", path, name), ()):
+            return name, []
+        alias = "" if bound is None and not self._taken(function.path, name) else self._alias(function.path, module, name)
+        return alias or name, [Edit(function.path, "import-name", _frozen(module=module, name=name, alias=alias))]
+
+    def _alias(self, path: str, module: str, name: str) -> str:
+        """Another name for what is imported, where its own is taken."""
+        alias = f"{module.rpartition('.')[2]}_{name.lstrip('_')}"
+        if self._taken(path, alias):
+            raise Refusal(f"{path} uses the names `{name}` and `{alias}` already")
+        return alias
 
     def _module_of(self, importer: str, path: str) -> str:
         """A module path by which one file can import another without a cycle."""
@@ -170,16 +184,16 @@ class HomeFinder:
         name = lock_name(attribute)
         if self._taken(root.path, name):
             raise Refusal(f"`{root.name}` has something called `{name}` already")
-        names = {u.function: self._through_class(u, root.name, name) for u in uses}
+        names = {u.function: self._through_class(u, root.name, attribute, name) for u in uses}
         edits = [self._define(root.path, blocks.spot(statement).path, name, kind)]
         for use in uses:
             if use.function.path != root.path and names[use.function].startswith(f"{root.name}."):
                 edits.extend(self.reach(use.function, root.path, root.name.partition(".")[0])[1])
         return Home(name, tuple(dict.fromkeys(edits)), names, str(owner))
 
-    def _through_class(self, use: Use, cls: str, name: str) -> str:
-        holder = _holder(use)
-        return f"{holder}.{name}" if holder and "(" not in holder else f"{cls}.{name}"
+    def _through_class(self, use: Use, cls: str, attribute: str, name: str) -> str:
+        holder = _holder(use, attribute)
+        return f"{holder}.{name}" if holder else f"{cls}.{name}"
 
     def on_instance(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home | None:
         """`self._stock_lock = ...` in `__init__`, when every use reaches the attribute through a name."""

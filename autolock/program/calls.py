@@ -42,6 +42,7 @@ from autolock.program.values import (
     join,
 )
 
+_INSTANCE_NAMES = frozenset({"_instance", "instance", "__instance", "_inst", "_singleton", "_instances"})
 _STREAMS = ("StreamingResponse", "EventSourceResponse", "ContentStream")
 
 
@@ -230,7 +231,8 @@ class Calls(Containers, Files):
         if arguments.vararg is not None:
             env.vars[arguments.vararg.arg] = Value(Group(given[len(names) :])).also(*given[len(names) :])
         if arguments.kwarg is not None:
-            env.vars[arguments.kwarg.arg] = self.unknown(*kwargs.values())
+            rest = self.unknown(*kwargs.values())
+            env.vars[arguments.kwarg.arg] = Value(Heap(Type("dict")), rest.reads, "", rest.request, "display")
         for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
             if argument.arg in kwargs:
                 env.vars[argument.arg] = kwargs[argument.arg]
@@ -268,6 +270,8 @@ class Calls(Containers, Files):
 
     def instantiate(self, cls: ClassValue, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value:
         """`Class(...)`: a new object, its constructor run."""
+        if self.is_singleton(cls.ref):
+            return self.module_singleton(cls.ref)
         heap = Heap(Type("instance", cls.ref), node=node)
         made = Value(heap, _reads(*args, *kwargs.values()), "", _request(*args, *kwargs.values()), "new")
         init = self.program.method(cls.ref, "__init__")
@@ -280,6 +284,26 @@ class Calls(Containers, Files):
             heap.fields[f".{name}"] = value
         self.positional_fields(heap, cls.ref, args)
         return made
+
+    def is_singleton(self, ref: Ref) -> bool:
+        """Whether `__new__` keeps the one instance and gives it to everybody."""
+        new = self.program.method(ref, "__new__")
+        facts = self.program.function(new) if new is not None else None
+        return facts is not None and any(m.rpartition(".")[2] in _INSTANCE_NAMES for m in facts.mutates)
+
+    def module_singleton(self, ref: Ref) -> Value:
+        """The one instance of such a class."""
+        key = (ref.path, f"{ref.name}()")
+        if key not in self._variables:
+            heap = Heap(Type("instance", ref), Location(Root("class", ref.path, ref.name), ("._instance",)))
+            self._variables[key] = Value(heap, term=f"{ref.name}()")
+            init = self.program.method(ref, "__init__")
+            bound = self.bound(init, Value(heap)).obj if init is not None else None
+            if isinstance(bound, FunctionValue):
+                with self.startup():
+                    self.enter_module(ref.path)
+                    self.activate(bound, [], {}, None)
+        return self._variables[key]
 
     def positional_fields(self, heap: Heap, ref: Ref, args: list[Value]) -> None:
         """Fields of a dataclass, in the order in which its body declares them."""
@@ -332,6 +356,8 @@ class Calls(Containers, Files):
         """A built-in function: what it gives depends on its arguments and on nothing else."""
         term = f"{name}({','.join(a.term for a in args)})" if args and all(a.term for a in args) else ""
         obj = None
+        if name == "type" and args and isinstance(args[0].obj, Heap) and args[0].obj.type.kind == "instance":
+            return Value(ClassValue(args[0].obj.type.ref), reads) if args[0].obj.type.ref is not None else NOTHING
         if name in ("iter", "reversed", "enumerate", "next") and args:
             obj = args[0].obj if isinstance(args[0].obj, Group) else None
         if name in ("sorted", "list", "tuple") and args and isinstance(args[0].obj, Heap):
@@ -465,9 +491,17 @@ class Calls(Containers, Files):
         self.spawned.append(
             Spawn(
                 function, rest, keywords, "loop" if asynchronous else "thread", kind,
-                repeated if many is None else many, self.entry,
+                repeated if many is None else many, self.entry, self.held_for_children(),
             )
         )
+
+    def held_for_children(self) -> tuple[Held, ...]:
+        """Locks that are still held while the children run, because the parent waits for them under the lock."""
+        if not self.state.held or not self.frames or self.frame.ref is None:
+            return ()
+        facts = self.program.function(self.frame.ref)
+        waits = facts is not None and any(r.rpartition(".")[2] in ("gather", "wait", "TaskGroup", "create_task_group") for r in facts.refs)
+        return self.state.held if waits else ()
 
     def spawn_streams(self, values: list[Value], node: ast.AST) -> None:
         for value in values:

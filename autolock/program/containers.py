@@ -97,6 +97,8 @@ class Containers(Objects, Expressions):
             value = self.element(receiver, args[0], node, "get")
             self.switch(node)
             default = args[1] if len(args) > 1 else None
+            if default is not None and isinstance(default.obj, LockValue):
+                return default  # it is never stored: whoever finds no lock has one of its own
             if default is not None and isinstance(default.obj, Heap) and value.obj is None:
                 value = Value(default.obj, value.reads, value.term, value.request, value.made)
             return value.also(*([default] if default else []))

@@ -50,6 +50,7 @@ class Spawn:
     kind: str
     many: bool
     parent: Entry
+    held: tuple[Held, ...] = ()
 
 
 class Core(ABC):
@@ -67,7 +68,7 @@ class Core(ABC):
         self.activity = 0
         self.waits = 0
         self.shaped: list[Heap] = []
-        self.log: list[tuple[Read | Write, dict[Read, Suspension], dict[Read, ast.AST]]] = []
+        self.log: list[tuple[Read | Write, dict[Read, Suspension], dict[Read, ast.AST], tuple[Control, ...]]] = []
         self.markers: list[Read] = []
         self.dumped: frozenset[Read] = frozenset()
         self.waited: ast.AST | None = None
@@ -194,7 +195,7 @@ class Core(ABC):
             self._reads[identity] = read
         self.trace.looks.setdefault((id(node), location), read)
         state.saw(read)
-        self.log.append((read, {}, {}))
+        self.log.append((read, {}, {}, ()))
         self.late_reads(read)
         return frozenset((read,))
 

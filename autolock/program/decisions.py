@@ -15,6 +15,14 @@ _OPPOSITE = {
 }
 
 
+SHAPES = frozenset(_OPPOSITE) - {"truth"}
+
+
+def opposite(shape: str) -> str:
+    """The shape of the negated test."""
+    return _OPPOSITE[shape]
+
+
 def shape_of(test: ast.AST) -> str:
     """`compare`, `equal`, `different`, `present`, `missing` or `truth`."""
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):

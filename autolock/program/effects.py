@@ -34,11 +34,12 @@ class SeenRead:
 
 @dataclass(slots=True, frozen=True)
 class DoneWrite:
-    """A write that a call makes, with what may have run between the start of the call and the write."""
+    """A write that a call makes, what may have run between the start of the call and it, and what decided on it."""
 
     event: Write
     between: Suspension | None
     switch: ast.AST | None
+    checks: tuple[Control, ...]
 
 
 @dataclass(slots=True)
@@ -97,10 +98,11 @@ class Recorder:
             return None
         touched = isinstance(receiver, Heap) and len(core.shaped) > self.shaped
         own = {n: clone(v) for n, v in receiver.fields.items()} if touched and isinstance(receiver, Heap) else {}
-        every = _distinct([e for e, _, _ in events if isinstance(e, Read)], self.depth)
+        every = _distinct([e for e, *_ in events if isinstance(e, Read)], self.depth)
         reads = [r for r in every if r in state.fresh]
         writes = [
-            DoneWrite(e, stale.get(self.marker), switched.get(self.marker)) for e, stale, switched in events if isinstance(e, Write)
+            DoneWrite(e, stale.get(self.marker), switched.get(self.marker), tuple(c for c in control if c not in self.decided))
+            for e, stale, switched, control in events if isinstance(e, Write)
         ]
         mine = [c for c in core.trace.candidates[self.candidates :] if c.read.serial > self.marker.serial]
         return Effect(
@@ -118,6 +120,7 @@ class Again:
     effect: Effect
     seen: dict[Read, Read] = field(default_factory=dict)
     serials: dict[int, int] = field(default_factory=dict)
+    writes: dict[Write, Write] = field(default_factory=dict)
 
     def number(self, old: int) -> int:
         if old not in self.serials:
@@ -142,28 +145,29 @@ class Again:
         return self.seen[old]
 
     def moved_write(self, old: Write) -> Write:
-        return dataclasses.replace(old, stack=self.stack(old), held=self.held(old.held), serial=self.core.next_serial())
+        if old not in self.writes:
+            self.writes[old] = dataclasses.replace(
+                old, stack=self.stack(old), held=self.held(old.held), serial=self.core.next_serial()
+            )
+        return self.writes[old]
 
     def control(self, old: Control) -> Control:
         return dataclasses.replace(old, reads=frozenset(self.moved_read(r) for r in old.reads))
 
     def candidates(self) -> None:
         """The windows inside the function, entered by another entry point."""
-        writes: dict[Write, Write] = {}
         for old in self.effect.candidates:
-            if old.write not in writes:
-                writes[old.write] = self.moved_write(old.write)
             control = self.control(old.control) if old.control is not None else None
             self.core.trace.candidates.append(
                 dataclasses.replace(
-                    old, entry=self.core.entry, read=self.moved_read(old.read), write=writes[old.write], control=control
+                    old, entry=self.core.entry, read=self.moved_read(old.read), write=self.moved_write(old.write), control=control
                 )
             )
 
     def read(self, old: Read) -> None:
         read = self.moved_read(old)
         self.core.state.saw(read)
-        self.core.log.append((read, {}, {}))
+        self.core.log.append((read, {}, {}, ()))
 
     def write(self, done: DoneWrite) -> None:
         """A write below the current caller: it may close a window that the caller has opened."""
@@ -174,6 +178,7 @@ class Again:
             self.core.state.suspend(done.between)
         if done.switch is not None:
             self.core.state.switch(done.switch)
+        self.core.state.control += tuple(self.control(c) for c in done.checks)
         self.core.written(write, frozenset())
         superseded = self.core.state.superseded
         self.core.state = before

@@ -22,6 +22,8 @@ def follow_everything(machine: Machine) -> list[Entry]:
     entries: list[Entry] = []
     for path, facts in sorted(machine.program.modules.items()):
         entries.extend(_bounded(machine, path, lambda p=path, f=facts: _startup(machine, p, f)))  # type: ignore[misc]
+        if facts.module_refs & machine.lazy_makers:
+            _bounded(machine, path, lambda p=path: _at_import(machine, p))  # type: ignore[misc]
     for path, facts in sorted(machine.program.modules.items()):
         for route in facts.routes:
             label = f"{path}:{route.function or route.target}"
@@ -55,6 +57,22 @@ def _startup(machine: Machine, path: str, facts: ModuleFacts) -> Iterator[Entry]
         entry = Entry(function.ref, "startup", "startup", (), False, f"{path}:{name}")
         machine.run(entry, lambda f=function: machine.activate(f, [NOTHING], {}, lambda _: None))  # type: ignore[misc]
         yield entry
+
+
+def _at_import(machine: Machine, path: str) -> Iterator[Entry]:
+    """Run a module's own calls: what they create is there before the first request."""
+    unit = machine.unit(path)
+    if unit is None:
+        return
+    entry = Entry(Ref("module", path, ""), "startup", "startup", (), False, path)
+    calls = [n.value for n in unit.tree.body if isinstance(n, ast.Expr | ast.Assign) and isinstance(n.value, ast.Call)]
+
+    def action() -> None:
+        for call in calls:
+            machine.evaluate(call)
+
+    machine.run(entry, action)
+    yield entry
 
 
 def _function(machine: Machine, path: str, name: str) -> FunctionValue | None:
@@ -97,6 +115,10 @@ def _route(machine: Machine, path: str, facts: ModuleFacts, route: RouteFacts) -
     if route.kind == "middleware" and route.target:
         yield from _middleware_class(machine, path, route)
         return
+    endpoint_class = _endpoint_class(machine.program, path, route)
+    if endpoint_class is not None:
+        yield from _class_endpoint(machine, path, facts, route, endpoint_class)
+        return
     function = _endpoint(machine, path, route)
     if function is None:
         return
@@ -107,6 +129,30 @@ def _route(machine: Machine, path: str, facts: ModuleFacts, route: RouteFacts) -
     extras = [] if kind in _HANDLERS else dependencies_of(machine, path, route)
     machine.run(entry, lambda: machine.run_endpoint(function, extras, Ref("module", path, "")))
     yield entry
+
+
+def _endpoint_class(program: Program, path: str, route: RouteFacts) -> Ref | None:
+    """Starlette's class-based endpoints: `HTTPEndpoint`, `WebSocketEndpoint`."""
+    name = route.function or route.target
+    found = program.resolve(path, name, route.scope) if name else None
+    return found[0] if found is not None and found[0].kind == "class" and not found[1] else None
+
+
+def _class_endpoint(machine: Machine, path: str, facts: ModuleFacts, route: RouteFacts, cls: Ref) -> Iterator[Entry]:
+    """Each method that Starlette calls, on an object made for the request or connection."""
+    for name in ("get", "post", "put", "patch", "delete", "on_connect", "on_receive", "on_disconnect"):
+        method = machine.program.method(cls, name)
+        if method is None:
+            continue
+        function = machine.bound(method, Value(Heap(Type("instance", cls)))).obj
+        if not isinstance(function, FunctionValue):
+            continue
+        context = machine.context_of(function)
+        entry = Entry(method, context, "route", labels_of(machine.program, path, facts, route), True, f"{method.path}:{method.name}")
+        arguments = function.node.args.args[1:]
+        args = [machine.request_value(function, a) for a in arguments]
+        machine.run(entry, lambda f=function, a=args: machine.activate(f, a, {}, None))  # type: ignore[misc]
+        yield entry
 
 
 def _is_router(program: Program, path: str, route: RouteFacts) -> bool:

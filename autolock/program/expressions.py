@@ -6,8 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from autolock.program.core import Core
-from autolock.program.decisions import shape_of
-from autolock.program.library import AWAITING
+from autolock.program.decisions import SHAPES, opposite, shape_of
 from autolock.program.trace import Control, Read
 from autolock.program.values import (
     NOTHING,
@@ -163,13 +162,24 @@ class Expressions(Core):
             return self.read(obj.location.child("[*]"), "", "iterate", node)
         return frozenset()
 
+    def test(self, node: ast.expr) -> Value:
+        """A value that is asked whether it is true: of a container, whether there is anything in it."""
+        value = self.evaluate(node)
+        return Value(value.obj, value.reads | self.contents(value, node), value.term, value.request, value.made)
+
+    def unary(self, node: ast.UnaryOp) -> Value:
+        value = self.test(node.operand) if isinstance(node.op, ast.Not) else self.evaluate(node.operand)
+        made = opposite(value.made) if isinstance(node.op, ast.Not) and value.made in SHAPES else "expression"
+        term = f"-{value.term}" if value.term and isinstance(node.op, ast.USub) else ""
+        return Value(None, value.reads, term, value.request, made)
+
     def boolean(self, node: ast.BoolOp) -> Value:
-        result = self.evaluate(node.values[0])
+        result = self.test(node.values[0])
         for test, operand in zip(node.values, node.values[1:], strict=False):
             before = self.state.copy()
             control = self.control(test, result, isinstance(node.op, ast.Or), "")
             with self.deciding(control):
-                value = self.evaluate(operand)
+                value = self.test(operand)
             self.state.merge(before)
             result = join(result, value)
         return result
@@ -178,7 +188,18 @@ class Expressions(Core):
         """The decision made on a test, where it looked at shared state."""
         if not value.reads:
             return None
-        return Control(value.reads, test, shape_of(test), negated, exit_, self.frame.serial)
+        return Control(value.reads, test, self.shape(test, value), negated, exit_, self.frame.serial)
+
+    @staticmethod
+    def shape(test: ast.expr, value: Value) -> str:
+        """What a test asks; of a helper's answer or a flag, what was asked to get it."""
+        inner = test.operand if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) else test
+        if not isinstance(inner, ast.Call | ast.Await | ast.Name):
+            return shape_of(test)
+        if value.made in SHAPES:
+            return value.made
+        called = inner.value if isinstance(inner, ast.Await) else inner
+        return "equal" if isinstance(called, ast.Call) and value.obj is None else shape_of(test)
 
     def compare(self, node: ast.Compare) -> Value:
         values = [self.evaluate(node.left)]
@@ -187,7 +208,9 @@ class Expressions(Core):
             if isinstance(operator, ast.In | ast.NotIn):
                 value = self.membership(values[-1], value, right, node)
             values.append(value)
-        return Value(None, frozenset().union(*(v.reads for v in values)), "", any(v.request for v in values), "expression")
+        reads = frozenset().union(*(v.reads for v in values))
+        made = shape_of(node) if reads else "expression"
+        return Value(None, reads, "", any(v.request for v in values), made)
 
     def membership(self, key: Value, container: Value, right: ast.expr, node: ast.AST) -> Value:
         """`key in container`."""
@@ -393,7 +416,7 @@ class Expressions(Core):
 
 def _from_call(value: Value, made: str) -> Value:
     """The value of a call: something made for the caller, whatever it is."""
-    if value.made in ("new", "none"):
+    if value.made in ("new", "none") or value.made in SHAPES:
         return value
     return Value(value.obj, value.reads, value.term, value.request, made)
 
@@ -405,6 +428,7 @@ _HANDLERS: dict[type, Callable[[Any, Any], Value]] = {
     ast.Subscript: Expressions.subscript,
     ast.BinOp: Expressions.binary,
     ast.BoolOp: Expressions.boolean,
+    ast.UnaryOp: Expressions.unary,
     ast.Compare: Expressions.compare,
     ast.IfExp: Expressions.conditional,
     ast.List: Expressions.display,
@@ -425,5 +449,3 @@ _HANDLERS: dict[type, Callable[[Any, Any], Value]] = {
     ast.YieldFrom: Expressions.yield_from,
     ast.Call: Expressions.call_expression,
 }
-
-__all__ = ["AWAITING", "Expressions"]

@@ -155,6 +155,8 @@ class _Indexer:
                     if node.ctx.__class__ is not ast.Load:
                         scope.mutates.add(name)
                 else:
+                    if node.ctx.__class__ is not ast.Load:
+                        scope.mutates.add(f"?.{node.attr}")
                     push(node.value)
             elif cls is ast.Constant:
                 continue
@@ -166,12 +168,12 @@ class _Indexer:
                 push(node.func)
             elif cls is ast.Subscript:
                 if node.ctx.__class__ is not ast.Load:
-                    scope.mutates.add(dotted(_base(node)))
+                    scope.mutates.add(_named(_base(node)))
                 push(node.slice)
                 push(node.value)
             elif cls is ast.AugAssign:
                 target = node.target
-                scope.mutates.add(dotted(target if target.__class__ is not ast.Subscript else _base(target)))
+                scope.mutates.add(_named(target if target.__class__ is not ast.Subscript else _base(target)))
                 if target.__class__ is ast.Name:
                     refs.add(target.id)
                 push(node.value)
@@ -196,6 +198,10 @@ class _Indexer:
             elif cls is ast.ClassDef:
                 scope.bound.add(node.name)
                 self.klass(node, scope, prefix, parent)
+            elif cls is ast.NamedExpr:
+                scope.aliases[node.target.id] = _origin(node.value)
+                scope.bound.add(node.target.id)
+                push(node.value)
             elif cls is ast.Lambda:
                 push(node.body)
                 scope.bound.update(_parameters(node.args))
@@ -267,6 +273,8 @@ class _Indexer:
             parent=parent,
         )
         self.facts.classes[qualname] = facts
+        for decorator in node.decorator_list:
+            self.decorator(decorator, qualname, prefix)
         scope = _Scope()
         self.block(node.body, scope, qualname + ".", qualname, parent)
         outer.refs.update(scope.refs)
@@ -330,12 +338,17 @@ class _Indexer:
             return
         name: str = func.attr  # type: ignore[attr-defined]
         if name in MUTATORS:
-            scope.mutates.add(dotted(_base(func.value)))  # type: ignore[attr-defined]
+            scope.mutates.add(_named(_base(func.value)))  # type: ignore[attr-defined]
         elif name in _REGISTERING:
             self.registration(node, name, dotted(func.value), prefix)  # type: ignore[attr-defined]
 
     def route_object(self, node: ast.Call, name: str, prefix: str) -> None:
         """Starlette's `Route("/x", endpoint)`."""
+        if name == "Middleware":
+            target = dotted(_argument(node, 0, "cls"))
+            if target:
+                self.facts.routes.append(RouteFacts("app", "middleware", (), "", "", target, node.lineno, prefix.rstrip(".")))
+            return
         target = dotted(_argument(node, 1, "endpoint"))
         path = _argument(node, 0, "path")
         if target and _text(path):
@@ -384,13 +397,18 @@ class _Indexer:
                 table[alias.asname or alias.name] = Import(node.module or "", node.level, alias.name)
 
 
-_ROUTE_CLASSES = ("Route", "APIRoute", "WebSocketRoute")
+_ROUTE_CLASSES = ("Route", "APIRoute", "WebSocketRoute", "Middleware")
 _REGISTERING = frozenset(
     {
         "include_router", "mount", "add_api_route", "add_route", "add_api_websocket_route", "add_websocket_route",
         "add_exception_handler", "add_event_handler", "add_middleware",
     }
 )
+
+
+def _named(node: ast.AST) -> str:
+    """The dotted name of what is changed; for an attribute of something nameless at least the attribute's."""
+    return dotted(node) or (f"?.{node.attr}" if node.__class__ is ast.Attribute else "")  # type: ignore[attr-defined]
 
 
 def _origin(node: ast.AST) -> str:

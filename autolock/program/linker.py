@@ -160,7 +160,8 @@ class Program:
             if local is not None:
                 return self._follow(path, local, tuple(rest))
             scope = scope.rpartition(".")[0]
-        if first in facts.imports:
+        rebound = facts.bindings.get(first)
+        if first in facts.imports and (rebound is None or rebound.kind == "const"):
             return self._follow(path, facts.imports[first], tuple(rest))
         if first in facts.functions:
             return Ref("function", path, first), tuple(rest)

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from autolock.program.decisions import effective
 from autolock.program.core import BUDGET, Activation, OutOfBudget, Spawn
 from autolock.program.index import dotted
 from autolock.program.linker import Ref
@@ -68,7 +69,7 @@ class Machine(Statements):
         state = self.state
         stale = {m: state.stale[m] for m in self.markers if m in state.stale}
         switched = {m: state.switched[m] for m in self.markers if m in state.switched}
-        self.log.append((write, stale, switched))
+        self.log.append((write, stale, switched, state.control))
         self.trace.writes.append((self.entry, write))
         self.close_windows(write, data)
         self.supersede(write)
@@ -81,12 +82,11 @@ class Machine(Statements):
         for read in data:
             if read in state.fresh and overlaps(write.location, read.location):
                 self.candidate(read, write, "data", self.check_of(read))
-        checks = [
-            (r, c) for c in state.control for r in c.reads
-            if r in state.fresh and r not in state.superseded and overlaps(write.location, r.location) and same_key(r, write)
-        ]
+        checks = [(r, c) for c in state.control for r in c.reads if overlaps(write.location, r.location) and same_key(r, write)]
         for read, control in checks:
-            if read not in data and not any(_repeats(r, c, read, control) for r, c in checks):
+            if read in data or read not in state.fresh or read in state.superseded:
+                continue
+            if not any(_repeats(r, c, read, control, write) for r, c in checks):
                 self.candidate(read, write, "control", control)
 
     def check_of(self, read: Read) -> Control | None:
@@ -176,6 +176,7 @@ class Machine(Statements):
         entry = Entry(ref, spawn.context, spawn.kind, spawn.parent.routes, spawn.many, f"{ref.path}:{ref.name}")
 
         def action() -> None:
+            self.state.held = spawn.held
             args = [Value(v.obj, frozenset(), v.term, v.request, v.made) for v in spawn.args]
             kwargs = {k: Value(v.obj, frozenset(), v.term, v.request, v.made) for k, v in spawn.kwargs.items()}
             self.activate(spawn.function, args, kwargs, None)
@@ -430,10 +431,15 @@ def _halves(one: Write, other: Write) -> bool:
     )
 
 
-def _repeats(newer: Read, newer_check: Control, older: Read, older_check: Control) -> bool:
-    """Whether a check looks again at what an older one looked at: asking for the value also asks whether it is there."""
+def _repeats(newer: Read, newer_check: Control, older: Read, older_check: Control, write: Write) -> bool:
+    """Whether a check looks again at what an older one looked at: asking for the value also asks whether it is there.
+
+    Something that is put where nothing was has been decided by the look that found nothing.
+    """
     if newer.serial <= older.serial or newer is older:
         return False
+    if write.kind == "assign" and effective(newer_check.shape, newer_check.negated) == "missing":
+        return True
     return newer_check.shape in _ASKING_VALUE or older_check.shape not in _ASKING_VALUE
 
 

@@ -172,6 +172,13 @@ class Objects(Core):
                 )
         return frozenset(names)
 
+    @cached_property
+    def lazy_makers(self) -> frozenset[str]:
+        """Simple names of functions that fill a module-level name on first use."""
+        return frozenset(
+            f.qualname for facts in self.program.modules.values() for f in facts.functions.values() if f.rebinds and "." not in f.qualname
+        )
+
     def rebound_names(self, path: str) -> frozenset[str]:
         """Module-level names that functions of the project assign anew."""
         if path not in self._rebound:

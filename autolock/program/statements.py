@@ -229,6 +229,8 @@ class Statements(Calls):
         if implied:
             value = Value(value.obj, value.reads.union(*implied), value.term, value.request, value.made)
         frame.exits.append((value, self.state.copy()))
+        if frame.caught:
+            frame.caught[-1].append(self.state.copy())
         self.state.alive = False
 
     def raise_(self, node: ast.Raise) -> None:
@@ -247,7 +249,7 @@ class Statements(Calls):
         self.state.alive = False
 
     def assert_(self, node: ast.Assert) -> None:
-        value = self.evaluate(node.test)
+        value = self.test(node.test)
         control = self.control(node.test, value, False, "raise")
         if control is not None:
             self.state.control = (*self.state.control, control)
@@ -270,7 +272,7 @@ class Statements(Calls):
     # -- branches ----------------------------------------------------------------
 
     def if_(self, node: ast.If) -> None:
-        value = self.evaluate(node.test)
+        value = self.test(node.test)
         env = self.frame.env
         before, names = self.state.copy(), dict(env.vars)
         with self.deciding(self.control(node.test, value, False, "")):
@@ -279,8 +281,10 @@ class Statements(Calls):
         self.state, env.vars = before, names
         with self.deciding(self.control(node.test, value, True, "")):
             self.execute(node.orelse)
+        else_alive = self.state.alive
         self.meet(then, then_names)
-        self.remember(node, value, then.alive)
+        if then.alive is not else_alive:
+            self.remember(node, value, then.alive)
 
     def meet(self, other: State, names: dict[str, Value]) -> None:
         """Join the current branch with another that was run before."""
@@ -303,18 +307,10 @@ class Statements(Calls):
         if not value.reads or not self.state.alive:
             return
         body = node.body if not then_alive else node.orelse
-        if then_alive and not (node.orelse and _leaves(node.orelse)):
-            return
-        if not then_alive and not _leaves(node.body):
-            return
-        control = Control(value.reads, node.test, self.shape(node.test), not then_alive, self.exit_of(body, value), self.frame.serial)
+        control = Control(
+            value.reads, node.test, self.shape(node.test, value), not then_alive, self.exit_of(body, value), self.frame.serial
+        )
         self.state.control = (*self.state.control, control)
-
-    @staticmethod
-    def shape(test: ast.expr) -> str:
-        from autolock.program.decisions import shape_of
-
-        return shape_of(test)
 
     def exit_of(self, body: list[ast.stmt], test: Value) -> str:
         last = body[-1]
@@ -357,11 +353,11 @@ class Statements(Calls):
         frame.jumps.append([])
         frame.continues.append([])
         self.loops += 1
-        decided = self.state.control
+        decided, pending = self.state.control, dict(self.state.pending)
         for _ in range(2):
             frame.statement = node
-            self.state.control = decided
-            value = self.evaluate(node.test)
+            self.state.control, self.state.pending = decided, dict(pending)
+            value = self.test(node.test)
             if not forever:
                 left.append((self.state.copy(), dict(env.vars)))
             with self.deciding(self.control(node.test, value, False, "")):
@@ -372,11 +368,12 @@ class Statements(Calls):
         self.loops -= 1
         if self.state.alive:
             frame.statement = node
-            value = self.evaluate(node.test)
+            value = self.test(node.test)
             if forever:
                 self.state.alive = False
         for state, names in left:
             self.meet(state, names)
+        self.state.control = tuple(c for c in self.state.control if c in decided or c.exit != "loop")
         frame.continues.pop()
         self.execute(node.orelse)
         self.gather_states(frame.jumps.pop())
@@ -417,6 +414,7 @@ class Statements(Calls):
                 break
         self.loops -= 1
         self.meet(before, names)
+        self.state.control = tuple(c for c in self.state.control if c in decided or c.exit != "loop")
         frame.continues.pop()
         self.execute(node.orelse)
         self.gather_states(frame.jumps.pop())
@@ -657,10 +655,6 @@ class Statements(Calls):
     def drop_others(self, acquisitions: set[int]) -> None:
         """Locks that a context manager took are free again once its block has been left."""
         self.state.held = tuple(h for h in self.state.held if h.acquisition in acquisitions)
-
-
-def _leaves(body: list[ast.stmt]) -> bool:
-    return bool(body)
 
 
 def _is_lookup(handler: ast.ExceptHandler) -> bool:

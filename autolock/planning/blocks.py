@@ -176,7 +176,7 @@ def check_span(region: Region, name: str) -> None:
     for node in own_nodes(region.statements):
         if isinstance(node, ast.Yield | ast.YieldFrom):
             raise Refusal(f"`{name}` yields in between: the lock would be held for as long as the consumer takes")
-        if isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and node.test.value and awaits([node]):
+        if isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and node.test.value and awaits([node]) and not _ends(node):
             raise Refusal(f"`{name}` loops for ever in between, and the lock would never be free")
         if isinstance(node, ast.Await) and isinstance(node.value, ast.Call):
             function = node.value.func
@@ -185,6 +185,11 @@ def check_span(region: Region, name: str) -> None:
                 raise Refusal(f"`{name}` waits for the client (`{called}`) in between, and the lock would be held for as long")
             if called in _FOREIGN or ast.unparse(function) == "self.app" or (called == "get" and not node.value.args):
                 raise Refusal(f"`{name}` waits for something else (`{called}`) in between, which may need the lock to go on")
+
+
+def _ends(loop: ast.While) -> bool:
+    """Whether a loop without a condition has a way out of its own."""
+    return any(isinstance(n, ast.Break | ast.Return | ast.Raise) for n in own_nodes(loop.body))
 
 
 class Sources:

@@ -11,6 +11,7 @@ from autolock.edits import Edit
 from autolock.planning.blocks import Region, Refusal, Sources, awaits, check_span
 from autolock.planning.homes import Home, HomeFinder, Use, frozen
 from autolock.program.calls import same_lock
+from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
 from autolock.program.trace import Frame, Held, Read
@@ -257,6 +258,8 @@ class Guards:
         if existing is None:
             return
         for use in self.machine.trace.locks:
+            if use.style == "acquire" and use.function == function and same_lock(use.lock, existing):
+                raise Refusal(f"`{function.name}` takes `{existing.location}` with acquire(): use `with` first")
             if same_lock(use.lock, existing) and any(
                 f.function == function and f.statement is not None and self._inside(f, region) for f in use.stack[:-1]
             ):
@@ -312,6 +315,9 @@ class Guards:
         owner = use.function.name.rpartition(".")[0]
         if self.program.klass(Ref("class", use.function.path, owner)) is not None:
             return f"self.{attribute}", []
+        for node in ast.walk(use.body) if use.body is not None else ():
+            if isinstance(node, ast.Attribute) and node.attr == attribute and dotted(node.value):
+                return f"{dotted(node.value)}.{attribute}", []
         raise Refusal(f"`{use.function.name}` has no name for the lock `{lock}`")
 
     def enclose(
@@ -334,7 +340,7 @@ class Guards:
     def _lazy(self, function: Ref, windows: Sequence[RaceWindow]) -> bool:
         """Whether all that a function does to the state is to fill it when it is missing."""
         mine = [w for w in windows if w.function == function]
-        return bool(mine) and all(w.shape == "missing" and w.write is not None and w.write.kind == "assign" and w.dependence == "control" for w in mine)
+        return bool(mine) and all(w.shape in ("missing", "falsy") and w.write is not None and w.write.kind == "assign" and w.dependence == "control" for w in mine)
 
     def _block_of(self, lock: LockValue, function: Ref, region: Region, name: str) -> list[Edit] | None:
         """Extend the block in the region that takes the lock already, or make one block of several."""

@@ -134,6 +134,11 @@ class HomeFinder:
                     module = f"{imported.module}.{imported.name}"
                     if self.program.find_module(other, module) == path and self.program.find_module(importer, module) == path:
                         return module
+        parts = path.removesuffix(".py").removesuffix("/__init__").split("/")
+        for start in range(len(parts)):
+            module = ".".join(parts[start:])
+            if self.program.find_module(importer, module) == path:
+                return module
         raise Refusal(f"it is not known under which name {importer} can import {path}")
 
     def _imports(self, start: str, target: str, seen: set[str]) -> bool:

@@ -345,6 +345,15 @@ class Calls(Containers, Files):
         if reads:
             self.switch(node)
         request = _request(*args, *kwargs.values())
+        if bare in ("getattr", "setattr") and len(args) >= 2 and args[1].made == "const" and args[1].term[:1] in "'\"":
+            attribute = args[1].term[1:-1]
+            if bare == "getattr":
+                return self.attribute(args[0], attribute, node).also(*args[2:])
+            if len(args) == 3 and self.frame.statement is not None:
+                self.store_attribute(args[0], attribute, args[2], self.frame.statement, "assign")
+            return NOTHING
+        if name in ("types.SimpleNamespace", "argparse.Namespace"):
+            return Value(Heap(Type("unknown"), None, {f".{k}": v for k, v in kwargs.items()}), reads, "", request, "new")
         if bare in PURE_BUILTINS:
             return self.builtin(bare, args, reads, request)
         self.spawn_callbacks(args, kwargs, node)
@@ -400,8 +409,8 @@ class Calls(Containers, Files):
         if name in TO_THREAD_METHODS and not isinstance(obj, FunctionValue):
             position = TO_THREAD_METHODS[name]
             if len(args) > position and self.is_callable(args[position]):
-                if name == "submit":
-                    self.spawn([args[position], *args[position + 1 :]], kwargs, node, "job")
+                if name in ("submit", "map"):
+                    self.spawn([args[position], *args[position + 1 :]], {}, node, "job", many=True if name == "map" else None)
                     return NOTHING
                 return self.on_thread(args, kwargs, position, node)
         if name in SPAWN_METHODS and args:

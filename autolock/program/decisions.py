@@ -11,7 +11,7 @@ _SHAPES: dict[type, str] = {
 
 _OPPOSITE = {
     "compare": "compare", "equal": "different", "different": "equal", "present": "missing", "missing": "present",
-    "truth": "missing",
+    "truth": "falsy", "falsy": "truth",
 }
 
 
@@ -24,7 +24,7 @@ def opposite(shape: str) -> str:
 
 
 def shape_of(test: ast.AST) -> str:
-    """`compare`, `equal`, `different`, `present`, `missing` or `truth`."""
+    """`compare`, `equal`, `different`, `present`, `missing`, `truth` or `falsy`."""
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         return _OPPOSITE[shape_of(test.operand)]
     if isinstance(test, ast.Compare):
@@ -37,7 +37,7 @@ def shape_of(test: ast.AST) -> str:
         return _SHAPES.get(operator.__class__, "truth")
     if isinstance(test, ast.BoolOp):
         shapes = {shape_of(v) for v in test.values}
-        for shape in ("compare", "missing", "present", "equal", "different"):
+        for shape in ("compare", "missing", "present", "equal", "different", "falsy"):
             if shape in shapes:
                 return shape
     return "truth"
@@ -45,6 +45,4 @@ def shape_of(test: ast.AST) -> str:
 
 def effective(shape: str, negated: bool) -> str:
     """What is known to have been true of the state where the code runs."""
-    if not negated:
-        return "present" if shape == "truth" else shape
-    return _OPPOSITE[shape]
+    return _OPPOSITE[shape] if negated else shape

@@ -332,6 +332,12 @@ class _Indexer:
         for keyword in node.keywords:
             if keyword.arg == "lifespan":
                 self.facts.lifespans.append((dotted(keyword.value), prefix.rstrip(".")))
+            elif keyword.arg == "exception_handlers" and keyword.value.__class__ is ast.Dict:
+                for value in keyword.value.values:  # type: ignore[attr-defined]
+                    if dotted(value):
+                        self.facts.routes.append(
+                            RouteFacts("app", "exception_handler", (), "", "", dotted(value), node.lineno, prefix.rstrip("."))
+                        )
         if func.__class__ is not ast.Attribute:
             if func.__class__ is ast.Name and func.id in _ROUTE_CLASSES:  # type: ignore[attr-defined]
                 self.route_object(node, func.id, prefix)  # type: ignore[attr-defined]
@@ -365,7 +371,10 @@ class _Indexer:
             self.facts.inclusions.append(Inclusion(base, dotted(child), text, scope))
             return
         path = _text(_argument(node, 0, "path"))
-        target = dotted(_argument(node, 1, "endpoint"))
+        endpoint = _argument(node, 1, "endpoint")
+        if isinstance(endpoint, ast.Call) and endpoint.args and dotted(endpoint.func).endswith("partial"):
+            endpoint = endpoint.args[0]
+        target = dotted(endpoint)
         if name in ("add_exception_handler", "add_event_handler"):
             path, target = "", dotted(_argument(node, 1, "handler" if name == "add_exception_handler" else "func"))
             if name == "add_event_handler":

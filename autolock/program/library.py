@@ -98,7 +98,7 @@ TO_THREAD: dict[str, int] = {
 }
 
 #: Methods that run their argument on a worker thread: name -> position of the function.
-TO_THREAD_METHODS: dict[str, int] = {"run_in_executor": 1, "submit": 0}
+TO_THREAD_METHODS: dict[str, int] = {"run_in_executor": 1, "submit": 0, "map": 0}
 
 #: Callables that start their coroutine argument as a task of its own.
 SPAWN = frozenset({"asyncio.create_task", "asyncio.ensure_future", "asyncio.run_coroutine_threadsafe"})

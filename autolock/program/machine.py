@@ -438,7 +438,7 @@ def _repeats(newer: Read, newer_check: Control, older: Read, older_check: Contro
     """
     if newer.serial <= older.serial or newer is older:
         return False
-    if write.kind == "assign" and effective(newer_check.shape, newer_check.negated) == "missing":
+    if write.kind == "assign" and effective(newer_check.shape, newer_check.negated) in ("missing", "falsy"):
         return True
     return newer_check.shape in _ASKING_VALUE or older_check.shape not in _ASKING_VALUE
 

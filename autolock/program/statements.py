@@ -208,7 +208,7 @@ class Statements(Calls):
         if isinstance(value.obj, Heap) and value.obj.location == location.base.child(field) and kind == "assign":
             return  # the very object that is there already is put back
         term = "" if obj.type.kind in ("list", "deque") else key.term
-        self.write(location, term, kind, value, node, operand=operand, own=own)
+        self.write(location, term, kind, value, node, operand=operand, own=own | key.reads)
         self.settle(value, obj.location.child("[*]"))
 
     def delete(self, node: ast.Delete) -> None:
@@ -333,7 +333,8 @@ class Statements(Calls):
             before, names = self.state.copy(), dict(env.vars)
             for name in _captures(case.pattern):
                 env.vars[name] = Value(None, value.reads, "", value.request)
-            with self.deciding(self.control(node.subject, value, False, "")):
+            chosen = Control(value.reads, node.subject, "equal", False, "", self.frame.serial) if value.reads else None
+            with self.deciding(chosen):
                 if case.guard is not None:
                     self.evaluate(case.guard)
                 self.execute(case.body)
@@ -409,6 +410,8 @@ class Statements(Calls):
             self.store(node.target, self.iterated(source).also(Value(None, looped)), node, "assign")
             self.execute(node.body)
             self.gather_states(frame.continues[-1])
+            if self.context == "thread":
+                self.switch(node)
             self.iterations(looped, node, "dict" if view else source.obj.type.kind if isinstance(source.obj, Heap) else "")
             if not self.state.alive:
                 break

@@ -214,6 +214,8 @@ def join(one: Value, other: Value) -> Value:
     if one is other:
         return one
     obj = one.obj if one.obj is not None else other.obj
+    if isinstance(obj, Heap) and obj.type.kind == "unknown" and _is_computed(one if other.obj is obj else other):
+        obj = None
     if isinstance(obj, Heap) and obj.location is None and isinstance(other.obj, Heap) and other.obj.location:
         obj = other.obj
     return Value(
@@ -223,6 +225,11 @@ def join(one: Value, other: Value) -> Value:
         one.request or other.request,
         one.made if one.made not in ("none", "") else other.made,
     )
+
+
+def _is_computed(value: Value) -> bool:
+    """Whether a value without an object is a new one, not just one of which nothing is known."""
+    return value.obj is None and value.made in ("expression", "await", "call", "const")
 
 
 class Env:

@@ -16,6 +16,7 @@ from autolock.program.calls import same_lock
 from autolock.program.decisions import effective
 from autolock.program.linker import Program, Ref
 from autolock.program.release import is_leaked
+from autolock.program.stateless import is_stateless
 from autolock.program.trace import Candidate, Control, Entry, Frame, Held, Iteration, LateRead, LockUse, Pair, Read, Suspension, Trace, Write
 from autolock.program.values import Location, LockValue, Root, overlaps
 
@@ -60,6 +61,7 @@ class RaceWindow:
     mixed: bool = False
     warmed: bool = False
     container: str = ""
+    cheap: bool = False
 
     @property
     def shown(self) -> str:
@@ -121,6 +123,11 @@ class Finder:
                 continue
             yield from self._window_of(candidate)
 
+    def _is_cheap(self, write: Write) -> bool:
+        """Whether what is stored is an object of the project that costs and keeps nothing: a second one does no harm."""
+        path, _, name = write.value_type.partition(":")
+        return bool(name) and is_stateless(self.program, Ref("class", path, name))
+
     def _distinct(self) -> list[Candidate]:
         """One candidate of those that differ only in the calls through which they are reached."""
         found: dict[object, Candidate] = {}
@@ -166,7 +173,7 @@ class Finder:
             relation, unprotected = self._different(candidate, valid, unprotected)
             if not unprotected:
                 return
-        if self._is_vain(candidate, unprotected):
+        if self._is_vain(candidate, unprotected) or _asked_again(candidate):
             return
         mixed = read.context == "loop" and any(w.context == "thread" for _, w in unprotected)
         race = self._separable(candidate, mixed)
@@ -179,6 +186,7 @@ class Finder:
             read=read, write=write, between=candidate.between, switch=candidate.switch, control=control,
             rivals=unprotected, guards=[h.lock for h in (*read.held, *write.held)], entries=[candidate.entry],
             lock_node=common[0].node if common else None, mixed=mixed, warmed=write.location in self.warmed,
+            cheap=self._is_cheap(write),
         )
 
     def _different(self, candidate: Candidate, valid: list[Held], unprotected: list[Writer]) -> tuple[str, list[Writer]]:
@@ -233,7 +241,7 @@ class Finder:
         write = candidate.write
         if candidate.dependence != "control":
             return False
-        if write.mine or (write.kind == "assign" and write.made == "none"):
+        if write.mine or (write.made == "none" and all(w.made == "none" for _, w in rivals)):
             return True
         element = write.location.fields[-1:] and write.location.fields[-1].startswith("[")
         if element or write.made != "const" or (candidate.control is not None and candidate.control.exit == "raise"):
@@ -336,6 +344,19 @@ def _replaces(written: Location, seen: Location) -> bool:
     return not deeper or (len(deeper) == 1 and deeper[0].startswith("[") and not written.fields[-1:] == ("[*]",))
 
 
+def _asked_again(candidate: Candidate) -> bool:
+    """Whether read and write are two calls of one accessor: the second decides for itself whether it writes."""
+    read, write = candidate.read, candidate.write
+    if candidate.dependence != "control" or write.kind != "assign" or write.request or write.made == "expression":
+        return False
+    depth = 0
+    for a, b in zip(read.stack, write.stack, strict=False):
+        if a.serial != b.serial:
+            break
+        depth += 1
+    return bool({f.function for f in read.stack[depth:]} & {f.function for f in write.stack[depth:]})
+
+
 def _holds(held: Iterable[Held], lock: LockValue) -> bool:
     return any(same_lock(h.lock, lock) for h in held)
 
@@ -348,6 +369,13 @@ def _resizes(write: Write) -> bool:
 def _matters(shape: str, read: Read, write: Write) -> bool:
     """Whether a write can make a check of this shape wrong."""
     element = bool(read.location.fields) and read.location.fields[-1].startswith("[")
+    if shape in ("truth", "falsy"):
+        if read.how in ("contains", "iterate"):
+            shape = "present" if shape == "truth" else "missing"
+        elif shape == "truth":
+            return write.kind in ("augment", "remove") or write.made in ("const", "none", "expression")
+        else:
+            return write.made != "none" or write.kind != "assign"
     if shape == "present" and (element or read.how == "contains"):
         return write.kind == "remove" or write.made == "none" or len(write.location.fields) < len(read.location.fields)
     if shape == "present":
@@ -379,7 +407,8 @@ def _merged(windows: list[RaceWindow]) -> list[RaceWindow]:
     """One window for each function, Location, kind and relation: the plainest one, with all entry points."""
     groups: dict[object, list[RaceWindow]] = defaultdict(list)
     for window in windows:
-        groups[window.kind, window.function, window.location.base, window.relation if window.kind == "lock" else ""].append(window)
+        part: object = window.relation if window.kind == "lock" else id(window.first) if window.kind == "iteration" else ""
+        groups[window.kind, window.function, window.location.base, part].append(window)
     for key, group in list(groups.items()):
         # One place of the code is one window, however many objects it is run on.
         same = next((k for k in groups if k != key and k[0] == key[0] and _same_place(groups[k][0], group[0])), None)  # type: ignore[index]
@@ -415,7 +444,7 @@ def _rank(window: RaceWindow) -> tuple[int, int, int, int, int]:
         0 if window.race else 1,
         0 if window.first is not None else 1,
         0 if _foremost(window) else 1,
-        ("compare", "equal", "different", "missing", "present", "").index(window.shape) if window.dependence != "data" else 0,
+        ("compare", "equal", "different", "missing", "falsy", "truth", "present", "").index(window.shape) if window.dependence != "data" else 0,
         getattr(window.write.node if window.write else window.first, "lineno", 0),
     )
 

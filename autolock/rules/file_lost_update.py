@@ -46,7 +46,11 @@ class FileLostUpdate:
         if window.kind != "read-write" or not is_file(window) or not window.race or window.relation != "unguarded":
             return None
         if window.dependence != "data":
-            return None
+            return Match(
+                Severity.MEDIUM,
+                f"`{function_name(window)}` looks whether the file `{window.shown}` is there, {gap(window)}, then writes it: "
+                f"another request writes it at the same time, or finds it half written.",
+            )
         return Match(
             Severity.HIGH,
             f"`{function_name(window)}` reads the file `{window.shown}`, {gap(window)}, then writes it back whole: "

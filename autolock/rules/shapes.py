@@ -10,6 +10,9 @@ _INTERCHANGEABLE = frozenset(
      "sqlalchemy.create_engine", "path", "jinja2.Environment", "re.compile"}
 )
 
+#: What a test finds when there is nothing yet.
+_ABSENT = ("missing", "falsy")
+
 
 def is_element(window: RaceWindow) -> bool:
     """Whether the Location is one entry of a container."""
@@ -40,7 +43,7 @@ def has_identity(window: RaceWindow) -> bool:
 
 def is_creation(window: RaceWindow) -> bool:
     """`if x is None: x = make()`: a slot that is filled on first use."""
-    return makes_value(window) and not is_element(window) and window.shape == "missing" and window.exit != "raise"
+    return makes_value(window) and not is_element(window) and window.shape in _ABSENT and window.exit != "raise"
 
 
 def is_cache_fill(window: RaceWindow) -> bool:
@@ -48,7 +51,7 @@ def is_cache_fill(window: RaceWindow) -> bool:
     write = window.write
     if write is None or write.kind not in ("assign", "insert") or window.dependence != "control" or window.exit == "raise":
         return False
-    if is_element(window) and window.shape == "missing":
+    if is_element(window) and window.shape in _ABSENT:
         return write.kind == "assign" and (write.made in ("new", "await", "call") or (write.made == "display" and window.exit in ("", "cached")))
     return window.shape == "compare" and write.kind == "assign" and not write.request and write.made not in ("const", "none")
 
@@ -61,6 +64,8 @@ def is_harmless(window: RaceWindow) -> bool:
         return True
     if window.shape == "compare":
         return False
+    if window.cheap and window.write is not None and window.write.made == "new" and not is_element(window):
+        return True
     return window.context == "thread pool" and not has_identity(window)
 
 

@@ -1,0 +1,52 @@
+"""Whether a second object of a class would do any harm."""
+
+from __future__ import annotations
+
+import ast
+
+from autolock.program.index import dotted
+from autolock.program.linker import Program, Ref
+
+#: Calls that only read settings or build plain values.
+_HARMLESS = frozenset(
+    {
+        "get", "getenv", "getLogger", "get_logger", "Path", "lower", "upper", "strip", "split", "rstrip", "lstrip", "join", "format",
+        "dict", "list", "set", "tuple", "str", "int", "float", "bool", "len", "isinstance", "super", "__init__", "field", "Lock",
+        "RLock", "deque", "defaultdict", "OrderedDict", "Counter", "compile", "info", "debug", "warning", "error", "exception",
+        "get_settings", "TypeVar", "replace", "items", "keys", "values", "copy", "exists", "hasattr", "getattr", "setattr",
+    }
+)
+
+
+def is_stateless(program: Program, ref: Ref) -> bool:
+    """Whether a class keeps nothing after its constructor, and the constructor opens, starts and waits for nothing."""
+    for cls in program.mro(ref):
+        facts = program.klass(cls) if cls.kind == "class" else None
+        if facts is None:
+            continue
+        for method in facts.methods:
+            function = program.modules[cls.path].functions.get(f"{cls.name}.{method}")
+            if function is None:
+                continue
+            if method in ("__init__", "__post_init__"):
+                if not _is_harmless(program, cls, method):
+                    return False
+            elif any(name.startswith("self.") for name in function.mutates):
+                return False
+    return True
+
+
+def _is_harmless(program: Program, cls: Ref, method: str) -> bool:
+    unit = program.unit(cls.path)
+    node = unit.functions.get(f"{cls.name}.{method}") if unit else None
+    if node is None:
+        return False
+    for call in ast.walk(node):
+        if isinstance(call, ast.Call):
+            name = dotted(call.func)
+            last = name.rpartition(".")[2] or getattr(call.func, "attr", "")
+            found = program.resolve(cls.path, name, f"{cls.name}.{method}") if name else None
+            plain = found is not None and found[0].kind == "class" and not found[1] and is_stateless(program, found[0])
+            if last not in _HARMLESS and not plain:
+                return False
+    return True

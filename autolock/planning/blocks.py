@@ -139,6 +139,12 @@ class Blocks:
             and statement.col_offset == spot.owner.col_offset
         )
 
+    def touches(self, one: Region, other: Region, function: ast.AST) -> bool:
+        """Whether two regions have a statement in common, follow each other directly, or one is inside the other."""
+        if one.block is other.block and (one.last + 1 == other.first or other.last + 1 == one.first):
+            return True
+        return any(self.inside(s, other, function) for s in one.statements) or any(self.inside(s, one, function) for s in other.statements)
+
     def inside(self, statement: ast.stmt, region: Region, function: ast.AST) -> bool:
         """Whether a statement is one of the region's, or nested in one."""
         return any(

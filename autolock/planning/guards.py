@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from autolock.program.calls import same_lock
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
-from autolock.program.trace import Frame, Held, Read
+from autolock.program.trace import Frame, Held, LockUse, Read
 from autolock.program.values import Location, LockValue
 from autolock.program.windows import RaceWindow
 
@@ -58,6 +59,9 @@ class Need:
         self.first = self.last = statement
 
 
+Regions = dict[Ref, list[Region]]
+
+
 @dataclass(slots=True)
 class Guarding:
     """A finished plan for a group: its edits, and what to say about it."""
@@ -88,12 +92,18 @@ class Guards:
         for need in needs:
             self.settle(need, family)
         needs = self.flatten(needs)
+        hoisted: list[ast.With | ast.AsyncWith] = []
+        if existing is not None:
+            needs, hoisted = self.hoist(needs, existing)
         regions = self.regions(needs)
-        for function, region in regions.items():
-            self.check(function, region, family, existing)
+        for function, spans in regions.items():
+            for region in spans:
+                self.check(function, region, family, existing, hoisted)
         uses = self.uses(regions, needs)
         if existing is not None:
-            return self.with_existing(existing, regions, uses, windows, owners)
+            guarding = self.with_existing(existing, regions, uses, windows, owners)
+            guarding.edits.extend(self.unwrapped(hoisted, existing))
+            return guarding
         home = self.homes.home(owners[0], family, uses)
         return self.with_new(home, regions, family, windows, owners)
 
@@ -215,12 +225,63 @@ class Guards:
                         self.settle(need, "asyncio" if need.context == "loop" and self._is_async(need.function) else "")
         raise Refusal("the functions that need the lock call each other, and a lock can be taken only once")
 
-    def _covered_by_caller(self, need: Need, regions: dict[Ref, Region]) -> bool:
-        for frame in need.stack[: need.depth]:
-            region = regions.get(frame.function) if frame.function is not None else None
-            if region is not None and frame.statement is not None and self._inside(frame, region):
-                return True
-        return False
+    def _covered_by_caller(self, need: Need, regions: Regions) -> bool:
+        return any(
+            frame.function is not None and frame.statement is not None and any(self._inside(frame, r) for r in regions.get(frame.function, ()))
+            for frame in need.stack[: need.depth]
+        )
+
+    def hoist(self, needs: list[Need], lock: LockValue) -> tuple[list[Need], list[ast.With | ast.AsyncWith]]:
+        """Where a region calls a function that takes the lock itself, all callers of that function take it instead."""
+        hoisted: list[ast.With | ast.AsyncWith] = []
+        for _ in range(6):
+            regions = self.regions(needs)
+            inner = [u for u in self._taken_below(regions, lock) if u.node not in hoisted]
+            if not inner:
+                return needs, hoisted
+            for use in inner:
+                if not isinstance(use.node, ast.With | ast.AsyncWith) or len(use.node.items) != 1 or use.lock.family != "asyncio":
+                    raise Refusal(f"`{use.function.name}` takes `{lock.location}` itself: its caller would wait for itself")
+                if use.node not in hoisted:
+                    hoisted.append(use.node)
+                    needs = needs + self._callers_of(use)
+            needs = self.flatten(_distinct(needs))
+        raise Refusal(f"the functions that take `{lock.location}` call each other, and a lock can be taken only once")
+
+    def _taken_below(self, regions: Regions, lock: LockValue) -> list[LockUse]:
+        """Where the lock is taken by something that a region calls."""
+        return [
+            u for u in self.machine.trace.locks
+            if u.style != "held across await" and same_lock(u.lock, lock) and any(
+                f.function is not None and f.statement is not None and any(self._inside(f, r) for r in regions.get(f.function, ()))
+                for f in u.stack[:-1]
+            )
+        ]
+
+    def _callers_of(self, use: LockUse) -> list[Need]:
+        """The calls of the function that takes a lock, wherever it is called from."""
+        found: list[Need] = []
+        for other in self.machine.trace.locks:
+            if other.node is not use.node or other.style == "held across await":
+                continue
+            if len(other.stack) < 2:
+                raise Refusal(f"`{use.function.name}` is called by FastAPI itself and has to take its lock")
+            statement = other.stack[-2].statement
+            assert statement is not None
+            need = Need(other.stack, len(other.stack) - 2, statement, statement, (), (), other.context, False)
+            self.settle(need, "asyncio")
+            found.append(need)
+        return found
+
+    def unwrapped(self, blocks: Iterable[ast.With | ast.AsyncWith], lock: LockValue) -> list[Edit]:
+        """Take the lock away where the callers hold it now."""
+        edits: list[Edit] = []
+        for node in blocks:
+            use = next(u for u in self.machine.trace.locks if u.node is node)
+            at = self.sources.blocks(use.function.path).spot(node).path
+            taken = ast.unparse(node.items[0].context_expr)
+            edits.append(Edit(use.function.path, "unwrap-lock", frozen(at=at, lock=taken, is_async=isinstance(node, ast.AsyncWith))))
+        return edits
 
     def _inside(self, frame: Frame, region: Region) -> bool:
         assert frame.function is not None
@@ -228,19 +289,30 @@ class Guards:
         blocks = self.sources.blocks(frame.function.path)
         return blocks.inside(frame.statement, region, blocks.unit.functions[frame.function.name])
 
-    def regions(self, needs: Iterable[Need]) -> dict[Ref, Region]:
-        """For each function the smallest run of statements that spans all that it must do under the lock."""
-        statements: dict[Ref, list[ast.stmt]] = defaultdict(list)
+    def regions(self, needs: Iterable[Need]) -> Regions:
+        """For each function the smallest runs of statements that span what it must do under the lock."""
+        spans: dict[Ref, list[list[ast.stmt]]] = defaultdict(list)
         for need in needs:
-            statements[need.function].extend(self._span(need))
-        found: dict[Ref, Region] = {}
-        for function, items in statements.items():
-            blocks = self.sources.blocks(function.path)
-            node = blocks.unit.functions.get(function.name)
-            if node is None:
-                raise Refusal(f"`{function.name}` was not found in {function.path}")
-            found[function] = blocks.spanning(items, node)
-        return found
+            spans[need.function].append(self._span(need))
+        return {function: self._merged(function, items) for function, items in spans.items()}
+
+    def _merged(self, function: Ref, spans: list[list[ast.stmt]]) -> list[Region]:
+        """One region for spans that touch each other, one of its own for each that does not."""
+        blocks = self.sources.blocks(function.path)
+        node = blocks.unit.functions.get(function.name)
+        if node is None:
+            raise Refusal(f"`{function.name}` was not found in {function.path}")
+        regions = [blocks.spanning(s, node) for s in spans]
+        merged = True
+        while merged:
+            merged = False
+            for one, other in itertools.combinations(regions, 2):
+                if blocks.touches(one, other, node):
+                    joined = blocks.spanning([*one.statements, *other.statements], node)
+                    regions = [r for r in regions if r is not one and r is not other] + [joined]
+                    merged = True
+                    break
+        return sorted(regions, key=lambda r: r.statements[0].lineno)
 
     def _span(self, need: Need) -> list[ast.stmt]:
         """The two ends of a need; the whole loop when it wraps round from one turn to the next."""
@@ -250,7 +322,9 @@ class Guards:
         loop = blocks.enclosing_loop(need.last, blocks.unit.functions[need.function.name])
         return [loop] if loop is not None else [need.last, need.first]
 
-    def check(self, function: Ref, region: Region, family: str, existing: LockValue | None) -> None:
+    def check(
+        self, function: Ref, region: Region, family: str, existing: LockValue | None, hoisted: Sequence[ast.AST]
+    ) -> None:
         """Refuse a region under which the lock could hang or be taken twice. Raises Refusal."""
         check_span(region, function.name)
         if family == "threading" and awaits(region.statements):
@@ -260,12 +334,12 @@ class Guards:
         for use in self.machine.trace.locks:
             if use.style == "acquire" and use.function == function and same_lock(use.lock, existing):
                 raise Refusal(f"`{function.name}` takes `{existing.location}` with acquire(): use `with` first")
-            if same_lock(use.lock, existing) and any(
+            if same_lock(use.lock, existing) and use.node not in hoisted and any(
                 f.function == function and f.statement is not None and self._inside(f, region) for f in use.stack[:-1]
             ):
                 raise Refusal(f"`{function.name}` calls `{use.function.name}`, which takes `{existing.location}` itself: it would wait for itself")
 
-    def uses(self, regions: dict[Ref, Region], needs: Iterable[Need]) -> list[Use]:
+    def uses(self, regions: Regions, needs: Iterable[Need]) -> list[Use]:
         """How each function with a region reaches the state."""
         nodes: dict[Ref, list[ast.AST]] = defaultdict(list)
         for need in needs:
@@ -278,19 +352,20 @@ class Guards:
     # -- the edits --------------------------------------------------------------------------------
 
     def with_new(
-        self, home: Home, regions: dict[Ref, Region], family: str, windows: Sequence[RaceWindow], owners: Sequence[Location]
+        self, home: Home, regions: Regions, family: str, windows: Sequence[RaceWindow], owners: Sequence[Location]
     ) -> Guarding:
         """A new lock, and a `with` round every region."""
         edits = list(home.edits)
-        for function, region in regions.items():
-            edits.extend(self.enclose(function, region, home.names[function], family == "asyncio", windows))
+        for function, spans in regions.items():
+            for region in spans:
+                edits.extend(self.enclose(function, region, home.names[function], family == "asyncio", windows))
         state = " and ".join(f"`{o}`" for o in owners)
         names = sorted({f.name for f in regions})
         title = f"Hold a new `{family}.Lock`, `{home.name}`, from the read of {state} to the write"
         return Guarding(edits, title, self.reason(home.name, state, names, family), names)
 
     def with_existing(
-        self, lock: LockValue, regions: dict[Ref, Region], uses: Sequence[Use], windows: Sequence[RaceWindow], owners: Sequence[Location]
+        self, lock: LockValue, regions: Regions, uses: Sequence[Use], windows: Sequence[RaceWindow], owners: Sequence[Location]
     ) -> Guarding:
         """The lock that is there already, in the places that forgot it."""
         edits: list[Edit] = []
@@ -299,7 +374,8 @@ class Guards:
             name, extra = self.say(lock.location, use)
             edits.extend(extra)
             is_async = lock.family == "asyncio" or (lock.family == "both" and self._is_async(use.function))
-            edits.extend(self.enclose(use.function, regions[use.function], name, is_async, windows, lock))
+            for region in regions[use.function]:
+                edits.extend(self.enclose(use.function, region, name, is_async, windows, lock))
         state = " and ".join(f"`{o}`" for o in owners)
         names = sorted({f.name for f in regions})
         title = f"Hold `{lock.location}`, which guards {state} elsewhere, from the read to the write"
@@ -318,6 +394,9 @@ class Guards:
         for node in ast.walk(use.body) if use.body is not None else ():
             if isinstance(node, ast.Attribute) and node.attr == attribute and dotted(node.value):
                 return f"{dotted(node.value)}.{attribute}", []
+        if lock.root.kind == "variable" and all(f.startswith(".") for f in lock.fields):
+            name, edits = self.homes.reach(use.function, lock.root.path, lock.root.name)
+            return name + "".join(lock.fields), edits
         raise Refusal(f"`{use.function.name}` has no name for the lock `{lock}`")
 
     def enclose(
@@ -379,14 +458,22 @@ class Guards:
             if window.function != function or window.relation not in ("fresh-lock", "different-locks", "wrong-kind"):
                 continue
             node = window.lock_node
+            blocks = self.sources.blocks(function.path)
+            if isinstance(node, ast.stmt) and not self._overlaps(function, node, region):
+                continue
             if not isinstance(node, ast.With | ast.AsyncWith):
                 raise Refusal(f"`{function.name}` takes its lock with acquire(): use `with` first")
             item = self._item(node, function)
             self.refuse_shared_lock(window, existing)
-            blocks = self.sources.blocks(function.path)
             edits = [Edit(region.path, "replace-lock", frozen(at=blocks.spot(node).path, item=item, lock=lock, is_async=is_async))]
             return edits + self._drop_creation(function, node.items[item].context_expr)
         return None
+
+    def _overlaps(self, function: Ref, node: ast.stmt, region: Region) -> bool:
+        """Whether a `with` is in a region, or the region in it."""
+        blocks = self.sources.blocks(function.path)
+        body = self._node(function)
+        return blocks.inside(node, region, body) or any(s.block[s.index] is node for s in blocks.chain(region.statements[0], body))
 
     def _item(self, node: ast.With | ast.AsyncWith, function: Ref) -> int:
         """Which context manager of a `with` is the lock."""

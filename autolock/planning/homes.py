@@ -63,7 +63,7 @@ class HomeFinder:
         if root.kind == "variable":
             return self.beside_variable(root.path, root.name, kind, uses)
         if root.kind == "default":
-            raise Refusal("the state is a mutable default argument: make it `None` and create it in the function")
+            return self.beside_function(owner, kind, uses)
         raise Refusal(f"there is no name by which every writer of `{owner}` can reach one lock")
 
     # -- module level --------------------------------------------------------------
@@ -158,6 +158,17 @@ class HomeFinder:
                 if inner and self._imports(inner, target, seen):
                     return True
         return False
+
+    def beside_function(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home:
+        """A module-level lock below the function whose default argument is the state."""
+        function, _, parameter = owner.root.name.partition("(")
+        blocks = self.sources.blocks(owner.root.path)
+        node = blocks.unit.functions.get(function)
+        if node is None or "." in function or any(u.function != Ref("function", owner.root.path, function) for u in uses):
+            raise Refusal("the state is a mutable default argument: make it `None` and create it in the function")
+        name = self._free_name(lock_name(f"{function}_{parameter.strip(')').strip('_')}"), owner.root.path, uses)
+        edit = self._define(owner.root.path, blocks.spot(node).path, name, kind)
+        return Home(name, (edit,), {u.function: name for u in uses}, function)
 
     # -- other homes --------------------------------------------------------------------
 

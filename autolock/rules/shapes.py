@@ -64,7 +64,7 @@ def is_harmless(window: RaceWindow) -> bool:
         return True
     if window.shape == "compare":
         return False
-    if window.cheap and window.write is not None and window.write.made == "new" and not is_element(window):
+    if window.cheap and window.between is None and window.write is not None and window.write.made == "new" and not is_element(window):
         return True
     return window.context == "thread pool" and not has_identity(window)
 

@@ -41,9 +41,11 @@ Matched = tuple["RaceWindow", Finding]
 
 def plan(analysis: Analysis, findings: Sequence[Finding]) -> tuple[tuple[Finding, ...], tuple[Plan, ...]]:
     """Plans for findings as `engine.find` made them; gives the findings back with their fixes filled in."""
-    windows = {f.fingerprint: m[0] for f, m in zip(findings, analysis.matches, strict=True)} if len(
-        analysis.matches
-    ) == len(findings) else analysis.by_fingerprint
+    windows = (
+        {f.fingerprint: m[0] for f, m in zip(findings, analysis.matches, strict=True)}
+        if len(analysis.matches) == len(findings)
+        else analysis.by_fingerprint
+    )
     analysis.by_fingerprint = windows
     planner = _Planner(analysis)
     fixed: dict[str, Fix] = {}
@@ -101,20 +103,25 @@ class _Planner:
         if window.kind == "iteration":
             return self.snapshot(window)
         if window.kind == "late-read":
-            raise Refusal("a lock would only make the requests wait for each other: pass the value as an argument, or keep it in a local or a ContextVar")
+            raise Refusal(
+                "a lock would only make the requests wait for each other: pass the value as an "
+                "argument, or keep it in a local or a ContextVar"
+            )
         if window.kind == "lock" and window.relation == "leaked":
             return self.release(window)
         if window.kind == "lock":
             return LockKind(self.analysis.program, self.analysis.machine, self.sources).to_asyncio(window)
         windows = [w for w, _ in group]
         if not any(w.race for w in windows) and any(not self._in_coroutine(w) for w in windows):
-            raise Refusal("nothing can run in between today; when something awaits here, take a lock round both in the coroutine")
+            raise Refusal(
+                "nothing can run in between today; when something awaits here, take a lock round both in the coroutine"
+            )
         owners = _owners(windows)
         return self.guards.plan(owners, windows)
 
     def _in_coroutine(self, window: RaceWindow) -> bool:
         facts = self.analysis.program.function(window.function)
-        return facts is not None and facts.is_async or window.context != "event loop"
+        return (facts is not None and facts.is_async) or window.context != "event loop"
 
     def snapshot(self, window: RaceWindow) -> Guarding:
         """Loop over a copy."""
@@ -124,7 +131,8 @@ class _Planner:
         at = self.sources.blocks(window.function.path).spot(node).path
         edit = Edit(window.function.path, "snapshot-iteration", frozen(at=at, copy="list"))
         return Guarding(
-            [edit], f"Loop over a copy of `{window.location.base}`",
+            [edit],
+            f"Loop over a copy of `{window.location.base}`",
             "The copy is made in one step, so that what others add or remove meanwhile cannot upset the loop.",
         )
 
@@ -133,17 +141,25 @@ class _Planner:
         use = next(u for u in self.analysis.machine.trace.locks if u.node is window.lock_node and u.style == "acquire")
         found = leak(self.analysis.program, use)
         call = use.node
-        if found is None or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or call.args or call.keywords:
+        if (
+            found is None
+            or not isinstance(call, ast.Call)
+            or not isinstance(call.func, ast.Attribute)
+            or call.args
+            or call.keywords
+        ):
             raise Refusal("the lock is not released in the block that takes it")
         block, start, end = found
         spot = self.sources.blocks(window.function.path).spot(block[start])
         is_async = use.lock.family == "asyncio"
         edit = Edit(
-            window.function.path, "release-in-finally",
+            window.function.path,
+            "release-in-finally",
             frozen(at=spot.path, count=end - start - 1, lock=ast.unparse(call.func.value), is_async=is_async),
         )
         return Guarding(
-            [edit], f"Take `{ast.unparse(call.func.value)}` with `{'async with' if is_async else 'with'}`",
+            [edit],
+            f"Take `{ast.unparse(call.func.value)}` with `{'async with' if is_async else 'with'}`",
             "The lock is given back on every way out, exceptions included.",
         )
 

@@ -30,8 +30,18 @@ def finding_of(analysis: Analysis, window: RaceWindow, rule: Rule, match: Match,
         print_ = hashlib.blake2b(print_.encode(), digest_size=10).hexdigest()
     told = Window(str(window.location), window.context, tuple(steps_of(program, window)), _guards(window))
     return Finding(
-        rule.id, rule.name, rule.category, certainty, match.severity, place, match.message,
-        str(window.location), told, window.routes, _UNPLANNED, print_,
+        rule.id,
+        rule.name,
+        rule.category,
+        certainty,
+        match.severity,
+        place,
+        match.message,
+        str(window.location),
+        told,
+        window.routes,
+        _UNPLANNED,
+        print_,
     )
 
 
@@ -51,7 +61,11 @@ def place_of(program: Program, window: RaceWindow) -> Place:
     else:
         end_column = len(lines[end_line - 1].rstrip()) + 1 if end_line <= len(lines) else 1
     return Place(
-        window.function.path, first.lineno, _characters(lines, first.lineno, first.col_offset), end_line, end_column,
+        window.function.path,
+        first.lineno,
+        _characters(lines, first.lineno, first.col_offset),
+        end_line,
+        end_column,
         window.function.name,
     )
 
@@ -65,7 +79,6 @@ def _characters(lines: list[str], line: int, offset: int) -> int:
     if line > len(lines):
         return 1
     return len(lines[line - 1].encode()[:offset].decode(errors="replace")) + 1
-
 
 
 def _lines(program: Program, path: str) -> list[str]:
@@ -95,14 +108,20 @@ def _read_write(program: Program, window: RaceWindow) -> list[Step]:
     assert write is not None
     look = Action.CHECK if window.dependence == "control" else Action.READ
     seen, written = _values(program, window)
-    rival = next((w for e, w in window.rivals if w.node is write.node), None) or (window.rivals[0][1] if window.rivals else write)
+    rival = next((w for e, w in window.rivals if w.node is write.node), None) or (
+        window.rivals[0][1] if window.rivals else write
+    )
     same = rival.node is write.node
     steps = [step(program, "A", look, read, value=seen)]
     if not window.race:
         return [*steps, step(program, "A", Action.WRITE, write, value=written)]
     steps.append(_gap(program, "A", window))
     if same:
-        note = "overwrites A's write" if window.dependence == "data" or write.kind == "assign" else "on a check that is no longer true"
+        note = (
+            "overwrites A's write"
+            if window.dependence == "data" or write.kind == "assign"
+            else "on a check that is no longer true"
+        )
         steps += [
             step(program, "B", look, read, value=seen),
             _gap(program, "B", window),
@@ -111,7 +130,10 @@ def _read_write(program: Program, window: RaceWindow) -> list[Step]:
         ]
     else:
         note = "overwrites B's write" if window.dependence == "data" else "on a check that is no longer true"
-        steps += [step(program, "B", Action.WRITE, rival), step(program, "A", Action.WRITE, write, note=note, lost=True)]
+        steps += [
+            step(program, "B", Action.WRITE, rival),
+            step(program, "A", Action.WRITE, write, note=note, lost=True),
+        ]
     return steps
 
 
@@ -141,8 +163,12 @@ def _iteration(program: Program, window: RaceWindow) -> list[Step]:
     assert window.first is not None
     rival = window.rivals[0][1]
     loop = Step("A", Action.ITERATE, place_of(program, window), _code(program, window.function.path, window.first))
-    return [loop, _gap(program, "A", window), step(program, "B", Action.WRITE, rival),
-            Step("A", Action.ITERATE, loop.place, loop.code, note="the container has changed under the loop", lost=True)]
+    return [
+        loop,
+        _gap(program, "A", window),
+        step(program, "B", Action.WRITE, rival),
+        Step("A", Action.ITERATE, loop.place, loop.code, note="the container has changed under the loop", lost=True),
+    ]
 
 
 def _lock(program: Program, window: RaceWindow) -> list[Step]:
@@ -156,11 +182,21 @@ def _lock(program: Program, window: RaceWindow) -> list[Step]:
     return steps
 
 
-def step(program: Program, request: str, action: Action, event: Event, value: str = "", note: str = "", lost: bool = False) -> Step:
+def step(
+    program: Program, request: str, action: Action, event: Event, value: str = "", note: str = "", lost: bool = False
+) -> Step:
     """One step, at the statement that does it."""
     statement = event.stack[-1].statement
     assert statement is not None
-    return Step(request, action, _event_place(program, event.function, statement, event.node), _code(program, event.function.path, statement), value, note, lost)
+    return Step(
+        request,
+        action,
+        _event_place(program, event.function, statement, event.node),
+        _code(program, event.function.path, statement),
+        value,
+        note,
+        lost,
+    )
 
 
 def _gap(program: Program, request: str, window: RaceWindow) -> Step:
@@ -170,7 +206,9 @@ def _gap(program: Program, request: str, window: RaceWindow) -> Step:
     node = window.switch
     event = window.read or window.write
     assert window.first is not None or event is not None
-    ref, statement = (event.function, event.stack[-1].statement) if event is not None else (window.function, window.first)
+    ref, statement = (
+        (event.function, event.stack[-1].statement) if event is not None else (window.function, window.first)
+    )
     assert statement is not None
     place = _event_place(program, ref, statement, node if node is not None and hasattr(node, "lineno") else statement)
     return Step(request, Action.SWITCH, place, "", note="thread switch")
@@ -184,7 +222,9 @@ def _event_place(program: Program, ref: Ref, statement: ast.stmt, node: ast.AST)
     end_column = getattr(node, "end_col_offset", None) or column
     if isinstance(node, ast.stmt) and _is_block(node):
         end_line, end_column = line, len(lines[line - 1].encode()) if line <= len(lines) else column
-    return Place(ref.path, line, _characters(lines, line, column), end_line, _characters(lines, end_line, end_column), ref.name)
+    return Place(
+        ref.path, line, _characters(lines, line, column), end_line, _characters(lines, end_line, end_column), ref.name
+    )
 
 
 def _code(program: Program, path: str, statement: ast.stmt) -> str:

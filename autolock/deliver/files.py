@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
-
 @contextlib.contextmanager
 def explained(what: str, hint: str = "") -> Iterator[None]:
     """Turns an OSError of the block into one line: an AutolockError of `what`, the system's reason and `hint`."""

@@ -93,7 +93,9 @@ class Blocks:
     def _parents(self, node: ast.AST) -> Iterator[ast.stmt]:
         for spot in self._spots.values():
             statement = spot.block[spot.index]
-            if node in (getattr(statement, "handlers", None) or []) or node in (getattr(statement, "cases", None) or []):
+            if node in (getattr(statement, "handlers", None) or []) or node in (
+                getattr(statement, "cases", None) or []
+            ):
                 yield statement
 
     def chain(self, statement: ast.stmt, function: ast.AST) -> list[Spot]:
@@ -111,14 +113,18 @@ class Blocks:
         """The smallest run of siblings inside a function that holds all of these statements."""
         chains = [self.chain(s, function) for s in statements]
         depth = 0
-        while all(len(c) > depth + 1 for c in chains) and len({id(c[depth].block) for c in chains}) == 1 and (
-            len({c[depth].index for c in chains}) == 1 and len({id(c[depth + 1].block) for c in chains}) == 1
+        while (
+            all(len(c) > depth + 1 for c in chains)
+            and len({id(c[depth].block) for c in chains}) == 1
+            and (len({c[depth].index for c in chains}) == 1 and len({id(c[depth + 1].block) for c in chains}) == 1)
         ):
             depth += 1
         while depth > 0 and self._is_elif(chains[0][depth]):
             depth -= 1
         level = [c[depth] for c in chains]
-        return Region(self.path, level[0].block, level[0].prefix, min(s.index for s in level), max(s.index for s in level))
+        return Region(
+            self.path, level[0].block, level[0].prefix, min(s.index for s in level), max(s.index for s in level)
+        )
 
     def enclosing_loop(self, statement: ast.stmt, function: ast.AST) -> ast.stmt | None:
         """The innermost loop around a statement."""
@@ -143,7 +149,9 @@ class Blocks:
         """Whether two regions have a statement in common, follow each other directly, or one is inside the other."""
         if one.block is other.block and (one.last + 1 == other.first or other.last + 1 == one.first):
             return True
-        return any(self.inside(s, other, function) for s in one.statements) or any(self.inside(s, one, function) for s in other.statements)
+        return any(self.inside(s, other, function) for s in one.statements) or any(
+            self.inside(s, one, function) for s in other.statements
+        )
 
     def inside(self, statement: ast.stmt, region: Region, function: ast.AST) -> bool:
         """Whether a statement is one of the region's, or nested in one."""
@@ -170,7 +178,9 @@ def awaits(statements: Sequence[ast.stmt]) -> bool:
     )
 
 
-_ENDLESS = frozenset({"receive", "receive_text", "receive_json", "receive_bytes", "iter_text", "iter_json", "iter_bytes"})
+_ENDLESS = frozenset(
+    {"receive", "receive_text", "receive_json", "receive_bytes", "iter_text", "iter_json", "iter_bytes"}
+)
 _FOREIGN = frozenset({"wait", "join", "call_next"})
 
 
@@ -182,15 +192,25 @@ def check_span(region: Region, name: str) -> None:
     for node in own_nodes(region.statements):
         if isinstance(node, ast.Yield | ast.YieldFrom):
             raise Refusal(f"`{name}` yields in between: the lock would be held for as long as the consumer takes")
-        if isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and node.test.value and awaits([node]) and not _ends(node):
+        if (
+            isinstance(node, ast.While)
+            and isinstance(node.test, ast.Constant)
+            and node.test.value
+            and awaits([node])
+            and not _ends(node)
+        ):
             raise Refusal(f"`{name}` loops for ever in between, and the lock would never be free")
         if isinstance(node, ast.Await) and isinstance(node.value, ast.Call):
             function = node.value.func
             called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
             if called in _ENDLESS:
-                raise Refusal(f"`{name}` waits for the client (`{called}`) in between, and the lock would be held for as long")
+                raise Refusal(
+                    f"`{name}` waits for the client (`{called}`) in between, and the lock would be held for as long"
+                )
             if called in _FOREIGN or ast.unparse(function) == "self.app" or (called == "get" and not node.value.args):
-                raise Refusal(f"`{name}` waits for something else (`{called}`) in between, which may need the lock to go on")
+                raise Refusal(
+                    f"`{name}` waits for something else (`{called}`) in between, which may need the lock to go on"
+                )
 
 
 def _ends(loop: ast.While) -> bool:

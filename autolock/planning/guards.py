@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from autolock.edits import Edit
-from autolock.planning.blocks import Region, Refusal, Sources, awaits, check_span
+from autolock.planning.blocks import Refusal, Region, Sources, awaits, check_span
 from autolock.planning.homes import Home, HomeFinder, Use, frozen
 from autolock.program.calls import same_lock
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
-from autolock.program.trace import Frame, Held, LockUse, Read
+from autolock.program.trace import Frame, Held, LockUse, Read, Write
 from autolock.program.values import Location, LockValue
 from autolock.program.windows import RaceWindow
 
@@ -122,7 +122,18 @@ class Guards:
                 continue
             statement = write.stack[-1].statement
             assert statement is not None
-            found.append(Need(write.stack, len(write.stack) - 1, statement, statement, (write.node,), write.held, write.context, False))
+            found.append(
+                Need(
+                    write.stack,
+                    len(write.stack) - 1,
+                    statement,
+                    statement,
+                    (write.node,),
+                    write.held,
+                    write.context,
+                    False,
+                )
+            )
         return _distinct(found)
 
     def lookers(self, owners: Sequence[Location]) -> list[Need]:
@@ -138,22 +149,41 @@ class Guards:
             for read in reads:
                 statement = read.stack[-1].statement
                 assert statement is not None
-                found.append(Need(read.stack, len(read.stack) - 1, statement, statement, (read.node,), read.held, read.context, False))
+                found.append(
+                    Need(
+                        read.stack,
+                        len(read.stack) - 1,
+                        statement,
+                        statement,
+                        (read.node,),
+                        read.held,
+                        read.context,
+                        False,
+                    )
+                )
         return found
 
     def needs_of(self, window: RaceWindow) -> list[Need]:
         """All runs of a window: the same code may be reached through several callers."""
         found: list[Need] = []
-        pairs = [(c.read, c.write) for c in self.machine.trace.candidates] if window.kind == "read-write" else []
-        pairs += [(p.first, p.second) for p in self.machine.trace.pairs] if window.kind == "pair" else []  # type: ignore[list-item]
+        pairs: list[tuple[Read | Write, Write]] = (
+            [(c.read, c.write) for c in self.machine.trace.candidates] if window.kind == "read-write" else []
+        )
+        pairs += [(p.first, p.second) for p in self.machine.trace.pairs] if window.kind == "pair" else []
         for one, other in pairs:
             depth = _shared(one.stack, other.stack)
-            if depth == 0 or one.stack[depth - 1].function != window.function or other.location.base != window.location.base:
+            if (
+                depth == 0
+                or one.stack[depth - 1].function != window.function
+                or other.location.base != window.location.base
+            ):
                 continue
             first, last = one.stack[depth - 1].statement, other.stack[depth - 1].statement
             assert first is not None
             assert last is not None
-            held = tuple(h for h in other.held if any(h.acquisition == o.acquisition for o in one.held) and not h.lock.fresh)
+            held = tuple(
+                h for h in other.held if any(h.acquisition == o.acquisition for o in one.held) and not h.lock.fresh
+            )
             found.append(Need(other.stack, depth - 1, first, last, (one.node, other.node), held, other.context, True))
         return found
 
@@ -227,7 +257,9 @@ class Guards:
 
     def _covered_by_caller(self, need: Need, regions: Regions) -> bool:
         return any(
-            frame.function is not None and frame.statement is not None and any(self._inside(frame, r) for r in regions.get(frame.function, ()))
+            frame.function is not None
+            and frame.statement is not None
+            and any(self._inside(frame, r) for r in regions.get(frame.function, ()))
             for frame in need.stack[: need.depth]
         )
 
@@ -240,8 +272,14 @@ class Guards:
             if not inner:
                 return needs, hoisted
             for use in inner:
-                if not isinstance(use.node, ast.With | ast.AsyncWith) or len(use.node.items) != 1 or use.lock.family != "asyncio":
-                    raise Refusal(f"`{use.function.name}` takes `{lock.location}` itself: its caller would wait for itself")
+                if (
+                    not isinstance(use.node, ast.With | ast.AsyncWith)
+                    or len(use.node.items) != 1
+                    or use.lock.family != "asyncio"
+                ):
+                    raise Refusal(
+                        f"`{use.function.name}` takes `{lock.location}` itself: its caller would wait for itself"
+                    )
                 if use.node not in hoisted:
                     hoisted.append(use.node)
                     needs = needs + self._callers_of(use)
@@ -251,9 +289,14 @@ class Guards:
     def _taken_below(self, regions: Regions, lock: LockValue) -> list[LockUse]:
         """Where the lock is taken by something that a region calls."""
         return [
-            u for u in self.machine.trace.locks
-            if u.style != "held across await" and same_lock(u.lock, lock) and any(
-                f.function is not None and f.statement is not None and any(self._inside(f, r) for r in regions.get(f.function, ()))
+            u
+            for u in self.machine.trace.locks
+            if u.style != "held across await"
+            and same_lock(u.lock, lock)
+            and any(
+                f.function is not None
+                and f.statement is not None
+                and any(self._inside(f, r) for r in regions.get(f.function, ()))
                 for f in u.stack[:-1]
             )
         ]
@@ -280,7 +323,13 @@ class Guards:
             use = next(u for u in self.machine.trace.locks if u.node is node)
             at = self.sources.blocks(use.function.path).spot(node).path
             taken = ast.unparse(node.items[0].context_expr)
-            edits.append(Edit(use.function.path, "unwrap-lock", frozen(at=at, lock=taken, is_async=isinstance(node, ast.AsyncWith))))
+            edits.append(
+                Edit(
+                    use.function.path,
+                    "unwrap-lock",
+                    frozen(at=at, lock=taken, is_async=isinstance(node, ast.AsyncWith)),
+                )
+            )
         return edits
 
     def _inside(self, frame: Frame, region: Region) -> bool:
@@ -328,16 +377,27 @@ class Guards:
         """Refuse a region under which the lock could hang or be taken twice. Raises Refusal."""
         check_span(region, function.name)
         if family == "threading" and awaits(region.statements):
-            raise Refusal(f"`{function.name}` awaits between its read and its write, and worker threads change the state too: a thread lock held across an await stops the event loop")
+            raise Refusal(
+                f"`{function.name}` awaits between its read and its write, and worker threads change "
+                f"the state too: a thread lock held across an await stops the event loop"
+            )
         if existing is None:
             return
         for use in self.machine.trace.locks:
             if use.style == "acquire" and use.function == function and same_lock(use.lock, existing):
                 raise Refusal(f"`{function.name}` takes `{existing.location}` with acquire(): use `with` first")
-            if same_lock(use.lock, existing) and use.node not in hoisted and any(
-                f.function == function and f.statement is not None and self._inside(f, region) for f in use.stack[:-1]
+            if (
+                same_lock(use.lock, existing)
+                and use.node not in hoisted
+                and any(
+                    f.function == function and f.statement is not None and self._inside(f, region)
+                    for f in use.stack[:-1]
+                )
             ):
-                raise Refusal(f"`{function.name}` calls `{use.function.name}`, which takes `{existing.location}` itself: it would wait for itself")
+                raise Refusal(
+                    f"`{function.name}` calls `{use.function.name}`, which takes `{existing.location}` "
+                    f"itself: it would wait for itself"
+                )
 
     def uses(self, regions: Regions, needs: Iterable[Need]) -> list[Use]:
         """How each function with a region reaches the state."""
@@ -365,7 +425,12 @@ class Guards:
         return Guarding(edits, title, self.reason(home.name, state, names, family), names)
 
     def with_existing(
-        self, lock: LockValue, regions: Regions, uses: Sequence[Use], windows: Sequence[RaceWindow], owners: Sequence[Location]
+        self,
+        lock: LockValue,
+        regions: Regions,
+        uses: Sequence[Use],
+        windows: Sequence[RaceWindow],
+        owners: Sequence[Location],
     ) -> Guarding:
         """The lock that is there already, in the places that forgot it."""
         edits: list[Edit] = []
@@ -400,7 +465,12 @@ class Guards:
         raise Refusal(f"`{use.function.name}` has no name for the lock `{lock}`")
 
     def enclose(
-        self, function: Ref, region: Region, lock: str, is_async: bool, windows: Sequence[RaceWindow],
+        self,
+        function: Ref,
+        region: Region,
+        lock: str,
+        is_async: bool,
+        windows: Sequence[RaceWindow],
         existing: LockValue | None = None,
     ) -> list[Edit]:
         """Put a region under a lock: in place of a useless one, by extending a block, or with a new block."""
@@ -414,17 +484,27 @@ class Guards:
         only = region.statements[0]
         if region.count == 1 and isinstance(only, ast.If) and not only.orelse and self._lazy(function, windows):
             return [Edit(region.path, "double-checked", frozen(at=region.at, lock=lock, is_async=is_async))]
-        return [Edit(region.path, "wrap-in-lock", frozen(at=region.at, count=region.count, lock=lock, is_async=is_async))]
+        return [
+            Edit(region.path, "wrap-in-lock", frozen(at=region.at, count=region.count, lock=lock, is_async=is_async))
+        ]
 
     def _lazy(self, function: Ref, windows: Sequence[RaceWindow]) -> bool:
         """Whether all that a function does to the state is to fill it when it is missing."""
         mine = [w for w in windows if w.function == function]
-        return bool(mine) and all(w.shape in ("missing", "falsy") and w.write is not None and w.write.kind == "assign" and w.dependence == "control" for w in mine)
+        return bool(mine) and all(
+            w.shape in ("missing", "falsy")
+            and w.write is not None
+            and w.write.kind == "assign"
+            and w.dependence == "control"
+            for w in mine
+        )
 
     def _block_of(self, lock: LockValue, function: Ref, region: Region, name: str) -> list[Edit] | None:
         """Extend the block in the region that takes the lock already, or make one block of several."""
         inner = [
-            n for s in region.statements for n in ast.walk(s)
+            n
+            for s in region.statements
+            for n in ast.walk(s)
             if isinstance(n, ast.With | ast.AsyncWith) and self._takes(n, lock, function)
         ]
         if not inner:
@@ -435,13 +515,21 @@ class Guards:
         if len(inner) == 1 and inner[0] in region.statements:
             index = blocks.spot(inner[0]).index
             at = f"{region.prefix}[{index}]"
-            return [Edit(region.path, "extend-lock", frozen(at=at, before=index - region.first, after=region.last - index))]
+            return [
+                Edit(region.path, "extend-lock", frozen(at=at, before=index - region.first, after=region.last - index))
+            ]
         is_async = isinstance(inner[0], ast.AsyncWith)
-        edits = [Edit(region.path, "wrap-in-lock", frozen(at=region.at, count=region.count, lock=name, is_async=is_async))]
+        edits = [
+            Edit(region.path, "wrap-in-lock", frozen(at=region.at, count=region.count, lock=name, is_async=is_async))
+        ]
         for node in inner:
             taken = ast.unparse(node.items[0].context_expr)
             edits.append(
-                Edit(region.path, "unwrap-lock", frozen(at=blocks.spot(node).path, lock=taken, is_async=isinstance(node, ast.AsyncWith)))
+                Edit(
+                    region.path,
+                    "unwrap-lock",
+                    frozen(at=blocks.spot(node).path, lock=taken, is_async=isinstance(node, ast.AsyncWith)),
+                )
             )
         return edits
 
@@ -451,7 +539,13 @@ class Guards:
         )
 
     def _replace(
-        self, function: Ref, region: Region, lock: str, is_async: bool, windows: Sequence[RaceWindow], existing: LockValue | None
+        self,
+        function: Ref,
+        region: Region,
+        lock: str,
+        is_async: bool,
+        windows: Sequence[RaceWindow],
+        existing: LockValue | None,
     ) -> list[Edit] | None:
         """Take the new lock in place of one that does not guard: made per call, or another one than elsewhere."""
         for window in windows:
@@ -465,7 +559,13 @@ class Guards:
                 raise Refusal(f"`{function.name}` takes its lock with acquire(): use `with` first")
             item = self._item(node, function)
             self.refuse_shared_lock(window, existing)
-            edits = [Edit(region.path, "replace-lock", frozen(at=blocks.spot(node).path, item=item, lock=lock, is_async=is_async))]
+            edits = [
+                Edit(
+                    region.path,
+                    "replace-lock",
+                    frozen(at=blocks.spot(node).path, item=item, lock=lock, is_async=is_async),
+                )
+            ]
             return edits + self._drop_creation(function, node.items[item].context_expr)
         return None
 
@@ -473,7 +573,9 @@ class Guards:
         """Whether a `with` is in a region, or the region in it."""
         blocks = self.sources.blocks(function.path)
         body = self._node(function)
-        return blocks.inside(node, region, body) or any(s.block[s.index] is node for s in blocks.chain(region.statements[0], body))
+        return blocks.inside(node, region, body) or any(
+            s.block[s.index] is node for s in blocks.chain(region.statements[0], body)
+        )
 
     def _item(self, node: ast.With | ast.AsyncWith, function: Ref) -> int:
         """Which context manager of a `with` is the lock."""
@@ -501,15 +603,25 @@ class Guards:
         node = blocks.unit.functions[function.name]
         mentions = [n for n in ast.walk(node) if isinstance(n, ast.Name) and n.id == expression.id]
         for statement in ast.walk(node):
-            if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
-                if statement.targets[0].id == expression.id and len(mentions) == 2 and isinstance(statement.value, ast.Call):
-                    return [Edit(function.path, "remove-statement", frozen(at=blocks.spot(statement).path))]
+            if (
+                isinstance(statement, ast.Assign)
+                and len(statement.targets) == 1
+                and isinstance(statement.targets[0], ast.Name)
+            ) and (
+                statement.targets[0].id == expression.id
+                and len(mentions) == 2
+                and isinstance(statement.value, ast.Call)
+            ):
+                return [Edit(function.path, "remove-statement", frozen(at=blocks.spot(statement).path))]
         return []
 
     @staticmethod
     def reason(lock: str, state: str, functions: Sequence[str], family: str) -> str:
         who = ", ".join(f"`{f}`" for f in functions[:4]) + (" and others" if len(functions) > 4 else "")
-        return f"Every function that writes {state} takes `{lock}`: {who}. It holds within one process; several workers need a lock outside of it."
+        return (
+            f"Every function that writes {state} takes `{lock}`: {who}. It holds within one "
+            f"process; several workers need a lock outside of it."
+        )
 
 
 def _held(held: Iterable[Held], lock: LockValue) -> bool:

@@ -87,7 +87,9 @@ class HomeFinder:
             if variable in targets:
                 return f"body[{index}]"
         for index, statement in enumerate(blocks.unit.tree.body):
-            if isinstance(statement, ast.If | ast.Try | ast.With) and any(variable in _targets(n) for n in ast.walk(statement)):
+            if isinstance(statement, ast.If | ast.Try | ast.With) and any(
+                variable in _targets(n) for n in ast.walk(statement)
+            ):
                 return f"body[{index}]"
         raise Refusal(f"`{variable}` is not assigned at the top level of {path}")
 
@@ -103,7 +105,8 @@ class HomeFinder:
             _ = imported
         module = next(
             (
-                "." * i.level + i.module for i in facts.imports.values()
+                "." * i.level + i.module
+                for i in facts.imports.values()
                 if i.name and self.program.find_module(function.path, i.module, i.level) == path
             ),
             "",
@@ -111,7 +114,9 @@ class HomeFinder:
         bound = self.program.resolve(function.path, name)
         if bound == (Ref("variable", path, name), ()):
             return name, []
-        alias = "" if bound is None and not self._taken(function.path, name) else self._alias(function.path, module, name)
+        alias = (
+            "" if bound is None and not self._taken(function.path, name) else self._alias(function.path, module, name)
+        )
         return alias or name, [Edit(function.path, "import-name", _frozen(module=module, name=name, alias=alias))]
 
     def _alias(self, path: str, module: str, name: str) -> str:
@@ -132,7 +137,10 @@ class HomeFinder:
                         return imported.module
                 elif imported.level == 0 and imported.name:
                     module = f"{imported.module}.{imported.name}"
-                    if self.program.find_module(other, module) == path and self.program.find_module(importer, module) == path:
+                    if (
+                        self.program.find_module(other, module) == path
+                        and self.program.find_module(importer, module) == path
+                    ):
                         return module
         parts = path.removesuffix(".py").removesuffix("/__init__").split("/")
         for start in range(len(parts)):
@@ -164,7 +172,11 @@ class HomeFinder:
         function, _, parameter = owner.root.name.partition("(")
         blocks = self.sources.blocks(owner.root.path)
         node = blocks.unit.functions.get(function)
-        if node is None or "." in function or any(u.function != Ref("function", owner.root.path, function) for u in uses):
+        if (
+            node is None
+            or "." in function
+            or any(u.function != Ref("function", owner.root.path, function) for u in uses)
+        ):
             raise Refusal("the state is a mutable default argument: make it `None` and create it in the function")
         name = self._free_name(lock_name(f"{function}_{parameter.strip(')').strip('_')}"), owner.root.path, uses)
         edit = self._define(owner.root.path, blocks.spot(node).path, name, kind)
@@ -322,15 +334,20 @@ frozen = _frozen
 def _targets(statement: ast.AST) -> set[str]:
     """Plain names that a statement binds."""
     if isinstance(statement, ast.Assign):
-        names = {n.id for t in statement.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
-        return names
+        return {n.id for t in statement.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
     if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
         return {statement.target.id}
     return set()
 
 
 def _dotted_targets(statement: ast.stmt) -> set[str]:
-    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target] if isinstance(statement, ast.AnnAssign) else []
+    targets = (
+        statement.targets
+        if isinstance(statement, ast.Assign)
+        else [statement.target]
+        if isinstance(statement, ast.AnnAssign)
+        else []
+    )
     return {dotted(t) for t in targets}
 
 

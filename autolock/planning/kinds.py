@@ -27,7 +27,7 @@ class LockKind:
         self.sources = sources
 
     def to_asyncio(self, window: RaceWindow) -> Guarding:
-        """The edits that make the window's lock an asyncio lock. Raises Refusal where others than coroutines take it."""
+        """The edits that make the window's lock an asyncio lock. Raises Refusal where others take it too."""
         lock = window.guards[0]
         if lock.reentrant or lock.location is None or lock.node is None:
             raise Refusal(_BY_HAND)
@@ -47,13 +47,21 @@ class LockKind:
         names = sorted({u.function.name for u in uses})
         who = ", ".join(f"`{n}`" for n in names[:4])
         return Guarding(
-            edits, f"Make `{window.location}` an `asyncio.Lock`",
-            f"Only coroutines take it: {who}. Waiting for it no longer stops the event loop.", names,
+            edits,
+            f"Make `{window.location}` an `asyncio.Lock`",
+            f"Only coroutines take it: {who}. Waiting for it no longer stops the event loop.",
+            names,
         )
 
     def refuse_unless_coroutine(self, use: LockUse) -> None:
         facts = self.program.function(use.function)
-        if use.context != "loop" or facts is None or not facts.is_async or not isinstance(use.node, ast.With) or len(use.node.items) != 1:
+        if (
+            use.context != "loop"
+            or facts is None
+            or not facts.is_async
+            or not isinstance(use.node, ast.With)
+            or len(use.node.items) != 1
+        ):
             raise Refusal(f"`{use.function.name}` takes it as well, which cannot await: {_BY_HAND}")
 
     def definition(self, path: str, node: ast.AST) -> tuple[str, ast.Assign]:
@@ -80,4 +88,6 @@ class LockKind:
         text = dotted(use.node.items[0].context_expr)
         if not text:
             raise Refusal(_BY_HAND)
-        return Edit(use.function.path, "replace-lock", frozen(at=blocks.spot(use.node).path, item=0, lock=text, is_async=True))
+        return Edit(
+            use.function.path, "replace-lock", frozen(at=blocks.spot(use.node).path, item=0, lock=text, is_async=True)
+        )

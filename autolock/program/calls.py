@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from autolock.program.containers import Containers
 from autolock.program.core import DEPTH, Activation, Spawn
-from autolock.program.files import Files
 from autolock.program.effects import Again, Effect, Recorder
+from autolock.program.files import Files
 from autolock.program.library import (
     AWAITING,
     CONTAINER_TYPES,
@@ -20,10 +20,9 @@ from autolock.program.library import (
 )
 from autolock.program.linker import Ref
 from autolock.program.state import State
-from autolock.program.trace import Control, Held, LockUse
+from autolock.program.trace import Control, Held, LockUse, Read
 from autolock.program.values import (
     NOTHING,
-    UNKNOWN,
     ClassValue,
     Coroutine,
     Env,
@@ -72,7 +71,9 @@ class Calls(Containers, Files):
 
     # -- functions of the project ---------------------------------------------------
 
-    def call_function(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+    def call_function(
+        self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    ) -> Value:
         facts = self.program.function(function.ref) if not isinstance(function.node, ast.Lambda) else None
         if function.cached:
             return self.cached_result(function, args, kwargs, node)
@@ -80,7 +81,9 @@ class Calls(Containers, Files):
             return Value(Coroutine(function, args, kwargs, node), made="call")
         return self.invoke(function, args, kwargs, node)
 
-    def cached_result(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+    def cached_result(
+        self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    ) -> Value:
         """The result of a memoised provider: made once, the same for every request."""
         location = Location(Root("cached", function.ref.path, f"{function.ref.name}()"))
         key = (function.ref.path, f"{function.ref.name}()")
@@ -102,7 +105,11 @@ class Calls(Containers, Files):
         return self.activate(function, args, kwargs, None)
 
     def activate(
-        self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], on_yield: Callable[[Value], None] | None
+        self,
+        function: FunctionValue,
+        args: list[Value],
+        kwargs: dict[str, Value],
+        on_yield: Callable[[Value], None] | None,
     ) -> Value:
         """Run a function's body in the current state; `on_yield` is what happens at its `yield`."""
         if sum(f.ref == function.ref for f in self.frames) >= 2 or len(self.frames) > DEPTH:
@@ -171,7 +178,11 @@ class Calls(Containers, Files):
         return tuple(parts)
 
     def run_body(
-        self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], on_yield: Callable[[Value], None] | None
+        self,
+        function: FunctionValue,
+        args: list[Value],
+        kwargs: dict[str, Value],
+        on_yield: Callable[[Value], None] | None,
     ) -> Value:
         env = Env(function.ref, function.env)
         if not isinstance(function.node, ast.Lambda):
@@ -215,7 +226,11 @@ class Calls(Containers, Files):
         if frame.exits and not self.state.alive:
             self.state.alive = any(s.alive for _, s in frame.exits)
         # A helper that raised instead of returning has decided for its caller; one that returned has not.
-        kept = tuple(c for c in self.state.control if c in control or (c.frame == frame.serial and c.exit == "raise") or c.exit == "raise")
+        kept = tuple(
+            c
+            for c in self.state.control
+            if c in control or (c.frame == frame.serial and c.exit == "raise") or c.exit == "raise"
+        )
         self.state.control = kept
         return value
 
@@ -247,7 +262,9 @@ class Calls(Containers, Files):
     def with_annotation(self, value: Value, function: FunctionValue, argument: ast.arg) -> Value:
         kind, element = self.type_of_annotation(function.ref.path, argument.annotation, function.ref.name)
         if kind.kind in ("instance", "external"):
-            return Value(Heap(kind, element=element), value.reads, value.term or argument.arg, value.request, value.made)
+            return Value(
+                Heap(kind, element=element), value.reads, value.term or argument.arg, value.request, value.made
+            )
         return value if value.term else Value(None, value.reads, argument.arg, value.request, value.made)
 
     def default_of(self, function: FunctionValue, argument: ast.arg) -> Value:
@@ -260,7 +277,9 @@ class Calls(Containers, Files):
             node = arguments.defaults[index] if index >= 0 else None
         elif argument in arguments.kwonlyargs:
             node = arguments.kw_defaults[arguments.kwonlyargs.index(argument)]
-        if isinstance(node, ast.Dict | ast.List | ast.Set) or (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CONTAINER_TYPES):
+        if isinstance(node, ast.Dict | ast.List | ast.Set) or (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CONTAINER_TYPES
+        ):
             location = Location(Root("default", function.ref.path, f"{function.ref.name}({argument.arg})"))
             kind = "dict" if isinstance(node, ast.Dict) else "set" if isinstance(node, ast.Set) else "list"
             return Value(Heap(Type(kind), location))
@@ -317,7 +336,9 @@ class Calls(Containers, Files):
 
     # -- things from outside ----------------------------------------------------------
 
-    def call_external(self, name: str, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value:
+    def call_external(
+        self, name: str, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call
+    ) -> Value:
         lock = self.lock_from_call(name, args, kwargs, node)
         if lock is not None:
             return Value(lock, made="new")
@@ -353,7 +374,9 @@ class Calls(Containers, Files):
                 self.store_attribute(args[0], attribute, args[2], self.frame.statement, "assign")
             return NOTHING
         if name in ("types.SimpleNamespace", "argparse.Namespace"):
-            return Value(Heap(Type("unknown"), None, {f".{k}": v for k, v in kwargs.items()}), reads, "", request, "new")
+            return Value(
+                Heap(Type("unknown"), None, {f".{k}": v for k, v in kwargs.items()}), reads, "", request, "new"
+            )
         if bare in PURE_BUILTINS:
             return self.builtin(bare, args, reads, request)
         self.spawn_callbacks(args, kwargs, node)
@@ -361,24 +384,24 @@ class Calls(Containers, Files):
             return Value(Heap(Type("external", name=name), node=node), reads, "", request, "new")
         return Value(None, reads, "", request, "call")
 
-    def builtin(self, name: str, args: list[Value], reads: frozenset[object], request: bool) -> Value:
+    def builtin(self, name: str, args: list[Value], reads: frozenset[Read], request: bool) -> Value:
         """A built-in function: what it gives depends on its arguments and on nothing else."""
         term = f"{name}({','.join(a.term for a in args)})" if args and all(a.term for a in args) else ""
-        obj = None
+        obj: Heap | Group | None = None
         if name == "type" and args and isinstance(args[0].obj, Heap) and args[0].obj.type.kind == "instance":
             return Value(ClassValue(args[0].obj.type.ref), reads) if args[0].obj.type.ref is not None else NOTHING
         if name in ("iter", "reversed", "enumerate", "next") and args:
-            obj = args[0].obj if isinstance(args[0].obj, Group) else None
+            first = args[0].obj
+            obj = first if isinstance(first, Group) else None
         if name in ("sorted", "list", "tuple") and args and isinstance(args[0].obj, Heap):
             source = args[0].obj
-            obj = Heap(Type("list"))  # type: ignore[assignment]
-            if "[*]" in source.fields:
-                obj.fields["[*]"] = source.fields["[*]"]  # type: ignore[attr-defined]
-        return Value(obj, reads, term, request, "expression")  # type: ignore[arg-type]
+            held = {n: v for n, v in source.fields.items() if n == "[*]"}
+            obj = Heap(Type("list"), fields=held)
+        return Value(obj, reads, term, request, "expression")
 
-    def all_contents(self, values: list[Value], node: ast.AST) -> frozenset[object]:
+    def all_contents(self, values: list[Value], node: ast.AST) -> frozenset[Read]:
         """Passing a shared container to something reads what is in it."""
-        found: frozenset[object] = frozenset()
+        found: frozenset[Read] = frozenset()
         for value in values:
             found |= self.contents(value, node)
         return found
@@ -397,7 +420,13 @@ class Calls(Containers, Files):
         finally:
             self.context = outer
         self.suspend(node, ast.unparse(node.func))
-        return Value(External("autolock.acquired") if result.obj is None else result.obj, result.reads, "", result.request, "await")
+        return Value(
+            External("autolock.acquired") if result.obj is None else result.obj,
+            result.reads,
+            "",
+            result.request,
+            "await",
+        )
 
     # -- methods of things that are no project classes ------------------------------------
 
@@ -410,7 +439,9 @@ class Calls(Containers, Files):
             position = TO_THREAD_METHODS[name]
             if len(args) > position and self.is_callable(args[position]):
                 if name in ("submit", "map"):
-                    self.spawn([args[position], *args[position + 1 :]], {}, node, "job", many=True if name == "map" else None)
+                    self.spawn(
+                        [args[position], *args[position + 1 :]], {}, node, "job", many=True if name == "map" else None
+                    )
                     return NOTHING
                 return self.on_thread(args, kwargs, position, node)
         if name in SPAWN_METHODS and args:
@@ -479,7 +510,9 @@ class Calls(Containers, Files):
 
     # -- what runs by itself ----------------------------------------------------------------
 
-    def spawn(self, args: list[Value], kwargs: dict[str, Value], node: ast.AST, kind: str, many: bool | None = None) -> None:
+    def spawn(
+        self, args: list[Value], kwargs: dict[str, Value], node: ast.AST, kind: str, many: bool | None = None
+    ) -> None:
         """Something is started that runs by itself from here on."""
         if not args:
             return
@@ -499,8 +532,14 @@ class Calls(Containers, Files):
         repeated = self.loops > 0 or (self.recording and self.entry.many)
         self.spawned.append(
             Spawn(
-                function, rest, keywords, "loop" if asynchronous else "thread", kind,
-                repeated if many is None else many, self.entry, self.held_for_children(),
+                function,
+                rest,
+                keywords,
+                "loop" if asynchronous else "thread",
+                kind,
+                repeated if many is None else many,
+                self.entry,
+                self.held_for_children(),
             )
         )
 
@@ -509,7 +548,9 @@ class Calls(Containers, Files):
         if not self.state.held or not self.frames or self.frame.ref is None:
             return ()
         facts = self.program.function(self.frame.ref)
-        waits = facts is not None and any(r.rpartition(".")[2] in ("gather", "wait", "TaskGroup", "create_task_group") for r in facts.refs)
+        waits = facts is not None and any(
+            r.rpartition(".")[2] in ("gather", "wait", "TaskGroup", "create_task_group") for r in facts.refs
+        )
         return self.state.held if waits else ()
 
     def spawn_streams(self, values: list[Value], node: ast.AST) -> None:
@@ -592,7 +633,7 @@ def _shape(value: Value, depth: int) -> object:
     return getattr(obj, "path", None) or str(getattr(obj, "location", type(obj)))
 
 
-def _reads(*values: Value) -> frozenset:  # type: ignore[type-arg]
+def _reads(*values: Value) -> frozenset[Read]:
     return frozenset().union(*(v.reads for v in values)) if values else frozenset()
 
 

@@ -128,7 +128,9 @@ class Containers(Objects, Expressions):
         kind = "insert" if name in INSERTING else "remove" if name in REMOVING else "mutate"
         value = Value(None, value.reads, "", value.request, stored.made)
         atomic = name in ATOMIC or kind == "insert"
-        mine = bool(args) and isinstance(args[0].obj, Heap) and args[0].obj.location is None and not key.startswith("str(")
+        mine = (
+            bool(args) and isinstance(args[0].obj, Heap) and args[0].obj.location is None and not key.startswith("str(")
+        )
         self.write(location, key, kind, value, node, atomic=atomic, mine=mine and kind == "remove")
         self.switch(node)
         if name in ATOMIC:
@@ -138,6 +140,8 @@ class Containers(Objects, Expressions):
             if kind == "remove":
                 # What has been taken out belongs to the one who took it.
                 taken = item.obj if isinstance(item.obj, Heap) else None
-                return Value(Heap(taken.type, None, dict(taken.fields)) if taken else None, frozenset(), "", False, "call")
+                return Value(
+                    Heap(taken.type, None, dict(taken.fields)) if taken else None, frozenset(), "", False, "call"
+                )
             return Value(item.obj, frozenset(), f"{obj.location}[{key}]", False, "")
         return Value(None, frozenset())

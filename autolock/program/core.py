@@ -101,7 +101,9 @@ class Core(ABC):
         """`value.name`, read."""
 
     @abstractmethod
-    def store_attribute(self, target: Value, name: str, value: Value, node: ast.AST, kind: str, operand: str = "") -> None:
+    def store_attribute(
+        self, target: Value, name: str, value: Value, node: ast.AST, kind: str, operand: str = ""
+    ) -> None:
         """`value.name = ...`."""
 
     @abstractmethod
@@ -181,7 +183,11 @@ class Core(ABC):
 
     def read(self, location: Location, key: str, how: str, node: ast.AST) -> frozenset[Read]:
         """Record a read of shared state; the result is what a value computed from it carries."""
-        if location.fields and location.fields[-1].startswith("[") and not self.may_change(location._replace(fields=location.fields[:-1])):
+        if (
+            location.fields
+            and location.fields[-1].startswith("[")
+            and not self.may_change(location._replace(fields=location.fields[:-1]))
+        ):
             return frozenset()
         if not self.recording or not self.frames or self.frame.ref is None:
             return frozenset()
@@ -213,8 +219,17 @@ class Core(ABC):
 
     @abstractmethod
     def write(
-        self, location: Location, key: str, kind: str, value: Value, node: ast.AST, *,
-        operand: str = "", atomic: bool = False, own: frozenset[Read] = frozenset(), mine: bool = False,
+        self,
+        location: Location,
+        key: str,
+        kind: str,
+        value: Value,
+        node: ast.AST,
+        *,
+        operand: str = "",
+        atomic: bool = False,
+        own: frozenset[Read] = frozenset(),
+        mine: bool = False,
     ) -> Write | None:
         """Record a write to shared state, and the Windows that it closes."""
 

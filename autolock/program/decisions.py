@@ -5,13 +5,24 @@ from __future__ import annotations
 import ast
 
 _SHAPES: dict[type, str] = {
-    ast.Lt: "compare", ast.LtE: "compare", ast.Gt: "compare", ast.GtE: "compare",
-    ast.Eq: "equal", ast.NotEq: "different", ast.In: "present", ast.NotIn: "missing",
+    ast.Lt: "compare",
+    ast.LtE: "compare",
+    ast.Gt: "compare",
+    ast.GtE: "compare",
+    ast.Eq: "equal",
+    ast.NotEq: "different",
+    ast.In: "present",
+    ast.NotIn: "missing",
 }
 
 _OPPOSITE = {
-    "compare": "compare", "equal": "different", "different": "equal", "present": "missing", "missing": "present",
-    "truth": "falsy", "falsy": "truth",
+    "compare": "compare",
+    "equal": "different",
+    "different": "equal",
+    "present": "missing",
+    "missing": "present",
+    "truth": "falsy",
+    "falsy": "truth",
 }
 
 

@@ -80,8 +80,15 @@ class Recorder:
         core.state.saw(marker)
         core.markers.append(marker)
         return Recorder(
-            marker, core.activity, len(core.shaped), Heap(UNKNOWN).serial, len(core.log), len(core.trace.candidates),
-            core.state.held, core.state.control, len(core.stack()),
+            marker,
+            core.activity,
+            len(core.shaped),
+            Heap(UNKNOWN).serial,
+            len(core.log),
+            len(core.trace.candidates),
+            core.state.held,
+            core.state.control,
+            len(core.stack()),
         )
 
     def finish(self, core: Core, function: FunctionValue, result: Value) -> Effect | None:
@@ -94,21 +101,38 @@ class Recorder:
         receiver = function.receiver.obj if function.receiver is not None else None
         foreign = any(h is not receiver and h.serial <= self.newest for h in core.shaped[self.shaped :])
         events = core.log[self.log :]
-        if core.activity != self.activity or foreign or not state.alive or len(events) > _LARGEST or state.held != self.held:
+        if (
+            core.activity != self.activity
+            or foreign
+            or not state.alive
+            or len(events) > _LARGEST
+            or state.held != self.held
+        ):
             return None
         touched = isinstance(receiver, Heap) and len(core.shaped) > self.shaped
         own = {n: clone(v) for n, v in receiver.fields.items()} if touched and isinstance(receiver, Heap) else {}
         every = _distinct([e for e, *_ in events if isinstance(e, Read)], self.depth)
         reads = [r for r in every if r in state.fresh]
         writes = [
-            DoneWrite(e, stale.get(self.marker), switched.get(self.marker), tuple(c for c in control if c not in self.decided))
-            for e, stale, switched, control in events if isinstance(e, Write)
+            DoneWrite(
+                e, stale.get(self.marker), switched.get(self.marker), tuple(c for c in control if c not in self.decided)
+            )
+            for e, stale, switched, control in events
+            if isinstance(e, Write)
         ]
         mine = [c for c in core.trace.candidates[self.candidates :] if c.read.serial > self.marker.serial]
         return Effect(
-            clone(result), suspends, switches, own, [SeenRead(r, r in state.stale) for r in reads],
-            list({r.location: r for r in every}.values()), writes, mine,
-            tuple(c for c in state.control if c not in self.decided), self.depth, self.marker.serial,
+            clone(result),
+            suspends,
+            switches,
+            own,
+            [SeenRead(r, r in state.stale) for r in reads],
+            list({r.location: r for r in every}.values()),
+            writes,
+            mine,
+            tuple(c for c in state.control if c not in self.decided),
+            self.depth,
+            self.marker.serial,
         )
 
 
@@ -132,7 +156,9 @@ class Again:
         return self.core.stack() + inner
 
     def held(self, old: tuple[Held, ...]) -> tuple[Held, ...]:
-        inner = tuple(h._replace(acquisition=self.number(h.acquisition)) for h in old if h.acquisition > self.effect.since)
+        inner = tuple(
+            h._replace(acquisition=self.number(h.acquisition)) for h in old if h.acquisition > self.effect.since
+        )
         return self.core.state.held + inner
 
     def moved_read(self, old: Read) -> Read:
@@ -140,7 +166,11 @@ class Again:
             return old
         if old not in self.seen:
             self.seen[old] = dataclasses.replace(
-                old, stack=self.stack(old), held=self.held(old.held), serial=self.core.next_serial(), context=old.context
+                old,
+                stack=self.stack(old),
+                held=self.held(old.held),
+                serial=self.core.next_serial(),
+                context=old.context,
             )
         return self.seen[old]
 
@@ -160,7 +190,11 @@ class Again:
             control = self.control(old.control) if old.control is not None else None
             self.core.trace.candidates.append(
                 dataclasses.replace(
-                    old, entry=self.core.entry, read=self.moved_read(old.read), write=self.moved_write(old.write), control=control
+                    old,
+                    entry=self.core.entry,
+                    read=self.moved_read(old.read),
+                    write=self.moved_write(old.write),
+                    control=control,
                 )
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from autolock.program.core import OutOfBudget
 from autolock.program.facts import ModuleFacts, RouteFacts
@@ -55,7 +56,7 @@ def _startup(machine: Machine, path: str, facts: ModuleFacts) -> Iterator[Entry]
         if function is None:
             continue
         entry = Entry(function.ref, "startup", "startup", (), False, f"{path}:{name}")
-        machine.run(entry, lambda f=function: machine.activate(f, [NOTHING], {}, lambda _: None))  # type: ignore[misc]
+        machine.run(entry, partial(machine.activate, function, [NOTHING], {}, lambda _: None))
         yield entry
 
 
@@ -148,10 +149,17 @@ def _class_endpoint(machine: Machine, path: str, facts: ModuleFacts, route: Rout
         if not isinstance(function, FunctionValue):
             continue
         context = machine.context_of(function)
-        entry = Entry(method, context, "route", labels_of(machine.program, path, facts, route), True, f"{method.path}:{method.name}")
+        entry = Entry(
+            method,
+            context,
+            "route",
+            labels_of(machine.program, path, facts, route),
+            True,
+            f"{method.path}:{method.name}",
+        )
         arguments = function.node.args.args[1:]
         args = [machine.request_value(function, a) for a in arguments]
-        machine.run(entry, lambda f=function, a=args: machine.activate(f, a, {}, None))  # type: ignore[misc]
+        machine.run(entry, partial(machine.activate, function, args, {}, None))
         yield entry
 
 
@@ -162,10 +170,24 @@ def _is_router(program: Program, path: str, route: RouteFacts) -> bool:
         return True
     ref, rest = found
     if ref.kind == "external":
-        return not ref.name.startswith(("requests", "httpx", "pytest", "responses", "respx", "click", "typer", "app_commands"))
+        return not ref.name.startswith(
+            ("requests", "httpx", "pytest", "responses", "respx", "click", "typer", "app_commands")
+        )
     if ref.kind == "variable" and not rest:
-        callee = program.modules[ref.path].bindings[ref.name].callee if ref.name in program.modules[ref.path].bindings else ""
-        return not callee.rpartition(".")[2] in ("Typer", "Group", "Client", "AsyncClient", "Celery", "Bot", "MockRouter")
+        callee = (
+            program.modules[ref.path].bindings[ref.name].callee
+            if ref.name in program.modules[ref.path].bindings
+            else ""
+        )
+        return callee.rpartition(".")[2] not in (
+            "Typer",
+            "Group",
+            "Client",
+            "AsyncClient",
+            "Celery",
+            "Bot",
+            "MockRouter",
+        )
     return True
 
 
@@ -178,7 +200,11 @@ def _endpoint(machine: Machine, path: str, route: RouteFacts) -> FunctionValue |
         owner = route.scope.rpartition(".")[0]
         return _shared_method(machine, path, owner, rest)
     if route.scope:
-        env = machine.factory_env(Ref("function", path, route.scope)) if route.scope in machine.program.modules[path].functions else None
+        env = (
+            machine.factory_env(Ref("function", path, route.scope))
+            if route.scope in machine.program.modules[path].functions
+            else None
+        )
         if env is not None and first in env.vars:
             value = env.vars[first]
             for name in filter(None, rest.split(".")):
@@ -230,8 +256,12 @@ def _middleware_class(machine: Machine, path: str, route: RouteFacts) -> Iterato
             continue
         entry = Entry(method, "loop", "middleware", (), True, f"{method.path}:{method.name}")
         request = Value(Heap(Type("external", name="starlette.requests.Request")), term="request", request=True)
-        args = [request, Value(request=True, term="call_next")] if name == "dispatch" else [Value(request=True, term=n) for n in ("scope", "receive", "send")]
-        machine.run(entry, lambda f=function, a=args: machine.activate(f, a, {}, None))  # type: ignore[misc]
+        args = (
+            [request, Value(request=True, term="call_next")]
+            if name == "dispatch"
+            else [Value(request=True, term=n) for n in ("scope", "receive", "send")]
+        )
+        machine.run(entry, partial(machine.activate, function, args, {}, None))
         yield entry
         return
 
@@ -266,7 +296,9 @@ def labels_of(program: Program, path: str, facts: ModuleFacts, route: RouteFacts
     """`POST /purchase`, with the prefixes of routers as far as they are written down."""
     if route.kind in _HANDLERS:
         return ()
-    prefix = facts.prefixes.get(f"{route.scope}.{route.base}" if route.scope else route.base, "") or facts.prefixes.get(route.base, "")
+    prefix = facts.prefixes.get(f"{route.scope}.{route.base}" if route.scope else route.base, "") or facts.prefixes.get(
+        route.base, ""
+    )
     outer = _outer_prefix(program, path, route.base, route.scope, 0)
     full = f"{outer}{prefix}{route.path}" or "/"
     if route.kind in ("websocket", "websocket_route", "api_websocket_route"):
@@ -289,5 +321,7 @@ def _outer_prefix(program: Program, path: str, base: str, scope: str, depth: int
             elif program.resolve(other, inclusion.child, inclusion.scope) != target:
                 continue
             parent = facts.prefixes.get(inclusion.parent, "")
-            return _outer_prefix(program, other, inclusion.parent, inclusion.scope, depth + 1) + parent + inclusion.prefix
+            return (
+                _outer_prefix(program, other, inclusion.parent, inclusion.scope, depth + 1) + parent + inclusion.prefix
+            )
     return ""

@@ -101,7 +101,7 @@ class Expressions(Core):
             env = env.parent
         function = self.frame.env.function
         found = self.program.resolve(self.frame.path, f"{node.value.id}.{node.attr}", function.name if function else "")
-        if found is None or found[1] or found[0].kind == "variable" and found[0].name == node.value.id:
+        if found is None or found[1] or (found[0].kind == "variable" and found[0].name == node.value.id):
             return None
         return self.reference(found[0], found[1], node)
 
@@ -130,7 +130,9 @@ class Expressions(Core):
             term = ""
         reads = self.read(obj.location.child(field), term, how, node)
         child = self.child(obj, field)
-        return Value(child.obj, value.reads | key.reads | reads, f"{obj.location}[{key.term}]" if key.term else "", False, "")
+        return Value(
+            child.obj, value.reads | key.reads | reads, f"{obj.location}[{key.term}]" if key.term else "", False, ""
+        )
 
     @staticmethod
     def slice_of(node: ast.AST) -> ast.AST | None:
@@ -152,8 +154,13 @@ class Expressions(Core):
         obj = None
         if isinstance(left.obj, Heap) and isinstance(node.op, ast.Div):
             obj = left.obj if left.obj.type.name == "path" else None
-        return Value(obj, left.reads | right.reads | self.contents(left, node) | self.contents(right, node), term,
-                     left.request or right.request, made)
+        return Value(
+            obj,
+            left.reads | right.reads | self.contents(left, node) | self.contents(right, node),
+            term,
+            left.request or right.request,
+            made,
+        )
 
     def contents(self, value: Value, node: ast.AST) -> frozenset[Read]:
         """Using a shared container as a whole reads what is in it."""
@@ -236,7 +243,13 @@ class Expressions(Core):
         items = [self.spread(e) for e in node.elts]
         if isinstance(node, ast.Tuple):
             term = f"({','.join(i.term for i in items)})" if items and all(i.term for i in items) else ""
-            return Value(Group(items), frozenset().union(*(i.reads for i in items)), term, any(i.request for i in items), "display")
+            return Value(
+                Group(items),
+                frozenset().union(*(i.reads for i in items)),
+                term,
+                any(i.request for i in items),
+                "display",
+            )
         heap = Heap(Type("list" if isinstance(node, ast.List) else "set"), node=node)
         self.fill(heap, items)
         return Value(heap, frozenset().union(*(i.reads for i in items)), "", any(i.request for i in items), "display")
@@ -278,7 +291,9 @@ class Expressions(Core):
     def formatted(self, node: ast.JoinedStr) -> Value:
         parts = [self.evaluate(v.value if isinstance(v, ast.FormattedValue) else v) for v in node.values]
         term = "f'" + "".join("{" + p.term + "}" for p in parts) + "'" if all(p.term for p in parts) else ""
-        return Value(None, frozenset().union(*(p.reads for p in parts)), term, any(p.request for p in parts), "expression")
+        return Value(
+            None, frozenset().union(*(p.reads for p in parts)), term, any(p.request for p in parts), "expression"
+        )
 
     def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Value:
         sources: list[Value] = []
@@ -297,7 +312,10 @@ class Expressions(Core):
         else:
             results = [self.evaluate(node.elt)]
         self.loops -= 1
-        heap = Heap(Type("dict" if isinstance(node, ast.DictComp) else "set" if isinstance(node, ast.SetComp) else "list"), node=node)
+        heap = Heap(
+            Type("dict" if isinstance(node, ast.DictComp) else "set" if isinstance(node, ast.SetComp) else "list"),
+            node=node,
+        )
         self.fill(heap, results[-1:])
         if isinstance(results[-1].obj, Coroutine):
             return Value(Group([results[-1]]), made="display").also(*sources)

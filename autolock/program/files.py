@@ -50,7 +50,9 @@ class Files(Expressions, Core):
         location = self.file_location(path)
         return Value(FileHandle(location, mode)) if location is not None else Value(External("autolock.file"))
 
-    def file_method(self, receiver: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value | None:
+    def file_method(
+        self, receiver: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.Call
+    ) -> Value | None:
         """A method of an open file or of a path; None when the receiver is neither."""
         obj = receiver.obj
         if isinstance(obj, FileHandle):
@@ -63,7 +65,9 @@ class Files(Expressions, Core):
             return self.path_method(receiver, name, args, kwargs, node)
         return None
 
-    def path_method(self, receiver: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value | None:
+    def path_method(
+        self, receiver: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.Call
+    ) -> Value | None:
         location = self.file_location(receiver)
         if name in ("write_text", "write_bytes") and args:
             self.dumped = args[0].reads

@@ -43,10 +43,10 @@ def dotted(node: ast.AST | None) -> str:
     """`a.b.c` for a chain of attributes on a name, else the empty string."""
     parts: list[str] = []
     while node.__class__ is ast.Attribute:
-        parts.append(node.attr)  # type: ignore[union-attr]
-        node = node.value  # type: ignore[union-attr]
+        parts.append(node.attr)
+        node = node.value
     if node.__class__ is ast.Name:
-        parts.append(node.id)  # type: ignore[union-attr]
+        parts.append(node.id)
         parts.reverse()
         return ".".join(parts)
     return ""
@@ -96,9 +96,11 @@ def _needed_version(line: bytes, message: str) -> str:
     stripped = line.strip()
     if stripped.startswith(b"except ") and b"," in stripped and b"(" not in stripped:
         return "3.14"
-    if b'= t"' in stripped or b"(t\"" in stripped:
+    if b'= t"' in stripped or b'(t"' in stripped:
         return "3.14"
-    if stripped.startswith(b"type ") or (stripped.startswith((b"def ", b"class ", b"async def ")) and b"[" in stripped.split(b"(")[0]):
+    if stripped.startswith(b"type ") or (
+        stripped.startswith((b"def ", b"class ", b"async def ")) and b"[" in stripped.split(b"(")[0]
+    ):
         return "3.12"
     if b'f"' in stripped or b"f'" in stripped or "f-string" in message:
         return "3.12"
@@ -241,10 +243,15 @@ class _Indexer:
         signature = _Scope()
         self.block(
             [*node.args.defaults, *(d for d in node.args.kw_defaults if d), *_annotations(node), *node.decorator_list],
-            signature, prefix, owner or "-", parent or "-",
+            signature,
+            prefix,
+            owner or "-",
+            parent or "-",
         )
         local = scope.bound - scope.rebinds
-        refs = {r for r in scope.refs if r.partition(".")[0] not in local} | {r for r in scope.refs if "." in r and r.partition(".")[0] in local}
+        refs = {r for r in scope.refs if r.partition(".")[0] not in local} | {
+            r for r in scope.refs if "." in r and r.partition(".")[0] in local
+        }
         self.facts.functions[qualname] = FunctionFacts(
             qualname=qualname,
             line=node.lineno,
@@ -267,7 +274,9 @@ class _Indexer:
             qualname=qualname,
             line=node.lineno,
             bases=tuple(filter(None, (dotted(_base(b)) for b in node.bases))),
-            decorators=tuple(filter(None, (dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list))),
+            decorators=tuple(
+                filter(None, (dotted(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list))
+            ),
             bindings={},
             methods=tuple(n.name for n in node.body if isinstance(n, _FUNCTIONS)),
             parent=parent,
@@ -288,8 +297,14 @@ class _Indexer:
         if call and base and verb in ROUTE_DECORATORS:
             self.facts.routes.append(
                 RouteFacts(
-                    base=base, kind=verb, methods=_methods(call, verb), path=_text(call.args[0] if call.args else _keyword(call, "path")),
-                    function=qualname, target="", line=call.lineno, scope=prefix.rstrip("."),
+                    base=base,
+                    kind=verb,
+                    methods=_methods(call, verb),
+                    path=_text(call.args[0] if call.args else _keyword(call, "path")),
+                    function=qualname,
+                    target="",
+                    line=call.lineno,
+                    scope=prefix.rstrip("."),
                 )
             )
         return name
@@ -333,27 +348,31 @@ class _Indexer:
             if keyword.arg == "lifespan":
                 self.facts.lifespans.append((dotted(keyword.value), prefix.rstrip(".")))
             elif keyword.arg == "exception_handlers" and keyword.value.__class__ is ast.Dict:
-                for value in keyword.value.values:  # type: ignore[attr-defined]
+                for value in keyword.value.values:
                     if dotted(value):
                         self.facts.routes.append(
-                            RouteFacts("app", "exception_handler", (), "", "", dotted(value), node.lineno, prefix.rstrip("."))
+                            RouteFacts(
+                                "app", "exception_handler", (), "", "", dotted(value), node.lineno, prefix.rstrip(".")
+                            )
                         )
         if func.__class__ is not ast.Attribute:
-            if func.__class__ is ast.Name and func.id in _ROUTE_CLASSES:  # type: ignore[attr-defined]
-                self.route_object(node, func.id, prefix)  # type: ignore[attr-defined]
+            if func.__class__ is ast.Name and func.id in _ROUTE_CLASSES:
+                self.route_object(node, func.id, prefix)
             return
-        name: str = func.attr  # type: ignore[attr-defined]
+        name: str = func.attr
         if name in MUTATORS:
-            scope.mutates.add(_named(_base(func.value)))  # type: ignore[attr-defined]
+            scope.mutates.add(_named(_base(func.value)))
         elif name in _REGISTERING:
-            self.registration(node, name, dotted(func.value), prefix)  # type: ignore[attr-defined]
+            self.registration(node, name, dotted(func.value), prefix)
 
     def route_object(self, node: ast.Call, name: str, prefix: str) -> None:
         """Starlette's `Route("/x", endpoint)`."""
         if name == "Middleware":
             target = dotted(_argument(node, 0, "cls"))
             if target:
-                self.facts.routes.append(RouteFacts("app", "middleware", (), "", "", target, node.lineno, prefix.rstrip(".")))
+                self.facts.routes.append(
+                    RouteFacts("app", "middleware", (), "", "", target, node.lineno, prefix.rstrip("."))
+                )
             return
         target = dotted(_argument(node, 1, "endpoint"))
         path = _argument(node, 0, "path")
@@ -366,7 +385,9 @@ class _Indexer:
     def registration(self, node: ast.Call, name: str, base: str, prefix: str) -> None:
         scope = prefix.rstrip(".")
         if name in ("include_router", "mount"):
-            child = _argument(node, 0 if name == "include_router" else 1, "router" if name == "include_router" else "app")
+            child = _argument(
+                node, 0 if name == "include_router" else 1, "router" if name == "include_router" else "app"
+            )
             text = _text(_keyword(node, "prefix") if name == "include_router" else _argument(node, 0, "path"))
             self.facts.inclusions.append(Inclusion(base, dotted(child), text, scope))
             return
@@ -383,9 +404,7 @@ class _Indexer:
             path, target = "", dotted(_argument(node, 0, "middleware_class"))
         if target:
             verb = {"add_api_route": "api_route", "add_route": "route"}.get(name, name.removeprefix("add_"))
-            self.facts.routes.append(
-                RouteFacts(base, verb, _methods(node, verb), path, "", target, node.lineno, scope)
-            )
+            self.facts.routes.append(RouteFacts(base, verb, _methods(node, verb), path, "", target, node.lineno, scope))
 
     def imports(self, node: Any, function: str) -> None:
         facts = self.facts
@@ -409,15 +428,22 @@ class _Indexer:
 _ROUTE_CLASSES = ("Route", "APIRoute", "WebSocketRoute", "Middleware")
 _REGISTERING = frozenset(
     {
-        "include_router", "mount", "add_api_route", "add_route", "add_api_websocket_route", "add_websocket_route",
-        "add_exception_handler", "add_event_handler", "add_middleware",
+        "include_router",
+        "mount",
+        "add_api_route",
+        "add_route",
+        "add_api_websocket_route",
+        "add_websocket_route",
+        "add_exception_handler",
+        "add_event_handler",
+        "add_middleware",
     }
 )
 
 
 def _named(node: ast.AST) -> str:
     """The dotted name of what is changed; for an attribute of something nameless at least the attribute's."""
-    return dotted(node) or (f"?.{node.attr}" if node.__class__ is ast.Attribute else "")  # type: ignore[attr-defined]
+    return dotted(node) or (f"?.{node.attr}" if node.__class__ is ast.Attribute else "")
 
 
 def _origin(node: ast.AST) -> str:
@@ -454,7 +480,7 @@ def _through(aliases: dict[str, str], names: set[str]) -> set[str]:
 def _base(node: ast.AST) -> ast.AST:
     """What a chain of subscripts starts from."""
     while node.__class__ is ast.Subscript:
-        node = node.value  # type: ignore[attr-defined]
+        node = node.value
     return node
 
 

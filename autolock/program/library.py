@@ -10,16 +10,43 @@ VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "
 
 #: Decorators `base.NAME(...)` that register the function below them.
 ROUTE_DECORATORS = VERBS | {
-    "api_route", "route", "websocket", "websocket_route", "middleware", "exception_handler", "on_event",
+    "api_route",
+    "route",
+    "websocket",
+    "websocket_route",
+    "middleware",
+    "exception_handler",
+    "on_event",
 }
 
 #: Methods of built-in containers that change the receiver.
 MUTATORS = frozenset(
     {
-        "append", "extend", "insert", "remove", "pop", "clear", "add", "discard", "update", "setdefault",
-        "popitem", "appendleft", "popleft", "extendleft", "sort", "reverse", "rotate", "difference_update",
-        "intersection_update", "symmetric_difference_update", "subtract", "move_to_end", "__setitem__",
-        "write_text", "write_bytes",
+        "append",
+        "extend",
+        "insert",
+        "remove",
+        "pop",
+        "clear",
+        "add",
+        "discard",
+        "update",
+        "setdefault",
+        "popitem",
+        "appendleft",
+        "popleft",
+        "extendleft",
+        "sort",
+        "reverse",
+        "rotate",
+        "difference_update",
+        "intersection_update",
+        "symmetric_difference_update",
+        "subtract",
+        "move_to_end",
+        "__setitem__",
+        "write_text",
+        "write_bytes",
     }
 )
 
@@ -31,24 +58,72 @@ REMOVING = frozenset({"remove", "pop", "clear", "discard", "popitem", "popleft",
 ATOMIC = frozenset({"setdefault", "pop", "popitem", "popleft"})
 
 #: Methods that only look.
-READERS = frozenset({"get", "keys", "values", "items", "copy", "index", "count", "most_common", "elements", "isdisjoint",
-                     "issubset", "issuperset", "union", "intersection", "difference", "__contains__", "__getitem__"})
+READERS = frozenset(
+    {
+        "get",
+        "keys",
+        "values",
+        "items",
+        "copy",
+        "index",
+        "count",
+        "most_common",
+        "elements",
+        "isdisjoint",
+        "issubset",
+        "issuperset",
+        "union",
+        "intersection",
+        "difference",
+        "__contains__",
+        "__getitem__",
+    }
+)
 
 #: Constructors of values that are containers.
 CONTAINER_TYPES: dict[str, str] = {
-    "dict": "dict", "list": "list", "set": "set", "collections.defaultdict": "dict", "collections.OrderedDict": "dict",
-    "collections.Counter": "dict", "collections.deque": "deque", "frozenset": "frozen", "tuple": "frozen",
-    "dict.fromkeys": "dict", "sorted": "list", "bytearray": "list", "collections.ChainMap": "dict",
-    "cachetools.TTLCache": "dict", "cachetools.LRUCache": "dict", "cachetools.LFUCache": "dict", "cachetools.Cache": "dict",
-    "weakref.WeakValueDictionary": "dict", "weakref.WeakKeyDictionary": "dict", "weakref.WeakSet": "set",
-    "sortedcontainers.SortedDict": "dict", "sortedcontainers.SortedSet": "set",
+    "dict": "dict",
+    "list": "list",
+    "set": "set",
+    "collections.defaultdict": "dict",
+    "collections.OrderedDict": "dict",
+    "collections.Counter": "dict",
+    "collections.deque": "deque",
+    "frozenset": "frozen",
+    "tuple": "frozen",
+    "dict.fromkeys": "dict",
+    "sorted": "list",
+    "bytearray": "list",
+    "collections.ChainMap": "dict",
+    "cachetools.TTLCache": "dict",
+    "cachetools.LRUCache": "dict",
+    "cachetools.LFUCache": "dict",
+    "cachetools.Cache": "dict",
+    "weakref.WeakValueDictionary": "dict",
+    "weakref.WeakKeyDictionary": "dict",
+    "weakref.WeakSet": "set",
+    "sortedcontainers.SortedDict": "dict",
+    "sortedcontainers.SortedSet": "set",
 }
 
 #: Annotations that name a container.
 CONTAINER_ANNOTATIONS: dict[str, str] = {
-    "dict": "dict", "Dict": "dict", "defaultdict": "dict", "DefaultDict": "dict", "OrderedDict": "dict", "Counter": "dict",
-    "MutableMapping": "dict", "list": "list", "List": "list", "set": "set", "Set": "set", "MutableSet": "set",
-    "deque": "deque", "Deque": "deque", "MutableSequence": "list", "Mapping": "dict",
+    "dict": "dict",
+    "Dict": "dict",
+    "defaultdict": "dict",
+    "DefaultDict": "dict",
+    "OrderedDict": "dict",
+    "Counter": "dict",
+    "MutableMapping": "dict",
+    "list": "list",
+    "List": "list",
+    "set": "set",
+    "Set": "set",
+    "MutableSet": "set",
+    "deque": "deque",
+    "Deque": "deque",
+    "MutableSequence": "list",
+    "Mapping": "dict",
 }
 
 #: Lock constructors: dotted name -> (family, re-entrant).
@@ -110,26 +185,73 @@ AWAITING = frozenset({"asyncio.wait_for", "asyncio.shield", "asyncio.gather", "a
 #: Decorators after which a function runs once for each set of arguments.
 CACHES = frozenset(
     {
-        "functools.lru_cache", "functools.cache", "lru_cache", "cache", "async_lru.alru_cache", "cachetools.cached",
-        "aiocache.cached", "cached_property", "functools.cached_property",
+        "functools.lru_cache",
+        "functools.cache",
+        "lru_cache",
+        "cache",
+        "async_lru.alru_cache",
+        "cachetools.cached",
+        "aiocache.cached",
+        "cached_property",
+        "functools.cached_property",
     }
 )
 
 #: Base classes of which one instance serves every request.
 MIDDLEWARE_BASES = frozenset(
     {
-        "starlette.middleware.base.BaseHTTPMiddleware", "fastapi.middleware.base.BaseHTTPMiddleware",
+        "starlette.middleware.base.BaseHTTPMiddleware",
+        "fastapi.middleware.base.BaseHTTPMiddleware",
     }
 )
 
 #: Types of values that belong to one task or thread.
-PER_CONTEXT = frozenset({"contextvars.ContextVar", "threading.local", "asgiref.local.Local", "starlette_context.context"})
+PER_CONTEXT = frozenset(
+    {"contextvars.ContextVar", "threading.local", "asgiref.local.Local", "starlette_context.context"}
+)
 
 #: Built-in calls after which nothing of the argument is kept or changed.
 PURE_BUILTINS = frozenset(
     {
-        "len", "str", "int", "float", "bool", "repr", "sum", "min", "max", "any", "all", "sorted", "list", "dict", "set",
-        "tuple", "frozenset", "round", "abs", "isinstance", "hash", "id", "print", "type", "enumerate", "zip", "reversed",
-        "map", "filter", "range", "iter", "next", "format", "bytes", "hasattr", "callable", "getattr", "divmod", "ord", "chr",
+        "len",
+        "str",
+        "int",
+        "float",
+        "bool",
+        "repr",
+        "sum",
+        "min",
+        "max",
+        "any",
+        "all",
+        "sorted",
+        "list",
+        "dict",
+        "set",
+        "tuple",
+        "frozenset",
+        "round",
+        "abs",
+        "isinstance",
+        "hash",
+        "id",
+        "print",
+        "type",
+        "enumerate",
+        "zip",
+        "reversed",
+        "map",
+        "filter",
+        "range",
+        "iter",
+        "next",
+        "format",
+        "bytes",
+        "hasattr",
+        "callable",
+        "getattr",
+        "divmod",
+        "ord",
+        "chr",
     }
 )

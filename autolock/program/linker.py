@@ -196,7 +196,7 @@ class Program:
             found = self.resolve(module, ".".join(rest))
             if found is not None:
                 return found
-        folder = module.rpartition("/")[0] if module.endswith("/__init__.py") or module.endswith("/") else None
+        folder = module.rpartition("/")[0] if module.endswith(("/__init__.py", "/")) else None
         if module == "__init__.py":
             folder = ""
         if folder is not None:
@@ -293,10 +293,14 @@ def _collect(body: list[ast.stmt], prefix: str, owner: str, unit: Unit) -> None:
         elif isinstance(node, ast.ClassDef):
             unit.classes[prefix + node.name] = node
             stack.extend((n, prefix + node.name + ".") for n in reversed(node.body))
-        elif isinstance(node, ast.If | ast.For | ast.AsyncFor | ast.While | ast.With | ast.AsyncWith | ast.Try | ast.Match) or (
-            node.__class__.__name__ in ("TryStar", "ExceptHandler", "match_case")
-        ):
-            stack.extend((n, prefix) for n in reversed(list(ast.iter_child_nodes(node))) if isinstance(n, ast.stmt | ast.ExceptHandler | ast.match_case))
+        elif isinstance(
+            node, ast.If | ast.For | ast.AsyncFor | ast.While | ast.With | ast.AsyncWith | ast.Try | ast.Match
+        ) or (node.__class__.__name__ in ("TryStar", "ExceptHandler", "match_case")):
+            stack.extend(
+                (n, prefix)
+                for n in reversed(list(ast.iter_child_nodes(node)))
+                if isinstance(n, ast.stmt | ast.ExceptHandler | ast.match_case)
+            )
 
 
 def _shared_prefix(one: str, other: str) -> int:

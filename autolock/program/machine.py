@@ -6,8 +6,8 @@ import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from autolock.program.decisions import effective
 from autolock.program.core import BUDGET, Activation, OutOfBudget, Spawn
+from autolock.program.decisions import effective
 from autolock.program.index import dotted
 from autolock.program.linker import Ref
 from autolock.program.state import State
@@ -44,8 +44,17 @@ class Machine(Statements):
     # -- accesses ----------------------------------------------------------------
 
     def write(
-        self, location: Location, key: str, kind: str, value: Value, node: ast.AST, *,
-        operand: str = "", atomic: bool = False, own: frozenset[Read] = frozenset(), mine: bool = False,
+        self,
+        location: Location,
+        key: str,
+        kind: str,
+        value: Value,
+        node: ast.AST,
+        *,
+        operand: str = "",
+        atomic: bool = False,
+        own: frozenset[Read] = frozenset(),
+        mine: bool = False,
     ) -> Write | None:
         if not self.recording or not self.frames or self.frame.ref is None:
             if self.entry.kind == "startup":
@@ -58,8 +67,20 @@ class Machine(Statements):
         elif isinstance(value.obj, Heap) and value.obj.type.name:
             value_type = value.obj.type.name
         written = Write(
-            node, self.stack(), self.context, location, key, kind, state.held, self.next_serial(),
-            made=value.made, request=value.request, operand=operand, atomic=atomic, mine=mine, value_type=value_type,
+            node,
+            self.stack(),
+            self.context,
+            location,
+            key,
+            kind,
+            state.held,
+            self.next_serial(),
+            made=value.made,
+            request=value.request,
+            operand=operand,
+            atomic=atomic,
+            mine=mine,
+            value_type=value_type,
             text=value.term if value.made in ("const", "none") else "",
         )
         self.written(written, value.reads | own)
@@ -82,7 +103,12 @@ class Machine(Statements):
         for read in data:
             if read in state.fresh and overlaps(write.location, read.location):
                 self.candidate(read, write, "data", self.check_of(read))
-        checks = [(r, c) for c in state.control for r in c.reads if overlaps(write.location, r.location) and same_key(r, write)]
+        checks = [
+            (r, c)
+            for c in state.control
+            for r in c.reads
+            if overlaps(write.location, r.location) and same_key(r, write)
+        ]
         for read, control in checks:
             if read in data or read not in state.fresh or read in state.superseded:
                 continue
@@ -101,7 +127,9 @@ class Machine(Statements):
 
     def supersede(self, write: Write) -> None:
         """After the request's own write its earlier reads decide nothing any more."""
-        self.state.supersede([r for r in self.state.fresh if overlaps(write.location, r.location) and same_key(r, write)])
+        self.state.supersede(
+            [r for r in self.state.fresh if overlaps(write.location, r.location) and same_key(r, write)]
+        )
 
     def remember_write(self, write: Write) -> None:
         """Writes that a later step may expect to find again, or that have a counterpart."""
@@ -138,7 +166,7 @@ class Machine(Statements):
         self.state, self.frames, self.loops, self.budget = State(), [], 0, BUDGET
         self.context, self.entry = "startup", Entry(None, "startup", "import", (), False)
 
-    def run(self, entry: Entry, action: Callable[[], None]) -> None:
+    def run(self, entry: Entry, action: Callable[[], object]) -> None:
         """Follow one entry point from a clean state."""
         self.reset()
         self.entry, self.context = entry, entry.context
@@ -237,7 +265,11 @@ class Machine(Statements):
         self._next_parameter(function, every, values, cache, then)
 
     def _next_parameter(
-        self, function: FunctionValue, rest: list[ast.arg], values: dict[str, Value], cache: dict[Ref, Value],
+        self,
+        function: FunctionValue,
+        rest: list[ast.arg],
+        values: dict[str, Value],
+        cache: dict[Ref, Value],
         then: Callable[[dict[str, Value]], None],
     ) -> None:
         for index, argument in enumerate(rest):
@@ -248,10 +280,16 @@ class Machine(Statements):
             scope, provider_node = found
 
             def resume(value: Value, index: int = index, argument: ast.arg = argument) -> None:
-                values[argument.arg] = value if value.term else Value(value.obj, value.reads, argument.arg, value.request, value.made)
+                values[argument.arg] = (
+                    value if value.term else Value(value.obj, value.reads, argument.arg, value.request, value.made)
+                )
                 self._next_parameter(function, rest[index + 1 :], values, cache, then)
 
-            provider = self.provider_value(scope, provider_node, argument.arg) if provider_node is not None else self.annotated_class(function, argument)
+            provider = (
+                self.provider_value(scope, provider_node, argument.arg)
+                if provider_node is not None
+                else self.annotated_class(function, argument)
+            )
             self.provide(provider, cache, resume)
             return
         then(values)
@@ -290,7 +328,9 @@ class Machine(Statements):
         from autolock.program.objects import assignment
 
         statement = assignment(unit.tree.body, found[0].name)
-        return self.annotated_dependency(Ref("module", found[0].path, ""), statement.value if statement else None, depth + 1)
+        return self.annotated_dependency(
+            Ref("module", found[0].path, ""), statement.value if statement else None, depth + 1
+        )
 
     def default_node(self, function: FunctionValue, argument: ast.arg) -> ast.expr | None:
         arguments = function.node.args
@@ -339,7 +379,11 @@ class Machine(Statements):
             self.provide_instance(obj, cache, then)
             return
         if not isinstance(obj, FunctionValue) or isinstance(obj.node, ast.Lambda):
-            value = Value(Heap(Type("external", name=obj.name)), request=True) if isinstance(obj, External) else Value(request=True)
+            value = (
+                Value(Heap(Type("external", name=obj.name)), request=True)
+                if isinstance(obj, External)
+                else Value(request=True)
+            )
             then(value)
             return
         if obj.ref in cache:
@@ -425,8 +469,12 @@ def _halves(one: Write, other: Write) -> bool:
         return False
     plain = len(one.location.fields) == len(other.location.fields) > 0
     return (
-        plain and one.location.root == other.location.root and one.location.fields[:-1] == other.location.fields[:-1]
-        and one.request and (other.request or other.made == "await") and other.made not in ("const", "none")
+        plain
+        and one.location.root == other.location.root
+        and one.location.fields[:-1] == other.location.fields[:-1]
+        and one.request
+        and (other.request or other.made == "await")
+        and other.made not in ("const", "none")
         and not one.location.fields[-1].startswith("[")
     )
 

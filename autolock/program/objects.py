@@ -7,7 +7,15 @@ from functools import cached_property
 
 from autolock.program.core import Core
 from autolock.program.index import dotted
-from autolock.program.library import BY_PATH, CACHES, CONTAINER_ANNOTATIONS, CONTAINER_TYPES, LOCKS, PER_CONTEXT, SEMAPHORES
+from autolock.program.library import (
+    BY_PATH,
+    CACHES,
+    CONTAINER_ANNOTATIONS,
+    CONTAINER_TYPES,
+    LOCKS,
+    PER_CONTEXT,
+    SEMAPHORES,
+)
 from autolock.program.linker import Ref
 from autolock.program.state import State
 from autolock.program.trace import Entry
@@ -168,7 +176,9 @@ class Objects(Core):
             for function in facts.functions.values():
                 making = function.qualname.rpartition(".")[2] in _CONSTRUCTORS
                 names.update(
-                    m.rpartition(".")[2] for m in function.mutates if "." in m and not (making and m.startswith("self.") and m.count(".") == 1)
+                    m.rpartition(".")[2]
+                    for m in function.mutates
+                    if "." in m and not (making and m.startswith("self.") and m.count(".") == 1)
                 )
         return frozenset(names)
 
@@ -176,14 +186,19 @@ class Objects(Core):
     def lazy_makers(self) -> frozenset[str]:
         """Simple names of functions that fill a module-level name on first use."""
         return frozenset(
-            f.qualname for facts in self.program.modules.values() for f in facts.functions.values() if f.rebinds and "." not in f.qualname
+            f.qualname
+            for facts in self.program.modules.values()
+            for f in facts.functions.values()
+            if f.rebinds and "." not in f.qualname
         )
 
     def rebound_names(self, path: str) -> frozenset[str]:
         """Module-level names that functions of the project assign anew."""
         if path not in self._rebound:
             facts = self.program.modules[path]
-            names = {n for f in facts.functions.values() for n in f.rebinds if n in facts.bindings or n not in facts.imports}
+            names = {
+                n for f in facts.functions.values() for n in f.rebinds if n in facts.bindings or n not in facts.imports
+            }
             self._rebound[path] = frozenset(names | self._assigned_from_outside.get(path, set()))
         return self._rebound[path]
 
@@ -265,7 +280,11 @@ class Objects(Core):
                 function.is_static = True
             elif short == "classmethod":
                 function.is_class = True
-            elif target is not None and target.kind in ("function", "class", "variable") and not self._is_route(target, found):
+            elif (
+                target is not None
+                and target.kind in ("function", "class", "variable")
+                and not self._is_route(target, found)
+            ):
                 wrapped = self.apply_decorator(decorator, value, ref, env)
                 if isinstance(wrapped.obj, FunctionValue) and wrapped.obj is not function:
                     inner = wrapped.obj
@@ -352,7 +371,13 @@ class Objects(Core):
         if isinstance(obj, LockValue | FunctionValue) or obj is not None:
             return Value(Method(value, name), value.reads)
         term = f"{value.term}.{name}" if value.term else ""
-        return Value(Method(value, name) if name.islower() or "_" in name else None, value.reads, term, value.request, "expression")
+        return Value(
+            Method(value, name) if name.islower() or "_" in name else None,
+            value.reads,
+            term,
+            value.request,
+            "expression",
+        )
 
     def super_attribute(self, method: Method, name: str) -> Value:
         receiver = method.receiver
@@ -378,8 +403,15 @@ class Objects(Core):
             return value
         return Value(
             FunctionValue(
-                function.ref, function.node, receiver, function.env, function.manager, function.cached,
-                function.is_property, False, function.is_class,
+                function.ref,
+                function.node,
+                receiver,
+                function.env,
+                function.manager,
+                function.cached,
+                function.is_property,
+                False,
+                function.is_class,
             )
         )
 
@@ -454,7 +486,9 @@ class Objects(Core):
             held = obj.fields.get(f".{name}") or self.state_attribute(name)
             reads = self.read(location, "", "load", node)
             self.settle(held, location)
-            return Value(held.obj if held.obj is not None else Heap(UNKNOWN, location), reads, str(location), made=held.made)
+            return Value(
+                held.obj if held.obj is not None else Heap(UNKNOWN, location), reads, str(location), made=held.made
+            )
         field = obj.fields.get(f".{name}")
         if field is not None:
             return field.also(value)
@@ -480,7 +514,8 @@ class Objects(Core):
         suffix = f"state.{name}"
         functions = facts.functions.values()  # type: ignore[attr-defined]
         return any(m.endswith(suffix) for f in functions for m in f.mutates) or any(
-            m.endswith(suffix) for m in facts.module_mutates  # type: ignore[attr-defined]
+            m.endswith(suffix)
+            for m in facts.module_mutates  # type: ignore[attr-defined]
         )
 
     def _state_assignment(self, path: str, name: str) -> Value | None:
@@ -488,10 +523,12 @@ class Objects(Core):
         if unit is None:
             return None
         for node in ast.walk(unit.tree):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+            if not isinstance(node, ast.Assign | ast.AnnAssign):
+                continue
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            value = node.value
             for target in targets:
                 if isinstance(target, ast.Attribute) and target.attr == name and dotted(target.value).endswith("state"):
-                    value = node.value  # type: ignore[union-attr]
                     if value is None or (isinstance(value, ast.Constant) and value.value is None):
                         continue
                     with self.startup():
@@ -517,7 +554,17 @@ class Objects(Core):
                 return self.class_slot(ref, name, node)
         child = self.child(obj, field, name)
         if obj.location is None:
-            return child.also(value) if child.term else Value(child.obj, child.reads | value.reads, f"{value.term}.{name}" if value.term else "", child.request or value.request, child.made)
+            return (
+                child.also(value)
+                if child.term
+                else Value(
+                    child.obj,
+                    child.reads | value.reads,
+                    f"{value.term}.{name}" if value.term else "",
+                    child.request or value.request,
+                    child.made,
+                )
+            )
         location = obj.location.child(field)
         reads = self.read(location, "", "load", node) if name in self.mutated_attributes else NOTHING.reads
         return Value(child.obj, value.reads | reads, child.term or str(location), made=child.made)
@@ -529,14 +576,18 @@ class Objects(Core):
 
     def is_model(self, ref: Ref) -> bool:
         """Whether a class describes a table: its attributes are columns, not state."""
-        return self.program.class_binding(ref, "__tablename__") is not None or bool(self.program.bases(ref) & _MODEL_BASES)
+        return self.program.class_binding(ref, "__tablename__") is not None or bool(
+            self.program.bases(ref) & _MODEL_BASES
+        )
 
     def is_instance_field(self, ref: Ref, name: str) -> bool:
-        """Whether a class-level name only declares a field of each instance (dataclass, model, assigned in __init__)."""
+        """Whether a class-level name only declares a field of each instance (dataclass, model, set in __init__)."""
         facts = self.program.klass(ref)
         if facts is None:
             return False
-        if any(d.rpartition(".")[2] in ("dataclass", "define", "attrs", "s", "mutable", "frozen") for d in facts.decorators):
+        if any(
+            d.rpartition(".")[2] in ("dataclass", "define", "attrs", "s", "mutable", "frozen") for d in facts.decorators
+        ):
             return True
         if self.program.bases(ref) & _MODEL_BASES:
             return True
@@ -562,7 +613,9 @@ class Objects(Core):
             heap.fields[field_] = value
         return value
 
-    def of_type(self, kind: Type, location: Location | None, *, keyed: bool = False, element: Type | None = None) -> Value:
+    def of_type(
+        self, kind: Type, location: Location | None, *, keyed: bool = False, element: Type | None = None
+    ) -> Value:
         """A made-up object of a type."""
         if kind.kind == "lock":
             family, reentrant = LOCKS.get(kind.name, ("asyncio", False))
@@ -599,17 +652,17 @@ class Objects(Core):
             if facts is None or f"self.{name}" not in facts.mutates:
                 continue
             for statement in ast.walk(method):
-                target = statement.target if isinstance(statement, ast.AnnAssign) else None
-                if target is None and isinstance(statement, ast.Assign):
-                    target = statement.targets[0]
+                if not isinstance(statement, ast.Assign | ast.AnnAssign):
+                    continue
+                target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]
                 if not (isinstance(target, ast.Attribute) and target.attr == name and dotted(target) == f"self.{name}"):
                     continue
                 if isinstance(statement, ast.AnnAssign):
                     declared = self.type_of_annotation(cls.path, statement.annotation, f"{cls.name}.{method.name}")
                     if declared[0].kind != "unknown":
                         return declared
-                if statement.value is not None:  # type: ignore[attr-defined]
-                    kind = self.constructed(cls.path, statement.value, f"{cls.name}.{method.name}")  # type: ignore[attr-defined]
+                if statement.value is not None:
+                    kind = self.constructed(cls.path, statement.value, f"{cls.name}.{method.name}")
                     if kind.kind != "unknown":
                         return kind, None
         return None
@@ -681,7 +734,7 @@ class Objects(Core):
             return LockValue(family, reentrant, None, node, fresh=fresh, path=path)
         if name in SEMAPHORES:
             size = args[0] if args else next(iter(kwargs.values()), None)
-            one = size is None and "Limiter" not in name or size is not None and size.term == "1"
+            one = (size is None and "Limiter" not in name) or (size is not None and size.term == "1")
             return LockValue(SEMAPHORES[name], False, None, node, fresh=fresh, capacity=1 if one else 0, path=path)
         if name in self.lock_names:
             return LockValue("both", True, None, node, unknown=True)
@@ -689,8 +742,15 @@ class Objects(Core):
 
 
 _MODEL_BASES = frozenset(
-    {"pydantic.BaseModel", "pydantic_settings.BaseSettings", "sqlmodel.SQLModel", "typing.NamedTuple", "sqlalchemy.orm.DeclarativeBase",
-     "msgspec.Struct", "typing.TypedDict"}
+    {
+        "pydantic.BaseModel",
+        "pydantic_settings.BaseSettings",
+        "sqlmodel.SQLModel",
+        "typing.NamedTuple",
+        "sqlalchemy.orm.DeclarativeBase",
+        "msgspec.Struct",
+        "typing.TypedDict",
+    }
 )
 
 

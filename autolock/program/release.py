@@ -58,4 +58,6 @@ def _release(block: list[ast.stmt], start: int, name: str) -> int | None:
 
 
 def _can_raise(statement: ast.stmt) -> bool:
-    return any(isinstance(n, ast.Call | ast.Await | ast.Subscript | ast.Raise | ast.Return) for n in ast.walk(statement))
+    return any(
+        isinstance(n, ast.Call | ast.Await | ast.Subscript | ast.Raise | ast.Return) for n in ast.walk(statement)
+    )

@@ -30,8 +30,17 @@ class State:
     def copy(self) -> State:
         """A state that can go another way."""
         return State(
-            set(self.fresh), set(self.unsuspended), set(self.unswitched), self.superseded, dict(self.stale), dict(self.switched), dict(self.pending), dict(self.jumped),
-            self.control, self.held, self.alive,
+            set(self.fresh),
+            set(self.unsuspended),
+            set(self.unswitched),
+            self.superseded,
+            dict(self.stale),
+            dict(self.switched),
+            dict(self.pending),
+            dict(self.jumped),
+            self.control,
+            self.held,
+            self.alive,
         )
 
     def suspend(self, event: Suspension) -> None:

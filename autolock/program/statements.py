@@ -63,7 +63,9 @@ class Statements(Calls):
         if node.value is None:
             return
         value = self.evaluate(node.value)
-        kind, element = self.type_of_annotation(self.frame.path, node.annotation, self.frame.ref.name if self.frame.ref else "")
+        kind, element = self.type_of_annotation(
+            self.frame.path, node.annotation, self.frame.ref.name if self.frame.ref else ""
+        )
         if isinstance(value.obj, Heap) and element is not None and value.obj.element is None:
             value.obj.element = element
         elif value.obj is None and kind.kind not in ("unknown", "lock") and value.made != "const":
@@ -77,7 +79,11 @@ class Statements(Calls):
         operand = value.term if isinstance(node.op, ast.Add | ast.Sub) else ""
         result = Value(None, value.reads, "", value.request, value.made)
         obj = current.obj
-        if isinstance(obj, Heap) and obj.type.kind in ("list", "set", "dict", "deque") and isinstance(node.target, ast.Name):
+        if (
+            isinstance(obj, Heap)
+            and obj.type.kind in ("list", "set", "dict", "deque")
+            and isinstance(node.target, ast.Name)
+        ):
             if obj.location is not None:
                 self.write(obj.location.child("[*]"), "", "insert", result, node, atomic=True)
             return
@@ -89,7 +95,13 @@ class Statements(Calls):
         return ""
 
     def store(
-        self, target: ast.expr, value: Value, node: ast.stmt, kind: str, operand: str = "", own: frozenset[Read] = frozenset()
+        self,
+        target: ast.expr,
+        value: Value,
+        node: ast.stmt,
+        kind: str,
+        operand: str = "",
+        own: frozenset[Read] = frozenset(),
     ) -> None:
         """Assign a value to a target."""
         if isinstance(target, ast.Name):
@@ -126,7 +138,9 @@ class Statements(Calls):
             known = env.vars.get(name, NOTHING).also(value)
             value = Value(None, known.reads, "", known.request, "expression")
             term = f"{name}@{getattr(node, 'lineno', 0)}"
-        env.vars[name] = Value(value.obj, value.reads, value.term if value.made == "const" else term, value.request, value.made)
+        env.vars[name] = Value(
+            value.obj, value.reads, value.term if value.made == "const" else term, value.request, value.made
+        )
 
     def store_outer(self, name: str, value: Value, node: ast.stmt, kind: str, own: frozenset[Read]) -> None:
         """`global` or `nonlocal` names."""
@@ -165,7 +179,11 @@ class Statements(Calls):
         elif isinstance(obj, Heap):
             if kind == "assign" and (value.obj is not None or field not in obj.fields):
                 known = obj.fields.get(field)
-                if known is None or known.obj is None or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown"):
+                if (
+                    known is None
+                    or known.obj is None
+                    or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown")
+                ):
                     obj.fields[field] = value
                     self.shaped.append(obj)
             if obj.location is not None:
@@ -186,7 +204,9 @@ class Statements(Calls):
             return Ref("variable", path, name)
         return None
 
-    def store_attribute(self, target: Value, name: str, value: Value, node: ast.AST, kind: str, operand: str = "") -> None:
+    def store_attribute(
+        self, target: Value, name: str, value: Value, node: ast.AST, kind: str, operand: str = ""
+    ) -> None:
         assert isinstance(node, ast.stmt)
         self.assign_attribute(target, name, value, node, kind, operand, frozenset())
 
@@ -308,7 +328,12 @@ class Statements(Calls):
             return
         body = node.body if not then_alive else node.orelse
         control = Control(
-            value.reads, node.test, self.shape(node.test, value), not then_alive, self.exit_of(body, value), self.frame.serial
+            value.reads,
+            node.test,
+            self.shape(node.test, value),
+            not then_alive,
+            self.exit_of(body, value),
+            self.frame.serial,
         )
         self.state.control = (*self.state.control, control)
 
@@ -322,7 +347,11 @@ class Statements(Calls):
             returned = self.frame.exits[-1][0] if self.frame.exits else NOTHING
             roots = {r.location.root for r in test.reads}
             plain = isinstance(last.value, ast.Name | ast.Attribute | ast.Subscript | ast.Call)
-            return "cached" if plain and any(r.location.root in roots for r in returned.reads) and last.value is not None else "return"
+            return (
+                "cached"
+                if plain and any(r.location.root in roots for r in returned.reads) and last.value is not None
+                else "return"
+            )
         return "raise"
 
     def match(self, node: ast.Match) -> None:
@@ -412,7 +441,9 @@ class Statements(Calls):
             self.gather_states(frame.continues[-1])
             if self.context == "thread":
                 self.switch(node)
-            self.iterations(looped, node, "dict" if view else source.obj.type.kind if isinstance(source.obj, Heap) else "")
+            self.iterations(
+                looped, node, "dict" if view else source.obj.type.kind if isinstance(source.obj, Heap) else ""
+            )
             if not self.state.alive:
                 break
         self.loops -= 1
@@ -428,7 +459,9 @@ class Statements(Calls):
             between = self.state.stale.get(read)
             if between is not None or read in self.state.switched:
                 self.trace.iterations.append(
-                    Iteration(node, read.stack, read.context, self.entry, read.location, self.state.held, between, container)
+                    Iteration(
+                        node, read.stack, read.context, self.entry, read.location, self.state.held, between, container
+                    )
                 )
 
     def for_generator(self, node: ast.For | ast.AsyncFor, source: Coroutine) -> None:
@@ -480,7 +513,11 @@ class Statements(Calls):
             env.vars = {**names, **done_names}
             if handler.name:
                 env.vars[handler.name] = NOTHING
-            missing = Control(attempted, node, "missing", False, "", frame.serial) if attempted and _is_lookup(handler) else None
+            missing = (
+                Control(attempted, node, "missing", False, "", frame.serial)
+                if attempted and _is_lookup(handler)
+                else None
+            )
             with self.deciding(missing):
                 self.execute(handler.body)
             state, handler_names = self.state, env.vars
@@ -562,13 +599,19 @@ class Statements(Calls):
         obj = value.obj
         if isinstance(obj, LockValue):
             return obj
-        known = isinstance(obj, Heap) and (obj.type.kind == "instance" or (obj.type.kind == "external" and obj.type.name in ("path",)))
+        known = isinstance(obj, Heap) and (
+            obj.type.kind == "instance" or (obj.type.kind == "external" and obj.type.name in ("path",))
+        )
         if known or isinstance(obj, Coroutine):
             return None
         text = ast.unparse(node)
         last = text.partition("(")[0].rpartition(".")[2].lower()
         name = obj.name if isinstance(obj, External) else ""
-        if name in self.lock_names or text.partition("(")[0] in self.lock_names or any(w in last for w in ("lock", "mutex")) and "unlock" not in last:
+        if (
+            name in self.lock_names
+            or text.partition("(")[0] in self.lock_names
+            or (any(w in last for w in ("lock", "mutex")) and "unlock" not in last)
+        ):
             location = obj.location if isinstance(obj, Heap) else None
             return LockValue("both", True, location, node, unknown=True)
         return None
@@ -663,7 +706,10 @@ class Statements(Calls):
 def _is_lookup(handler: ast.ExceptHandler) -> bool:
     """`except KeyError` and its like: what was looked for is not there."""
     text = ast.unparse(handler.type) if handler.type is not None else ""
-    return any(n in text for n in ("KeyError", "IndexError", "LookupError", "AttributeError", "FileNotFoundError", "ValueError"))
+    return any(
+        n in text
+        for n in ("KeyError", "IndexError", "LookupError", "AttributeError", "FileNotFoundError", "ValueError")
+    )
 
 
 def _captures(pattern: ast.pattern) -> list[str]:

@@ -81,7 +81,9 @@ def clone(value: Value, depth: int = 4) -> Value:
     if not isinstance(heap, Heap) or heap.location is not None or depth == 0:
         return value
     fields = {name: clone(held, depth - 1) for name, held in heap.fields.items()}
-    return Value(Heap(heap.type, None, fields, heap.element, heap.node), value.reads, value.term, value.request, value.made)
+    return Value(
+        Heap(heap.type, None, fields, heap.element, heap.node), value.reads, value.term, value.request, value.made
+    )
 
 
 @dataclass(slots=True, eq=False)
@@ -179,7 +181,17 @@ class FileHandle:
 
 
 Object = (
-    Heap | FunctionValue | ClassValue | ModuleValue | External | Method | LockValue | Coroutine | Partial | Group | FileHandle
+    Heap
+    | FunctionValue
+    | ClassValue
+    | ModuleValue
+    | External
+    | Method
+    | LockValue
+    | Coroutine
+    | Partial
+    | Group
+    | FileHandle
 )
 
 NO_READS: frozenset[Read] = frozenset()

@@ -17,7 +17,21 @@ from autolock.program.decisions import effective
 from autolock.program.linker import Program, Ref
 from autolock.program.release import is_leaked
 from autolock.program.stateless import is_stateless
-from autolock.program.trace import Candidate, Control, Entry, Frame, Held, Iteration, LateRead, LockUse, Pair, Read, Suspension, Trace, Write
+from autolock.program.trace import (
+    Candidate,
+    Control,
+    Entry,
+    Frame,
+    Held,
+    Iteration,
+    LateRead,
+    LockUse,
+    Pair,
+    Read,
+    Suspension,
+    Trace,
+    Write,
+)
 from autolock.program.values import Location, LockValue, Root, overlaps
 
 Writer = tuple[Entry, Write]
@@ -117,14 +131,16 @@ class Finder:
         rechecked = self._rechecks()
         for candidate in self._distinct():
             read, write = candidate.read, candidate.write
-            if candidate.dependence == "control" and any(
-                r.serial > read.serial for r in rechecked.get(id(write), ())
-            ) and not self._common(read.held, write.held):
+            if (
+                candidate.dependence == "control"
+                and any(r.serial > read.serial for r in rechecked.get(id(write), ()))
+                and not self._common(read.held, write.held)
+            ):
                 continue
             yield from self._window_of(candidate)
 
     def _is_cheap(self, write: Write) -> bool:
-        """Whether what is stored is an object of the project that costs and keeps nothing: a second one does no harm."""
+        """Whether what is stored is an object that costs and keeps nothing: a second one does no harm."""
         path, _, name = write.value_type.partition(":")
         return bool(name) and is_stateless(self.program, Ref("class", path, name))
 
@@ -136,9 +152,19 @@ class Finder:
             common = tuple(str(h.lock.location or id(h.lock.node)) for h in self._common(read.held, write.held))
             control = candidate.control
             key = (
-                id(candidate.entry), id(read.node), id(write.node), read.location, write.location, candidate.dependence,
-                candidate.between is None, candidate.switch is None, common, len(read.held), len(write.held),
-                meeting(read.stack, write.stack)[0], control and (control.shape, control.negated, control.exit),
+                id(candidate.entry),
+                id(read.node),
+                id(write.node),
+                read.location,
+                write.location,
+                candidate.dependence,
+                candidate.between is None,
+                candidate.switch is None,
+                common,
+                len(read.held),
+                len(write.held),
+                meeting(read.stack, write.stack)[0],
+                control and (control.shape, control.negated, control.exit),
             )
             found.setdefault(key, candidate)
         return list(found.values())
@@ -158,7 +184,8 @@ class Finder:
         if candidate.dependence == "control" and read.how == "contains" and shape in ("equal", "different"):
             shape = "present"
         rivals = [
-            w for w in self.writers(read.location, candidate.entry)
+            w
+            for w in self.writers(read.location, candidate.entry)
             if candidate.dependence == "data" or _matters(shape, read, w[1])
         ]
         if not rivals:
@@ -181,15 +208,35 @@ class Finder:
             relation = "wrong-kind"
         function, first, last = meeting(read.stack, write.stack)
         yield RaceWindow(
-            "read-write", write.location, function, first, last, candidate.entry, race, _context(read, mixed),
-            relation=relation, dependence=candidate.dependence, shape=shape, exit=control.exit if control else "",
-            read=read, write=write, between=candidate.between, switch=candidate.switch, control=control,
-            rivals=unprotected, guards=[h.lock for h in (*read.held, *write.held)], entries=[candidate.entry],
-            lock_node=common[0].node if common else None, mixed=mixed, warmed=write.location in self.warmed,
+            "read-write",
+            write.location,
+            function,
+            first,
+            last,
+            candidate.entry,
+            race,
+            _context(read, mixed),
+            relation=relation,
+            dependence=candidate.dependence,
+            shape=shape,
+            exit=control.exit if control else "",
+            read=read,
+            write=write,
+            between=candidate.between,
+            switch=candidate.switch,
+            control=control,
+            rivals=unprotected,
+            guards=[h.lock for h in (*read.held, *write.held)],
+            entries=[candidate.entry],
+            lock_node=common[0].node if common else None,
+            mixed=mixed,
+            warmed=write.location in self.warmed,
             cheap=self._is_cheap(write),
         )
 
-    def _different(self, candidate: Candidate, valid: list[Held], unprotected: list[Writer]) -> tuple[str, list[Writer]]:
+    def _different(
+        self, candidate: Candidate, valid: list[Held], unprotected: list[Writer]
+    ) -> tuple[str, list[Writer]]:
         """A guarded window whose rivals do not take its lock."""
         if candidate.dependence != "data" and candidate.write.kind != "assign":
             return "different-locks", []
@@ -231,7 +278,8 @@ class Finder:
     def writers(self, location: Location, entry: Entry) -> list[Writer]:
         """Writes that may happen while `entry` is between its read and its write."""
         return [
-            (e, w) for e, w in self.by_root.get(location.root, ())
+            (e, w)
+            for e, w in self.by_root.get(location.root, ())
             if (e is not entry or entry.many) and _replaces(w.location, location)
         ]
 
@@ -260,8 +308,20 @@ class Finder:
                 continue
             function, first, last = meeting(item.write.stack, item.read.stack)
             yield RaceWindow(
-                "late-read", item.write.location, function, first, last, item.entry, True, _context(item.read, False),
-                read=item.read, write=item.write, between=item.between, switch=item.switch, rivals=rivals, entries=[item.entry],
+                "late-read",
+                item.write.location,
+                function,
+                first,
+                last,
+                item.entry,
+                True,
+                _context(item.read, False),
+                read=item.read,
+                write=item.write,
+                between=item.between,
+                switch=item.switch,
+                rivals=rivals,
+                entries=[item.entry],
             )
 
     @staticmethod
@@ -280,8 +340,18 @@ class Finder:
                 continue
             function, first, last = meeting(item.first.stack, item.second.stack)
             yield RaceWindow(
-                "pair", item.second.location, function, first, last, item.entry, True, _context(item.second, False),
-                write=item.second, between=item.between, rivals=[(item.entry, item.first)], entries=[item.entry],
+                "pair",
+                item.second.location,
+                function,
+                first,
+                last,
+                item.entry,
+                True,
+                _context(item.second, False),
+                write=item.second,
+                between=item.between,
+                rivals=[(item.entry, item.first)],
+                entries=[item.entry],
                 other=item.first.location,
             )
 
@@ -300,8 +370,11 @@ class Finder:
             if item.container == "list" and item.between is None:
                 continue
             rivals = [
-                w for w in self.writers(item.location, item.entry)
-                if _resizes(w[1]) and w[1].location.fields[:-1] == item.location.fields[:-1] and not any(_holds(w[1].held, h.lock) for h in item.held)
+                w
+                for w in self.writers(item.location, item.entry)
+                if _resizes(w[1])
+                and w[1].location.fields[:-1] == item.location.fields[:-1]
+                and not any(_holds(w[1].held, h.lock) for h in item.held)
             ]
             if item.context == "loop" and item.between is None:
                 rivals = [w for w in rivals if w[1].context == "thread"]
@@ -309,9 +382,19 @@ class Finder:
                 continue
             statement = item.stack[-1].statement
             yield RaceWindow(
-                "iteration", item.location, item.function, statement, statement, item.entry, True,
-                _context(item, False), between=item.between, rivals=rivals, entries=[item.entry],
-                guards=[h.lock for h in item.held], container=item.container,
+                "iteration",
+                item.location,
+                item.function,
+                statement,
+                statement,
+                item.entry,
+                True,
+                _context(item, False),
+                between=item.between,
+                rivals=rivals,
+                entries=[item.entry],
+                guards=[h.lock for h in item.held],
+                container=item.container,
             )
 
     # -- locks -------------------------------------------------------------------------
@@ -327,8 +410,19 @@ class Finder:
         location = use.lock.location or Location(_nowhere(use))
         statement = use.stack[-1].statement
         return RaceWindow(
-            "lock", location, use.function, statement, statement, use.entry, True, use.context, relation=relation,
-            between=use.between, guards=[use.lock], lock_node=use.node, entries=[use.entry],
+            "lock",
+            location,
+            use.function,
+            statement,
+            statement,
+            use.entry,
+            True,
+            use.context,
+            relation=relation,
+            between=use.between,
+            guards=[use.lock],
+            lock_node=use.node,
+            entries=[use.entry],
         )
 
 
@@ -341,7 +435,7 @@ def _replaces(written: Location, seen: Location) -> bool:
     if not overlaps(written, seen):
         return False
     deeper = seen.fields[len(written.fields) :]
-    return not deeper or (len(deeper) == 1 and deeper[0].startswith("[") and not written.fields[-1:] == ("[*]",))
+    return not deeper or (len(deeper) == 1 and deeper[0].startswith("[") and written.fields[-1:] != ("[*]",))
 
 
 def _asked_again(candidate: Candidate) -> bool:
@@ -363,7 +457,9 @@ def _holds(held: Iterable[Held], lock: LockValue) -> bool:
 
 def _resizes(write: Write) -> bool:
     """Whether a write adds or removes elements."""
-    return write.kind in ("insert", "remove") or (write.kind == "assign" and write.location.fields[-1:] != () and write.location.fields[-1].startswith("["))
+    return write.kind in ("insert", "remove") or (
+        write.kind == "assign" and write.location.fields[-1:] != () and write.location.fields[-1].startswith("[")
+    )
 
 
 def _matters(shape: str, read: Read, write: Write) -> bool:
@@ -407,7 +503,9 @@ def _merged(windows: list[RaceWindow]) -> list[RaceWindow]:
     """One window for each function, Location, kind and relation: the plainest one, with all entry points."""
     groups: dict[object, list[RaceWindow]] = defaultdict(list)
     for window in windows:
-        part: object = window.relation if window.kind == "lock" else id(window.first) if window.kind == "iteration" else ""
+        part: object = (
+            window.relation if window.kind == "lock" else id(window.first) if window.kind == "iteration" else ""
+        )
         groups[window.kind, window.function, window.location.base, part].append(window)
     for key, group in list(groups.items()):
         # One place of the code is one window, however many objects it is run on.
@@ -428,7 +526,12 @@ def _same_place(one: RaceWindow, other: RaceWindow) -> bool:
     """Whether two windows are one place of the code: the same statements, or two halves of one cache."""
     if one.kind == "lock" or one.function != other.function:
         return False
-    return one.first is other.first and one.last is other.last and one.first is not None and one.location.fields == other.location.fields
+    return (
+        one.first is other.first
+        and one.last is other.last
+        and one.first is not None
+        and one.location.fields == other.location.fields
+    )
 
 
 def _foremost(window: RaceWindow) -> bool:
@@ -444,7 +547,8 @@ def _rank(window: RaceWindow) -> tuple[int, int, int, int, int]:
         0 if window.race else 1,
         0 if window.first is not None else 1,
         0 if _foremost(window) else 1,
-        ("compare", "equal", "different", "missing", "falsy", "truth", "present", "").index(window.shape) if window.dependence != "data" else 0,
+        ("compare", "equal", "different", "missing", "falsy", "truth", "present", "").index(window.shape)
+        if window.dependence != "data"
+        else 0,
         getattr(window.write.node if window.write else window.first, "lineno", 0),
     )
-

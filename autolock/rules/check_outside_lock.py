@@ -45,6 +45,7 @@ class CheckOutsideLock:
             return None
         return Match(
             Severity.HIGH,
-            f"`{function_name(window)}` looks at `{window.shown}` before it takes the lock and does not look again under it: "
+            f"`{function_name(window)}` looks at `{window.shown}` before it takes the lock and does "
+            f"not look again under it: "
             f"several requests pass the check, then change `{window.shown}` one after the other.",
         )

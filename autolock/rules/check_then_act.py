@@ -45,7 +45,9 @@ class CheckThenAct:
     id: ClassVar[str] = "AL102"
     name: ClassVar[str] = "check-then-act"
     category: ClassVar[str] = "memory"
-    summary: ClassVar[str] = "shared state is checked, something else may run, and it is changed on the strength of the check"
+    summary: ClassVar[str] = (
+        "shared state is checked, something else may run, and it is changed on the strength of the check"
+    )
     codemods: ClassVar[tuple[str, ...]] = ("wrap-in-lock", "define-lock", "import-name")
 
     def match(self, window: RaceWindow) -> Match | None:
@@ -78,7 +80,8 @@ class CheckThenAct:
     def latent(self, window: RaceWindow) -> Match:
         return Match(
             Severity.HIGH,
-            f"`{function_name(window)}` checks and changes `{window.shown}` without a lock: atomic today because nothing awaits "
+            f"`{function_name(window)}` checks and changes `{window.shown}` without a lock: atomic "
+            f"today because nothing awaits "
             f"in between, and oversold as soon as something does.",
         )
 

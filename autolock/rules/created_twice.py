@@ -46,7 +46,9 @@ class CreatedTwice:
     id: ClassVar[str] = "AL103"
     name: ClassVar[str] = "created-twice"
     category: ClassVar[str] = "memory"
-    summary: ClassVar[str] = "a lazily created singleton is created by every request that arrives while the first is being made"
+    summary: ClassVar[str] = (
+        "a lazily created singleton is created by every request that arrives while the first is being made"
+    )
     codemods: ClassVar[tuple[str, ...]] = ("double-checked", "wrap-in-lock", "define-lock", "import-name")
 
     def match(self, window: RaceWindow) -> Match | None:

@@ -48,7 +48,8 @@ class FileLostUpdate:
         if window.dependence != "data":
             return Match(
                 Severity.MEDIUM,
-                f"`{function_name(window)}` looks whether the file `{window.shown}` is there, {gap(window)}, then writes it: "
+                f"`{function_name(window)}` looks whether the file `{window.shown}` is there, "
+                f"{gap(window)}, then writes it: "
                 f"another request writes it at the same time, or finds it half written.",
             )
         return Match(

@@ -45,6 +45,7 @@ class LockNotReleased:
             return None
         return Match(
             Severity.HIGH,
-            f"`{function_name(window)}` takes `{window.shown}` with acquire() and gives it back only when nothing raises in between: "
+            f"`{function_name(window)}` takes `{window.shown}` with acquire() and gives it back only "
+            f"when nothing raises in between: "
             f"after one failure every later request waits for ever.",
         )

@@ -45,6 +45,7 @@ class LockPerCall:
             return None
         return Match(
             Severity.HIGH,
-            f"`{function_name(window)}` guards `{window.shown}` with a lock that it creates itself: every request has its own, "
+            f"`{function_name(window)}` guards `{window.shown}` with a lock that it creates itself: "
+            f"every request has its own, "
             f"none waits, and updates of `{window.shown}` are lost.",
         )

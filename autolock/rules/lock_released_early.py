@@ -45,6 +45,7 @@ class LockReleasedEarly:
             return None
         return Match(
             Severity.HIGH,
-            f"`{function_name(window)}` reads `{window.shown}` under a lock, gives the lock back, {gap(window)}, and then writes "
+            f"`{function_name(window)}` reads `{window.shown}` under a lock, gives the lock back, "
+            f"{gap(window)}, and then writes "
             f"what it computed from the read: another request's change in between is lost.",
         )

@@ -49,11 +49,18 @@ class LostUpdate:
     id: ClassVar[str] = "AL101"
     name: ClassVar[str] = "lost-update"
     category: ClassVar[str] = "memory"
-    summary: ClassVar[str] = "shared state is read, something else may run, and a value computed from the read is written back"
+    summary: ClassVar[str] = (
+        "shared state is read, something else may run, and a value computed from the read is written back"
+    )
     codemods: ClassVar[tuple[str, ...]] = ("wrap-in-lock", "define-lock", "import-name")
 
     def match(self, window: RaceWindow) -> Match | None:
-        if window.kind != "read-write" or window.relation != "unguarded" or window.dependence != "data" or is_file(window):
+        if (
+            window.kind != "read-write"
+            or window.relation != "unguarded"
+            or window.dependence != "data"
+            or is_file(window)
+        ):
             return None
         write = window.write
         if write is None or write.kind in ("insert", "remove", "mutate"):
@@ -61,7 +68,8 @@ class LostUpdate:
         if not window.race:
             return self.latent(window) if is_counting(window) else None
         message = (
-            f"`{function_name(window)}` reads `{window.shown}`, {gap(window)}, then writes a value computed from what it read: "
+            f"`{function_name(window)}` reads `{window.shown}`, {gap(window)}, then writes a value "
+            f"computed from what it read: "
             f"of {routes_of(window)} at once, one overwrites what the other wrote to `{window.shown}`."
         )
         return Match(Severity.HIGH, message)

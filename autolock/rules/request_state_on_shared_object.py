@@ -43,6 +43,7 @@ class RequestStateOnSharedObject:
             return None
         return Match(
             Severity.HIGH,
-            f"`{function_name(window)}` keeps what this request sent in `{window.shown}`, {gap(window)}, then reads it back: "
+            f"`{function_name(window)}` keeps what this request sent in `{window.shown}`, "
+            f"{gap(window)}, then reads it back: "
             f"another request has put its own data there by then.",
         )

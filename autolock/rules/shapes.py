@@ -6,8 +6,19 @@ from autolock.program.windows import RaceWindow
 
 #: Values that every maker makes alike, so that a second one replaces the first without loss.
 _INTERCHANGEABLE = frozenset(
-    {"dict", "list", "set", "deque", "view", "sqlalchemy.orm.sessionmaker", "sqlalchemy.ext.asyncio.async_sessionmaker",
-     "sqlalchemy.create_engine", "path", "jinja2.Environment", "re.compile"}
+    {
+        "dict",
+        "list",
+        "set",
+        "deque",
+        "view",
+        "sqlalchemy.orm.sessionmaker",
+        "sqlalchemy.ext.asyncio.async_sessionmaker",
+        "sqlalchemy.create_engine",
+        "path",
+        "jinja2.Environment",
+        "re.compile",
+    }
 )
 
 #: What a test finds when there is nothing yet.
@@ -27,7 +38,12 @@ def is_file(window: RaceWindow) -> bool:
 def makes_value(window: RaceWindow) -> bool:
     """Whether what is written was made for the purpose: constructed, fetched or computed by a call."""
     write = window.write
-    return write is not None and write.kind == "assign" and write.made in ("new", "await", "call", "display") and window.dependence == "control"
+    return (
+        write is not None
+        and write.kind == "assign"
+        and write.made in ("new", "await", "call", "display")
+        and window.dependence == "control"
+    )
 
 
 def has_identity(window: RaceWindow) -> bool:
@@ -49,11 +65,23 @@ def is_creation(window: RaceWindow) -> bool:
 def is_cache_fill(window: RaceWindow) -> bool:
     """`if key not in cache: cache[key] = fetch(key)`, or a value that is fetched again when it is too old."""
     write = window.write
-    if write is None or write.kind not in ("assign", "insert") or window.dependence != "control" or window.exit == "raise":
+    if (
+        write is None
+        or write.kind not in ("assign", "insert")
+        or window.dependence != "control"
+        or window.exit == "raise"
+    ):
         return False
     if is_element(window) and window.shape in _ABSENT:
-        return write.kind == "assign" and (write.made in ("new", "await", "call") or (write.made == "display" and window.exit in ("", "cached")))
-    return window.shape == "compare" and write.kind == "assign" and not write.request and write.made not in ("const", "none")
+        return write.kind == "assign" and (
+            write.made in ("new", "await", "call") or (write.made == "display" and window.exit in ("", "cached"))
+        )
+    return (
+        window.shape == "compare"
+        and write.kind == "assign"
+        and not write.request
+        and write.made not in ("const", "none")
+    )
 
 
 def is_harmless(window: RaceWindow) -> bool:
@@ -64,7 +92,13 @@ def is_harmless(window: RaceWindow) -> bool:
         return True
     if window.shape == "compare":
         return False
-    if window.cheap and window.between is None and window.write is not None and window.write.made == "new" and not is_element(window):
+    if (
+        window.cheap
+        and window.between is None
+        and window.write is not None
+        and window.write.made == "new"
+        and not is_element(window)
+    ):
         return True
     return window.context == "thread pool" and not has_identity(window)
 

@@ -49,7 +49,8 @@ class WrongKindOfLock:
         if window.kind == "lock":
             return Match(
                 Severity.HIGH,
-                f"`{function_name(window)}` holds the thread lock `{window.shown}` while it awaits: the second request that wants "
+                f"`{function_name(window)}` holds the thread lock `{window.shown}` while it awaits: "
+                f"the second request that wants "
                 f"the lock stops the event loop, and with it the first.",
             )
         return Match(

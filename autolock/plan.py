@@ -36,6 +36,12 @@ class Plan:
     locations: tuple[str, ...]
 
 
+_ALONE = ("leaked", "re-entered", "opposite-order")
+_DEADLOCKS = {
+    "re-entered": "split the function into a part that takes the lock and a part that expects it to be held",
+    "opposite-order": "take the two locks in the same order everywhere, or use one lock for both",
+}
+
 Matched = tuple["RaceWindow", Finding]
 
 
@@ -60,10 +66,10 @@ def plan(analysis: Analysis, findings: Sequence[Finding]) -> tuple[tuple[Finding
 
 def _groups(matched: Sequence[Matched]) -> list[list[Matched]]:
     """Findings that one lock must end together: of one state, or of states changed in one function."""
-    alone = [[m] for m in matched if m[0].kind in ("iteration", "late-read") or m[0].relation == "leaked"]
+    alone = [[m] for m in matched if m[0].kind in ("iteration", "late-read") or m[0].relation in _ALONE]
     kinds: dict[Location, list[Matched]] = {}
     for window, finding in matched:
-        if window.kind == "lock" and window.relation != "leaked":
+        if window.kind == "lock" and window.relation == "wrong-kind":
             kinds.setdefault(window.location, []).append((window, finding))
     alone.extend(kinds.values())
     pool = [m for m in matched if m[0].kind not in ("iteration", "late-read", "lock")]
@@ -109,6 +115,8 @@ class _Planner:
             )
         if window.kind == "lock" and window.relation == "leaked":
             return self.release(window)
+        if window.relation in ("re-entered", "opposite-order"):
+            raise Refusal(_DEADLOCKS[window.relation])
         if window.kind == "lock":
             return LockKind(self.analysis.program, self.analysis.machine, self.sources).to_asyncio(window)
         windows = [w for w, _ in group]

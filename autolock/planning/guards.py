@@ -15,7 +15,7 @@ from autolock.program.calls import same_lock
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
-from autolock.program.trace import Frame, Held, LockUse, Read, Write
+from autolock.program.trace import TAKING, Frame, Held, LockUse, Read, Write
 from autolock.program.values import Location, LockValue
 from autolock.program.windows import RaceWindow
 
@@ -291,7 +291,7 @@ class Guards:
         return [
             u
             for u in self.machine.trace.locks
-            if u.style != "held across await"
+            if u.style in TAKING
             and same_lock(u.lock, lock)
             and any(
                 f.function is not None
@@ -305,7 +305,7 @@ class Guards:
         """The calls of the function that takes a lock, wherever it is called from."""
         found: list[Need] = []
         for other in self.machine.trace.locks:
-            if other.node is not use.node or other.style == "held across await":
+            if other.node is not use.node or other.style not in TAKING:
                 continue
             if len(other.stack) < 2:
                 raise Refusal(f"`{use.function.name}` is called by FastAPI itself and has to take its lock")

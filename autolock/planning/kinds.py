@@ -12,7 +12,7 @@ from autolock.program.calls import same_lock
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
-from autolock.program.trace import LockUse
+from autolock.program.trace import TAKING, LockUse
 from autolock.program.windows import RaceWindow
 
 _BY_HAND = "make it an asyncio.Lock and take it with `async with`, or move the awaits out of the locked block"
@@ -31,7 +31,7 @@ class LockKind:
         lock = window.guards[0]
         if lock.reentrant or lock.location is None or lock.node is None:
             raise Refusal(_BY_HAND)
-        uses = [u for u in self.machine.trace.locks if same_lock(u.lock, lock)]
+        uses = [u for u in self.machine.trace.locks if u.style in TAKING and same_lock(u.lock, lock)]
         for use in uses:
             self.refuse_unless_coroutine(use)
         path, statement = self.definition(lock.path, lock.node)

@@ -174,6 +174,7 @@ class Calls(Containers, Files):
             if self._sites[site] <= 2:
                 return None
         parts: list[object] = [function.ref, self.context, tuple(kwargs)]
+        parts.extend(h.lock.location for h in self.state.held)
         parts.extend(_shape(value, 0) for value in values)
         return tuple(parts)
 
@@ -494,11 +495,26 @@ class Calls(Containers, Files):
         if lock.family == "asyncio" and self.context == "loop":
             self.suspend(node, "waiting for the lock")
         self.switch(node)
+        self.note_order(lock, node)
         held = Held(lock, self.next_serial(), node, self.stack(), self.context)
         if self.recording:
             self.trace.locks.append(LockUse(node, self.stack(), self.context, self.entry, lock, style))
         if lock.capacity == 1:
             self.hold(held)
+
+    def note_order(self, lock: LockValue, node: ast.AST) -> None:
+        """A lock that is wanted while others are held: the same one again, or one after the other."""
+        if not self.recording or not _is_plain(lock) or not isinstance(node, ast.With | ast.AsyncWith):
+            return
+        for held in self.state.held:
+            if not _is_plain(held.lock) or not isinstance(held.node, ast.With | ast.AsyncWith):
+                continue
+            again = same_lock(held.lock, lock)
+            if again and not lock.reentrant:
+                self.trace.locks.append(LockUse(node, self.stack(), self.context, self.entry, lock, "re-entered"))
+            elif not again and held.lock.location is not None and lock.location is not None:
+                use = LockUse(node, self.stack(), self.context, self.entry, lock, "second")
+                self.trace.orders.setdefault((held.lock.location, lock.location), use)
 
     def release(self, lock: LockValue) -> None:
         held = list(self.state.held)
@@ -580,6 +596,11 @@ class Calls(Containers, Files):
     def _effects(self) -> dict[object, Effect]:
         cache: dict[object, Effect] = self.__dict__.setdefault("_effect_cache", {})
         return cache
+
+
+def _is_plain(lock: LockValue) -> bool:
+    """Whether a lock is one that is known, and one for all keys."""
+    return lock.location is not None and not (lock.unknown or lock.keyed or lock.fresh) and lock.capacity == 1
 
 
 def _is_unbounded_queue(obj: object) -> bool:

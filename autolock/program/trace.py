@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from autolock.program.values import Location, LockValue
 
 
+#: Styles of LockUse that are acquisitions; the others tell what is wrong with one.
+TAKING = ("with", "async with", "acquire")
+
+
 class Frame(NamedTuple):
     """One call on the way to an event: which function, at which of its statements."""
 
@@ -187,4 +191,5 @@ class Trace:
     pairs: list[Pair] = field(default_factory=list)
     iterations: list[Iteration] = field(default_factory=list)
     locks: list[LockUse] = field(default_factory=list)
+    orders: dict[tuple[Location, Location], LockUse] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)

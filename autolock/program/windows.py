@@ -76,6 +76,7 @@ class RaceWindow:
     warmed: bool = False
     container: str = ""
     cheap: bool = False
+    rival_use: LockUse | None = None
 
     @property
     def shown(self) -> str:
@@ -122,7 +123,14 @@ class Finder:
 
     def windows(self) -> list[RaceWindow]:
         """All windows, one for each function, Location and kind."""
-        found = [*self.read_write(), *self.late(), *self.pairs(), *self.iterations(), *self.lock_uses()]
+        found = [
+            *self.read_write(),
+            *self.late(),
+            *self.pairs(),
+            *self.iterations(),
+            *self.lock_uses(),
+            *self.lock_orders(),
+        ]
         return _merged(found)
 
     # -- read .. write -------------------------------------------------------------
@@ -403,8 +411,21 @@ class Finder:
         for use in self.trace.locks:
             if use.style == "held across await" and not use.lock.unknown and not use.lock.fresh:
                 yield self._lock_window(use, "wrong-kind")
+            elif use.style == "re-entered":
+                yield self._lock_window(use, "re-entered")
             elif use.style == "acquire" and not use.lock.unknown and is_leaked(self.program, use):
                 yield self._lock_window(use, "leaked")
+
+    def lock_orders(self) -> Iterator[RaceWindow]:
+        """Two locks that are taken in one order here and in the other there."""
+        for (first, second), use in self.trace.orders.items():
+            opposite = self.trace.orders.get((second, first))
+            if opposite is None or (use.entry is opposite.entry and not use.entry.many) or str(first) > str(second):
+                continue
+            window = self._lock_window(use, "opposite-order")
+            window.other = first
+            window.rival_use = opposite
+            yield window
 
     def _lock_window(self, use: LockUse, relation: str) -> RaceWindow:
         location = use.lock.location or Location(_nowhere(use))
@@ -417,7 +438,7 @@ class Finder:
             statement,
             use.entry,
             True,
-            use.context,
+            "event loop" if use.context == "loop" else "thread pool",
             relation=relation,
             between=use.between,
             guards=[use.lock],

@@ -15,7 +15,7 @@ from autolock.program.trace import Entry
 from autolock.program.windows import Finder, RaceWindow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from autolock.findings import Finding
     from autolock.rules.base import Match, Rule
@@ -34,9 +34,15 @@ class Analysis:
     by_fingerprint: dict[str, RaceWindow] = field(default_factory=dict)
 
 
-def analyse(program: Program, lock_names: frozenset[str] = frozenset()) -> Analysis:
-    """Follow every entry point of a program and find the Windows that two of them can enter at once."""
+def analyse(
+    program: Program, lock_names: frozenset[str] = frozenset(), known: Mapping[str, object] | None = None
+) -> Analysis:
+    """Follow every entry point of a program and find the Windows that two of them can enter at once.
+
+    `known` are attributes of the interpreter that need not be computed from all of the program's files.
+    """
     machine = Machine(program, lock_names)
+    vars(machine).update(known or {})
     with _deep_recursion():
         entries = follow_everything(machine)
     windows = Finder(program, machine.trace, machine.warmed).windows()

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autolock import engine, registry
+from autolock import registry
 from autolock.config import Settings, selected
 from autolock.errors import AutolockError
 from autolock.findings import Certainty, Finding, Problem
-from autolock.program.load import Loaded, load
+from autolock.outcomes import Outcomes, look_into, without_collection
+from autolock.program.load import Loaded, load, processors
 from autolock.source import decode
 from autolock.suppress import apply_suppressions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-    from autolock.engine import Analysis
     from autolock.options import Progress
-    from autolock.program.linker import Program
+    from autolock.plan import Plan
+    from autolock.program.parts import Answers, Divided
     from autolock.rewrite import View
     from autolock.workspace import Workspace
 
@@ -44,40 +47,69 @@ class Survey:
     def __init__(self, workspace: Workspace, facts_dir: Path | None, progress: Progress) -> None:
         self._workspace = workspace
         settings = workspace.settings
-        self.loaded: Loaded = load(
-            workspace.root,
-            workspace.files,
-            jobs=settings.jobs,
-            cache_dir=facts_dir,
-            cache_root=workspace.project,
-            overlay=workspace.overlay,
-            progress=lambda done, total: progress("reading", done, total),
-        )
-        progress("analysing", 0, 0)
-        self._analysis = self._analyse(self.loaded.program)
-        self.findings = engine.find(self._analysis, registry.rules())
-
-    def _analyse(self, program: Program) -> Analysis:
-        return engine.analyse(program, frozenset(self._workspace.settings.lock_names))
+        with without_collection():
+            self.loaded: Loaded = load(
+                workspace.root,
+                workspace.files,
+                jobs=settings.jobs,
+                cache_dir=facts_dir,
+                cache_root=workspace.project,
+                overlay=workspace.overlay,
+                progress=lambda done, total: progress("reading", done, total),
+            )
+            progress("analysing", 0, 0)
+            records = self.loaded.records
+            self._lock_names = frozenset(settings.lock_names)
+            self._divided = self.loaded.divided()
+            self._outcomes = Outcomes(
+                self._divided,
+                {path: record.digest for path, record in records.items()},
+                {path: record.lines for path, record in records.items()},
+                self._lock_names,
+                folder=facts_dir,
+                prefix=os.path.relpath(workspace.root, workspace.project),
+            ).all(settings.jobs or processors())
+        self.findings = tuple(finding for outcome in self._outcomes for finding in outcome.findings)
+        self._viewed: dict[tuple[str, ...], _Viewed] = {}
 
     @property
     def routes(self) -> int:
         """How many routes the application has."""
-        return len({route for entry in self._analysis.entries for route in entry.routes})
+        return len({route for outcome in self._outcomes for route in outcome.routes})
 
     @property
     def stopped(self) -> tuple[Problem, ...]:
         """Where the analysis gave up, and why."""
-        return tuple(Problem(label, f"not followed: {why}") for label, why in sorted(self._analysis.stopped.items()))
+        stopped = sorted(stop for outcome in self._outcomes for stop in outcome.stopped)
+        return tuple(Problem(label, f"not followed: {why}") for label, why in stopped)
 
     def view(self) -> View:
         """The findings and the plans that mend them."""
-        return _view(self._analysis, self.findings)
+        return self._view_of(self._divided, frozenset())
 
     def view_with(self, overlay: Mapping[str, bytes]) -> View:
         """The same for the tree that it would be if the files of `overlay` had those contents."""
-        analysis = self._analyse(self.loaded.with_changes(overlay))
-        return _view(analysis, engine.find(analysis, registry.rules()))
+        return self._view_of(self.loaded.divided_with(overlay), overlay.keys())
+
+    def _view_of(self, divided: Divided, changed: AbstractSet[str]) -> View:
+        """What all parts together say; what the unchanged tree was asked before is not asked again."""
+        # Imported late, as only fixes need it.
+        from autolock.rewrite import View
+
+        findings: list[Finding] = []
+        plans: list[Plan] = []
+        with without_collection():
+            for part in divided.parts:
+                if divided.is_inert(part):
+                    continue
+                viewed = self._viewed.get(part)
+                if viewed is None or not viewed.holds(divided, changed):
+                    viewed = _viewed(divided, part, self._lock_names)
+                    if changed.isdisjoint(viewed.files):
+                        self._viewed[part] = viewed
+                findings += viewed.view.findings
+                plans += viewed.view.plans
+        return View(tuple(findings), tuple(plans))
 
     def shown(self) -> Shown:
         """The findings that comments, options, configuration and baseline leave, the worst first."""
@@ -143,13 +175,28 @@ def _without_known(
     return Shown(left.new, suppressed, left.known, notes + gone)
 
 
-def _view(analysis: Analysis, findings: tuple[Finding, ...]) -> View:
-    # Imported late, as only fixes need it.
+@dataclass(frozen=True, slots=True)
+class _Viewed:
+    """What one part says, with the files and the names of the project that it depends on."""
+
+    view: View
+    files: frozenset[str]
+    answers: Answers
+    makers: frozenset[str]
+
+    def holds(self, divided: Divided, changed: AbstractSet[str]) -> bool:
+        return (
+            self.files.isdisjoint(changed) and self.makers == divided.names.makers and divided.names.holds(self.answers)
+        )
+
+
+def _viewed(divided: Divided, part: tuple[str, ...], lock_names: frozenset[str]) -> _Viewed:
     from autolock.plan import plan
     from autolock.rewrite import View
 
-    planned, plans = plan(analysis, findings)
-    return View(planned, plans)
+    looked = look_into(divided, part, lock_names, keep=True)
+    planned, plans = plan(looked.analysis, looked.findings)
+    return _Viewed(View(planned, plans), looked.strays.union(part), looked.answers, divided.names.makers)
 
 
 def _order(finding: Finding) -> tuple[int, str, int, int, str]:

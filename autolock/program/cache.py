@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autolock import __version__
 from autolock.program import facts as facts_module
+from autolock.program.parts import Traits
 from autolock.source import digest
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Record(NamedTuple):
 
     `marked` tells whether it may hold suppression comments; `error` why it could not be analysed and
     `hint` what to do about it. `offset` and `length` are the place of the pickled facts in the cache.
+    `traits` are what of them the other files have to know.
     """
 
     stamp: Stamp
@@ -61,6 +63,7 @@ class Record(NamedTuple):
     hint: str = ""
     offset: int = 0
     length: int = 0
+    traits: Traits = Traits()
 
 
 class Indexed(NamedTuple):
@@ -94,7 +97,7 @@ class FactsCache:
         if zlib.crc32(view) != checksum:
             return
         table = unpickled(view[:length])
-        self._records = {path: Record(*values) for path, values in table.items()}
+        self._records = {path: _record(*values) for path, values in table.items()}
         self._data = view[length:]
 
     def record(self, path: str) -> Record | None:
@@ -124,7 +127,8 @@ class FactsCache:
         offset = 0
         everything = {path: Indexed(record, self.blob(record)) for path, record in (kept | current).items()} | read
         for path, (record, blob) in everything.items():
-            table[path] = tuple(record._replace(stamp=self._safe(record.stamp), offset=offset, length=len(blob)))
+            placed = record._replace(stamp=self._safe(record.stamp), offset=offset, length=len(blob))
+            table[path] = (*placed[:-1], tuple(record.traits))
             blobs.append(blob)
             offset += len(blob)
         pickled = pickle.dumps(table, 5)
@@ -144,6 +148,11 @@ class FactsCache:
         except OSError:
             with contextlib.suppress(OSError):
                 os.unlink(beside)
+
+
+def _record(*values: Any) -> Record:
+    record = Record(*values)
+    return record._replace(traits=Traits(*record.traits))
 
 
 # --- versions ---------------------------------------------------------------------------------

@@ -308,20 +308,9 @@ def labels_of(program: Program, path: str, facts: ModuleFacts, route: RouteFacts
 
 def _outer_prefix(program: Program, path: str, base: str, scope: str, depth: int) -> str:
     """What `include_router` puts before a router's own prefix."""
-    target = program.resolve(path, base, scope)
-    if depth > 5:
+    found = program.inclusions.of(path, base, scope) if depth <= 5 else None
+    if found is None:
         return ""
-    for other, facts in program.modules.items():
-        for inclusion in facts.inclusions:
-            if not inclusion.child:
-                continue
-            if target is None or target[0].kind != "variable":
-                if other != path or inclusion.child != base or inclusion.scope != scope:
-                    continue
-            elif program.resolve(other, inclusion.child, inclusion.scope) != target:
-                continue
-            parent = facts.prefixes.get(inclusion.parent, "")
-            return (
-                _outer_prefix(program, other, inclusion.parent, inclusion.scope, depth + 1) + parent + inclusion.prefix
-            )
-    return ""
+    other, inclusion = found
+    parent = program.modules[other].prefixes.get(inclusion.parent, "")
+    return _outer_prefix(program, other, inclusion.parent, inclusion.scope, depth + 1) + parent + inclusion.prefix

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from autolock.program.facts import Binding, ClassFacts, FunctionFacts, Import, ModuleFacts
 from autolock.program.index import parse
+from autolock.program.prefixes import Inclusions
 
 
 class Ref(NamedTuple):
@@ -50,6 +51,7 @@ class Program:
 
     def __init__(self, modules: Mapping[str, ModuleFacts], read: Callable[[str], bytes]) -> None:
         self.modules = modules
+        self._every: Collection[str] = modules
         self._read = read
         self._units: dict[str, Unit | None] = {}
         self._folders = {path.rpartition("/")[0] for path in modules}
@@ -71,6 +73,24 @@ class Program:
         program = Program(modules, read)
         program._units = {path: unit for path, unit in self._units.items() if path not in changed}
         return program
+
+    def part(self, modules: Mapping[str, ModuleFacts], *, keep: bool) -> Program:
+        """The same program as seen from some of its files: `modules` lists those and answers for all.
+
+        With `keep`, trees are kept for other parts and later programs; else they go with the part.
+        """
+        part = Program.__new__(Program)
+        part.modules, part._every, part._read = modules, self._every, self._read
+        part._units = self._units if keep else {}
+        part._folders, part._found, part._suffixes = self._folders, self._found, self._suffixes_of_all()
+        part._resolved = {}
+        part.mro = lru_cache(maxsize=None)(part._mro)
+        return part
+
+    @cached_property
+    def inclusions(self) -> Inclusions:
+        """Which router is included where."""
+        return Inclusions(self)
 
     def unit(self, path: str) -> Unit | None:
         """The syntax tree of a file, or None where it can't be parsed."""
@@ -123,18 +143,21 @@ class Program:
 
     def _by_suffix(self, importer: str, tail: str) -> str:
         """`a/b` anywhere in the project: for source roots that are no ancestors of the importing file."""
-        if self._suffixes is None:
-            self._suffixes = {}
-            for path in self.modules:
-                stem = path.removesuffix(".py").removesuffix("/__init__")
-                parts = stem.split("/")
-                for start in range(1, len(parts)):
-                    if f"{'/'.join(parts[:start])}/__init__.py" not in self.modules:
-                        self._suffixes.setdefault("/".join(parts[start:]), []).append(path)
-        found = self._suffixes.get(tail, [])
+        found = self._suffixes_of_all().get(tail, [])
         if not found:
             return ""
         return max(found, key=lambda path: (_shared_prefix(path, importer), -len(path)))
+
+    def _suffixes_of_all(self) -> dict[str, list[str]]:
+        if self._suffixes is None:
+            self._suffixes = {}
+            for path in self._every:
+                stem = path.removesuffix(".py").removesuffix("/__init__")
+                parts = stem.split("/")
+                for start in range(1, len(parts)):
+                    if f"{'/'.join(parts[:start])}/__init__.py" not in self._every:
+                        self._suffixes.setdefault("/".join(parts[start:]), []).append(path)
+        return self._suffixes
 
     # -- names ---------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from autolock.program.cache import (
 from autolock.program.facts import ModuleFacts
 from autolock.program.index import index
 from autolock.program.linker import Program
+from autolock.program.parts import Divided, traits_of
 from autolock.source import decode, digest, read_bytes
 from autolock.suppress import MARKER
 
@@ -53,12 +54,16 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A program, the files that are missing in it and why, and `marked`, those that may hold suppressions."""
+    """A program, the files that are missing in it and why, and `marked`, those that may hold suppressions.
+
+    `records` are what the cache keeps of each file.
+    """
 
     program: Program
     problems: tuple[Problem, ...]
     counts: Counts
     marked: tuple[str, ...]
+    records: Mapping[str, Record]
     _modules: Modules
     _reader: _Reader
 
@@ -68,11 +73,25 @@ class Loaded:
 
     def with_changes(self, overlay: Mapping[str, bytes]) -> Program:
         """The program that it would be if the files of `overlay` had those contents."""
+        return self._changed(self._modules.with_changes(overlay), overlay)
+
+    def _changed(self, modules: Modules, overlay: Mapping[str, bytes]) -> Program:
         return self.program.with_changes(
-            self._modules.with_changes(overlay),
-            lambda path: overlay[path] if path in overlay else self._reader(path),
-            overlay.keys(),
+            modules, lambda path: overlay[path] if path in overlay else self._reader(path), overlay.keys()
         )
+
+    def divided(self) -> Divided:
+        """The program in its parts."""
+        return Divided.of(self.program, {path: record.traits for path, record in self.records.items()})
+
+    def divided_with(self, overlay: Mapping[str, bytes]) -> Divided:
+        """The parts of the program that `with_changes` makes."""
+        modules = self._modules.with_changes(overlay)
+        traits = {
+            path: traits_of(modules[path]) if path in overlay else record.traits
+            for path, record in self.records.items()
+        }
+        return Divided.of(self._changed(modules, overlay), traits)
 
 
 def load(
@@ -251,6 +270,7 @@ class _Loading:
             problems=(*self._problems, *unparsed),
             counts=self._counts(records.values()),
             marked=tuple(path for path, record in records.items() if record.marked),
+            records=records,
             _modules=modules,
             _reader=self._reader,
         )
@@ -286,7 +306,9 @@ def _examined(root: str, path: str, stamp: Stamp, known: bytes) -> _Outcome:
 def _indexed(path: str, raw: bytes, identity: bytes, stamp: Stamp) -> Indexed:
     facts = index(path, raw)
     error, hint = _explained(facts, raw)
-    record = Record(stamp, identity, facts.lines, len(facts.functions), MARKER in raw, error, hint)
+    record = Record(
+        stamp, identity, facts.lines, len(facts.functions), MARKER in raw, error, hint, traits=traits_of(facts)
+    )
     return Indexed(record, pickled_facts(facts))
 
 

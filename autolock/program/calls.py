@@ -290,7 +290,12 @@ class Calls(Containers, Files):
 
     def instantiate(self, cls: ClassValue, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value:
         """`Class(...)`: a new object, its constructor run."""
-        if self.is_singleton(cls.ref):
+        maker = self.metaclass_call(cls.ref)
+        if maker is not None and maker.ref not in [f.ref for f in self.frames]:
+            self.invoke(maker, args, kwargs, node)
+            return self.module_singleton(cls.ref)
+        if self.is_singleton(cls.ref) and not self.is_making(cls.ref):
+            self.make_singleton(cls, args, kwargs, node)
             return self.module_singleton(cls.ref)
         heap = Heap(Type("instance", cls.ref), node=node)
         made = Value(heap, _reads(*args, *kwargs.values()), "", _request(*args, *kwargs.values()), "new")
@@ -305,11 +310,40 @@ class Calls(Containers, Files):
         self.positional_fields(heap, cls.ref, args)
         return made
 
+    def metaclass_call(self, ref: Ref) -> FunctionValue | None:
+        """The `__call__` of a metaclass of the project that keeps instances, bound to the class."""
+        for cls in self.program.mro(ref):
+            facts = self.program.klass(cls) if cls.kind == "class" else None
+            found = self.program.resolve(cls.path, facts.metaclass) if facts is not None and facts.metaclass else None
+            if found is None or found[0].kind != "class" or found[1]:
+                continue
+            method = self.program.method(found[0], "__call__")
+            made = self.program.function(method) if method is not None else None
+            if (
+                method is not None
+                and made is not None
+                and any(_INSTANCE_NAMES & set(m.split(".")) for m in made.mutates)
+            ):
+                bound = self.bound(method, Value(ClassValue(ref))).obj
+                return bound if isinstance(bound, FunctionValue) else None
+        return None
+
     def is_singleton(self, ref: Ref) -> bool:
         """Whether `__new__` keeps the one instance and gives it to everybody."""
         new = self.program.method(ref, "__new__")
         facts = self.program.function(new) if new is not None else None
         return facts is not None and any(m.rpartition(".")[2] in _INSTANCE_NAMES for m in facts.mutates)
+
+    def is_making(self, ref: Ref) -> bool:
+        """Whether the class's own `__new__` is running, which makes the object by way of its base."""
+        return any(f.ref is not None and f.ref == self.program.method(ref, "__new__") for f in self.frames)
+
+    def make_singleton(self, cls: ClassValue, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> None:
+        """Run `__new__`: it looks whether the instance is there, and makes it."""
+        new = self.program.method(cls.ref, "__new__")
+        bound = self.bound(new, Value(cls)).obj if new is not None else None
+        if isinstance(bound, FunctionValue):
+            self.invoke(bound, args, kwargs, node)
 
     def module_singleton(self, ref: Ref) -> Value:
         """The one instance of such a class."""
@@ -586,6 +620,16 @@ class Calls(Containers, Files):
                 before = self.state.copy()
                 self.activate(value.obj, [], {}, None)
                 self.state.merge(before)
+            elif isinstance(value.obj, FunctionValue) and node is self.awaiting and self.state.pending:
+                self.call_back(value.obj, node)
+
+    def call_back(self, function: FunctionValue, node: ast.AST) -> None:
+        """A function handed to something that is awaited: it finds on shared objects what is there by then."""
+        before = self.state.copy()
+        self.suspend(node, "the callback")
+        self.state.control = ()
+        self.activate(function, [], {}, None)
+        self.state = before
 
     @property
     def _sites(self) -> dict[object, int]:

@@ -74,6 +74,7 @@ class Core(ABC):
         self.waited: ast.AST | None = None
         self.budget = BUDGET
         self.callees: set[int] = set()
+        self.awaiting: ast.AST | None = None
         self.spawned: list[Spawn] = []
         self._serial = 0
         self._reads: dict[object, Read] = {}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from autolock.program.core import OutOfBudget
-from autolock.program.facts import ModuleFacts, RouteFacts
+from autolock.program.facts import ClassFacts, ModuleFacts, RouteFacts
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
@@ -29,8 +29,28 @@ def follow_everything(machine: Machine) -> list[Entry]:
         for route in facts.routes:
             label = f"{path}:{route.function or route.target}"
             entries.extend(_bounded(machine, label, lambda p=path, f=facts, r=route: _route(machine, p, f, r)))  # type: ignore[misc]
+        for name, cls in facts.classes.items():
+            ref = Ref("class", path, name)
+            if _is_middleware(machine.program, ref, cls) and ref not in machine.middleware:
+                entries.extend(_bounded(machine, f"{path}:{name}", partial(_follow_middleware, machine, ref)))
     machine.run_spawned()
     return entries
+
+
+def _is_middleware(program: Program, ref: Ref, facts: ClassFacts) -> bool:
+    """Whether a class is an ASGI middleware by its looks: a library's is registered by its users."""
+    if "dispatch" in facts.methods:
+        return any(base.endswith("BaseHTTPMiddleware") for base in program.bases(ref))
+    if not {"__init__", "__call__"} <= set(facts.methods):
+        return False
+    unit = program.unit(ref.path) if facts.qualname.endswith("Middleware") else None
+    node = unit.functions.get(f"{ref.name}.__call__") if unit is not None else None
+    return isinstance(node, ast.AsyncFunctionDef) and [a.arg for a in node.args.args] == [
+        "self",
+        "scope",
+        "receive",
+        "send",
+    ]
 
 
 def _bounded(machine: Machine, label: str, follow: Callable[[], Iterator[Entry]]) -> list[Entry]:
@@ -244,11 +264,16 @@ def shared_instance(machine: Machine, cls: Ref) -> Heap:
 
 def _middleware_class(machine: Machine, path: str, route: RouteFacts) -> Iterator[Entry]:
     found = machine.program.resolve(path, route.target, route.scope)
-    if found is None or found[0].kind != "class":
-        return
-    heap = shared_instance(machine, found[0])
+    if found is not None and found[0].kind == "class":
+        yield from _follow_middleware(machine, found[0])
+
+
+def _follow_middleware(machine: Machine, cls: Ref) -> Iterator[Entry]:
+    """The one object of a middleware class that all requests go through."""
+    machine.middleware.add(cls)
+    heap = shared_instance(machine, cls)
     for name in ("dispatch", "__call__"):
-        method = machine.program.method(found[0], name)
+        method = machine.program.method(cls, name)
         if method is None:
             continue
         function = machine.bound(method, Value(heap)).obj

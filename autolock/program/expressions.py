@@ -10,6 +10,7 @@ from autolock.program.decisions import SHAPES, opposite, shape_of
 from autolock.program.trace import Control, Read
 from autolock.program.values import (
     NOTHING,
+    ClassValue,
     Coroutine,
     Env,
     External,
@@ -356,6 +357,7 @@ class Expressions(Core):
     # -- suspension --------------------------------------------------------------
 
     def await_(self, node: ast.Await) -> Value:
+        self.awaiting = node.value
         value = self.evaluate(node.value)
         text = ast.unparse(node.value.func) if isinstance(node.value, ast.Call) else ast.unparse(node.value)
         obj = value.obj
@@ -419,7 +421,10 @@ class Expressions(Core):
         env = self.frame.env
         receiver = env.vars.get("self") or env.vars.get("cls") or NOTHING
         ref = self.frame.ref
-        if isinstance(receiver.obj, Heap) and receiver.obj.type.ref is not None and ref is not None:
+        known = isinstance(receiver.obj, ClassValue) or (
+            isinstance(receiver.obj, Heap) and receiver.obj.type.ref is not None
+        )
+        if known and ref is not None:
             return Value(Method(receiver, f"super:{ref.name.rpartition('.')[0]}"))
         return NOTHING
 

@@ -63,6 +63,7 @@ class ClassFacts:
     bindings: dict[str, Binding]
     methods: tuple[str, ...]
     parent: str = ""
+    metaclass: str = ""
 
 
 @dataclass(slots=True)

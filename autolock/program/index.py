@@ -280,6 +280,7 @@ class _Indexer:
             bindings={},
             methods=tuple(n.name for n in node.body if isinstance(n, _FUNCTIONS)),
             parent=parent,
+            metaclass=next((dotted(k.value) for k in node.keywords if k.arg == "metaclass"), ""),
         )
         self.facts.classes[qualname] = facts
         for decorator in node.decorator_list:

@@ -40,6 +40,7 @@ class Machine(Statements):
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
         self.prepare()
         self.warmed: set[Location] = set()
+        self.middleware: set[Ref] = set()
 
     # -- accesses ----------------------------------------------------------------
 

@@ -381,6 +381,9 @@ class Objects(Core):
 
     def super_attribute(self, method: Method, name: str) -> Value:
         receiver = method.receiver
+        if isinstance(receiver.obj, ClassValue):
+            # `super().__call__()` of a metaclass and `super().__new__(cls)` make the object itself.
+            return receiver if name in ("__call__", "__new__") else Value(External("autolock.unknown"))
         assert isinstance(receiver.obj, Heap)
         assert receiver.obj.type.ref is not None
         owner = method.name.partition(":")[2]

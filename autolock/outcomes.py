@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autolock import __version__, engine, findings, registry
+from autolock import __version__, findings, registry
 from autolock.findings import Finding
 from autolock.program.cache import DAMAGE
 from autolock.program.parts import Answers, Divided, PartModules
@@ -64,6 +64,9 @@ class Looked(NamedTuple):
 
 def look_into(divided: Divided, part: Part, lock_names: frozenset[str], *, keep: bool) -> Looked:
     """Analyse one part; `keep` keeps its trees for later analyses."""
+    # Imported late: a run in which nothing has changed does without.
+    from autolock import engine
+
     modules = PartModules(divided.program.modules, part)
     asked = divided.names.asked()
     analysis = engine.analyse(divided.program.part(modules, keep=keep), lock_names, asked)
@@ -208,6 +211,8 @@ def _forked(outcomes: Outcomes, processes: int) -> Any:
     """A pool of processes that have everything in memory already."""
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
+
+    from autolock import engine  # noqa: F401 - once here, not in each process
 
     _forked_with[:] = [outcomes]
     return ProcessPoolExecutor(processes, multiprocessing.get_context("fork"), _prepare_process)

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from autolock.program.facts import Binding, ClassFacts, FunctionFacts, Import, ModuleFacts
 from autolock.program.index import parse
@@ -107,7 +107,7 @@ class Program:
         except (SyntaxError, OSError):
             return None
         unit = Unit(tree, _decode(data), {}, {})
-        _collect(tree.body, "", "", unit)
+        _collect(tree.body, unit)
         return unit
 
     def find_module(self, importer: str, module: str, level: int = 0) -> str:
@@ -304,26 +304,46 @@ def _decode(data: bytes) -> str:
         return data.decode("utf-8", "replace")
 
 
-def _collect(body: list[ast.stmt], prefix: str, owner: str, unit: Unit) -> None:
+_FUNCTIONS = frozenset({ast.FunctionDef, ast.AsyncFunctionDef})
+#: What holds statements, and the fields that hold them, in the order in which they are written.
+_BLOCKS = frozenset(
+    getattr(ast, name)
+    for name in (
+        *(
+            "If",
+            "For",
+            "AsyncFor",
+            "While",
+            "With",
+            "AsyncWith",
+            "Try",
+            "TryStar",
+            "Match",
+            "ExceptHandler",
+            "match_case",
+        ),
+        *("FunctionDef", "AsyncFunctionDef", "ClassDef"),
+    )
+    if hasattr(ast, name)
+)
+_FIELDS = ("body", "handlers", "orelse", "finalbody", "cases")
+
+
+def _collect(body: list[ast.stmt], unit: Unit) -> None:
     """Functions and classes by qualified name, wherever they are nested."""
-    stack: list[tuple[ast.AST, str]] = [(n, prefix) for n in reversed(body)]
+    stack: list[tuple[Any, str]] = [(n, "") for n in reversed(body) if n.__class__ in _BLOCKS]
     while stack:
         node, prefix = stack.pop()
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            name = prefix + node.name
-            unit.functions[name] = node
-            stack.extend((n, name + ".") for n in reversed(node.body))
-        elif isinstance(node, ast.ClassDef):
+        cls = node.__class__
+        if cls in _FUNCTIONS:
+            unit.functions[prefix + node.name] = node
+            inner, prefix = node.body, f"{prefix}{node.name}."
+        elif cls is ast.ClassDef:
             unit.classes[prefix + node.name] = node
-            stack.extend((n, prefix + node.name + ".") for n in reversed(node.body))
-        elif isinstance(
-            node, ast.If | ast.For | ast.AsyncFor | ast.While | ast.With | ast.AsyncWith | ast.Try | ast.Match
-        ) or (node.__class__.__name__ in ("TryStar", "ExceptHandler", "match_case")):
-            stack.extend(
-                (n, prefix)
-                for n in reversed(list(ast.iter_child_nodes(node)))
-                if isinstance(n, ast.stmt | ast.ExceptHandler | ast.match_case)
-            )
+            inner, prefix = node.body, f"{prefix}{node.name}."
+        else:
+            inner = [n for field in _FIELDS for n in getattr(node, field, ())]
+        stack.extend([(n, prefix) for n in reversed(inner) if n.__class__ in _BLOCKS])
 
 
 def _shared_prefix(one: str, other: str) -> int:

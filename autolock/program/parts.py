@@ -10,19 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autolock.program.facts import ModuleFacts
-from autolock.program.objects import Objects
 
 if TYPE_CHECKING:
     from autolock.program.linker import Program
 
 #: What the interpreter collects from all files; each is the union of what it is for single files.
-_COLLECTED: dict[str, Callable[[Any], frozenset[str]]] = {
-    name: vars(Objects)[name].func for name in ("mutable_names", "mutated_attributes", "lazy_makers")
-}
+_COLLECTED = ("mutable_names", "mutated_attributes", "lazy_makers")
 #: Asked for as a whole.
 _WHOLE = "lazy_makers"
 
@@ -44,8 +42,16 @@ def traits_of(facts: ModuleFacts) -> Traits:
     inner = (imported for table in facts.local_imports.values() for imported in table.values())
     every = (*facts.imports.values(), *facts.stars, *inner)
     imports = dict.fromkeys((i.module, i.level, "" if i.name == "-" else i.name) for i in every)
-    names = tuple(tuple(sorted(collect(alone))) for collect in _COLLECTED.values())
+    names = tuple(tuple(sorted(collect(alone))) for collect in _collectors())
     return Traits(tuple(imports), names, bool(facts.routes or facts.lifespans or facts.classes))
+
+
+@cache
+def _collectors() -> tuple[Callable[[Any], frozenset[str]], ...]:
+    # Imported late: a run in which nothing has changed does without.
+    from autolock.program.objects import Objects
+
+    return tuple(vars(Objects)[name].func for name in _COLLECTED)
 
 
 # --- names ------------------------------------------------------------------------------------
@@ -119,10 +125,16 @@ def parts_of(program: Program, traits: Mapping[str, Traits]) -> list[tuple[str, 
             leader[path] = path = leader[leader[path]]
         return path
 
+    own = {part.removesuffix(".py") for path in traits for part in path.split("/")}
     for path, one in traits.items():
         for module, level, name in one.imports:
-            for wanted in (module, f"{module}.{name}".strip(".")) if name else (module,):
-                found = program.find_module(path, wanted, level)
+            if not level and module.partition(".")[0] not in own:
+                continue  # a library
+            found = program.find_module(path, module, level)
+            if found in leader:
+                leader[lead(found)] = lead(path)
+            if name and (found not in leader or found.endswith("__init__.py")):
+                found = program.find_module(path, f"{module}.{name}".strip("."), level)
                 if found in leader:
                     leader[lead(found)] = lead(path)
     members: dict[str, list[str]] = {}

@@ -135,6 +135,7 @@ class Calls(Containers, Files):
 
     def replay(self, effect: Effect, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """Do to the state what the same call has done before, without going through the function again."""
+        self.budget -= 1 + len(effect.writes)
         again = Again(self, effect)
         again.candidates()
         for write in effect.writes:

@@ -14,7 +14,10 @@ from autolock.program.trace import Control, Entry, Event, Frame, Held, LockUse, 
 from autolock.program.values import NOTHING, Coroutine, Env, FunctionValue, Heap, Location, Type, Value
 
 #: Statements that one entry point may execute before the analysis gives up on it.
-BUDGET = 6_000
+BUDGET = 3_000
+#: Statements for a whole program, and what each entry point may still execute when they are spent.
+TOTAL = 250_000
+SCARCE = 400
 DEPTH = 40
 
 
@@ -73,6 +76,8 @@ class Core(ABC):
         self.dumped: frozenset[Read] = frozenset()
         self.waited: ast.AST | None = None
         self.budget = BUDGET
+        self.allowed = BUDGET
+        self.spent = 0
         self.callees: set[int] = set()
         self.awaiting: ast.AST | None = None
         self.spawned: list[Spawn] = []

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from autolock.program.trace import Candidate, Control, Event, Frame, Held, Read, Suspension, Write
-from autolock.program.values import UNKNOWN, FunctionValue, Heap, Location, Root, Value, clone
+from autolock.program.values import UNKNOWN, FunctionValue, Heap, Location, Root, Value, clone, overlaps
 
 if TYPE_CHECKING:
     from autolock.program.core import Core
 
 #: A function that does more than this to shared state is followed each time.
-_LARGEST = 600
+_LARGEST = 400
+Logged = tuple["Read | Write", dict[Read, Suspension], dict[Read, ast.AST], tuple[Control, ...]]
 _NOWHERE = Location(Root("entry", "", ""))
 
 
@@ -113,13 +114,7 @@ class Recorder:
         own = {n: clone(v) for n, v in receiver.fields.items()} if touched and isinstance(receiver, Heap) else {}
         every = _distinct([e for e, *_ in events if isinstance(e, Read)], self.depth)
         reads = [r for r in every if r in state.fresh]
-        writes = [
-            DoneWrite(
-                e, stale.get(self.marker), switched.get(self.marker), tuple(c for c in control if c not in self.decided)
-            )
-            for e, stale, switched, control in events
-            if isinstance(e, Write)
-        ]
+        writes = self._writes(events)
         mine = [c for c in core.trace.candidates[self.candidates :] if c.read.serial > self.marker.serial]
         return Effect(
             clone(result),
@@ -135,6 +130,29 @@ class Recorder:
             self.marker.serial,
         )
 
+    def _writes(self, events: list[Logged]) -> list[DoneWrite]:
+        """One write of each Location at each place, with the decisions that concern it."""
+        found: dict[object, DoneWrite] = {}
+        for event, stale, switched, control in events:
+            if not isinstance(event, Write):
+                continue
+            checks = tuple(
+                c
+                for c in control
+                if c not in self.decided and any(overlaps(event.location, r.location) for r in c.reads)
+            )
+            done = DoneWrite(event, stale.get(self.marker), switched.get(self.marker), checks)
+            key = (
+                id(event.node),
+                event.location,
+                event.key,
+                len(event.held),
+                done.between is None,
+                done.switch is None,
+            )
+            found[key] = done
+        return list(found.values())
+
 
 @dataclass(slots=True)
 class Again:
@@ -145,6 +163,7 @@ class Again:
     seen: dict[Read, Read] = field(default_factory=dict)
     serials: dict[int, int] = field(default_factory=dict)
     writes: dict[Write, Write] = field(default_factory=dict)
+    decisions: dict[Control, Control] = field(default_factory=dict)
 
     def number(self, old: int) -> int:
         if old not in self.serials:
@@ -182,7 +201,9 @@ class Again:
         return self.writes[old]
 
     def control(self, old: Control) -> Control:
-        return dataclasses.replace(old, reads=frozenset(self.moved_read(r) for r in old.reads))
+        if old not in self.decisions:
+            self.decisions[old] = dataclasses.replace(old, reads=frozenset(self.moved_read(r) for r in old.reads))
+        return self.decisions[old]
 
     def candidates(self) -> None:
         """The windows inside the function, entered by another entry point."""

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from autolock.program.core import BUDGET, Activation, OutOfBudget, Spawn
+from autolock.program.core import BUDGET, SCARCE, TOTAL, Activation, OutOfBudget, Spawn
 from autolock.program.decisions import effective
 from autolock.program.index import dotted
 from autolock.program.linker import Ref
@@ -164,7 +164,9 @@ class Machine(Statements):
 
     def reset(self) -> None:
         """Forget where the last entry point was followed to."""
-        self.state, self.frames, self.loops, self.budget = State(), [], 0, BUDGET
+        self.spent += self.allowed - max(self.budget, 0)
+        self.allowed = BUDGET if self.spent < TOTAL else SCARCE
+        self.state, self.frames, self.loops, self.budget = State(), [], 0, self.allowed
         self.context, self.entry = "startup", Entry(None, "startup", "import", (), False)
 
     def run(self, entry: Entry, action: Callable[[], object]) -> None:

@@ -73,6 +73,8 @@ class CheckThenAct:
         assert write is not None
         if write.kind == "remove":
             return Severity.MEDIUM if window.exit == "raise" else Severity.LOW
+        if write.kind == "insert" and not window.exit:
+            return Severity.LOW
         if write.kind == "augment" or window.shape in ("compare", "missing", "falsy", "equal"):
             return Severity.HIGH if write.kind != "insert" else Severity.MEDIUM
         return Severity.MEDIUM

@@ -99,7 +99,7 @@ class _Planner:
         except Refusal as refusal:
             return Fix(Safety.NONE, _by_hand(window), refusal.reason), None
         files = tuple(dict.fromkeys(e.path for e in guarding.edits))
-        locations = tuple(sorted({f"{w.kind}:{w.location.base}:{w.function.path}:{w.function.name}" for w, _ in group}))
+        locations = tuple(sorted({_key(w) for w, _ in group}))
         fix = Fix(Safety.SAFE, guarding.title, guarding.reason, files)
         fingerprints = tuple(f.fingerprint for _, f in group)
         return fix, Plan(guarding.title, guarding.reason, Safety.SAFE, fingerprints, tuple(guarding.edits), locations)
@@ -170,6 +170,12 @@ class _Planner:
             f"Take `{ast.unparse(call.func.value)}` with `{'async with' if is_async else 'with'}`",
             "The lock is given back on every way out, exceptions included.",
         )
+
+
+def _key(window: RaceWindow) -> str:
+    """A name for a window that lasts while lines move; one loop of a function is told from another by its text."""
+    loop = ast.unparse(window.first).split("\n")[0] if window.kind == "iteration" and window.first is not None else ""
+    return f"{window.kind}:{window.location.base}:{window.function.path}:{window.function.name}:{loop}"
 
 
 def _owners(windows: Sequence[RaceWindow]) -> list[Location]:

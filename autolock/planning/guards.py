@@ -85,7 +85,7 @@ class Guards:
         """The edits that put one lock round every window and every other write. Raises Refusal."""
         needs = self.needs(owners, windows)
         self.refuse_split_windows(windows)
-        existing = self.existing_lock(windows, needs)
+        existing = self.existing_lock(windows, needs, owners)
         family = self.family(needs, existing)
         if existing is not None:
             needs = [n for n in needs if not _held(n.held, existing)]
@@ -198,7 +198,9 @@ class Guards:
 
     # -- which lock ------------------------------------------------------------------------
 
-    def existing_lock(self, windows: Iterable[RaceWindow], needs: Iterable[Need]) -> LockValue | None:
+    def existing_lock(
+        self, windows: Iterable[RaceWindow], needs: Iterable[Need], owners: Sequence[Location]
+    ) -> LockValue | None:
         """The lock that guards the Locations already somewhere, if any: the one that is used most."""
         votes: Counter[Location] = Counter()
         locks: dict[Location, LockValue] = {}
@@ -206,6 +208,8 @@ class Guards:
         candidates += [g for w in windows for g in w.guards]
         for lock in candidates:
             if lock.location is None or lock.fresh or lock.unknown or lock.keyed or lock.capacity != 1:
+                continue
+            if not any(_beside(lock.location, o) for o in owners):
                 continue
             votes[lock.location] += 1
             locks[lock.location] = lock
@@ -404,7 +408,12 @@ class Guards:
         nodes: dict[Ref, list[ast.AST]] = defaultdict(list)
         for need in needs:
             nodes[need.function].extend(n for n in need.nodes if hasattr(n, "lineno"))
-        return [Use(function, tuple(nodes[function]), self._node(function)) for function in regions]
+        return [Use(function, self._own(function, nodes[function]), self._node(function)) for function in regions]
+
+    def _own(self, function: Ref, nodes: Iterable[ast.AST]) -> tuple[ast.AST, ...]:
+        """The nodes that are the function's own: what a callee calls `self` is another object here."""
+        mine = {id(n) for n in ast.walk(self._node(function))}
+        return tuple(n for n in nodes if id(n) in mine)
 
     def _node(self, function: Ref) -> ast.AST:
         return self.sources.blocks(function.path).unit.functions[function.name]
@@ -454,7 +463,7 @@ class Guards:
         if lock.root.kind == "cell" and not lock.fields:
             return attribute, []
         owner = use.function.name.rpartition(".")[0]
-        if self.program.klass(Ref("class", use.function.path, owner)) is not None:
+        if self._has_attribute(Ref("class", use.function.path, owner), attribute):
             return f"self.{attribute}", []
         for node in ast.walk(use.body) if use.body is not None else ():
             if isinstance(node, ast.Attribute) and node.attr == attribute and dotted(node.value):
@@ -463,6 +472,17 @@ class Guards:
             name, edits = self.homes.reach(use.function, lock.root.path, lock.root.name)
             return name + "".join(lock.fields), edits
         raise Refusal(f"`{use.function.name}` has no name for the lock `{lock}`")
+
+    def _has_attribute(self, cls: Ref, attribute: str) -> bool:
+        """Whether objects of a class have an attribute, as far as its methods and its body show."""
+        for base in self.program.mro(cls):
+            facts = self.program.klass(base) if base.kind == "class" else None
+            if facts is None:
+                continue
+            methods = (self.program.modules[base.path].functions.get(f"{base.name}.{m}") for m in facts.methods)
+            if attribute in facts.bindings or any(m is not None and f"self.{attribute}" in m.mutates for m in methods):
+                return True
+        return False
 
     def enclose(
         self,
@@ -573,6 +593,8 @@ class Guards:
         """Whether a `with` is in a region, or the region in it."""
         blocks = self.sources.blocks(function.path)
         body = self._node(function)
+        if not any(n is node for n in ast.walk(body)):
+            return False  # the lock is taken by a caller
         return blocks.inside(node, region, body) or any(
             s.block[s.index] is node for s in blocks.chain(region.statements[0], body)
         )
@@ -656,3 +678,11 @@ def _distinct(needs: Iterable[Need]) -> list[Need]:
         if known is None or len(need.held) < len(known.held):
             found[key] = need
     return list(found.values())
+
+
+def _beside(lock: Location, state: Location) -> bool:
+    """Whether a lock lives beside the state: another attribute of the same object, or a name of its own."""
+    if not lock.fields:
+        return True
+    parent = lock.fields[:-1]
+    return lock.root == state.root and state.fields[: len(parent)] == parent and len(state.fields) <= len(lock.fields)

@@ -145,13 +145,15 @@ class Machine(Statements):
     def pair(self, write: Write) -> None:
         """Two changes by the same amount belong together."""
         for earlier, between in self.state.pending.items():
-            if _halves(earlier, write) and between is not None and earlier.function == write.function:
+            if _halves(earlier, write) and between is not None and earlier.stack[-1].serial == write.stack[-1].serial:
                 self.trace.pairs.append(Pair(self.entry, earlier, write, between))
         if write.kind != "augment" or not write.operand or write.operand[:1].isdigit():
             return
         for earlier, between in self.state.pending.items():
             if earlier.kind != "augment" or earlier.operand != write.operand:
                 continue
+            if earlier.stack[-1].serial != write.stack[-1].serial or write.location.root.kind == "default":
+                continue  # the same name in two calls is not the same amount
             if (earlier.location, earlier.key) != (write.location, write.key):
                 self.trace.pairs.append(Pair(self.entry, earlier, write, between))
 

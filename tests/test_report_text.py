@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import replace
 
 import pytest
@@ -97,7 +98,7 @@ class TestPicture:
         start = lines[0].plain.index("request B")
         for line in (line.plain for line in lines):
             assert cell_len(line) <= width
-            assert line.isprintable() or "\u3000" in line or "\xa0" in line
+            assert all(sign.isprintable() or unicodedata.category(sign) == "Zs" for sign in line)
             # The rail of B: whatever stands left of it fills exactly its own cells.
             assert any(cell_len(line[:index]) == start for index in range(len(line))) or cell_len(line) <= start
 

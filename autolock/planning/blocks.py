@@ -192,13 +192,7 @@ def check_span(region: Region, name: str) -> None:
     for node in own_nodes(region.statements):
         if isinstance(node, ast.Yield | ast.YieldFrom):
             raise Refusal(f"`{name}` yields in between: the lock would be held for as long as the consumer takes")
-        if (
-            isinstance(node, ast.While)
-            and isinstance(node.test, ast.Constant)
-            and node.test.value
-            and awaits([node])
-            and not _ends(node)
-        ):
+        if is_endless(node):
             raise Refusal(f"`{name}` loops for ever in between, and the lock would never be free")
         if isinstance(node, ast.Await) and isinstance(node.value, ast.Call):
             function = node.value.func
@@ -211,6 +205,12 @@ def check_span(region: Region, name: str) -> None:
                 raise Refusal(
                     f"`{name}` waits for something else (`{called}`) in between, which may need the lock to go on"
                 )
+
+
+def is_endless(node: ast.AST) -> bool:
+    """Whether a node is a loop that awaits and has neither a condition nor a way out of its own."""
+    forever = isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and bool(node.test.value)
+    return forever and isinstance(node, ast.While) and awaits([node]) and not _ends(node)
 
 
 def _ends(loop: ast.While) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from autolock.edits import Edit
-from autolock.planning.blocks import Refusal, Region, Sources, awaits, check_span
+from autolock.planning.blocks import Refusal, Region, Sources, awaits, check_span, is_endless, own_nodes
 from autolock.planning.homes import Home, HomeFinder, Use, frozen
 from autolock.program.calls import same_lock
 from autolock.program.index import dotted
@@ -380,6 +380,7 @@ class Guards:
     ) -> None:
         """Refuse a region under which the lock could hang or be taken twice. Raises Refusal."""
         check_span(region, function.name)
+        self.refuse_endless(function, region.statements, 0)
         if family == "threading" and awaits(region.statements):
             raise Refusal(
                 f"`{function.name}` awaits between its read and its write, and worker threads change "
@@ -402,6 +403,29 @@ class Guards:
                     f"`{function.name}` calls `{use.function.name}`, which takes `{existing.location}` "
                     f"itself: it would wait for itself"
                 )
+
+    def refuse_endless(self, function: Ref, statements: Sequence[ast.stmt], depth: int) -> None:
+        """Refuse to wait, under the lock, for a coroutine that runs for as long as the application. Raises Refusal."""
+        for node in own_nodes(statements):
+            call = node.value if isinstance(node, ast.Await) else None
+            called = self._called(function, call) if isinstance(call, ast.Call) else None
+            if called is None or depth > 2:
+                continue
+            body = self._node(called)
+            inner = getattr(body, "body", [])
+            if any(is_endless(n) for n in own_nodes(inner)):
+                raise Refusal(f"`{called.name}` runs for ever, and the lock would never be free")
+            self.refuse_endless(called, inner, depth + 1)
+
+    def _called(self, function: Ref, call: ast.Call) -> Ref | None:
+        """The function of the project that a call by name or through `self` means."""
+        name = dotted(call.func)
+        owner = Ref("class", function.path, function.name.rpartition(".")[0])
+        if name.startswith("self.") and name.count(".") == 1 and self.program.klass(owner) is not None:
+            return self.program.method(owner, name[5:])
+        found = self.program.resolve(function.path, name, function.name) if name else None
+        known = found is not None and found[0].kind == "function" and not found[1]
+        return found[0] if known and found is not None else None
 
     def uses(self, regions: Regions, needs: Iterable[Need]) -> list[Use]:
         """How each function with a region reaches the state."""

@@ -101,13 +101,13 @@ class Machine(Statements):
     def close_windows(self, write: Write, data: frozenset[Read]) -> None:
         """Every read of the same Location that this write depends on makes a candidate."""
         state = self.state
-        for read in data:
+        for read in in_order(data):
             if read in state.fresh and overlaps(write.location, read.location):
                 self.candidate(read, write, "data", self.check_of(read))
         checks = [
             (r, c)
             for c in state.control
-            for r in c.reads
+            for r in in_order(c.reads)
             if overlaps(write.location, r.location) and same_key(r, write)
         ]
         for read, control in checks:
@@ -497,6 +497,11 @@ def _repeats(newer: Read, newer_check: Control, older: Read, older_check: Contro
 
 
 _ASKING_VALUE = frozenset({"compare", "equal", "different"})
+
+
+def in_order(reads: frozenset[Read]) -> list[Read]:
+    """Reads in the order in which they happened: sets of them have no order that lasts."""
+    return sorted(reads, key=lambda read: read.serial)
 
 
 def same_key(read: Read, write: Write) -> bool:

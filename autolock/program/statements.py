@@ -455,7 +455,7 @@ class Statements(Calls):
 
     def iterations(self, reads: frozenset[Read], node: ast.For | ast.AsyncFor, container: str) -> None:
         """Record loops over shared containers that something may interrupt."""
-        for read in reads:
+        for read in sorted(reads, key=lambda r: r.serial):
             between = self.state.stale.get(read)
             if between is not None or read in self.state.switched:
                 self.trace.iterations.append(

@@ -28,7 +28,7 @@ def finding_of(analysis: Analysis, window: RaceWindow, rule: Rule, match: Match,
     print_ = _fingerprint(program, window, rule, place)
     while any(f.fingerprint == print_ for f in earlier):
         print_ = hashlib.blake2b(print_.encode(), digest_size=10).hexdigest()
-    told = Window(str(window.location), window.context, tuple(steps_of(program, window)), _guards(window))
+    told = Window(window.shown, window.context, tuple(steps_of(program, window)), _guards(window))
     return Finding(
         rule.id,
         rule.name,
@@ -37,7 +37,7 @@ def finding_of(analysis: Analysis, window: RaceWindow, rule: Rule, match: Match,
         match.severity,
         place,
         match.message,
-        str(window.location),
+        window.shown,
         told,
         window.routes,
         _UNPLANNED,
@@ -202,6 +202,11 @@ def step(
 def _gap(program: Program, request: str, window: RaceWindow) -> Step:
     between = window.between
     if between is not None and between.stack and between.context == "loop":
+        # The await as the reader of this function sees it, not the one at the bottom of the calls.
+        for frame in reversed(between.stack):
+            if frame.function == window.function and frame.statement is not None:
+                place = _event_place(program, window.function, frame.statement, frame.statement)
+                return Step(request, Action.SUSPEND, place, _code(program, window.function.path, frame.statement))
         return step(program, request, Action.SUSPEND, between)
     node = window.switch
     event = window.read or window.write

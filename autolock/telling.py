@@ -28,7 +28,7 @@ def finding_of(analysis: Analysis, window: RaceWindow, rule: Rule, match: Match,
     print_ = _fingerprint(program, window, rule, place)
     while any(f.fingerprint == print_ for f in earlier):
         print_ = hashlib.blake2b(print_.encode(), digest_size=10).hexdigest()
-    told = Window(window.shown, window.context, tuple(steps_of(program, window)), _guards(window))
+    told = Window(str(window.location.base), window.context, tuple(steps_of(program, window)), _guards(window))
     return Finding(
         rule.id,
         rule.name,
@@ -37,7 +37,7 @@ def finding_of(analysis: Analysis, window: RaceWindow, rule: Rule, match: Match,
         match.severity,
         place,
         match.message,
-        window.shown,
+        str(window.location.base),
         told,
         window.routes,
         _UNPLANNED,

@@ -41,7 +41,14 @@ class Need:
     nodes: tuple[ast.AST, ...]
     held: tuple[Held, ...]
     context: str
-    essential: bool
+
+    @classmethod
+    def at(cls, event: Read | Write) -> Need:
+        """An access by itself, at its own statement."""
+        statement = event.stack[-1].statement
+        assert statement is not None
+        depth = len(event.stack) - 1
+        return cls(event.stack, depth, statement, statement, (event.node,), event.held, event.context)
 
     @property
     def function(self) -> Ref:
@@ -120,20 +127,7 @@ class Guards:
         for entry, write in self.machine.trace.writes:
             if entry.context == "startup" or id(write.node) in covered or not _belongs(write.location, owners):
                 continue
-            statement = write.stack[-1].statement
-            assert statement is not None
-            found.append(
-                Need(
-                    write.stack,
-                    len(write.stack) - 1,
-                    statement,
-                    statement,
-                    (write.node,),
-                    write.held,
-                    write.context,
-                    False,
-                )
-            )
+            found.append(Need.at(write))
         return _distinct(found)
 
     def lookers(self, owners: Sequence[Location]) -> list[Need]:
@@ -147,20 +141,7 @@ class Guards:
             if len({r.location for r in reads}) < 2 and not any(r.how == "iterate" for r in reads):
                 continue
             for read in reads:
-                statement = read.stack[-1].statement
-                assert statement is not None
-                found.append(
-                    Need(
-                        read.stack,
-                        len(read.stack) - 1,
-                        statement,
-                        statement,
-                        (read.node,),
-                        read.held,
-                        read.context,
-                        False,
-                    )
-                )
+                found.append(Need.at(read))
         return found
 
     def needs_of(self, window: RaceWindow) -> list[Need]:
@@ -184,7 +165,7 @@ class Guards:
             held = tuple(
                 h for h in other.held if any(h.acquisition == o.acquisition for o in one.held) and not h.lock.fresh
             )
-            found.append(Need(other.stack, depth - 1, first, last, (one.node, other.node), held, other.context, True))
+            found.append(Need(other.stack, depth - 1, first, last, (one.node, other.node), held, other.context))
         return found
 
     @staticmethod
@@ -315,7 +296,7 @@ class Guards:
                 raise Refusal(f"`{use.function.name}` is called by FastAPI itself and has to take its lock")
             statement = other.stack[-2].statement
             assert statement is not None
-            need = Need(other.stack, len(other.stack) - 2, statement, statement, (), (), other.context, False)
+            need = Need(other.stack, len(other.stack) - 2, statement, statement, (), (), other.context)
             self.settle(need, "asyncio")
             found.append(need)
         return found

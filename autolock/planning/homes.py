@@ -98,11 +98,10 @@ class HomeFinder:
         if function.path == path:
             return name, []
         facts = self.program.modules[function.path]
-        for local, imported in facts.imports.items():
+        for local in facts.imports:
             found = self.program.resolve(function.path, local)
             if found is not None and found[0] == Ref("module", path, "") and not found[1]:
                 return f"{local}.{name}", []
-            _ = imported
         module = next(
             (
                 "." * i.level + i.module

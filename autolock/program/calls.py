@@ -19,7 +19,6 @@ from autolock.program.library import (
     TO_THREAD_METHODS,
 )
 from autolock.program.linker import Ref
-from autolock.program.state import State
 from autolock.program.trace import Control, Held, LockUse, Read
 from autolock.program.values import (
     NOTHING,
@@ -705,6 +704,3 @@ def _reads(*values: Value) -> frozenset[Read]:
 
 def _request(*values: Value) -> bool:
     return any(v.request for v in values)
-
-
-__all__ = ["Calls", "State", "same_lock"]

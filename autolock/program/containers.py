@@ -127,11 +127,10 @@ class Containers(Objects, Expressions):
             obj.fields.setdefault("[*]", stored)
         kind = "insert" if name in INSERTING else "remove" if name in REMOVING else "mutate"
         value = Value(None, value.reads, "", value.request, stored.made)
-        atomic = name in ATOMIC or kind == "insert"
         mine = (
             bool(args) and isinstance(args[0].obj, Heap) and args[0].obj.location is None and not key.startswith("str(")
         )
-        self.write(location, key, kind, value, node, atomic=atomic, mine=mine and kind == "remove")
+        self.write(location, key, kind, value, node, mine=mine and kind == "remove")
         self.switch(node)
         if name in ATOMIC:
             item = self.child(obj, field)

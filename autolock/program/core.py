@@ -68,13 +68,10 @@ class Core(ABC):
         self.entry = Entry(None, "startup", "import", (), False)
         self.context = "startup"
         self.loops = 0
-        self.activity = 0
-        self.waits = 0
         self.shaped: list[Heap] = []
         self.log: list[tuple[Read | Write, dict[Read, Suspension], dict[Read, ast.AST], tuple[Control, ...]]] = []
         self.markers: list[Read] = []
         self.dumped: frozenset[Read] = frozenset()
-        self.waited: ast.AST | None = None
         self.budget = BUDGET
         self.allowed = BUDGET
         self.spent = 0
@@ -169,8 +166,6 @@ class Core(ABC):
 
     def suspend(self, node: ast.AST, text: str = "") -> None:
         """A suspension point: on the event loop, anything else may run here."""
-        self.waits += 1
-        self.waited = node
         if self.context == "loop" and self.frames:
             event = Suspension(node, self.stack(), self.context, text)
             self.state.suspend(event)
@@ -233,7 +228,6 @@ class Core(ABC):
         node: ast.AST,
         *,
         operand: str = "",
-        atomic: bool = False,
         own: frozenset[Read] = frozenset(),
         mine: bool = False,
     ) -> Write | None:

@@ -65,7 +65,6 @@ class Recorder:
     """Watches one call."""
 
     marker: Read
-    activity: int
     shaped: int
     newest: int
     log: int
@@ -82,7 +81,6 @@ class Recorder:
         core.markers.append(marker)
         return Recorder(
             marker,
-            core.activity,
             len(core.shaped),
             Heap(UNKNOWN).serial,
             len(core.log),
@@ -102,13 +100,7 @@ class Recorder:
         receiver = function.receiver.obj if function.receiver is not None else None
         foreign = any(h is not receiver and h.serial <= self.newest for h in core.shaped[self.shaped :])
         events = core.log[self.log :]
-        if (
-            core.activity != self.activity
-            or foreign
-            or not state.alive
-            or len(events) > _LARGEST
-            or state.held != self.held
-        ):
+        if foreign or not state.alive or len(events) > _LARGEST or state.held != self.held:
             return None
         touched = isinstance(receiver, Heap) and len(core.shaped) > self.shaped
         own = {n: clone(v) for n, v in receiver.fields.items()} if touched and isinstance(receiver, Heap) else {}

@@ -197,19 +197,6 @@ CACHES = frozenset(
     }
 )
 
-#: Base classes of which one instance serves every request.
-MIDDLEWARE_BASES = frozenset(
-    {
-        "starlette.middleware.base.BaseHTTPMiddleware",
-        "fastapi.middleware.base.BaseHTTPMiddleware",
-    }
-)
-
-#: Types of values that belong to one task or thread.
-PER_CONTEXT = frozenset(
-    {"contextvars.ContextVar", "threading.local", "asgiref.local.Local", "starlette_context.context"}
-)
-
 #: Built-in calls after which nothing of the argument is kept or changed.
 PURE_BUILTINS = frozenset(
     {

@@ -233,13 +233,6 @@ class Program:
             ref, rest = Ref("class", ref.path, f"{ref.name}.{rest[0]}"), rest[1:]
         return ref, rest
 
-    def canonical(self, path: str, name: str, scope: str = "") -> str:
-        """The dotted name of something outside the project (`asyncio.Lock`), else the empty string."""
-        found = self.resolve(path, name, scope)
-        if found is None:
-            return name
-        return found[0].name if found[0].kind == "external" else ""
-
     # -- functions and classes --------------------------------------------------
 
     def function(self, ref: Ref) -> FunctionFacts | None:

@@ -53,7 +53,6 @@ class Machine(Statements):
         node: ast.AST,
         *,
         operand: str = "",
-        atomic: bool = False,
         own: frozenset[Read] = frozenset(),
         mine: bool = False,
     ) -> Write | None:
@@ -79,7 +78,6 @@ class Machine(Statements):
             made=value.made,
             request=value.request,
             operand=operand,
-            atomic=atomic,
             mine=mine,
             value_type=value_type,
             text=value.term if value.made in ("const", "none") else "",

@@ -13,12 +13,9 @@ from autolock.program.library import (
     CONTAINER_ANNOTATIONS,
     CONTAINER_TYPES,
     LOCKS,
-    PER_CONTEXT,
     SEMAPHORES,
 )
 from autolock.program.linker import Ref
-from autolock.program.state import State
-from autolock.program.trace import Entry
 from autolock.program.values import (
     NOTHING,
     UNKNOWN,
@@ -26,7 +23,6 @@ from autolock.program.values import (
     Env,
     External,
     FunctionValue,
-    Group,
     Heap,
     Location,
     LockValue,
@@ -49,7 +45,6 @@ class Objects(Core):
         self._variables: dict[tuple[str, str], Value] = {}
         self._functions: dict[Ref, Value] = {}
         self._factories: dict[Ref, Env] = {}
-        self._attribute_types: dict[tuple[Ref, str], Value] = {}
         self._module_frames: dict[str, Env] = {}
         self._rebound: dict[str, frozenset[str]] = {}
         self.watched: set[Location] = set()
@@ -787,6 +782,3 @@ def assignment(body: list[ast.stmt], name: str) -> ast.Assign | ast.AnnAssign | 
             assert isinstance(node, ast.Assign | ast.AnnAssign)
             best = node
     return best
-
-
-__all__ = ["PER_CONTEXT", "STATE", "Entry", "Group", "Objects", "State"]

@@ -6,11 +6,11 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from autolock.program.calls import Calls, same_lock
+from autolock.program.calls import Calls
 from autolock.program.core import OutOfBudget
 from autolock.program.linker import Ref
 from autolock.program.state import State
-from autolock.program.trace import Control, Iteration, LockUse, Read
+from autolock.program.trace import Control, Iteration, Read
 from autolock.program.values import (
     NOTHING,
     ClassValue,
@@ -23,7 +23,6 @@ from autolock.program.values import (
     Location,
     LockValue,
     Root,
-    Type,
     Value,
     join,
 )
@@ -57,7 +56,7 @@ class Statements(Calls):
     def assign(self, node: ast.Assign) -> None:
         value = self.evaluate(node.value)
         for target in node.targets:
-            self.store(target, value, node, "assign", self.operand_of(node))
+            self.store(target, value, node, "assign")
 
     def annotated(self, node: ast.AnnAssign) -> None:
         if node.value is None:
@@ -85,14 +84,10 @@ class Statements(Calls):
             and isinstance(node.target, ast.Name)
         ):
             if obj.location is not None:
-                self.write(obj.location.child("[*]"), "", "insert", result, node, atomic=True)
+                self.write(obj.location.child("[*]"), "", "insert", result, node)
             return
         own = frozenset(r for r in current.reads if isinstance(r, Read))
         self.store(node.target, result, node, "augment", operand, own)
-
-    @staticmethod
-    def operand_of(node: ast.Assign) -> str:
-        return ""
 
     def store(
         self,
@@ -569,7 +564,6 @@ class Statements(Calls):
         item = node.items[index]
         value = self.evaluate(item.context_expr)
         obj = value.obj
-        marks = self.marks()
         if isinstance(obj, Coroutine) and obj.function.manager:
             self.with_generator(node, index, obj)
             return
@@ -592,7 +586,6 @@ class Statements(Calls):
         if asynchronous and not quiet and self.state.alive:
             self.frame.statement = node
             self.suspend(node, text)
-        _ = marks
 
     def as_lock(self, value: Value, node: ast.expr) -> LockValue | None:
         """The lock that a context expression is, or seems to be."""
@@ -619,12 +612,9 @@ class Statements(Calls):
     def with_lock(self, node: ast.With | ast.AsyncWith, index: int, lock: LockValue, asynchronous: bool) -> None:
         marks = self.marks()
         self.acquire(lock, node, "async with" if asynchronous else "with")
-        before = len(self.frame.exits)
-        fresh_before = self.activity
         self.with_items(node, index + 1)
         self.on_leaving(marks, lambda: self.release(lock))
         self.release(lock)
-        _ = before, fresh_before
 
     def with_instance(self, node: ast.With | ast.AsyncWith, index: int, value: Value, asynchronous: bool) -> None:
         """An object of the project with __enter__ and __exit__."""
@@ -674,8 +664,6 @@ class Statements(Calls):
                 return
             ran = True
             inner, self.frames = self.frames, outer
-            held_before = {h.acquisition for h in self.state.held}
-            marks = self.marks()
             try:
                 item = node.items[index]
                 if item.optional_vars is not None:
@@ -686,7 +674,6 @@ class Statements(Calls):
                 self.frames = inner
             left = not self.state.alive
             self.state.alive = True
-            del held_before, marks
 
         before = {h.acquisition for h in self.state.held}
         marks = self.marks()
@@ -755,5 +742,3 @@ _HANDLERS: dict[type, Callable[[Any, Any], None]] = {
 }
 if hasattr(ast, "TryStar"):
     _HANDLERS[ast.TryStar] = Statements.try_
-
-__all__ = ["LockUse", "Statements", "Type", "same_lock"]

@@ -84,7 +84,6 @@ class Write(Event):
     made: str = ""
     request: bool = False
     operand: str = ""
-    atomic: bool = False
     mine: bool = False
     text: str = ""
     value_type: str = ""

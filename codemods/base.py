@@ -23,7 +23,7 @@ class Phase(IntEnum):
     IMPORT = 3
 
 
-Order = tuple[Phase, Steps, int]
+Order = tuple[Phase, Steps, tuple[int, ...]]
 
 
 class PlacedCodemod(CodemodCommand, ABC):
@@ -71,7 +71,7 @@ class RegionCodemod(PlacedCodemod):
     @property
     def order(self) -> Order:
         """Outer regions before those inside them, earlier before later."""
-        return self.phase, self.region.start.steps, -self.region.count
+        return self.phase, self.region.start.steps, (-self.region.count,)
 
     def follow(self, relocate: Relocate) -> None:
         self.region = self.region.moved(relocate)

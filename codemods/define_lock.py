@@ -20,9 +20,9 @@ from codemods.blocks import (
     newline_of,
     with_block,
 )
+from codemods.expressions import spells
 from codemods.import_name import ImportName
 from codemods.import_order import import_of
-from codemods.locks import spells
 from codemods.paths import PlaceError, Relocate, StatementPath, Step, Steps
 from codemods.scopes import Scope, bindings, parsed, runtime_imports, scopes_of
 
@@ -74,7 +74,7 @@ class DefineLock(PlacedCodemod):
     @property
     def order(self) -> Order:
         """Before all others."""
-        return Phase.INSERT, (), 0
+        return Phase.INSERT, (), ()
 
     def follow(self, relocate: Relocate) -> None:
         self.after = relocate(self.after)

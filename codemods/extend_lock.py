@@ -52,7 +52,7 @@ class ExtendLock(PlacedCodemod):
     @property
     def order(self) -> Order:
         """Among the regions, outer ones first."""
-        return Phase.REGION, self.region.start.steps, -self.region.count
+        return Phase.REGION, self.region.start.steps, (-self.region.count,)
 
     def follow(self, relocate: Relocate) -> None:
         at, region = relocate(self.at), self.region.moved(relocate)

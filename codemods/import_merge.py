@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from codemods.import_order import dotted, place_of_name
+from codemods.layout import Space, bare, commented
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,14 +43,14 @@ def _appended(statement: cst.ImportFrom, names: Sequence[cst.ImportAlias], new: 
     end = last.comma
     if isinstance(end, cst.Comma):
         kept = last.with_changes(comma=_commented(separator, end.whitespace_after))
-        closing = end.with_changes(whitespace_after=_bare(end.whitespace_after))
+        closing = end.with_changes(whitespace_after=bare(end.whitespace_after))
         return statement.with_changes(names=[*names[:-1], kept, new.with_changes(comma=closing)])
     closed = new.with_changes(comma=cst.MaybeSentinel.DEFAULT)
     if statement.rpar is None:
         return statement.with_changes(names=[*names[:-1], last.with_changes(comma=separator), closed])
     before = statement.rpar.whitespace_before
     kept = last.with_changes(comma=_commented(separator, before))
-    rpar = statement.rpar.with_changes(whitespace_before=_bare(before))
+    rpar = statement.rpar.with_changes(whitespace_before=bare(before))
     return statement.with_changes(names=[*names[:-1], kept, closed], rpar=rpar)
 
 
@@ -57,30 +58,16 @@ def _separator(statement: cst.ImportFrom, names: Sequence[cst.ImportAlias]) -> c
     """A comma like those between the names, or as the opening parenthesis suggests if there is just one."""
     first = names[0].comma
     if len(names) > 1 and isinstance(first, cst.Comma):
-        return first.with_changes(whitespace_after=_bare(first.whitespace_after))
+        return first.with_changes(whitespace_after=bare(first.whitespace_after))
     opening = statement.lpar.whitespace_after if statement.lpar is not None else None
     if isinstance(opening, cst.ParenthesizedWhitespace):
-        return cst.Comma(whitespace_after=_bare(opening))
+        return cst.Comma(whitespace_after=bare(opening))
     return cst.Comma(whitespace_after=cst.SimpleWhitespace(" "))
 
 
-def _bare(space: cst.BaseParenthesizableWhitespace) -> cst.BaseParenthesizableWhitespace:
-    """The same white space without its comments and empty lines."""
-    if not isinstance(space, cst.ParenthesizedWhitespace):
-        return space
-    return space.with_changes(first_line=cst.TrailingWhitespace(newline=space.first_line.newline), empty_lines=())
-
-
-def _commented(separator: cst.Comma, old: cst.BaseParenthesizableWhitespace) -> cst.Comma:
+def _commented(separator: cst.Comma, old: Space) -> cst.Comma:
     """The separator followed by the comments that were after the last name."""
-    if not isinstance(old, cst.ParenthesizedWhitespace):
-        return separator
-    space = separator.whitespace_after
-    if not isinstance(space, cst.ParenthesizedWhitespace):
-        space = old
-    return separator.with_changes(
-        whitespace_after=space.with_changes(first_line=old.first_line, empty_lines=old.empty_lines)
-    )
+    return separator.with_changes(whitespace_after=commented(separator.whitespace_after, old))
 
 
 def _bound(item: cst.ImportAlias) -> tuple[str, str]:

@@ -71,7 +71,7 @@ class ImportName(PlacedCodemod):
     @property
     def order(self) -> Order:
         """After everything else."""
-        return Phase.IMPORT, (), 0
+        return Phase.IMPORT, (), ()
 
     def follow(self, relocate: Relocate) -> None:
         if self.before is not None:

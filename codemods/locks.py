@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from codemods.blocks import Statement, indented_block
+from codemods.expressions import code_of, spells
 from codemods.paths import PlaceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-
-def expression(code: str) -> cst.BaseExpression:
-    """The expression that `code` spells; raises PlaceError when it spells none."""
-    try:
-        return cst.parse_expression(code)
-    except cst.ParserSyntaxError as error:
-        raise PlaceError(f"{code!r} is not an expression") from error
 
 
 def with_lock(
@@ -31,9 +24,9 @@ def with_lock(
     newline: cst.Newline,
     leading_lines: Sequence[cst.EmptyLine] = (),
 ) -> cst.With:
-    """`with LOCK:` (or `async with`) around the lines."""
+    """`with LOCK:` (or `async with`) around the lines; LOCK may be any text of with items."""
     return cst.With(
-        items=[cst.WithItem(expression(lock))],
+        items=_items(lock),
         body=indented_block(lines, indent, newline),
         asynchronous=cst.Asynchronous() if is_async else None,
         leading_lines=tuple(leading_lines),
@@ -46,19 +39,27 @@ def held(line: Statement, lock: str, *, is_async: bool) -> cst.With:
     if (
         not isinstance(line, cst.With)
         or (line.asynchronous is not None) is not is_async
-        or len(line.items) != 1
-        or not spells(line.items[0].item, lock)
+        or not _same_items(line.items, _items(lock))
     ):
         raise PlaceError(f"there is no '{keyword} {lock}:' there")
     return line
 
 
-def spells(node: cst.BaseExpression, code: str) -> bool:
-    """Whether an expression is the one that `code` spells, but for white space."""
+def _items(code: str) -> Sequence[cst.WithItem]:
+    """The with items that `code` spells; raises PlaceError when it spells none."""
     try:
-        return ast.dump(ast.parse(code, mode="eval")) == ast.dump(ast.parse(f"({_code(node)})", mode="eval"))
-    except SyntaxError:
-        return False
+        return cst.ensure_type(cst.parse_statement(f"with {code}:\n    pass\n"), cst.With).items
+    except (cst.ParserSyntaxError, TypeError) as error:
+        raise PlaceError(f"{code!r} is not an expression or several with names") from error
+
+
+def _same_items(items: Sequence[cst.WithItem], others: Sequence[cst.WithItem]) -> bool:
+    """Whether with items are alike, but for white space."""
+    one, other = (
+        ast.dump(ast.parse(code_of(cst.With(items, indented_block([], None, cst.Newline())))))
+        for items in (items, others)
+    )
+    return one == other
 
 
 def is_call(line: Statement, code: str) -> bool:
@@ -69,7 +70,3 @@ def is_call(line: Statement, code: str) -> bool:
         and isinstance(line.body[0], cst.Expr)
         and spells(line.body[0].value, code)
     )
-
-
-def _code(node: cst.CSTNode) -> str:
-    return cst.Module(body=()).code_for_node(node)

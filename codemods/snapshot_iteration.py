@@ -8,7 +8,7 @@ import libcst as cst
 
 from codemods.base import Phase, RegionCodemod
 from codemods.blocks import Margin, Statement, edit_statement
-from codemods.locks import expression, spells
+from codemods.expressions import expression, spells
 from codemods.paths import PlaceError, Step, Steps
 
 if TYPE_CHECKING:

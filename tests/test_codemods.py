@@ -6,7 +6,9 @@ import json
 import shutil
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import libcst as cst
 import pytest
@@ -15,6 +17,9 @@ from libcst.codemod import CodemodContext
 from libcst.tool import main as libcst_tool
 
 from codemods.paths import PlaceError, StatementPath
+
+if TYPE_CHECKING:
+    from codemods.base import PlacedCodemod
 
 DATA = Path(__file__).parent / "codemods"
 ROOT = Path(__file__).parent.parent
@@ -44,7 +49,7 @@ def test_case(name: str, case: Path, arguments: Arguments) -> None:
     assert run(name, before, **arguments) == after
 
 
-def options(arguments: Arguments) -> list[str]:
+def options(codemod: type[PlacedCodemod], arguments: Arguments) -> list[str]:
     """The arguments as options of the command line."""
     words: list[str] = []
     for key, value in arguments.items():
@@ -53,6 +58,8 @@ def options(arguments: Arguments) -> list[str]:
             words.append(option)
         elif value is not False:
             words += [option, str(value)]
+        elif signature(codemod).parameters[key].default is True:
+            words.append(f"--no-{option[2:]}")
     return words
 
 
@@ -62,7 +69,7 @@ def test_under_the_command_of_libcst(name: str, case: Path, arguments: Arguments
     shutil.copy(beside(case, "before"), file)
     codemod = CODEMODS[name]
     called = [f"{codemod.__module__}.{codemod.__name__}", "--no-format", "--hide-progress", "-j", "1"]
-    assert libcst_tool("libcst.tool", ["codemod", "-x", *called, *options(arguments), str(file)]) == 0
+    assert libcst_tool("libcst.tool", ["codemod", "-x", *called, *options(codemod, arguments), str(file)]) == 0
     assert file.read_text(encoding="utf-8") == beside(case, "after").read_text(encoding="utf-8")
 
 

@@ -1,0 +1,2 @@
+async def save(session):
+    await session.commit() or await session.flush()  # twice

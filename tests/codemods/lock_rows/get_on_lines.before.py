@@ -1,0 +1,5 @@
+async def pay(session, user_id):
+    user = await session.get(
+        User,
+        user_id,  # from the token
+    )

@@ -1,0 +1,1 @@
+a = session.scalar(select(A).with_for_update())

@@ -1,0 +1,9 @@
+async def balance(connection):
+    return await connection.fetchval(
+        """
+        SELECT balance
+        FROM accounts
+        WHERE id = $1 FOR UPDATE;
+        """,
+        1,
+    )

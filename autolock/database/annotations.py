@@ -67,7 +67,8 @@ def _subscript(program: Program, path: str, scope: str, node: ast.Subscript, fou
     found.many |= name in _MANY or name in ("WriteOnlyMapped", "DynamicMapped")
     found.optional |= name == "Optional" or (name == "Union" and any(map(is_none, arguments)))
     if name == "Annotated":
-        found.extras += arguments[1:]
+        # Of two columns to choose from, the first is as good as the other for what is asked here.
+        found.extras += [extra.body if isinstance(extra, ast.IfExp) else extra for extra in arguments[1:]]
     if name in _AROUND or name == "Union":
         _read(program, path, scope, next((a for a in arguments if not is_none(a)), None), found, depth + 1)
     elif name in _MANY:

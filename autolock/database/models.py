@@ -54,23 +54,25 @@ class Models:
         return self._tables[ref]
 
     def by_table(self, name: str) -> Model | None:
-        """The model of a table; one that defines its columns before one that inherits them."""
+        """The model of a table; one that others inherit before those, else the one that knows most columns."""
         if self._by_table is None:
             self._by_table = {}
             for model in self.all():
                 known = self._by_table.get(model.table)
-                if known is None or self._inherits(known.ref, model.ref):
+                if known is None or self._inherits(known.ref, model.ref) or self._is_fuller(model, known):
                     self._by_table[model.table] = model
             for table, model in list(self._by_table.items()):
                 self._by_table.setdefault(table.lower(), model)
         return self._by_table.get(name) or self._by_table.get(name.lower())
 
     def all(self) -> tuple[Model, ...]:
-        """Every model and Core table of the program, by file and name."""
+        """Every model and Core table of the program, by file and name, without the copies that migrations keep."""
         return tuple(self._every())
 
     def _every(self) -> Iterator[Model]:
         for path in sorted(self._program.modules):
+            if "/versions/" in path:
+                continue
             facts = self._program.modules[path]
             for name in sorted(facts.classes):
                 model = self.of(Ref("class", path, name))
@@ -81,6 +83,9 @@ class Models:
                     model = self.table(Ref("variable", path, name))
                     if model is not None:
                         yield model
+
+    def _is_fuller(self, model: Model, known: Model) -> bool:
+        return len(model.columns) > len(known.columns) and not self._inherits(model.ref, known.ref)
 
     def _inherits(self, ref: Ref, other: Ref) -> bool:
         return ref != other and other in self._program.mro(ref)
@@ -270,10 +275,13 @@ class Models:
         )
         sets = [keys, *(frozenset({name}) for name, column in said.columns.items() if column.unique), *said.uniques]
         uniques = [frozenset(attributes.get(name, name) for name in names) for names in sets if names]
-        for names in self._migrations.get(table, ()):
-            if names <= attributes.keys():
-                uniques.append(frozenset(attributes[name] for name in names))
         partial = [frozenset(attributes[name] for name in names if name in attributes) for names in said.partial]
+        wider = [*uniques[1:], *partial]
+        for names in self._migrations.get(table, ()):
+            made = frozenset(attributes.get(name, "") for name in names)
+            # A wider set that the model mentions has taken the place of an older one.
+            if "" not in made and not any(made < other for other in wider):
+                uniques.append(made)
         columns = {
             name: replace(column, primary_key=True) if name in keys or column.column in keys else column
             for name, column in said.columns.items()

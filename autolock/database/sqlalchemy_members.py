@@ -11,6 +11,7 @@ from autolock.database.kinds import kind_of
 from autolock.database.schema import Column, Members, Relationship
 from autolock.database.syntax import (
     assignments,
+    elements,
     is_false,
     is_true,
     keyword,
@@ -62,7 +63,9 @@ class SqlalchemyReader:
         if name == "__table_args__":
             _constraints(members, value)
         elif name == "__mapper_args__":
-            members.version = next((_named(found) for key, found in pairs(value) if key == "version_id_col"), "")
+            options = dict(pairs(value))
+            members.version = _named(options["version_id_col"]) if "version_id_col" in options else ""
+            members.keys = names_in(elements(options.get("primary_key"))) or members.keys
         elif name == "__abstract__":
             members.abstract = is_true(value)
         elif name == "__table__" and isinstance(value, ast.Call) and last(value) == "Table":

@@ -1,0 +1,163 @@
+"""Unique constraints that only Alembic migrations make.
+
+Migrations are not analysed, as nothing in them races. Their text is looked at for the constraints
+that the models do not mention.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autolock.database.syntax import elements, is_true, keyword, last, names_in, text
+from autolock.program.index import parse
+
+_LARGEST = 2_000_000
+_NO_FOLDERS = frozenset({"node_modules", "site-packages", "__pycache__", "venv", "build", "dist"})
+
+
+_Name = tuple[str, str]
+"""A constraint: its table, empty where an index is dropped without naming one, and its own name."""
+
+
+@dataclass(slots=True)
+class _Made:
+    """What all migrations make, and what they take away.
+
+    A constraint has several names where the database chooses one. `unsure` are tables of which it cannot be said
+    which constraint goes, the empty one standing for all.
+    """
+
+    sets: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]] = field(default_factory=dict)
+    made: Counter[_Name] = field(default_factory=Counter)
+    dropped: Counter[_Name] = field(default_factory=Counter)
+    unsure: set[str] = field(default_factory=set)
+    texts: list[str] = field(default_factory=list)
+
+    def add(self, table: str, name: str, columns: Sequence[ast.expr]) -> None:
+        """A constraint on some columns of a table; nothing where they are not written as names."""
+        named = names_in(columns)
+        if not table or not named:
+            return
+        written = [text(column) for column in columns]
+        names = (name,) if name else (f"{table}_{'_'.join(written)}_key", f"uq_{table}_{written[0]}", written[0])
+        self.sets.setdefault(table, []).append((names, named))
+        self.made.update((table, name) for name in names)
+
+    def drop(self, table: str, name: str) -> None:
+        if name:
+            self.dropped[table, name] += 1
+        else:
+            self.unsure.add(table)
+
+    def left(self) -> dict[str, tuple[frozenset[str], ...]]:
+        """The sets that stay, by table."""
+        if "" in self.unsure:
+            return {}
+        return {
+            table: tuple(dict.fromkeys(named for names, named in sets if all(self._stays(table, n) for n in names)))
+            for table, sets in self.sets.items()
+            if table not in self.unsure
+        }
+
+    def _stays(self, table: str, name: str) -> bool:
+        drops = self.dropped[table, name] + self.dropped["", name]
+        # A constraint that SQL text drops is called by its full name there; a mere column's name says nothing.
+        return self.made[table, name] > drops and not ("_" in name and any(name in said for said in self.texts))
+
+
+def migration_uniques(root: Path) -> Mapping[str, tuple[frozenset[str], ...]]:
+    """The unique sets of columns by table that the migrations below a folder leave behind.
+
+    A constraint that is dropped as often as it is made does not count, nor does a partial index. Where it
+    cannot be said which constraint of a table is dropped, none of them counts. Files that cannot be read or
+    parsed are left out.
+    """
+    made = _Made()
+    for path in _migrations(root):
+        tree = _tree(path)
+        for statement in tree.body if tree else ():
+            if isinstance(statement, ast.FunctionDef) and not statement.name.startswith("downgrade"):
+                _block(statement.body, "", "", made)
+    return made.left()
+
+
+def _migrations(root: Path) -> Iterator[str]:
+    """Files of folders called `versions`, in the order of their names."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if name not in _NO_FOLDERS and not name.startswith("."))
+        if "versions" in folder.removeprefix(str(root)).split(os.sep):
+            yield from (os.path.join(folder, name) for name in sorted(files) if name.endswith(".py"))
+
+
+def _tree(path: str) -> ast.Module | None:
+    """The tree of a migration that says something of uniqueness or takes it away; None for other files."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_LARGEST)
+        wanted = b"op." in data and (b"unique" in data.lower() or b"op.drop_" in data)
+        return parse(data, path) if wanted and b"down_revision" in data else None
+    except (OSError, SyntaxError):
+        return None
+
+
+def _block(body: list[ast.stmt], table: str, alias: str, made: _Made) -> None:
+    """The operations of a block; `alias` stands for `op` inside `with op.batch_alter_table(table) as alias`."""
+    for statement in body:
+        if isinstance(statement, ast.With):
+            call = statement.items[0].context_expr
+            inner = statement.items[0].optional_vars
+            if isinstance(call, ast.Call) and last(call) == "batch_alter_table" and isinstance(inner, ast.Name):
+                _block(statement.body, text(_argument(call, 0, "table_name")), inner.id, made)
+                continue
+        for name in ("body", "orelse", "handlers", "finalbody"):
+            inside = getattr(statement, name, [])
+            if inside and not isinstance(statement, ast.FunctionDef | ast.ClassDef):
+                blocks = [part.body if isinstance(part, ast.ExceptHandler) else [part] for part in inside]
+                _block([part for block in blocks for part in block], table, alias, made)
+        value = getattr(statement, "value", None)
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+            _operation(value, table if last(value.func.value) == alias else "", made)
+
+
+def _operation(call: ast.Call, batch: str, made: _Made) -> None:
+    """One call on `op`, or on a batch, whose operations do not name the table that it is for."""
+    operation = last(call)
+    name = text(_argument(call, 0, "constraint_name", "index_name"))
+    table = batch or text(_argument(call, 1, "table_name", "source"))
+    after = 1 if batch else 2
+    if operation in ("drop_constraint", "drop_index"):
+        if text(keyword(call, "type_")) not in ("foreignkey", "check", "primary"):
+            made.drop(table, name)
+    elif operation == "drop_table":
+        made.unsure.add(text(_argument(call, 0, "table_name")) or "?")
+    elif operation == "execute":
+        made.texts += [said for node in ast.walk(call) if "drop" in (said := text(node)).lower()]
+    elif operation == "create_unique_constraint":
+        made.add(table, name, elements(_argument(call, after, "columns", "local_cols")))
+    elif operation == "create_index" and is_true(keyword(call, "unique")):
+        if not any(found.arg and found.arg.endswith("_where") for found in call.keywords):
+            made.add(table, name, elements(_argument(call, after, "columns")))
+    elif operation == "create_table" and call.args:
+        for argument in call.args[1:]:
+            _part(argument, text(call.args[0]), made)
+    elif operation == "add_column":
+        _part(_argument(call, 0 if batch else 1, "column"), batch or text(_argument(call, 0, "table_name")), made)
+
+
+def _part(node: ast.expr | None, table: str, made: _Made) -> None:
+    """A column or a constraint of a table that is made."""
+    if not isinstance(node, ast.Call):
+        return
+    if last(node) == "UniqueConstraint":
+        made.add(table, text(keyword(node, "name")), node.args)
+    elif last(node) == "Column" and is_true(keyword(node, "unique")):
+        made.add(table, "", node.args[:1])
+
+
+def _argument(call: ast.Call, place: int, *names: str) -> ast.expr | None:
+    return call.args[place] if place < len(call.args) else keyword(call, *names)

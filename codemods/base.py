@@ -32,7 +32,12 @@ class PlacedCodemod(CodemodCommand, ABC):
     An instance is used on one module: `transform_module`, then perhaps `undo`. Several are applied
     one after the other: `relocate` of one that was applied tells the others, through `follow`,
     where the statements that they mean are now.
+
+    `last_first` says that of several with the same order the last given is applied first: those
+    that put something after a statement end up in the order given.
     """
+
+    last_first = False
 
     def transform_module(self, tree: cst.Module) -> cst.Module:
         """Edit the module; raises PlaceError where that is not possible.
@@ -48,7 +53,7 @@ class PlacedCodemod(CodemodCommand, ABC):
     @property
     @abstractmethod
     def order(self) -> Order:
-        """The key by which the codemods of one file are sorted; ties keep the order in which they were given."""
+        """The key by which the codemods of one file are sorted; for ties see `last_first`."""
 
     @abstractmethod
     def follow(self, relocate: Relocate) -> None:

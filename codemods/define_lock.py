@@ -41,6 +41,7 @@ class DefineLock(PlacedCodemod):
     """
 
     DESCRIPTION = "Create a lock beside the state that it guards."
+    last_first = True
 
     @staticmethod
     def add_args(arg_parser: argparse.ArgumentParser) -> None:

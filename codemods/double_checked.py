@@ -57,7 +57,7 @@ class DoubleChecked(RegionCodemod):
         if isinstance(body, cst.IndentedBlock):
             body = body.with_changes(header=cst.TrailingWhitespace(newline=newline))
         inner = cst.If(test=outer.test.deep_clone(), body=body)
-        guarded = with_lock([inner], self.lock, is_async=self.is_async, indent=indent, newline=newline)
+        guarded = with_lock(indented_block([inner], indent, newline), self.lock, is_async=self.is_async)
         block = indented_block([guarded], indent, newline)
         if isinstance(outer.body, cst.IndentedBlock):
             block = block.with_changes(header=outer.body.header)

@@ -58,6 +58,11 @@ def code_of(node: cst.CSTNode) -> str:
     return cst.Module(body=()).code_for_node(node)
 
 
+def syntax_of(statement: cst.CSTNode) -> str:
+    """What a statement is, but for white space and comments."""
+    return ast.dump(ast.parse(code_of(statement)))
+
+
 def expressions(node: cst.CSTNode) -> Iterator[cst.BaseExpression]:
     """What `ast` counts as expressions inside a statement, in the order of the source, outer before inner.
 

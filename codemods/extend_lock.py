@@ -95,7 +95,7 @@ class ExtendLock(PlacedCodemod):
         inner = inner.indented()
         if before:
             above, own = split_leading(before[0].leading_lines)
-            inner = inner.with_leading(0, guard.leading_lines)
+            inner = inner.with_leading(0, [pinned(line, block.margin) for line in guard.leading_lines])
             inner = inner.with_lines(range(0), [before[0].with_changes(leading_lines=own), *before[1:]])
             guard = guard.with_changes(leading_lines=above)
         if after:

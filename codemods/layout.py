@@ -16,12 +16,14 @@ def bare(space: Space) -> Space:
 
 def commented(space: Space, old: Space) -> Space:
     """White space with the comments of another one; where it has no line of its own for them, that other one."""
-    if not isinstance(old, cst.ParenthesizedWhitespace) or not has_comment(old):
+    if not isinstance(old, cst.ParenthesizedWhitespace) or not comments(old):
         return space
     base = space if isinstance(space, cst.ParenthesizedWhitespace) else old
     return base.with_changes(first_line=old.first_line, empty_lines=old.empty_lines)
 
 
-def has_comment(node: cst.CSTNode) -> bool:
-    """Whether there is a comment in a node."""
-    return isinstance(node, cst.Comment) or any(map(has_comment, node.children))
+def comments(node: cst.CSTNode) -> list[str]:
+    """The comments in a node."""
+    if isinstance(node, cst.Comment):
+        return [node.value]
+    return [comment for child in node.children for comment in comments(child)]

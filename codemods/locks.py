@@ -2,35 +2,21 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from codemods.blocks import Statement, indented_block
-from codemods.expressions import code_of, spells
+from codemods.expressions import spells, syntax_of
 from codemods.paths import PlaceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def with_lock(
-    lines: Sequence[Statement],
-    lock: str,
-    *,
-    is_async: bool,
-    indent: str | None,
-    newline: cst.Newline,
-    leading_lines: Sequence[cst.EmptyLine] = (),
-) -> cst.With:
-    """`with LOCK:` (or `async with`) around the lines; LOCK may be any text of with items."""
-    return cst.With(
-        items=_items(lock),
-        body=indented_block(lines, indent, newline),
-        asynchronous=cst.Asynchronous() if is_async else None,
-        leading_lines=tuple(leading_lines),
-    )
+def with_lock(body: cst.IndentedBlock, lock: str, *, is_async: bool) -> cst.With:
+    """`with LOCK:` (or `async with`) with that body; LOCK may be the text of any with items."""
+    return cst.With(items=_items(lock), body=body, asynchronous=cst.Asynchronous() if is_async else None)
 
 
 def held(line: Statement, lock: str, *, is_async: bool) -> cst.With:
@@ -55,11 +41,8 @@ def _items(code: str) -> Sequence[cst.WithItem]:
 
 def _same_items(items: Sequence[cst.WithItem], others: Sequence[cst.WithItem]) -> bool:
     """Whether with items are alike, but for white space."""
-    one, other = (
-        ast.dump(ast.parse(code_of(cst.With(items, indented_block([], None, cst.Newline())))))
-        for items in (items, others)
-    )
-    return one == other
+    empty = indented_block((), None, cst.Newline())
+    return syntax_of(cst.With(items, empty)) == syntax_of(cst.With(others, empty))
 
 
 def is_call(line: Statement, code: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from codemods.base import RegionCodemod
-from codemods.blocks import Block, Statement, block_of, edit_block, newline_of, pinned
+from codemods.blocks import Block, Statement, block_of, edit_block, indented_block, newline_of, pinned
 from codemods.locks import held, is_call, with_lock
 from codemods.paths import PlaceError, Step, Steps
 
@@ -63,16 +63,10 @@ class ReleaseInFinally(RegionCodemod):
         self._old = _Old(acquire, release)
         if block.inline is not None or not lines:
             raise PlaceError("acquire and release are not on lines of their own")
-        guarded = with_lock(
-            [pinned(line, block.margin) for line in lines],
-            self.lock,
-            is_async=self.is_async,
-            indent=block.margin.step,
-            newline=newline_of(acquire),
-            leading_lines=acquire.leading_lines,
-        )
-        body = guarded.body.with_changes(header=acquire.trailing_whitespace, footer=_comments(release))
-        return block.with_lines(span, [guarded.with_changes(body=body)])
+        inner = indented_block([pinned(line, block.margin) for line in lines], block.margin.step, newline_of(acquire))
+        body = inner.with_changes(header=acquire.trailing_whitespace, footer=_comments(release))
+        guarded = with_lock(body, self.lock, is_async=self.is_async)
+        return block.with_lines(span, [guarded.with_changes(leading_lines=acquire.leading_lines)])
 
     def _called(self, block: Block) -> Block:
         line = block.line_of(self.region.start.index)

@@ -34,6 +34,14 @@ def scopes_of(tree: ast.Module, path: StatementPath) -> list[Scope]:
     return scopes
 
 
+def statement_at(tree: ast.Module, path: StatementPath) -> ast.AST:
+    """The statement at `path`; raises PlaceError."""
+    node: ast.AST = tree
+    for step in path.steps:
+        node = _child(node, step.field, step.index)
+    return node
+
+
 def bindings(scope: Scope) -> dict[str, set[str]]:
     """For each name that a scope binds, what it is bound to: `asyncio`, `asyncio.Lock` by imports, else `?`."""
     found: dict[str, set[str]] = {}

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import sysconfig
 from collections import Counter
+from copy import deepcopy
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import libcst as cst
 import pytest
@@ -296,3 +297,29 @@ def test_counts_expressions_as_ast_does(folder: Path) -> None:
             assert [part for part in found if part not in constants] == expected
             counted.update(type(part).__name__ for part in header(node))
     assert counted["Call"] > 40
+
+
+@pytest.mark.parametrize("folder", _FILES, ids=lambda folder: folder.name)
+def test_nothing_but_the_expression_changes(folder: Path) -> None:
+    random = Random(folder.name)
+    for file in random.sample(sorted(folder.glob("*.py")), 4):
+        code = file.read_text(encoding="utf-8")
+        tree = ast.parse(code)
+        for index in random.sample(range(len(tree.body)), k=min(8, len(tree.body))):
+            kinds = (ast.Name, ast.Attribute, ast.Call)
+            found = [part for part in header(tree.body[index]) if isinstance(part, kinds)]
+            loaded = [part for part in found if isinstance(getattr(part, "ctx", ast.Load()), ast.Load)]
+            if not loaded:
+                continue
+            node = random.choice(loaded)
+            text = ast.unparse(node)
+            alike = [part for part in found if ast.unparse(part) == text]
+            edit = {"at": f"body[{index}]", "expression": text, "nth": alike.index(node), "replacement": "new.name"}
+            result = run("replace-expression", code, **edit)
+            assert ast.unparse(ast.parse(result)) == ast.unparse(replaced(tree, node))
+
+
+def replaced(tree: ast.Module, node: ast.expr) -> ast.Module:
+    """The program with `new.name` in place of an expression."""
+    new = ast.parse("new.name", mode="eval").body
+    return cast("ast.Module", deepcopy(tree, {id(node): new}))

@@ -180,12 +180,13 @@ def _covers(place: Place, node: ast.stmt) -> bool:
 def test_all_codemods_compose(random: Random) -> None:
     source = Program(random).text()
     edits = [some_edit(random, ast.parse(source)) for _ in range(random.randint(1, 5))]
-    result = rewritten(source.encode(), edits, (*REASONS, "there is no", "simple statement", "semicolon"))
+    reasons = (*REASONS, "there is no", "simple statement", "semicolon", "by another edit", "comments inside")
+    result = rewritten(source.encode(), edits, reasons)
     if result is None:
         return
     kept = [text for _, text in _simple_statements(ast.parse(source)) if text.startswith("v")]
     found = [text for _, text in _simple_statements(ast.parse(result)) if text.startswith("v")]
-    removed = sum(edit.codemod == "remove-statement" for edit in edits)
+    removed = sum(edit.codemod in ("remove-statement", "update-in-sql") for edit in edits)
     assert len(kept) - removed <= len(found) <= len(kept)
     assert [text for text in kept if text in found] == found
 
@@ -209,7 +210,19 @@ def some_edit(random: Random, tree: ast.Module) -> Edit:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and random.randrange(2):
             return edit("define-lock", after=at, target="a.lock", kind="asyncio", first_in=True)
     place = some_place(random, tree)
-    choice = random.randrange(4)
+    choice = random.randrange(10)
+    count = len(place.statements)
+    if choice == 4:
+        return edit(random.choice(("insert-before", "insert-after")), at=place.at, code="w = 1")
+    if choice == 5:
+        return edit("update-in-sql", at=place.at, code="w = w + 1")
+    if choice == 6:
+        return edit("wrap-in-transaction", at=place.at, count=count, header="a.b() as c, c.d()", is_async=True)
+    if choice == 7:
+        return edit("answer-conflict", at=place.at, count=count, error="E", session="s", answer="raise A(1)")
+    if choice == 8:
+        nested = {"session": "s", "is_async": False, "reselect": "w = s.scalar(q)", "error": "E"}
+        return edit("insert-or-reselect", at=place.at, count=count, **nested)
     if choice == 0:
         return edit("remove-statement", at=place.at)
     if choice == 1:

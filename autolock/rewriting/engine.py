@@ -13,7 +13,7 @@ import libcst as cst
 from libcst.codemod import CodemodContext
 
 from autolock.rewriting.text import Text, TextError, carried
-from codemods.base import Phase, PlacedCodemod
+from codemods.base import PlacedCodemod
 from codemods.paths import PlaceError
 
 if TYPE_CHECKING:
@@ -88,13 +88,12 @@ def _parsed(code: bytes | str) -> ast.Module:
 def _in_order(edits: Sequence[Edit], codemods: Codemods) -> list[PlacedCodemod]:
     """The codemods of the edits as they are to be applied: new statements, regions from the outside in, imports.
 
-    Of new statements at one place the last is inserted first, so that they end up in the order given.
+    Of statements put after one place the last is inserted first, so that they end up in the order given.
     """
     made: list[tuple[tuple[object, ...], PlacedCodemod]] = []
     for number, edit in enumerate(_distinct(edits)):
         codemod = _instance(edit, codemods)
-        phase = codemod.order[0]
-        made.append(((*codemod.order, -number if phase is Phase.INSERT else number), codemod))
+        made.append(((*codemod.order, -number if codemod.last_first else number), codemod))
     return [codemod for _, codemod in sorted(made, key=lambda item: item[0])]
 
 

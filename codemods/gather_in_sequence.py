@@ -1,0 +1,174 @@
+"""Awaits one after the other what was awaited at once."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from codemods.blocks import Margin, Statement, newline_of
+from codemods.expressions import ExpressionCodemod, code_of, expressions, find, spells, with_expression
+from codemods.layout import comments
+from codemods.paths import PlaceError
+from codemods.replacing import ReplacingCodemod
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from libcst.codemod import CodemodContext
+
+_Comprehension = cst.ListComp | cst.GeneratorExp
+
+
+class GatherInSequence(ReplacingCodemod):
+    """Turn `await asyncio.gather(x(), y())`, or its call alone as EXPRESSION, into `await x()` and `await y()`.
+
+    They become a statement each where what they return is assigned to as many names, or not used;
+    elsewhere a list, as `gather` gives one. `gather(*(f(x) for x in xs))` becomes
+    `[await f(x) for x in xs]`.
+    """
+
+    DESCRIPTION = "Await one after the other what was awaited at once."
+
+    @staticmethod
+    def add_args(arg_parser: argparse.ArgumentParser) -> None:
+        """The arguments of the command line, named as those of the class."""
+        ExpressionCodemod.add_args(arg_parser)
+
+    def __init__(self, context: CodemodContext, at: str, expression: str, nth: int = 0) -> None:
+        super().__init__(context, at)
+        self.expression = expression
+        self.nth = nth
+
+    def replacement(self, statement: Statement, margin: Margin) -> list[Statement]:
+        """The statements that await in sequence; raises PlaceError."""
+        gathering = self._gathering(statement)
+        call = cst.ensure_type(gathering.expression, cst.Call)
+        args = _gathered(call)
+        new = self._split(statement, gathering, args) or [
+            with_expression(statement, gathering, _listed(gathering, args))
+        ]
+        if sorted(comments(statement)) != sorted(comment for line in new for comment in comments(line)):
+            raise PlaceError("there are comments inside the gather() that would be lost")
+        return new
+
+    def _gathering(self, statement: Statement) -> cst.Await:
+        """The `await` of the `gather` that is meant; raises PlaceError."""
+        nodes = list(expressions(statement))
+        found = nodes[find(statement, self.expression, self.nth)]
+        for node in nodes:
+            if (
+                isinstance(node, cst.Await)
+                and (node is found or node.expression is found)
+                and _is_gather(node.expression)
+            ):
+                return node
+        raise PlaceError("the expression is no gather() that is awaited where it is called")
+
+    def _split(self, statement: Statement, gathering: cst.Await, args: Sequence[cst.Arg]) -> list[Statement]:
+        """A statement for each argument, empty where one statement has to do."""
+        if not isinstance(statement, cst.SimpleStatementLine) or comments(gathering) or any(arg.star for arg in args):
+            return []
+        awaited = [cst.Await(arg.value) for arg in args]
+        small = statement.body[0]
+        if isinstance(small, cst.Expr) and small.value is gathering:
+            return _lines(statement, [cst.Expr(value) for value in awaited])
+        if not isinstance(small, cst.Assign) or small.value is not gathering or len(small.targets) != 1:
+            return []
+        names = _names(small.targets[0].target)
+        if len(names) != len(awaited) or _uses_earlier([name.value for name in names], awaited):
+            return []
+        assigned = [cst.Assign([cst.AssignTarget(name)], value) for name, value in zip(names, awaited, strict=True)]
+        return _lines(statement, assigned)
+
+
+def _is_gather(node: cst.BaseExpression) -> bool:
+    """Whether an expression is a call of `gather`, of whatever module."""
+    if not isinstance(node, cst.Call):
+        return False
+    name = node.func.attr if isinstance(node.func, cst.Attribute) else node.func
+    return isinstance(name, cst.Name) and name.value == "gather"
+
+
+def _gathered(call: cst.Call) -> list[cst.Arg]:
+    """What is gathered; raises PlaceError where awaiting it in sequence would be something else."""
+    args: list[cst.Arg] = []
+    for arg in call.args:
+        if arg.keyword is not None and arg.keyword.value == "return_exceptions":
+            if not spells(arg.value, "False"):
+                raise PlaceError("gather() returns exceptions instead of raising them")
+            continue
+        if arg.keyword is not None or arg.star == "**":
+            raise PlaceError("gather() has arguments of unknown meaning")
+        plain = arg.value.elt if arg.star and isinstance(arg.value, _Comprehension) else arg.value
+        if not isinstance(plain, cst.Call) or (arg.star and plain is arg.value):
+            raise PlaceError("what is gathered is not called there: it may be running already")
+        args.append(arg)
+    if not args:
+        raise PlaceError("gather() has no arguments")
+    if len(args) < len(call.args):
+        end = call.args[-1]
+        args[-1] = args[-1].with_changes(comma=end.comma, whitespace_after_arg=end.whitespace_after_arg)
+    return args
+
+
+def _listed(gathering: cst.Await, args: Sequence[cst.Arg]) -> cst.BaseExpression:
+    """The list of what is awaited in sequence, laid out as the call was."""
+    call = cst.ensure_type(gathering.expression, cst.Call)
+    if len(args) == 1 and args[0].star:
+        return _comprehension(args[0].value).with_changes(lpar=gathering.lpar, rpar=gathering.rpar)
+    elements: list[cst.BaseElement] = []
+    for arg in args:
+        if arg.star:
+            elements.append(cst.StarredElement(_comprehension(arg.value), comma=arg.comma))
+        else:
+            elements.append(cst.Element(cst.Await(arg.value), comma=arg.comma))
+    return cst.List(
+        elements,
+        lbracket=cst.LeftSquareBracket(whitespace_after=call.whitespace_before_args),
+        rbracket=cst.RightSquareBracket(whitespace_before=args[-1].whitespace_after_arg),
+        lpar=gathering.lpar,
+        rpar=gathering.rpar,
+    )
+
+
+def _comprehension(value: cst.BaseExpression) -> cst.ListComp:
+    """The list comprehension that awaits what the comprehension makes."""
+    if isinstance(value, cst.ListComp):
+        return value.with_changes(elt=cst.Await(value.elt))
+    generator = cst.ensure_type(value, cst.GeneratorExp)
+    opened, closed = generator.lpar, generator.rpar
+    return cst.ListComp(
+        cst.Await(generator.elt),
+        generator.for_in,
+        lbracket=cst.LeftSquareBracket(opened[0].whitespace_after if opened else cst.SimpleWhitespace("")),
+        rbracket=cst.RightSquareBracket(closed[0].whitespace_before if closed else cst.SimpleWhitespace("")),
+    )
+
+
+def _names(target: cst.BaseExpression) -> list[cst.Name]:
+    """The names of a tuple or list of just names, empty for any other target."""
+    if not isinstance(target, cst.Tuple | cst.List):
+        return []
+    values = [element.value for element in target.elements if isinstance(element, cst.Element)]
+    names = [value for value in values if isinstance(value, cst.Name)]
+    return names if len(names) == len(target.elements) else []
+
+
+def _uses_earlier(names: Sequence[str], awaited: Sequence[cst.Await]) -> bool:
+    """Whether one of the values uses a name that was bound before it, and had another value in the `gather`."""
+    for number, value in enumerate(awaited):
+        used = {node.id for node in ast.walk(ast.parse(f"({code_of(value)})")) if isinstance(node, ast.Name)}
+        if used & set(names[:number]):
+            return True
+    return False
+
+
+def _lines(statement: cst.SimpleStatementLine, smalls: Sequence[cst.BaseSmallStatement]) -> list[Statement]:
+    """A line for each; the first has the comments of the statement."""
+    first, *others = smalls
+    end = cst.TrailingWhitespace(newline=newline_of(statement))
+    following = [cst.SimpleStatementLine([small], trailing_whitespace=end) for small in others]
+    return [statement.with_changes(body=[first]), *following]

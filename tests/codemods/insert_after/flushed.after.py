@@ -1,0 +1,5 @@
+def save(session, row):
+    session.add(row)  # new
+    session.flush()
+
+    return row

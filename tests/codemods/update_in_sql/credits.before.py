@@ -1,0 +1,3 @@
+async def buy(user, price):
+    # pay
+    user.credits -= price  # in cents

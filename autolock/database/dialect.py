@@ -1,0 +1,158 @@
+"""Which database the application talks to, from what its code and its configuration name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from autolock.program.linker import Program
+
+_DATABASES = {
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "sqlite": "sqlite",
+    "mssql": "mssql",
+    "oracle": "oracle",
+    "cockroachdb": "postgresql",
+}
+_DRIVERS = {
+    **dict.fromkeys(("asyncpg", "psycopg", "psycopg2", "psycopg_pool", "psycopg2-binary", "pg8000"), "postgresql"),
+    **dict.fromkeys(("pymysql", "aiomysql", "asyncmy", "mysqlclient", "mysqldb", "mysql-connector-python"), "mysql"),
+    **dict.fromkeys(("aiosqlite", "sqlite3"), "sqlite"),
+    **dict.fromkeys(("pyodbc", "aioodbc", "pymssql"), "mssql"),
+}
+_NAMES = "|".join(_DATABASES).encode()
+#: A URL, or a driver's full name.
+_URL = re.compile(rb"\b(@)(?:\+\w+)?://(?![\"'])|[\"'](@)\+\w+[\"']".replace(b"@", _NAMES))
+#: A question about a URL: the code can talk to that database, too.
+_QUESTION = re.compile(rb"\b(@)://[\"']|startswith\(\s*[\"'](@)[\"':+]".replace(b"@", _NAMES))
+_IMAGE = re.compile(rb"^\s*image:\s*[\"']?(?:\S*/)?(%s)(?:[:@\"'\s]|$)" % _NAMES, re.MULTILINE)
+_DEPENDENCY = re.compile(rb"(?<![\w.-])(%s)(?![\w-])" % "|".join(map(re.escape, _DRIVERS)).encode(), re.IGNORECASE)
+_WORDS = tuple(name.encode() for name in _DATABASES)
+#: Where code that opens connections is kept; the other files are not searched.
+_PLACES = ("config", "setting", "database", "db", "session", "engine", "env", "main")
+_LARGEST = 300_000
+_FOLDERS_DEEP = 2
+_NO_FOLDERS = frozenset({"node_modules", "site-packages", "venv", "tests", "test", "docs", "examples"})
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """`name` is `postgresql`, `mysql`, `sqlite`, `mssql`, `oracle`, or empty where several or none are named.
+
+    `evidence` is where it is named: `path:line text`.
+    """
+
+    name: str = ""
+    evidence: str = ""
+
+
+def dialect_of(program: Program, root: Path) -> Dialect:
+    """The database of the program whose paths are relative to `root`.
+
+    URLs and SQLAlchemy's dialects in code, settings and compose files are believed before drivers that are
+    imported or installed and URLs that are only asked about, as those may be there for the tests or
+    for a user's choice. SQLite is believed only where nothing else is named at all, since it is
+    what applications fall back to.
+    """
+    named = _first_of_each((*_in_code(program, root, _URL), *_dialects(program), *_in_settings(root)))
+    if len(named) > 1:
+        return Dialect()
+    found = next(iter(named.values()), None)
+    if found is not None and found.name != "sqlite":
+        return found
+    others = _first_of_each((*_imported(program), *_installed(root), *_in_code(program, root, _QUESTION)))
+    if found is not None:
+        return found if others.keys() <= {"sqlite"} else Dialect()
+    return next(iter(others.values())) if len(others) == 1 else Dialect()
+
+
+def _first_of_each(found: Iterable[Dialect]) -> dict[str, Dialect]:
+    first: dict[str, Dialect] = {}
+    for dialect in found:
+        first.setdefault(dialect.name, dialect)
+    return first
+
+
+def _in_code(program: Program, root: Path, pattern: re.Pattern[bytes]) -> Iterator[Dialect]:
+    for path in sorted(program.modules):
+        if any(place in path.lower() for place in _PLACES):
+            yield from _matches(root / path, path, pattern)
+
+
+def _dialects(program: Program) -> Iterator[Dialect]:
+    for path in sorted(program.modules):
+        for imported in program.modules[path].imports.values():
+            package, _, rest = imported.module.partition("sqlalchemy.dialects.")
+            name = _DATABASES.get(rest.partition(".")[0]) if not package else None
+            if name:
+                yield Dialect(name, f"{path}: imports {imported.module}")
+
+
+def _in_settings(root: Path) -> Iterator[Dialect]:
+    for path in _files(root):
+        name = path.rpartition("/")[2]
+        if name.startswith((".env", "env.")) or name in ("alembic.ini", "example.env"):
+            yield from _matches(root / path, path, _URL)
+        elif "compose" in name and name.endswith((".yml", ".yaml")):
+            yield from _matches(root / path, path, _URL)
+            yield from _matches(root / path, path, _IMAGE)
+
+
+def _imported(program: Program) -> Iterator[Dialect]:
+    for path in sorted(program.modules):
+        for imported in program.modules[path].imports.values():
+            name = _DRIVERS.get(imported.module.partition(".")[0].lower()) if not imported.level else None
+            if name:
+                yield Dialect(name, f"{path}: imports {imported.module}")
+
+
+def _installed(root: Path) -> Iterator[Dialect]:
+    for path in _files(root):
+        name = path.rpartition("/")[2]
+        if name in ("pyproject.toml", "Pipfile", "setup.cfg", "setup.py") or (
+            name.startswith("requirements") and name.endswith((".txt", ".in"))
+        ):
+            yield from _matches(root / path, path, _DEPENDENCY)
+
+
+def _files(root: Path, below: str = "", depth: int = 0) -> Iterator[str]:
+    """Files of the uppermost folders, relative to the root."""
+    try:
+        entries = sorted(os.scandir(root / below), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_file():
+            yield f"{below}{entry.name}"
+        elif depth < _FOLDERS_DEEP and entry.is_dir(follow_symlinks=False) and _is_searched(entry.name):
+            yield from _files(root, f"{below}{entry.name}/", depth + 1)
+
+
+def _is_searched(folder: str) -> bool:
+    return folder not in _NO_FOLDERS and not folder.startswith(".")
+
+
+def _matches(file: Path, name: str, pattern: re.Pattern[bytes]) -> Iterator[Dialect]:
+    """The databases that a file names; comments do not count."""
+    try:
+        with open(file, "rb") as opened:
+            data = opened.read(_LARGEST)
+    except OSError:
+        return
+    if pattern is not _DEPENDENCY and not any(word in data for word in _WORDS):
+        return
+    for found in pattern.finditer(data):
+        group = found.lastindex or 0
+        start = data.rfind(b"\n", 0, found.start(group)) + 1
+        line = data[start:].partition(b"\n")[0].strip()
+        if not line.startswith((b"#", b";", b"//")):
+            word = found[group].decode().lower()
+            number = data.count(b"\n", 0, start) + 1
+            place = f"{name}:{number}"
+            yield Dialect(_DATABASES.get(word) or _DRIVERS[word], f"{place} {line.decode('utf-8', 'replace')[:120]}")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 ALL = database_fixtures()
 RACY = [fixture for fixture in ALL if not fixture.is_lookalike]
 LOOKALIKES = [fixture for fixture in ALL if fixture.is_lookalike]
+RULES = {f"AL20{n}" for n in range(1, 10)} | {f"AL30{n}" for n in range(1, 5)}
 
 
 def outcome_of(fixture: Fixture, variant: str, part: str, postgres: Postgres) -> Outcome:
@@ -42,6 +43,11 @@ def test_before_breaks(fixture: Fixture, variant: str, part: str, postgres: Post
 def test_after_holds(fixture: Fixture, variant: str, part: str, postgres: Postgres) -> None:
     outcome = outcome_of(fixture, variant, part, postgres)
     assert outcome.code == HELD, outcome.output
+
+
+def test_every_rule_has_a_fixture() -> None:
+    assert {finding["rule"] for fixture in RACY for finding in fixture.findings} == RULES
+    assert len(LOOKALIKES) >= 10
 
 
 @pytest.mark.parametrize("fixture", RACY, ids=lambda f: f.name)

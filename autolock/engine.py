@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from autolock.database.windows import RowFinder
 from autolock.program.entries import follow_everything
 from autolock.program.linker import Program
 from autolock.program.machine import Machine
@@ -46,6 +47,7 @@ def analyse(
     with _deep_recursion():
         entries = follow_everything(machine)
     windows = Finder(program, machine.trace, machine.warmed).windows()
+    windows += RowFinder(program, machine.database.rows.trace, machine.database.models).windows()
     return Analysis(program, machine, entries, windows, dict(machine.trace.stopped))
 
 

@@ -34,6 +34,8 @@ from autolock.program.values import (
     Method,
     Partial,
     Root,
+    Row,
+    Thing,
     Type,
     Value,
     clone,
@@ -52,6 +54,9 @@ class Calls(Containers, Files):
         self.switch(node)
         if isinstance(obj, FunctionValue):
             return self.call_function(obj, args, kwargs, node)
+        known = self.database.call(callee, args, kwargs, node)
+        if known is not None:
+            return known
         if isinstance(obj, ClassValue):
             return self.instantiate(obj, args, kwargs, node)
         if isinstance(obj, External):
@@ -678,6 +683,8 @@ def _shape(value: Value, depth: int) -> object:
         return obj.ref
     if isinstance(obj, LockValue):
         return obj.location
+    if isinstance(obj, Row | Thing):
+        return obj.__class__, obj.serial  # what is done through it belongs to one run
     if isinstance(obj, Heap):
         if obj.location is not None:
             return obj.location

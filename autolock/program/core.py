@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from autolock.database.adapters import adapters
+from autolock.database.hooks import Databases
+from autolock.database.models import Models
 from autolock.program.linker import Program, Ref, Unit
 from autolock.program.state import State
 from autolock.program.trace import Control, Entry, Event, Frame, Held, LockUse, Read, Suspension, Trace, Write
@@ -79,6 +82,7 @@ class Core(ABC):
         self.awaiting: ast.AST | None = None
         self.spawned: list[Spawn] = []
         self._serial = 0
+        self.database = Databases(self, Models(program), adapters())
         self._reads: dict[object, Read] = {}
 
     # -- what the parts offer each other ----------------------------------------

@@ -72,6 +72,7 @@ class Recorder:
     held: tuple[Held, ...]
     decided: tuple[Control, ...]
     depth: int
+    clock: int
 
     @staticmethod
     def start(core: Core) -> Recorder:
@@ -88,6 +89,7 @@ class Recorder:
             core.state.held,
             core.state.control,
             len(core.stack()),
+            core.database.rows.trace.clock,
         )
 
     def finish(self, core: Core, function: FunctionValue, result: Value) -> Effect | None:
@@ -100,6 +102,8 @@ class Recorder:
         receiver = function.receiver.obj if function.receiver is not None else None
         foreign = any(h is not receiver and h.serial <= self.newest for h in core.shaped[self.shaped :])
         events = core.log[self.log :]
+        if core.database.rows.trace.clock != self.clock:
+            return None  # a transaction's state is no part of an effect
         if foreign or not state.alive or len(events) > _LARGEST or state.held != self.held:
             return None
         touched = isinstance(receiver, Heap) and len(core.shaped) > self.shaped

@@ -23,6 +23,8 @@ from autolock.program.values import (
     Method,
     Partial,
     Root,
+    Row,
+    Thing,
     Type,
     Value,
     join,
@@ -114,6 +116,10 @@ class Expressions(Core):
     def element(self, value: Value, key: Value, node: ast.AST, how: str) -> Value:
         """`value[key]`, read."""
         obj = value.obj
+        if isinstance(obj, Row | Thing):
+            found = self.database.element(value, key, node)
+            if found is not None:
+                return found
         if isinstance(obj, Group):
             items = obj.items
             return items[0].also(*items[1:], value, key) if items else value
@@ -148,6 +154,9 @@ class Expressions(Core):
 
     def binary(self, node: ast.BinOp) -> Value:
         left, right = self.evaluate(node.left), self.evaluate(node.right)
+        combined = self.database.combined(left, node.op, right)
+        if combined is not None:
+            return combined
         term = ""
         if left.term and right.term:
             term = f"({left.term}{_OPERATORS.get(node.op.__class__, '?')}{right.term})"
@@ -213,6 +222,9 @@ class Expressions(Core):
         values = [self.evaluate(node.left)]
         for operator, right in zip(node.ops, node.comparators, strict=True):
             value = self.evaluate(right)
+            condition = self.database.compared(values[-1], operator, value)
+            if condition is not None:
+                return condition
             if isinstance(operator, ast.In | ast.NotIn):
                 value = self.membership(values[-1], value, right, node)
             values.append(value)
@@ -303,7 +315,7 @@ class Expressions(Core):
             reads = self.contents(source, generator.iter) or frozenset()
             if generator.is_async:
                 self.suspend(node, "async for")
-            item = self.iterated(source)
+            item = self.iterated(source, generator.iter)
             self.bind(generator.target, item.also(Value(None, reads)))
             sources.append(Value(None, source.reads | reads, "", source.request))
             sources.extend(self.evaluate(test) for test in generator.ifs)
@@ -322,9 +334,13 @@ class Expressions(Core):
             return Value(Group([results[-1]]), made="display").also(*sources)
         return Value(heap, made="display").also(*sources, *results)
 
-    def iterated(self, source: Value) -> Value:
+    def iterated(self, source: Value, node: ast.AST) -> Value:
         """What a loop over a value yields."""
         obj = source.obj
+        if isinstance(obj, Row | Thing):
+            found = self.database.iterated(source, node)
+            if found is not None:
+                return found.also(source)
         if isinstance(obj, Group) and obj.items:
             return obj.items[0].also(source)
         if isinstance(obj, Heap) and obj.type.kind in ("dict", "list", "set", "deque", "view", "unknown"):

@@ -176,6 +176,7 @@ class Machine(Statements):
         self._reads.clear()
         self.log.clear()
         self.markers.clear()
+        self.database.reset()
         path = entry.function.path if entry.function else ""
         self.frames.append(Activation(self.next_serial(), None, path, Env(None)))
         try:

@@ -29,6 +29,7 @@ from autolock.program.values import (
     Method,
     ModuleValue,
     Root,
+    Thing,
     Type,
     Value,
 )
@@ -99,6 +100,8 @@ class Objects(Core):
                 obj.element = element
         elif isinstance(obj, LockValue) and obj.location is None:
             obj.location, obj.fresh = location, False
+        elif isinstance(obj, Thing) and obj.location is None:
+            obj.location = location
 
     def _guess(self, path: str, name: str) -> Value | None:
         """The type that a function gives to a global that starts as None."""
@@ -352,6 +355,10 @@ class Objects(Core):
 
     def attribute(self, value: Value, name: str, node: ast.AST) -> Value:
         obj = value.obj
+        if isinstance(obj, Thing | Heap | ClassValue):
+            found = self.database.attribute(value, name, node)
+            if found is not None:
+                return found
         if isinstance(obj, ModuleValue):
             found = self.program._attributes(obj.path, (name,))
             return self.reference(found[0], found[1], node) if not (found[0].kind == "module" and found[1]) else NOTHING

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from autolock.program.trace import Control, Held, Read, Suspension, Write
+
+if TYPE_CHECKING:
+    from autolock.database.transactions import Transaction
+    from autolock.program.values import Thing
 
 
 @dataclass(slots=True)
@@ -26,6 +31,7 @@ class State:
     control: tuple[Control, ...] = ()
     held: tuple[Held, ...] = ()
     alive: bool = True
+    transactions: dict[Thing, Transaction] = field(default_factory=dict)
 
     def copy(self) -> State:
         """A state that can go another way."""
@@ -41,6 +47,7 @@ class State:
             self.control,
             self.held,
             self.alive,
+            dict(self.transactions),
         )
 
     def suspend(self, event: Suspension) -> None:
@@ -116,5 +123,8 @@ class State:
             self.pending[write] = self.pending.get(write) or since
         self.jumped = {**other.jumped, **self.jumped}
         self.held = tuple(h for h in self.held if any(o.acquisition == h.acquisition for o in other.held))
+        for session, theirs in other.transactions.items():
+            mine = self.transactions.get(session)
+            self.transactions[session] = theirs if mine is None else mine.merged(theirs)
         known = set(map(id, self.control))
         self.control += tuple(c for c in other.control if id(c) not in known)

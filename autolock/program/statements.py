@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
+from autolock.database.hooks import expected
 from autolock.program.calls import Calls
 from autolock.program.core import OutOfBudget
 from autolock.program.linker import Ref
@@ -23,6 +24,8 @@ from autolock.program.values import (
     Location,
     LockValue,
     Root,
+    Row,
+    Thing,
     Value,
     join,
 )
@@ -167,6 +170,9 @@ class Statements(Calls):
         obj = holder.obj
         field = f".{name}"
         location: Location | None = None
+        if isinstance(obj, Row):
+            self.database.rows.assign(obj, name, value, node, kind, own)
+            return
         if isinstance(obj, ClassValue):
             owner = self.program.class_binding(obj.ref, name)
             cls = owner[0] if owner else obj.ref
@@ -431,7 +437,7 @@ class Statements(Calls):
             self.state.control = decided
             if isinstance(node, ast.AsyncFor):
                 self.suspend(node, "async for")
-            self.store(node.target, self.iterated(source).also(Value(None, looped)), node, "assign")
+            self.store(node.target, self.iterated(source, node.iter).also(Value(None, looped)), node, "assign")
             self.execute(node.body)
             self.gather_states(frame.continues[-1])
             if self.context == "thread":
@@ -493,7 +499,9 @@ class Statements(Calls):
         frame.caught.append([self.state.copy()])
         known = set(self.state.fresh)
         names = dict(env.vars)
+        self.database.rows.catching.append(expected(node.handlers))
         self.execute(node.body)
+        self.database.rows.catching.pop()
         snapshots = frame.caught.pop()
         attempted = frozenset(r for s in snapshots for r in s.fresh) - known
         self.execute(node.orelse)
@@ -568,6 +576,10 @@ class Statements(Calls):
             self.with_generator(node, index, obj)
             return
         asynchronous = isinstance(node, ast.AsyncWith)
+        entered = self.database.enter(value, node) if isinstance(obj, Thing | Heap) else None
+        if entered is not None:
+            self.with_thing(node, index, *entered)
+            return
         lock = self.as_lock(value, item.context_expr)
         if lock is not None:
             self.with_lock(node, index, lock, asynchronous)
@@ -615,6 +627,23 @@ class Statements(Calls):
         self.with_items(node, index + 1)
         self.on_leaving(marks, lambda: self.release(lock))
         self.release(lock)
+
+    def with_thing(self, node: ast.With | ast.AsyncWith, index: int, thing: Thing, entered: Value) -> None:
+        """A session, a connection or a transaction."""
+        marks = self.marks()
+        if isinstance(node, ast.AsyncWith):
+            self.suspend(node, ast.unparse(node.items[index].context_expr))
+        self.switch(node)
+        if node.items[index].optional_vars is not None:
+            self.store(node.items[index].optional_vars, entered, node, "assign")  # type: ignore[arg-type]
+        self.with_items(node, index + 1)
+        self.on_leaving(marks, lambda: self.database.leave(thing, node))
+        alive, self.state.alive = self.state.alive, True
+        self.frame.statement = node
+        self.database.leave(thing, node)
+        if isinstance(node, ast.AsyncWith) and alive:
+            self.suspend(node, ast.unparse(node.items[index].context_expr))
+        self.state.alive = alive
 
     def with_instance(self, node: ast.With | ast.AsyncWith, index: int, value: Value, asynchronous: bool) -> None:
         """An object of the project with __enter__ and __exit__."""

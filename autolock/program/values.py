@@ -75,10 +75,37 @@ class Heap:
     serial: int = field(default_factory=itertools.count(1).__next__)
 
 
+@dataclass(slots=True, eq=False)
+class Row(Heap):
+    """An object that stands for one row of a table.
+
+    `table` is the row's own Location, shared by definition, while `location` stays None: the object
+    belongs to one session. `reads` has what is known of its columns, `origin` how it was loaded
+    (None for one that the request makes), `session` what it was loaded through.
+    """
+
+    table: Location | None = None
+    origin: Read | None = None
+    reads: dict[str, Read] = field(default_factory=dict)
+    session: Thing | None = None
+    term: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Thing:
+    """Something of a database library: a session, a factory, a statement that is being built, a result.
+
+    `location` is where all requests share it, None as long as it is one request's own.
+    """
+
+    location: Location | None = field(default=None, kw_only=True)
+    serial: int = field(default_factory=itertools.count(1).__next__, kw_only=True)
+
+
 def clone(value: Value, depth: int = 4) -> Value:
     """The same value with objects of its own: what is done to them later is not done to the original."""
     heap = value.obj
-    if not isinstance(heap, Heap) or heap.location is not None or depth == 0:
+    if not isinstance(heap, Heap) or isinstance(heap, Row) or heap.location is not None or depth == 0:
         return value
     fields = {name: clone(held, depth - 1) for name, held in heap.fields.items()}
     return Value(
@@ -192,6 +219,7 @@ Object = (
     | Partial
     | Group
     | FileHandle
+    | Thing
 )
 
 NO_READS: frozenset[Read] = frozenset()

@@ -1,0 +1,168 @@
+"""Whether anybody could tell that two requests were in a window: what would be lost, doubled or wrong."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+
+from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
+from autolock.program.trace import Entry
+from autolock.program.values import Value
+
+#: Tables that only tell what has happened.
+_TELLING = ("log", "audit", "event", "history", "activity", "notification", "trace", "metric", "message")
+#: Kinds of columns whose new value, computed from the old by a function, is the same whoever computes it.
+_PLAIN = frozenset({"str", "bool", "enum", "uuid"})
+
+
+class Harm:
+    """Answers questions about candidates with all that was recorded in view."""
+
+    def __init__(self, trace: DatabaseTrace) -> None:
+        self.by_entry: dict[int, list[RowWrite]] = defaultdict(list)
+        self.by_column: dict[object, list[tuple[Entry, RowWrite]]] = defaultdict(list)
+        for entry, write in trace.writes:
+            self.by_entry[id(entry)].append(write)
+            self.by_column[write.location].append((entry, write))
+
+    # -- updates -----------------------------------------------------------------------
+
+    def is_lost_update(self, candidate: RowCandidate) -> bool:
+        """Whether the new value is the old one with a change, so that another's change is lost."""
+        write = candidate.write
+        if write.kind == "augment":
+            return True
+        node = write.node.value if isinstance(write.node, ast.Assign | ast.AnnAssign) else None
+        if node is not None and write.column and _only_kept(node, write.column):
+            return False
+        column = write.model.columns.get(write.column)
+        if column is not None and column.kind in _PLAIN and write.made in ("call", "await", "", "new"):
+            return False
+        return not (column is not None and column.kind == "bool")
+
+    def is_check_then_act(self, candidate: RowCandidate) -> bool:
+        """Whether a state that was checked and then set anew can have become another one in between."""
+        write, control = candidate.write, candidate.control
+        if write.kind == "remove":
+            return False
+        if control is None:
+            return False
+        if write.kind == "augment" or (write.made == "atomic" and control.shape == "compare"):
+            return True
+        if self.consequences(candidate):
+            return True
+        if write.made != "const" and not write.text:
+            return False
+        return any(
+            other.text and other.text != write.text and other.node is not write.node
+            for _, other in self.by_column[write.location]
+        )
+
+    def is_claim(self, candidate: RowCandidate) -> bool:
+        """Whether a row that two take is a loss: the next job, a voucher that is credited, a token."""
+        read, write = candidate.read, candidate.write
+        if write.kind == "remove":
+            return any(self.draws_on(other.value, read) for other in self.others(candidate))
+        if write.loops and not read.query.limited:
+            return False
+        if read.query.limited and (read.query.ordered or not self.has_key(read)):
+            return True
+        return bool(self.consequences(candidate))
+
+    @staticmethod
+    def has_key(read: RowRead) -> bool:
+        asked = {c.column for c in read.query.conditions if c.operator == "=="}
+        return read.query.model is not None and any(u <= asked for u in read.query.model.uniques)
+
+    @staticmethod
+    def draws_on(value: Value | None, read: RowRead) -> bool:
+        """Whether something was computed from the row that was found."""
+        return value is not None and any(
+            isinstance(r, RowRead) and r.what == "column" and r.query is read.query for r in value.reads
+        )
+
+    def others(self, candidate: RowCandidate) -> list[RowWrite]:
+        """What else is written by the same run, of other rows."""
+        write = candidate.write
+        return [
+            w
+            for w in self.by_entry[id(candidate.entry)]
+            if w is not write and (w.row is None or w.row is not write.row) and w.session is write.session
+        ]
+
+    def consequences(self, candidate: RowCandidate) -> list[RowWrite]:
+        """Changes that happen on the strength of the same look, and that would be made twice."""
+        write = candidate.write
+        return [
+            w
+            for w in self.others(candidate)
+            if w.serial > candidate.read.serial
+            and (w.form == "insert" or w.kind == "augment" or w.made == "atomic")
+            and not is_telling(w)
+            and set(w.decided) >= set(write.decided)
+        ]
+
+    # -- inserts -----------------------------------------------------------------------------
+
+    def asked_of(self, candidate: RowCandidate) -> tuple[str, ...] | None:
+        """The columns that the look asks about, as far as the insert sets them; None when they are unrelated."""
+        read, write = candidate.read, candidate.write
+        conditions = read.query.conditions
+        given = self.given(write)
+        if given is None:
+            asked = tuple(dict.fromkeys(c.column for c in conditions if c.operator in ("==", "in", "like")))
+            return asked
+        matched: list[str] = []
+        for condition in conditions:
+            value = given.get(condition.column)
+            if condition.operator != "==":
+                continue
+            if is_invented(condition.value):
+                return None
+            if value is not None and same_value(value, condition.value):
+                matched.append(condition.column)
+        if not matched and conditions:
+            return None
+        return tuple(matched)
+
+    @staticmethod
+    def given(write: RowWrite) -> dict[str, Value] | None:
+        """What a new row is given, by column; None when that is not known."""
+        if write.row is not None:
+            fields = write.row.fields
+            return None if ".**" in fields or not fields else {n[1:]: v for n, v in fields.items()}
+        if write.query is None or write.query.unknown_values or not write.query.values:
+            return None
+        return dict(write.query.values)
+
+
+def is_telling(write: RowWrite) -> bool:
+    """Whether a table only tells what has happened."""
+    return any(word in write.model.table.lower() for word in _TELLING)
+
+
+def is_invented(value: Value) -> bool:
+    """Whether a value was made up at random: nobody else asks for the same one."""
+    return value.made in ("call", "await") and not value.request and not value.reads and value.obj is None
+
+
+def same_value(one: Value, other: Value) -> bool:
+    """Whether two values may be the same."""
+    if one.term and other.term:
+        return one.term == other.term
+    return True
+
+
+def _only_kept(node: ast.expr, column: str) -> bool:
+    """Whether the old value is only kept where there is no new one: `new if new is not None else row.column`."""
+    if isinstance(node, ast.IfExp):
+        branches = [node.body, node.orelse]
+    elif isinstance(node, ast.BoolOp):
+        branches = list(node.values)
+    else:
+        return isinstance(node, ast.Attribute) and node.attr == column
+    return all(_only_kept(b, column) or not _mentions(b, column) for b in branches)
+
+
+def _mentions(node: ast.expr, column: str) -> bool:
+    return any(isinstance(n, ast.Attribute) and n.attr == column for n in ast.walk(node))

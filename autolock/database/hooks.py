@@ -1,0 +1,305 @@
+"""Where the interpreter asks whether something concerns a database."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from autolock.database.adapters.base import Adapter
+from autolock.database.adapters.results import many, one
+from autolock.database.adapters.sqlalchemy import SqlAlchemy
+from autolock.database.adapters.statements import Statements
+from autolock.database.models import Models
+from autolock.database.objects import Column, Conditions, Expression, Query, Result, Session, TableThing
+from autolock.database.rows import Rows, table_of
+from autolock.database.trace import RowRead
+from autolock.program.values import (
+    NOTHING,
+    ClassValue,
+    External,
+    Heap,
+    Method,
+    Row,
+    Thing,
+    Type,
+    Value,
+)
+
+if TYPE_CHECKING:
+    from autolock.database.models import Model, Relationship
+    from autolock.program.core import Core
+
+#: Methods by which a session is known although nobody says what the object is.
+_TELLING = frozenset({"execute", "exec", "scalars", "scalar", "get", "add", "query", "delete", "refresh", "add_all"})
+_LATER = frozenset({"commit", "flush", "rollback", "close", "begin", "begin_nested"})
+#: Exceptions by which a violated constraint arrives.
+CONFLICTS = frozenset(
+    {
+        "IntegrityError",
+        "UniqueViolationError",
+        "UniqueViolation",
+        "DuplicateKeyError",
+        "SQLAlchemyError",
+        "DBAPIError",
+        "DatabaseError",
+        "StatementError",
+        "Error",
+        "PostgresError",
+        "OperationalError",
+        "RevisionIdWasChanged",
+        "Exception",
+        "BaseException",
+    }
+)
+
+
+class Databases:
+    """What the interpreter knows of databases; one for each interpreter."""
+
+    def __init__(self, core: Core, models: Models, adapters: Iterable[type[Adapter]]) -> None:
+        self.core = core
+        self.models = models
+        self.rows = Rows(core, models)
+        made = [adapter(self.rows) for adapter in adapters]
+        self.by_library = {adapter.library: adapter for adapter in made}
+        self.by_package = {package: adapter for adapter in made for package in adapter.packages}
+        self.sql = self.by_library.get(SqlAlchemy.library) or SqlAlchemy(self.rows)
+        self.statements = Statements(self.rows)
+        self.guessed: dict[str, Session] = {}
+
+    def reset(self) -> None:
+        """Another entry point is followed from here on."""
+        self.guessed.clear()
+        self.rows.catching.clear()
+
+    # -- calls -----------------------------------------------------------------------
+
+    def call(self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value | None:
+        """The value of a call that concerns a database; None for any other."""
+        obj = callee.obj
+        if isinstance(obj, External):
+            adapter = self.by_package.get(obj.name.partition(".")[0])
+            return adapter.construct(obj.name, args, kwargs, node) if adapter is not None else None
+        if isinstance(obj, Method):
+            return self.call_method(obj, args, kwargs, node)
+        thing = self.thing(callee)
+        if thing is not None:
+            adapter = self.adapter_of(thing)
+            return adapter.method(thing, "__call__", args, kwargs, node) if adapter is not None else None
+        if isinstance(obj, ClassValue):
+            return self.construct(obj, args, kwargs, node)
+        return None
+
+    def call_method(
+        self, method: Method, args: list[Value], kwargs: dict[str, Value], node: ast.Call
+    ) -> Value | None:
+        receiver, name = method.receiver, method.name
+        thing = self.thing(receiver) or self.guess(receiver, name, args)
+        if thing is not None:
+            adapter = self.adapter_of(thing)
+            return adapter.method(thing, name, args, kwargs, node) if adapter is not None else None
+        return None
+
+    def adapter_of(self, thing: Thing) -> Adapter | None:
+        return self.by_library.get(getattr(thing, "library", "") or SqlAlchemy.library)
+
+    def thing(self, value: Value) -> Thing | None:
+        """The database object that a value is, made up from its type where only that is known."""
+        obj = value.obj
+        if isinstance(obj, Thing):
+            return obj
+        if not isinstance(obj, Heap) or isinstance(obj, Row):
+            return None
+        held = obj.fields.get("(thing)")
+        if held is not None:
+            return held.obj if isinstance(held.obj, Thing) else None
+        names = [obj.type.name] if obj.type.kind == "external" else []
+        if obj.type.kind == "instance" and obj.type.ref is not None:
+            names = sorted(self.core.program.bases(obj.type.ref))
+        for name in names:
+            adapter = self.by_package.get(name.partition(".")[0])
+            found = adapter.thing_of_type(name) if adapter is not None else None
+            if found is not None:
+                if isinstance(found, Session):
+                    found.term = value.term
+                found.location = obj.location
+                obj.fields["(thing)"] = Value(found)
+                return found
+        return None
+
+    def guess(self, receiver: Value, name: str, args: list[Value]) -> Session | None:
+        """A session of which nothing is known but that it is given statements or mapped objects."""
+        if isinstance(receiver.obj, ClassValue | External) or not receiver.term:
+            return None
+        known = self.guessed.get(receiver.term)
+        if known is not None and (name in _TELLING or name in _LATER):
+            return known
+        if name not in _TELLING or not args or not self.tells(name, args[0]):
+            return None
+        made = Session(known=False, term=receiver.term, is_async=self.core.awaiting is not None)
+        if isinstance(receiver.obj, Heap):
+            made.location = receiver.obj.location
+        self.guessed[receiver.term] = made
+        return made
+
+    def tells(self, name: str, first: Value) -> bool:
+        """Whether only a session would be given this."""
+        obj = first.obj
+        if name in ("get", "query"):
+            return self.statements.model_of(first) is not None or (name == "query" and isinstance(obj, Column))
+        if name in ("add", "delete", "refresh"):
+            return isinstance(obj, Row)
+        if name == "add_all":
+            return isinstance(obj, Heap) and isinstance(obj.fields.get("[*]", NOTHING).obj, Row)
+        return isinstance(obj, Query)
+
+    def construct(
+        self, cls: ClassValue, args: list[Value], kwargs: dict[str, Value], node: ast.Call
+    ) -> Value | None:
+        """`Model(...)`: an object that is no row yet."""
+        model = self.models.of(cls.ref)
+        if model is None:
+            return None
+        row = Row(Type("instance", cls.ref), node=node, table=table_of(model))
+        for name, value in kwargs.items():
+            row.fields[f".{name}"] = value
+        every = [*args, *kwargs.values()]
+        return Value(
+            row, frozenset().union(*(v.reads for v in every)), "", any(v.request for v in every), "new"
+        )
+
+    # -- attributes and elements -----------------------------------------------------------
+
+    def attribute(self, value: Value, name: str, node: ast.AST) -> Value | None:
+        """`value.name` where that concerns a database."""
+        obj = value.obj
+        if isinstance(obj, Row):
+            return self.row_attribute(obj, value, name, node)
+        if isinstance(obj, ClassValue):
+            return self.class_attribute(obj, name)
+        thing = self.thing(value)
+        if thing is None:
+            return None
+        adapter = self.adapter_of(thing)
+        found = adapter.attribute(thing, name, node) if adapter is not None else None
+        if found is not None:
+            return found.also(value)
+        return Value(Method(value, name), value.reads, "", value.request) if isinstance(obj, Thing) else None
+
+    def class_attribute(self, cls: ClassValue, name: str) -> Value | None:
+        model = self.models.of(cls.ref)
+        if model is None:
+            return None
+        if name in model.columns:
+            return Value(Column(model, name), term=f"{cls.ref.name}.{name}")
+        if name == "__table__":
+            return Value(TableThing(model))
+        return None
+
+    def row_attribute(self, row: Row, value: Value, name: str, node: ast.AST) -> Value | None:
+        model = self.rows.model_of(row)
+        if model is None:
+            if name in ("_mapping", "_asdict", "_tuple"):
+                return value
+            if row.origin is not None and not name.startswith("_"):
+                return self.rows.column_value(row, name, node)
+            return None
+        if name in model.columns or (row.type.ref is None and not name.startswith("_")):
+            return self.rows.column_value(row, name, node)
+        related = model.relationships.get(name)
+        if related is not None and f".{name}" not in row.fields:
+            return self.related(row, related, value)
+        return None
+
+    def related(self, row: Row, related: Relationship, value: Value) -> Value | None:
+        """`order.lines`: rows that a relationship leads to."""
+        model = self.models.of(related.target) if related.target is not None else None
+        origin, session = row.origin, row.session
+        if model is None or not isinstance(origin, RowRead) or not isinstance(session, Session):
+            return None
+        query = replace(origin.query, model=model, form="relationship", conditions=(), exact=False, limited=False)
+        read = replace(
+            origin, query=query, location=table_of(model), what="row", how="row", key=f"?{query.serial}", earlier=None
+        )
+        element = self.rows.row_value(read, query, session)
+        row.fields[f".{related.name}"] = element
+        if related.uselist:
+            many_ = Value(Heap(Type("list"), fields={"[*]": element}), element.reads, "", False, "call")
+            row.fields[f".{related.name}"] = many_
+            return many_
+        return element
+
+    def element(self, value: Value, key: Value, node: ast.AST) -> Value | None:
+        """`value[key]`."""
+        obj = value.obj
+        if isinstance(obj, Row):
+            if key.made == "const" and key.term[:1] in "'\"":
+                return self.rows.column_value(obj, key.term[1:-1], node)
+            return value
+        if isinstance(obj, Result):
+            return one(self.rows, obj, node, obj.scalars)
+        if isinstance(obj, TableThing):
+            name = key.term.strip("'\"")
+            return Value(Column(obj.model, name)) if name in obj.model.columns else NOTHING
+        return None
+
+    def iterated(self, value: Value, node: ast.AST) -> Value | None:
+        """What a loop over a result yields."""
+        obj = value.obj
+        if isinstance(obj, Query) and obj.session is not None:
+            adapter = self.adapter_of(obj)
+            value = (adapter.method(obj, "all", [], {}, ast.Call()) if adapter is not None else None) or value
+            return value.obj.fields["[*]"] if isinstance(value.obj, Heap) else NOTHING
+        if isinstance(obj, Result):
+            listed = many(self.rows, obj, node).obj
+            return listed.fields["[*]"].also(value) if isinstance(listed, Heap) else None
+        return value if isinstance(obj, Row) else None
+
+    # -- operators ---------------------------------------------------------------------------
+
+    def compared(self, left: Value, operator: ast.cmpop, right: Value) -> Value | None:
+        if not isinstance(left.obj, Column | Expression) and not isinstance(right.obj, Column | Expression):
+            return None
+        return self.statements.compared(left, operator, right)
+
+    def combined(self, left: Value, operator: ast.operator, right: Value) -> Value | None:
+        kinds = (Column, Expression, Conditions)
+        if not isinstance(left.obj, kinds) and not isinstance(right.obj, kinds):
+            return None
+        return self.statements.combined(left, operator, right)
+
+    # -- with, try ------------------------------------------------------------------------------
+
+    def enter(self, value: Value, node: ast.AST) -> tuple[Thing, Value] | None:
+        """`with value as entered:`."""
+        thing = self.thing(value)
+        adapter = self.adapter_of(thing) if thing is not None else None
+        entered = adapter.enter(thing, node) if adapter is not None and thing is not None else None
+        return (thing, entered) if thing is not None and entered is not None else None
+
+    def leave(self, thing: Thing, node: ast.AST) -> None:
+        adapter = self.adapter_of(thing)
+        if adapter is not None:
+            adapter.leave(thing, node)
+
+    def table(self, model: Model) -> TableThing:
+        return TableThing(model)
+
+
+def expected(handlers: list[ast.ExceptHandler]) -> frozenset[str]:
+    """The names of the exceptions that handlers answer: those that they only pass on do not count."""
+    names: set[str] = set()
+    for handler in handlers:
+        last = handler.body[-1]
+        if isinstance(last, ast.Raise) and (last.exc is None or _is_same(last.exc, handler.name)):
+            continue
+        types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        for node in types:
+            names.add(ast.unparse(node).rpartition(".")[2] if node is not None else "BaseException")
+    return frozenset(names)
+
+
+def _is_same(raised: ast.expr, name: str | None) -> bool:
+    return isinstance(raised, ast.Name) and raised.id == name

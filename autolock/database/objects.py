@@ -1,0 +1,163 @@
+"""The objects of database libraries, as the interpreter passes them about."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from autolock.program.values import Thing, Value
+
+if TYPE_CHECKING:
+    from autolock.database.models import Model
+    from autolock.database.trace import RowRead
+    from autolock.program.linker import Ref
+
+
+class Spot(NamedTuple):
+    """Where an expression is written: the function and the statement that hold it."""
+
+    function: Ref | None
+    statement: ast.stmt | None
+    node: ast.AST
+
+
+@dataclass(slots=True, eq=False)
+class Engine(Thing):
+    """A connection pool. `isolation` is the isolation level that it was made with, empty for the default."""
+
+    library: str = "sqlalchemy"
+    isolation: str = ""
+    is_async: bool = False
+    node: ast.AST | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Factory(Thing):
+    """Makes sessions. `scoped` when calling it gives the same session to the whole request."""
+
+    library: str = "sqlalchemy"
+    engine: Engine | None = None
+    is_async: bool = False
+    expires: bool = True
+    autoflush: bool = True
+    scoped: bool = False
+    scope: Session | None = None
+    node: ast.AST | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Session(Thing):
+    """What statements are run through: a session, a connection, or a pool that commits each statement by itself.
+
+    `autocommits` when a statement outside of a transaction is committed at once, `opened` where it
+    was made, `known` whether that was seen. `used` counts the statements run through it.
+    """
+
+    library: str = "sqlalchemy"
+    is_async: bool = False
+    autocommits: bool = False
+    expires: bool = True
+    autoflush: bool = True
+    isolation: str = ""
+    opened: Spot | None = None
+    known: bool = True
+    factory: Factory | None = None
+    term: str = ""
+    used: int = 0
+    rows: dict[object, object] = field(default_factory=dict)
+
+
+@dataclass(slots=True, eq=False)
+class Block(Thing):
+    """`session.begin()` and its like: entered with `with`, committed at the end. `nested` for a savepoint."""
+
+    session: Session
+    nested: bool = False
+    gives: Session | None = None
+
+
+@dataclass(slots=True, eq=False)
+class TableThing(Thing):
+    """A table that is no class: `users = Table("users", ...)`, and its `.c`."""
+
+    model: Model
+
+
+@dataclass(slots=True, eq=False)
+class Column(Thing):
+    """A column as it is named in a statement."""
+
+    model: Model
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class Expression(Thing):
+    """Something that the database computes: from which columns, and by which function."""
+
+    columns: tuple[Column, ...]
+    function: str = ""
+    operator: str = ""
+
+
+class Condition(NamedTuple):
+    """One comparison of a WHERE: the column, the operator (`==`, `in`, `is null`, ...) and what it is compared with."""
+
+    model: Model | None
+    column: str
+    operator: str
+    value: Value
+
+
+@dataclass(slots=True, eq=False)
+class Conditions(Thing):
+    """Comparisons that are true together; `exact` when that is all that is asked."""
+
+    items: tuple[Condition, ...]
+    exact: bool = True
+
+
+@dataclass(slots=True, eq=False)
+class Query(Thing):
+    """A statement: what it reads or writes, of which rows.
+
+    `kind` is select, insert, update, delete or other; `entity` what a select gives: row, column,
+    aggregate or exists. `form` is how it is written: select, query, get, refresh, text, attribute, or a
+    library's own. `spot` is where the expression that builds it is, as far as it has been built.
+    """
+
+    kind: str
+    model: Model | None
+    entity: str = "row"
+    columns: tuple[Column, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    exact: bool = True
+    locks: bool = False
+    skips_locked: bool = False
+    populates: bool = False
+    of: bool = False
+    limited: bool = False
+    ordered: bool = False
+    joined: bool = False
+    grouped: bool = False
+    values: dict[str, Value] = field(default_factory=dict)
+    unknown_values: bool = False
+    guarded: bool = False
+    returning: bool = False
+    advisory: bool = False
+    form: str = "select"
+    spot: Spot | None = None
+    session: Session | None = None
+    text: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Result(Thing):
+    """What a statement gave: `read` is the look at the table, None for a statement that only writes."""
+
+    query: Query
+    session: Session
+    read: RowRead | None
+    scalars: bool = False
+    mappings: bool = False

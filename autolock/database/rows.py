@@ -1,0 +1,446 @@
+"""Rows and transactions, as every adapter uses them: looks, changes, commits, and what depends on what."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from autolock.database.objects import Condition, Expression, Query, Session, Spot
+from autolock.database.trace import Commit, DatabaseTrace, RowCandidate, RowRead, RowWrite, Split
+from autolock.database.transactions import RowLock, Transaction
+from autolock.program.trace import Read
+from autolock.program.values import NO_READS, NOTHING, Group, Heap, Location, Root, Row, Type, Value
+
+if TYPE_CHECKING:
+    from autolock.database.models import Model, Models
+    from autolock.program.core import Core
+
+
+def table_of(model: Model) -> Location:
+    """The Location that the rows of a table are."""
+    return Location(Root("table", model.ref.path, model.ref.name), ("[*]",))
+
+
+class Rows:
+    """What is done to rows, recorded. One for a run of the interpreter."""
+
+    def __init__(self, core: Core, models: Models) -> None:
+        self.core = core
+        self.models = models
+        self.trace = DatabaseTrace()
+        self.catching: list[frozenset[str]] = []
+
+    # -- transactions --------------------------------------------------------------
+
+    def transaction(self, session: Session) -> Transaction:
+        """Where the session stands now."""
+        self.trace.clock += 1
+        found = self.core.state.transactions.get(session)
+        if found is None:
+            found = Transaction(self.core.next_serial(), isolated=_isolates(session))
+            self.core.state.transactions[session] = found
+        return found
+
+    def change(self, session: Session, transaction: Transaction) -> None:
+        self.trace.clock += 1
+        self.core.state.transactions[session] = transaction
+
+    def use(self, session: Session) -> Transaction:
+        """A statement is run: it begins a transaction where none has begun."""
+        session.used += 1
+        transaction = self.transaction(session)
+        if session.autocommits and not transaction.blocks:
+            # Every statement is a transaction of its own.
+            transaction = replace(transaction, serial=self.core.next_serial(), locks=())
+        transaction = replace(transaction, begun=True)
+        self.change(session, transaction)
+        return transaction
+
+    def caught(self) -> frozenset[str]:
+        """The exceptions that somebody up the calls expects."""
+        return frozenset().union(*self.catching) if self.catching else frozenset()
+
+    def flush(self, session: Session) -> None:
+        """What is pending is sent to the database."""
+        caught = self.caught()
+        for write in self.transaction(session).pending:
+            write.flushes.append(caught)
+
+    def commit(self, session: Session, node: ast.AST, automatic: bool = False) -> None:
+        """End the transaction, keeping what it wrote."""
+        core = self.core
+        transaction = self.transaction(session)
+        done: Commit | None = None
+        if core.recording and core.frames and core.frame.ref is not None:
+            done = Commit(
+                node,
+                core.stack(),
+                core.context,
+                core.entry,
+                session,
+                transaction.pending,
+                core.state.held,
+                transaction.serial,
+                automatic,
+                core.state.control,
+            )
+            self.trace.commits.append(done)
+            caught = self.caught()
+            for write in transaction.pending:
+                write.commits.append(done)
+                write.flushes.append(caught)
+            earlier = next((c for c in reversed(transaction.commits) if c.writes), None)
+            if earlier is not None and done.writes:
+                self.trace.splits.append(Split(core.entry, earlier, done))
+        self.change(session, transaction.ended(core.next_serial(), done))
+
+    def rollback(self, session: Session) -> None:
+        self.change(session, self.transaction(session).ended(self.core.next_serial(), None))
+
+    def enter_block(self, session: Session) -> None:
+        transaction = self.transaction(session)
+        fresh = transaction.serial if transaction.begun or transaction.blocks else self.core.next_serial()
+        self.change(session, replace(transaction, serial=fresh, begun=True, blocks=transaction.blocks + 1))
+
+    def leave_block(self, session: Session, node: ast.AST) -> None:
+        transaction = self.transaction(session)
+        self.change(session, replace(transaction, blocks=max(transaction.blocks - 1, 0)))
+        if transaction.blocks <= 1:
+            self.commit(session, node)
+
+    def lock(self, session: Session, kind: str, table: Location | None, node: ast.AST) -> Transaction:
+        """The database holds something for this transaction until it ends."""
+        transaction = self.transaction(session)
+        lock = RowLock(kind, table, self.core.next_serial(), node)
+        transaction = replace(transaction, locks=(*transaction.locks, lock))
+        self.change(session, transaction)
+        return transaction
+
+    # -- looking -------------------------------------------------------------------
+
+    def select(self, session: Session, query: Query, node: ast.AST) -> RowRead | None:
+        """Run a SELECT: the look at its table, and the locks that it takes."""
+        transaction = self.use(session)
+        if query.advisory:
+            self.lock(session, "advisory", None, node)
+        if query.model is None:
+            return None
+        if query.locks:
+            transaction = self.lock(session, "row", table_of(query.model), node)
+        what = "aggregate" if query.entity == "aggregate" else "row"
+        return self.look(session, query, node, what, transaction)
+
+    def look(
+        self,
+        session: Session,
+        query: Query,
+        node: ast.AST,
+        what: str,
+        transaction: Transaction,
+        column: str = "",
+        row: Row | None = None,
+        earlier: RowRead | None = None,
+    ) -> RowRead | None:
+        core = self.core
+        assert query.model is not None
+        if not core.recording or not core.frames or core.frame.ref is None:
+            return None
+        location = table_of(query.model)
+        if column:
+            location = location.child(f".{column}")
+        read = RowRead(
+            node,
+            core.stack(),
+            core.context,
+            location,
+            key_of(query),
+            what,
+            core.state.held,
+            core.next_serial(),
+            query,
+            session,
+            transaction.serial,
+            what,
+            column,
+            row,
+            transaction.locks,
+            transaction.isolated,
+            earlier,
+        )
+        self.trace.reads.append((core.entry, read))
+        return read
+
+    def row_value(self, read: RowRead | None, query: Query, session: Session) -> Value:
+        """The row that a SELECT found, as a value that says whether there is one."""
+        reads = frozenset((read,)) if read is not None else NO_READS
+        if query.model is None:
+            return Value(None, reads, "", False, "call")
+        return Value(self.make_row(query, session, read), reads, "", False, "call")
+
+    def make_row(self, query: Query, session: Session, read: RowRead | None) -> Row:
+        model = query.model
+        assert model is not None
+        known = self.known(session, query) if not query.populates else None
+        if read is not None and known is not None and isinstance(known.origin, RowRead):
+            if not self.is_expired(known):
+                read = replace(read, earlier=known.origin)
+        kind = Type("instance", model.ref) if model.ref.kind == "class" else Type("unknown", name=model.table)
+        row = Row(kind, None, table=table_of(model), origin=read, session=session)
+        if read is not None and not query.limited and query.exact:
+            session.rows[read.key] = row
+        return row
+
+    def known(self, session: Session, query: Query) -> Row | None:
+        """The object that the session has for the row already, where that can be seen."""
+        found = session.rows.get(key_of(query))
+        if isinstance(found, Row):
+            return found
+        model = query.model
+        if model is None or len(query.conditions) != 1:
+            return None
+        condition = query.conditions[0]
+        column = model.columns.get(condition.column)
+        if column is None or not column.primary_key:
+            return None
+        for read in condition.value.reads:
+            if isinstance(read, RowRead) and read.row is not None and read.column == condition.column:
+                if read.location.root == table_of(model).root and read.session is session:
+                    return read.row
+        return None
+
+    def is_expired(self, row: Row) -> bool:
+        """Whether a commit has made the session forget the row's values."""
+        origin, session = row.origin, row.session
+        if not isinstance(origin, RowRead) or not isinstance(session, Session):
+            return False
+        return session.expires and origin.transaction != self.transaction(session).serial
+
+    def column_value(self, row: Row, name: str, node: ast.AST) -> Value:
+        """`row.name`: what was read when the row was loaded."""
+        model = self.model_of(row)
+        if name in row.fields and row.origin is None:
+            return row.fields[name]
+        held = row.fields.get(f".{name}")
+        if row.origin is None:
+            return held if held is not None else Value(None, made="expression")
+        reads = self.column_reads(row, name, node)
+        term = f"{row.term or f'row{row.serial}'}.{name}"
+        known = model.columns.get(name) if model is not None else None
+        obj = Heap(Type("dict")) if known is not None and known.kind == "json" else None
+        if held is not None:
+            return Value(held.obj or obj, held.reads | reads, held.term or term, held.request, held.made)
+        return Value(obj, reads, term, False, "expression")
+
+    def column_reads(self, row: Row, name: str, node: ast.AST) -> frozenset[Read]:
+        origin, session = row.origin, row.session
+        if not isinstance(origin, RowRead) or not isinstance(session, Session):
+            return NO_READS
+        if self.is_expired(row):
+            # The attribute is loaded again by a SELECT of its own.
+            query = replace(origin.query, form="attribute", locks=False, serial=self.core.next_serial())
+            fresh = self.look(session, query, node, "row", self.use(session), row=row)
+            if fresh is not None:
+                row.origin = origin = fresh
+                row.reads.clear()
+        if name not in row.reads:
+            location = origin.location.child(f".{name}")
+            row.reads[name] = replace(
+                origin, what="column", how="column", column=name, row=row, location=location, key=f"row{row.serial}"
+            )
+        return frozenset((row.reads[name],))
+
+    def model_of(self, row: Row) -> Model | None:
+        return self.models.of(row.type.ref) if row.type.ref is not None else self.models.by_table(row.type.name)
+
+    # -- changing ------------------------------------------------------------------
+
+    def write(
+        self,
+        session: Session | None,
+        model: Model,
+        form: str,
+        kind: str,
+        node: ast.AST,
+        value: Value,
+        *,
+        column: str = "",
+        row: Row | None = None,
+        query: Query | None = None,
+        own: frozenset[Read] = NO_READS,
+    ) -> RowWrite | None:
+        """A change of a table: recorded, with what it depends on."""
+        core = self.core
+        transaction = self.use(session) if session is not None else Transaction(0)
+        if not core.recording or not core.frames or core.frame.ref is None:
+            return None
+        location = table_of(model)
+        if column:
+            location = location.child(f".{column}")
+        atomic = isinstance(value.obj, Expression)
+        write = RowWrite(
+            node,
+            core.stack(),
+            core.context,
+            location,
+            f"row{row.serial}" if row is not None else key_of(query) if query is not None else "",
+            kind,
+            core.state.held,
+            core.next_serial(),
+            made="atomic" if atomic else value.made,
+            request=value.request,
+            text=value.term if value.made in ("const", "none") or _is_constant(value) else "",
+            form=form,
+            model=model,
+            session=session,
+            transaction=transaction.serial,
+            column=column,
+            value=value,
+            row=row,
+            query=query,
+            conditions=query.conditions if query is not None else (),
+            locks=transaction.locks,
+            catching=self.caught(),
+            decided=core.state.control,
+            loops=core.loops,
+        )
+        self.trace.writes.append((core.entry, write))
+        self.close(write, NO_READS if atomic else value.reads | own)
+        if session is not None:
+            transaction = replace(transaction, pending=(*transaction.pending, write))
+            self.change(session, transaction)
+            if form != "attribute" and form != "insert":
+                write.flushes.append(self.caught())
+            if session.autocommits and not transaction.blocks:
+                self.commit(session, node, automatic=True)
+        return write
+
+    def close(self, write: RowWrite, data: frozenset[Read]) -> None:
+        """Every look that the change depends on makes a candidate."""
+        for read in _in_order(data):
+            if self.is_own(read, write):
+                self.candidate(read, write, "data")
+        for control in self.core.state.control:
+            for read in _in_order(control.reads):
+                if read.location.root == write.location.root:
+                    self.trace.candidates.append(RowCandidate(self.core.entry, read, write, "control", control))
+        origin = write.row.origin if write.row is not None else None
+        if isinstance(origin, RowRead) and self.is_chosen_by(origin.query, write):
+            self.candidate(origin, write, "where")
+
+    @staticmethod
+    def is_own(read: RowRead, write: RowWrite) -> bool:
+        """Whether what is written was computed from what is overwritten."""
+        if read.location.root != write.location.root:
+            return False
+        if write.form == "insert":
+            return read.what == "aggregate"
+        if read.what != "column" or read.column != write.column:
+            return False
+        return write.row is None or read.row is None or read.row is write.row or read.key == write.key
+
+    @staticmethod
+    def is_chosen_by(query: Query, write: RowWrite) -> bool:
+        """Whether the row was found by a condition that the change makes false, or is taken away."""
+        if write.kind == "remove":
+            return True
+        return bool(write.column) and any(c.column == write.column for c in query.conditions)
+
+    def candidate(self, read: RowRead, write: RowWrite, dependence: str) -> None:
+        control = next((c for c in self.core.state.control if read in c.reads), None)
+        self.trace.candidates.append(RowCandidate(self.core.entry, read, write, dependence, control))
+
+    # -- objects of mapped classes ------------------------------------------------------
+
+    def assign(self, row: Row, name: str, value: Value, node: ast.AST, kind: str, own: frozenset[Read]) -> None:
+        """`row.name = value`."""
+        model = self.model_of(row)
+        row.fields[f".{name}"] = value
+        if model is None or (row.origin is None):
+            return
+        session = row.session if isinstance(row.session, Session) else None
+        if name in model.columns:
+            self.write(session, model, "attribute", kind, node, value, column=name, row=row, own=own)
+
+    def insert(self, session: Session, value: Value, node: ast.AST) -> None:
+        """`session.add(...)` of one object or of several."""
+        for item in _items(value):
+            obj = item.obj
+            if not isinstance(obj, Row) or obj.origin is not None:
+                continue
+            model = self.model_of(obj)
+            if model is None or obj.session is not None:
+                continue
+            obj.session = session
+            given = Value(obj, item.reads.union(*(v.reads for v in obj.fields.values())), "", item.request, "new")
+            self.write(session, model, "insert", "insert", node, given, row=obj)
+
+    def remove(self, session: Session, value: Value, node: ast.AST) -> None:
+        """`session.delete(row)`."""
+        for item in _items(value):
+            if isinstance(item.obj, Row):
+                model = self.model_of(item.obj)
+                if model is not None:
+                    self.write(session, model, "delete", "remove", node, NOTHING, row=item.obj)
+
+    def run(self, session: Session, query: Query, node: ast.AST) -> RowRead | None:
+        """Run any statement."""
+        if query.kind == "select":
+            return self.select(session, query, node)
+        model = query.model
+        if model is None:
+            self.use(session)
+            return None
+        if query.kind == "insert":
+            given = Value(None, NO_READS.union(*(v.reads for v in query.values.values())), "", False, "new")
+            self.write(session, model, "insert", "insert", node, given, query=query)
+        elif query.kind == "delete":
+            self.write(session, model, "delete", "remove", node, NOTHING, query=query)
+        elif query.kind == "update":
+            for column, value in query.values.items():
+                self.write(session, model, "update", "assign", node, value, column=column, query=query)
+            if not query.values:
+                self.use(session)
+        return None
+
+    def spot(self, node: ast.AST) -> Spot:
+        """Where the program is now."""
+        frame = self.core.frames[-1] if self.core.frames else None
+        return Spot(frame.ref if frame else None, frame.statement if frame else None, node)
+
+
+def key_of(query: Query) -> str:
+    """A text by which two looks at the same row are known as such; a new one where that cannot be seen."""
+    parts = [f"{c.column}{c.operator}{c.value.term}" for c in query.conditions]
+    if not query.exact or not parts or any(not c.value.term for c in query.conditions):
+        return f"?{query.serial}"
+    name = query.model.ref.name if query.model is not None else ""
+    return f"{name}:{';'.join(sorted(parts))}"
+
+
+def _in_order(reads: frozenset[Read]) -> list[RowRead]:
+    return sorted((r for r in reads if isinstance(r, RowRead)), key=lambda r: r.serial)
+
+
+def _items(value: Value) -> Sequence[Value]:
+    obj = value.obj
+    if isinstance(obj, Group):
+        return obj.items
+    if isinstance(obj, Heap) and not isinstance(obj, Row) and "[*]" in obj.fields:
+        return [obj.fields["[*]"]]
+    return [value]
+
+
+def _is_constant(value: Value) -> bool:
+    """`Status.DONE`: a name that means the same everywhere."""
+    return not value.reads and not value.request and value.obj is None and "." in value.term and value.made == ""
+
+
+def _isolates(session: Session) -> bool:
+    return session.isolation.upper().replace("_", " ") in ("SERIALIZABLE", "REPEATABLE READ")
+
+
+def condition_terms(conditions: Sequence[Condition]) -> dict[str, str]:
+    """What each column is compared with, where it is asked to be equal."""
+    return {c.column: c.value.term for c in conditions if c.operator == "=="}

@@ -1,0 +1,82 @@
+"""SQL text as a `Query`."""
+
+from __future__ import annotations
+
+from autolock.database.models import Model, Models
+from autolock.database.objects import Column, Condition, Expression, Query
+from autolock.database.sqltext import Assigned, Sql, parse
+from autolock.program.linker import Ref
+from autolock.program.values import Value
+
+_KINDS = frozenset({"select", "insert", "update", "delete"})
+_OPERATORS = {"=": "=="}
+
+
+def query_of_text(text: str, models: Models) -> Query | None:
+    """The statement that a text is; None when it is none that matters."""
+    sql = parse(text)
+    if sql is None or sql.kind not in _KINDS:
+        return None
+    model = (models.by_table(sql.table) or unmapped(sql.table)) if sql.table else None
+    return Query(
+        sql.kind,
+        model,
+        entity=_entity(sql),
+        columns=tuple(Column(model, named(model, c)) for c in sql.columns if c != "*") if model is not None else (),
+        conditions=tuple(
+            Condition(model, named(model, c.column), _OPERATORS.get(c.operator, c.operator), _value(c.value, c.kind))
+            for c in sql.conditions
+        ),
+        exact=sql.exact,
+        locks=sql.lock == "update",
+        skips_locked=sql.skip_locked,
+        limited=sql.limited,
+        ordered=sql.ordered,
+        joined=sql.joined,
+        grouped=sql.grouped or sql.distinct,
+        values=_values(sql, model) if model is not None else {},
+        unknown_values=sql.from_select,
+        guarded=sql.on_conflict or (sql.from_select and sql.kind == "insert"),
+        returning=sql.returning,
+        advisory=sql.advisory != "",
+        form="text",
+        text=text,
+    )
+
+
+def _entity(sql: Sql) -> str:
+    if sql.aggregates and not sql.grouped:
+        return "aggregate"
+    return "row"
+
+
+def unmapped(table: str) -> Model:
+    """A table of which the project has no class."""
+    return Model(Ref("table", "", table), table, "sql")
+
+
+def named(model: Model | None, column: str) -> str:
+    """The attribute that stands for a column."""
+    if model is None:
+        return column
+    return next((c.name for c in model.columns.values() if c.column == column), column)
+
+
+def _value(text: str, kind: str) -> Value:
+    return Value(None, term=text, made="const" if kind == "literal" else "")
+
+
+def _values(sql: Sql, model: Model) -> dict[str, Value]:
+    found = {named(model, a.column): _assigned(a, model) for a in sql.sets}
+    for column, text in sql.inserted:
+        found[named(model, column)] = Value(None, term=text)
+    return found
+
+
+def _assigned(assigned: Assigned, model: Model) -> Value:
+    if assigned.columns:
+        columns = tuple(Column(model, named(model, c)) for c in sorted(assigned.columns))
+        return Value(Expression(columns), term=" ".join(assigned.placeholders))
+    if len(assigned.placeholders) == 1:
+        return Value(None, term=assigned.placeholders[0])
+    return Value(None, term=assigned.text, made="" if assigned.placeholders else "const")

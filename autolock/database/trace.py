@@ -1,0 +1,133 @@
+"""What happens to rows while a request is followed."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from autolock.program.trace import Control, Entry, Event, Held, Read, Write
+
+if TYPE_CHECKING:
+    from autolock.database.models import Model
+    from autolock.database.objects import Condition, Query, Session
+    from autolock.database.transactions import RowLock
+    from autolock.program.values import Row, Value
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class RowRead(Read):
+    """A look at rows of a table. `what` is row (whether there is one), column, or aggregate.
+
+    `earlier` is the look through which the session had the row already: its values are what the
+    program goes on to see, unless the query populates.
+    """
+
+    query: Query
+    session: Session
+    transaction: int
+    what: str = "row"
+    column: str = ""
+    row: Row | None = None
+    locks: tuple[RowLock, ...] = ()
+    isolated: bool = False
+    earlier: RowRead | None = None
+
+
+@dataclass(slots=True, frozen=True, eq=False, kw_only=True)
+class RowWrite(Write):
+    """A change of rows. `form` is attribute, insert, update, delete, or merge; `column` the one that is set.
+
+    `value` is what is written, `conditions` what an UPDATE or DELETE asks of the row, `query` its
+    statement. `catching` are the exceptions that somebody up the calls expects, `commits` what
+    became of it.
+    """
+
+    form: str
+    model: Model
+    session: Session | None
+    transaction: int
+    column: str = ""
+    value: Value | None = None
+    row: Row | None = None
+    query: Query | None = None
+    conditions: tuple[Condition, ...] = ()
+    locks: tuple[RowLock, ...] = ()
+    catching: frozenset[str] = frozenset()
+    decided: tuple[Control, ...] = ()
+    loops: int = 0
+    commits: list[Commit] = field(default_factory=list)
+    flushes: list[frozenset[str]] = field(default_factory=list)
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Commit(Event):
+    """The end of a transaction that keeps what was written."""
+
+    entry: Entry
+    session: Session
+    writes: tuple[RowWrite, ...]
+    held: tuple[Held, ...]
+    transaction: int
+    automatic: bool = False
+    decided: tuple[Control, ...] = ()
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class RowCandidate:
+    """A look at rows and a change that depends on it, by data, by control, or by the WHERE that found the row."""
+
+    entry: Entry
+    read: RowRead
+    write: RowWrite
+    dependence: str
+    control: Control | None = None
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Split:
+    """Two commits of one run, with what each has written."""
+
+    entry: Entry
+    first: Commit
+    second: Commit
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class Effect(Event):
+    """Something that leaves the process: a task queued, a message sent, while writes are not committed yet."""
+
+    entry: Entry
+    session: Session
+    kind: str
+    transaction: int
+    pending: tuple[RowWrite, ...] = ()
+
+
+@dataclass(slots=True, frozen=True, eq=False)
+class SessionUse(Event):
+    """A session in the wrong hands.
+
+    `kind` is shared, parallel, outlives, unclosed, wrapped or cached; `text` what is to be told.
+    """
+
+    entry: Entry | None
+    session: Session | None
+    kind: str
+    text: str = ""
+    rows: bool = False
+
+
+@dataclass(slots=True)
+class DatabaseTrace:
+    """Everything about rows and sessions that was recorded, over all entry points."""
+
+    reads: list[tuple[Entry, RowRead]] = field(default_factory=list)
+    writes: list[tuple[Entry, RowWrite]] = field(default_factory=list)
+    candidates: list[RowCandidate] = field(default_factory=list)
+    commits: list[Commit] = field(default_factory=list)
+    splits: list[Split] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    uses: list[SessionUse] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
+    clock: int = 0

@@ -1,0 +1,59 @@
+"""Where a session stands on one path: which transaction, what it has written, which rows it has locked."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from autolock.database.trace import Commit, RowWrite
+    from autolock.program.values import Location
+
+
+class RowLock(NamedTuple):
+    """A lock that the database holds until the transaction ends.
+
+    `kind` is row or advisory, `serial` tells one acquisition from another.
+    """
+
+    kind: str
+    table: Location | None
+    serial: int
+    node: ast.AST
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """`serial` tells one transaction of a session from the next; `blocks` counts the `begin()` blocks that are open.
+
+    `commits` are those that have happened on the way here, oldest first.
+    """
+
+    serial: int
+    begun: bool = False
+    blocks: int = 0
+    pending: tuple[RowWrite, ...] = ()
+    locks: tuple[RowLock, ...] = ()
+    commits: tuple[Commit, ...] = ()
+    isolated: bool = False
+
+    def merged(self, other: Transaction) -> Transaction:
+        """Where two paths meet: locks count when both hold them, the rest when one has it."""
+        if self is other:
+            return self
+        serials = {lock.serial for lock in other.locks}
+        return Transaction(
+            max(self.serial, other.serial),
+            self.begun or other.begun,
+            max(self.blocks, other.blocks),
+            tuple(dict.fromkeys((*self.pending, *other.pending))),
+            tuple(lock for lock in self.locks if lock.serial in serials),
+            tuple(dict.fromkeys((*self.commits, *other.commits))),
+            self.isolated and other.isolated,
+        )
+
+    def ended(self, serial: int, commit: Commit | None) -> Transaction:
+        """After a commit (or a rollback, without one): nothing pending, nothing locked."""
+        commits = (*self.commits, commit) if commit is not None else self.commits
+        return replace(self, serial=serial, begun=False, pending=(), locks=(), commits=commits)

@@ -1,0 +1,297 @@
+"""From what was recorded of rows to Windows that two requests can enter at once."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from autolock.database.harm import Harm
+from autolock.database.hooks import CONFLICTS
+from autolock.database.models import Model, Models
+from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
+from autolock.program.decisions import effective
+from autolock.program.linker import Program, Ref
+from autolock.program.trace import Held
+from autolock.program.windows import RaceWindow, meeting
+
+_CONTEXTS = {"loop": "event loop", "thread": "thread pool"}
+#: What is known of a table when a row is put into it because there was none, or not too many.
+_ABSENT = frozenset({"missing", "falsy", "compare", "different", "equal"})
+
+
+@dataclass(slots=True)
+class RowWindow(RaceWindow):
+    """A Window whose Location is rows of a table.
+
+    `kind` is row-update, row-insert, row-claim, row-skew, row-lock-lost or row-stale. `unique` is the
+    constraint that covers an insert's check, `columns` what the check asks about, `candidates` all
+    that make up the window.
+    """
+
+    model: Model | None = None
+    candidates: list[RowCandidate] = field(default_factory=list)
+    unique: frozenset[str] | None = None
+    columns: tuple[str, ...] = ()
+    counted: bool = False
+
+    @property
+    def look(self) -> RowRead:
+        """The SELECT."""
+        assert isinstance(self.read, RowRead)
+        return self.read
+
+    @property
+    def change(self) -> RowWrite:
+        """The dependent write."""
+        assert isinstance(self.write, RowWrite)
+        return self.write
+
+    @property
+    def model_name(self) -> str:
+        """The name of the class, or of the table that has none."""
+        assert self.model is not None
+        return self.model.ref.name
+
+    @property
+    def shown(self) -> str:
+        assert self.model is not None
+        column = self.change.column
+        return f"{self.model.ref.name}.{column}" if column else self.model.ref.name
+
+
+class RowFinder:
+    """Turns what was recorded of rows into windows."""
+
+    def __init__(self, program: Program, trace: DatabaseTrace, models: Models) -> None:
+        self.program = program
+        self.trace = trace
+        self.models = models
+        self.harm = Harm(trace)
+
+    def windows(self) -> list[RaceWindow]:
+        """All windows, one for each function, table and kind."""
+        return list(_merged(self.judged()))
+
+    def judged(self) -> Iterator[RowWindow]:
+        for candidate in self.trace.candidates:
+            window = self.window_of(candidate)
+            if window is not None:
+                yield window
+
+    def window_of(self, candidate: RowCandidate) -> RowWindow | None:
+        write = candidate.write
+        if not candidate.entry.many and not self.has_rival(candidate):
+            return None
+        if write.form == "insert":
+            return self.insert(candidate)
+        if candidate.dependence == "where":
+            return self.claim(candidate)
+        if candidate.read.what == "column":
+            return self.update(candidate)
+        return self.skew(candidate)
+
+    def has_rival(self, candidate: RowCandidate) -> bool:
+        """Whether something else writes the column that a single job reads and writes."""
+        write = candidate.write
+        return any(
+            entry is not candidate.entry and other.location == write.location for entry, other in self.trace.writes
+        )
+
+    # -- kinds ---------------------------------------------------------------------------
+
+    def update(self, candidate: RowCandidate) -> RowWindow | None:
+        """A column is read and written."""
+        read, write = candidate.read, candidate.write
+        if read.column != write.column and write.kind != "remove":
+            return None
+        if not self.same_row(read, write) or self.is_conditional(write) or write.model.version_column:
+            return None
+        if candidate.dependence == "data":
+            if not self.harm.is_lost_update(candidate):
+                return None
+        elif not self.harm.is_check_then_act(candidate):
+            return None
+        relation = self.relation(candidate)
+        if relation is None:
+            return None
+        kind = {"lock-lost": "row-lock-lost", "stale": "row-stale"}.get(relation, "row-update")
+        return self.make(kind, candidate, relation)
+
+    def claim(self, candidate: RowCandidate) -> RowWindow | None:
+        """A row is chosen by what it is, and then made something else, or taken away."""
+        read, write = candidate.read, candidate.write
+        if self.is_conditional(write) or write.model.version_column or read.query.skips_locked:
+            return None
+        if not self.harm.is_claim(candidate):
+            return None
+        relation = self.relation(candidate)
+        if relation is None:
+            return None
+        return self.make("row-lock-lost" if relation == "lock-lost" else "row-claim", candidate, relation)
+
+    def insert(self, candidate: RowCandidate) -> RowWindow | None:
+        """A row is put where a look found none, or not too many."""
+        read, write = candidate.read, candidate.write
+        control = candidate.control
+        counted = read.what == "aggregate"
+        shape = effective(control.shape, control.negated) if control is not None else ""
+        if candidate.dependence == "control" and shape not in _ABSENT:
+            return None
+        if read.what == "column" and (read.row is None or control is None or shape not in ("missing", "compare")):
+            return None
+        if write.query is not None and write.query.guarded:
+            return None
+        columns = self.harm.asked_of(candidate)
+        if columns is None:
+            return None
+        unique = next((u for u in write.model.uniques if u <= set(columns)), None) if not counted else None
+        if self.is_answered(write) or self.is_guarded(candidate):
+            return None
+        ranged = any(c.operator in ("<", "<=", ">", ">=", "between") for c in read.query.conditions)
+        kind = "row-skew" if ranged and not counted and unique is None else "row-insert"
+        window = self.make(kind, candidate, "unguarded")
+        window.unique, window.columns, window.counted = unique, columns, counted
+        return window
+
+    def skew(self, candidate: RowCandidate) -> RowWindow | None:
+        """Other rows are looked at to decide on a change of one."""
+        read, write = candidate.read, candidate.write
+        if read.what != "aggregate" or candidate.dependence != "control":
+            return None
+        asked = {c.column for c in read.query.conditions}
+        if write.kind != "remove" and write.column not in asked:
+            return None
+        if self.is_conditional(write) or self.is_guarded(candidate):
+            return None
+        return self.make("row-skew", candidate, "unguarded")
+
+    # -- guards -----------------------------------------------------------------------------
+
+    @staticmethod
+    def same_row(read: RowRead, write: RowWrite) -> bool:
+        """Whether both are of one row, as far as can be seen."""
+        if read.row is not None and write.row is not None:
+            return read.row is write.row or read.key == write.key
+        return write.form == "update"
+
+    @staticmethod
+    def is_conditional(write: RowWrite) -> bool:
+        """Whether an UPDATE or DELETE asks again about what it changes."""
+        if write.form not in ("update", "delete") or write.query is None:
+            return False
+        keys = {c.name for c in write.model.columns.values() if c.primary_key or c.foreign_key or c.unique} or {"id"}
+        asked = {c.column for c in write.conditions}
+        return bool(asked - keys) and (write.column in asked or write.kind == "remove" or len(asked - keys) > 0)
+
+    def relation(self, candidate: RowCandidate) -> str | None:
+        """How the window stands to locks; None when it is guarded."""
+        read, write = candidate.read, candidate.write
+        if self.in_process(candidate) or read.isolated:
+            return None
+        ours = {lock.serial for lock in write.locks}
+        seen = read.earlier if read.earlier is not None else read
+        if any(lock.serial in ours for lock in seen.locks):
+            return None
+        if any(lock.serial in ours for lock in read.locks):
+            return "stale"
+        own = [lock for lock in read.locks if lock.table is None or lock.table.root == read.location.root]
+        return "lock-lost" if own else "unguarded"
+
+    def is_guarded(self, candidate: RowCandidate) -> bool:
+        """Whether a lock spans the look and an insert; a lock on rows that are not there is none."""
+        read, write = candidate.read, candidate.write
+        if self.in_process(candidate) or read.isolated:
+            return True
+        ours = {lock.serial for lock in write.locks}
+        held = [lock for lock in read.locks if lock.serial in ours]
+        return any(lock.node is not read.node for lock in held)
+
+    @staticmethod
+    def in_process(candidate: RowCandidate) -> bool:
+        """Whether one lock of this process is held from the look until the commit."""
+        read, write = candidate.read, candidate.write
+        kept = _acquired(read.held) & _acquired(write.held)
+        for commit in write.commits:
+            kept &= _acquired(commit.held)
+        return bool(kept)
+
+    @staticmethod
+    def is_answered(write: RowWrite) -> bool:
+        """Whether somebody expects that the database refuses the row."""
+        return any(names & CONFLICTS for names in (write.catching, *write.flushes))
+
+    # -- windows ----------------------------------------------------------------------------
+
+    def make(self, kind: str, candidate: RowCandidate, relation: str) -> RowWindow:
+        read, write = candidate.read, candidate.write
+        function, first, last = _meeting(read, write)
+        control = candidate.control
+        return RowWindow(
+            kind,
+            write.location,
+            function,
+            first,
+            last,
+            candidate.entry,
+            True,
+            _CONTEXTS.get(write.context, write.context),
+            relation=relation,
+            dependence=candidate.dependence,
+            shape=effective(control.shape, control.negated) if control is not None else "",
+            exit=control.exit if control is not None else "",
+            read=read,
+            write=write,
+            control=control,
+            rivals=[(candidate.entry, write)],
+            entries=[candidate.entry],
+            model=write.model,
+            candidates=[candidate],
+        )
+
+
+def _meeting(read: RowRead, write: RowWrite) -> tuple[Ref, ast.stmt | None, ast.stmt | None]:
+    """The function that sees both ends; the one that writes where a dependency has loaded the row."""
+    if read.stack[0].serial != write.stack[0].serial:
+        own = write.stack[-1]
+        return write.function, own.statement, own.statement
+    return meeting(read.stack, write.stack)
+
+
+def _acquired(held: Iterable[Held]) -> set[int]:
+    return {h.acquisition for h in held if h.lock.capacity == 1 and not h.lock.fresh}
+
+
+_ORDER = ("row-update", "row-claim", "row-stale", "row-lock-lost", "row-insert", "row-skew")
+
+
+def _merged(windows: Iterable[RowWindow]) -> Iterator[RowWindow]:
+    """One window for each function and table: the plainest one, with all entry points."""
+    groups: dict[object, list[RowWindow]] = defaultdict(list)
+    for window in windows:
+        groups[window.function, window.location.root, _family(window)].append(window)
+    for group in groups.values():
+        best = min(group, key=_rank)
+        best.entries = list({id(e): e for w in group for e in w.entries}.values())
+        best.candidates = [c for w in group for c in w.candidates]
+        yield best
+
+
+def _family(window: RowWindow) -> str:
+    return "new" if window.kind in ("row-insert", "row-skew") else "old"
+
+
+def _rank(window: RowWindow) -> tuple[object, ...]:
+    chosen = window.kind == "row-claim" and window.look.query.limited
+    return (
+        not chosen,
+        _ORDER.index(window.kind),
+        window.dependence != "data",
+        window.counted,
+        window.unique is None,
+        window.first.lineno if window.first is not None else 0,
+    )
+
+
+

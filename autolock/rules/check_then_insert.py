@@ -1,0 +1,71 @@
+"""AL203 check-then-insert."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from autolock.findings import Severity
+from autolock.program.windows import RaceWindow
+from autolock.rules.base import Match
+from autolock.rules.rows import listed, row_window, who
+
+
+class CheckThenInsert:
+    """A query finds no row (or fewer than a limit), and a row is inserted on the strength of that.
+
+    Two requests both find none and both insert. With a unique constraint one of them ends in an
+    unexpected IntegrityError; without one there are two rows where one was meant.
+
+    ## Racy
+
+        tag = await session.scalar(select(Tag).where(Tag.name == name))
+        if tag is None:
+            tag = Tag(name=name)
+            session.add(tag)
+            await session.commit()
+
+    ## Interleaving
+
+        A finds none; B finds none; A inserts; B inserts: a duplicate, or an IntegrityError for B
+
+    ## Fix
+
+    Where a unique constraint covers the check: get-or-create inserts in a savepoint, and selects again
+    when the constraint refuses; a check that the name is free gives its own answer then, too. Where
+    there is none, the constraint is what is missing.
+
+    ## Refused
+
+    FOR UPDATE is never offered: it cannot lock a row that is not there. Without a constraint, with a
+    limit or a maximum, the finding names the columns, or the parent row to lock.
+    """
+
+    id: ClassVar[str] = "AL203"
+    name: ClassVar[str] = "check-then-insert"
+    category: ClassVar[str] = "database"
+    summary: ClassVar[str] = "a row is inserted because a query found none, or not too many, and two requests can both find that"
+    codemods: ClassVar[tuple[str, ...]] = ('insert-or-reselect', 'answer-conflict')
+
+    def match(self, window: RaceWindow) -> Match | None:
+        found = row_window(window, "row-insert")
+        if found is None:
+            return None
+        model = found.model_name
+        if found.counted:
+            return Match(
+                Severity.MEDIUM,
+                f"`{found.function.name}` counts rows of `{model}` and inserts one on the strength of it: {who(found)} at "
+                f"once both see the same number, and the limit or sequence is broken.",
+            )
+        if found.unique is not None:
+            return Match(
+                Severity.LOW,
+                f"`{found.function.name}` inserts a `{model}` because it found none: {who(found)} at once both find none, "
+                f"and the unique constraint on {listed(found.unique)} makes one of them fail with an unhandled "
+                f"IntegrityError.",
+            )
+        return Match(
+            Severity.MEDIUM,
+            f"`{found.function.name}` inserts a `{model}` because it found none: {who(found)} at once both find none and "
+            f"both insert, and no unique constraint stops the duplicate.",
+        )

@@ -1,0 +1,52 @@
+"""AL204 lock-lost."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from autolock.findings import Severity
+from autolock.program.windows import RaceWindow
+from autolock.rules.base import Match
+from autolock.rules.rows import row_window, who
+
+
+class LockLost:
+    """A row is locked, and a commit or rollback gives the lock back before the row is written.
+
+    What was read under the lock is old by then, and the write replaces what others wrote since.
+
+    ## Racy
+
+        account = await session.scalar(select(Account).where(...).with_for_update())
+        await session.commit()
+        account.balance -= amount
+        await session.commit()
+
+    ## Interleaving
+
+        A locks and reads 100, commits; B locks, writes 70, commits; A writes 90: B's change is lost
+
+    ## Fix
+
+    By hand: write before the commit, or lock and read again after it.
+
+    ## Refused
+
+    Always: which of the two commits is meant cannot be told from the code.
+    """
+
+    id: ClassVar[str] = "AL204"
+    name: ClassVar[str] = "lock-lost"
+    category: ClassVar[str] = "database"
+    summary: ClassVar[str] = "a row is locked with FOR UPDATE, and the lock is gone before the row is written"
+    codemods: ClassVar[tuple[str, ...]] = ()
+
+    def match(self, window: RaceWindow) -> Match | None:
+        found = row_window(window, "row-lock-lost")
+        if found is None:
+            return None
+        return Match(
+            Severity.HIGH,
+            f"`{found.function.name}` locks a row of `{found.model_name}`, ends the transaction, and then writes "
+            f"`{found.shown}`: of {who(found)} at once, one overwrites what the other wrote after the lock was gone.",
+        )

@@ -1,0 +1,54 @@
+"""AL208 write-skew."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from autolock.findings import Severity
+from autolock.program.windows import RaceWindow
+from autolock.rules.base import Match
+from autolock.rules.rows import loaded_at, row_window, who
+
+
+class WriteSkew:
+    """Rows are looked at (is there another admin, does a booking overlap) and then one row is changed.
+
+    Two transactions each look at what the other is about to change, both decide that it is fine, and
+    together they break the rule.
+
+    ## Racy
+
+        admins = await session.scalar(select(func.count()).where(User.role == "admin"))
+        if admins <= 1:
+            raise HTTPException(409, "the last admin stays")
+        user.role = "member"
+
+    ## Interleaving
+
+        A counts 2 admins; B counts 2; A steps down; B steps down: no admin is left
+
+    ## Fix
+
+    By hand: lock the rows that the check reads (`select(...).with_for_update()` in one order), lock the
+    parent row, or let a constraint of the database decide (an exclusion constraint for ranges).
+
+    ## Refused
+
+    Always: what to lock is a decision about the data model.
+    """
+
+    id: ClassVar[str] = "AL208"
+    name: ClassVar[str] = "write-skew"
+    category: ClassVar[str] = "database"
+    summary: ClassVar[str] = "other rows are looked at to decide on a change, and another transaction can change them meanwhile"
+    codemods: ClassVar[tuple[str, ...]] = ()
+
+    def match(self, window: RaceWindow) -> Match | None:
+        found = row_window(window, "row-skew")
+        if found is None:
+            return None
+        return Match(
+            Severity.MEDIUM,
+            f"`{found.function.name}` decides by other rows of `{found.model_name}`{loaded_at(found)} and then changes one: "
+            f"{who(found)} at once both decide on what the other is about to change.",
+        )

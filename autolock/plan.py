@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autolock.database.windows import RowWindow
 from autolock.edits import Edit
 from autolock.findings import Finding, Fix, Safety
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.guards import Guarding, Guards, owner_of
 from autolock.planning.homes import frozen
 from autolock.planning.kinds import LockKind
+from autolock.planning.rows import RowPlans
 from autolock.program.release import leak
 from autolock.program.values import Location
 
@@ -57,7 +59,7 @@ def plan(analysis: Analysis, findings: Sequence[Finding]) -> tuple[tuple[Finding
     fixed: dict[str, Fix] = {}
     plans: list[Plan] = []
     for group in _groups([(windows[f.fingerprint], f) for f in findings]):
-        fix, made = planner.for_group(group)
+        fix, made = planner.for_group(group) if not isinstance(group[0][0], RowWindow) else planner.for_rows(group[0])
         fixed.update((f.fingerprint, fix) for _, f in group)
         if made is not None:
             plans.append(made)
@@ -66,7 +68,9 @@ def plan(analysis: Analysis, findings: Sequence[Finding]) -> tuple[tuple[Finding
 
 def _groups(matched: Sequence[Matched]) -> list[list[Matched]]:
     """Findings that one lock must end together: of one state, or of states changed in one function."""
-    alone = [[m] for m in matched if m[0].kind in ("iteration", "late-read") or m[0].relation in _ALONE]
+    alone = [[m] for m in matched if isinstance(m[0], RowWindow)]
+    matched = [m for m in matched if not isinstance(m[0], RowWindow)]
+    alone += [[m] for m in matched if m[0].kind in ("iteration", "late-read") or m[0].relation in _ALONE]
     kinds: dict[Location, list[Matched]] = {}
     for window, finding in matched:
         if window.kind == "lock" and window.relation == "wrong-kind":
@@ -90,6 +94,7 @@ class _Planner:
         self.analysis = analysis
         self.sources = Sources(analysis.program)
         self.guards = Guards(analysis.program, analysis.machine, self.sources)
+        self.rows = RowPlans(analysis, self.sources)
 
     def for_group(self, group: list[Matched]) -> tuple[Fix, Plan | None]:
         """The fix of a group of findings, with its plan where there is one."""
@@ -103,6 +108,19 @@ class _Planner:
         fix = Fix(Safety.SAFE, guarding.title, guarding.reason, files)
         fingerprints = tuple(f.fingerprint for _, f in group)
         return fix, Plan(guarding.title, guarding.reason, Safety.SAFE, fingerprints, tuple(guarding.edits), locations)
+
+    def for_rows(self, matched: Matched) -> tuple[Fix, Plan | None]:
+        """The fix of a finding about rows."""
+        window, finding = matched
+        assert isinstance(window, RowWindow)
+        try:
+            made = self.rows.plan(window)
+        except Refusal as refusal:
+            return Fix(Safety.NONE, f"Guard `{window.shown}` by hand", refusal.reason), None
+        files = tuple(dict.fromkeys(e.path for e in made.edits))
+        fix = Fix(made.safety, made.title, made.reason, files)
+        key = f"{window.kind}:{window.shown}:{window.function.path}:{window.function.name}"
+        return fix, Plan(made.title, made.reason, made.safety, (finding.fingerprint,), tuple(made.edits), (key,))
 
     def guarding(self, group: list[Matched]) -> Guarding:
         window = group[0][0]

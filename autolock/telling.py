@@ -6,9 +6,12 @@ import ast
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
+from autolock.database.windows import RowWindow
 from autolock.findings import Action, Certainty, Finding, Fix, Place, Safety, Step, Window
+from autolock.telling_rows import row_steps
 
 if TYPE_CHECKING:
     from autolock.engine import Analysis
@@ -28,7 +31,7 @@ def finding_of(analysis: Analysis, window: RaceWindow, rule: Rule, match: Match,
     print_ = _fingerprint(program, window, rule, place)
     while any(f.fingerprint == print_ for f in earlier):
         print_ = hashlib.blake2b(print_.encode(), digest_size=10).hexdigest()
-    told = Window(str(window.location.base), window.context, tuple(steps_of(program, window)), _guards(window))
+    told = Window(_location(window), window.context, tuple(steps_of(program, window)), _guards(window))
     return Finding(
         rule.id,
         rule.name,
@@ -37,12 +40,16 @@ def finding_of(analysis: Analysis, window: RaceWindow, rule: Rule, match: Match,
         match.severity,
         place,
         match.message,
-        str(window.location.base),
+        _location(window),
         told,
         window.routes,
         _UNPLANNED,
         print_,
     )
+
+
+def _location(window: RaceWindow) -> str:
+    return window.shown if isinstance(window, RowWindow) else str(window.location.base)
 
 
 def place_of(program: Program, window: RaceWindow) -> Place:
@@ -91,6 +98,8 @@ def _lines(program: Program, path: str) -> list[str]:
 
 def steps_of(program: Program, window: RaceWindow) -> list[Step]:
     """An interleaving of two requests that the window allows; what is there today for a latent one."""
+    if isinstance(window, RowWindow):
+        return row_steps(window, partial(step, program))
     if window.kind == "read-write":
         return _read_write(program, window)
     if window.kind == "late-read":

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from autolock.database.models import Model, Relationship
     from autolock.program.core import Core
 
+_ALL = ast.Call(ast.Name("all", ast.Load()), [], [])
 #: Methods by which a session is known although nobody says what the object is.
 _TELLING = frozenset({"execute", "exec", "scalars", "scalar", "get", "add", "query", "delete", "refresh", "add_all"})
 _LATER = frozenset({"commit", "flush", "rollback", "close", "begin", "begin_nested"})
@@ -68,6 +69,7 @@ class Databases:
         self.sql = self.by_library.get(SqlAlchemy.library) or SqlAlchemy(self.rows)
         self.statements = Statements(self.rows)
         self.guessed: dict[str, Session] = {}
+        self.dialect = ""
 
     def reset(self) -> None:
         """Another entry point is followed from here on."""
@@ -92,9 +94,7 @@ class Databases:
             return self.construct(obj, args, kwargs, node)
         return None
 
-    def call_method(
-        self, method: Method, args: list[Value], kwargs: dict[str, Value], node: ast.Call
-    ) -> Value | None:
+    def call_method(self, method: Method, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value | None:
         receiver, name = method.receiver, method.name
         thing = self.thing(receiver) or self.guess(receiver, name, args)
         if thing is not None:
@@ -155,9 +155,7 @@ class Databases:
             return isinstance(obj, Heap) and isinstance(obj.fields.get("[*]", NOTHING).obj, Row)
         return isinstance(obj, Query)
 
-    def construct(
-        self, cls: ClassValue, args: list[Value], kwargs: dict[str, Value], node: ast.Call
-    ) -> Value | None:
+    def construct(self, cls: ClassValue, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value | None:
         """`Model(...)`: an object that is no row yet."""
         model = self.models.of(cls.ref)
         if model is None:
@@ -166,9 +164,7 @@ class Databases:
         for name, value in kwargs.items():
             row.fields[f".{name}"] = value
         every = [*args, *kwargs.values()]
-        return Value(
-            row, frozenset().union(*(v.reads for v in every)), "", any(v.request for v in every), "new"
-        )
+        return Value(row, frozenset().union(*(v.reads for v in every)), "", any(v.request for v in every), "new")
 
     # -- attributes and elements -----------------------------------------------------------
 
@@ -250,7 +246,7 @@ class Databases:
         obj = value.obj
         if isinstance(obj, Query) and obj.session is not None:
             adapter = self.adapter_of(obj)
-            value = (adapter.method(obj, "all", [], {}, ast.Call()) if adapter is not None else None) or value
+            value = (adapter.method(obj, "all", [], {}, _ALL) if adapter is not None else None) or value
             return value.obj.fields["[*]"] if isinstance(value.obj, Heap) else NOTHING
         if isinstance(obj, Result):
             listed = many(self.rows, obj, node).obj

@@ -51,7 +51,8 @@ class Session(Thing):
     """What statements are run through: a session, a connection, or a pool that commits each statement by itself.
 
     `autocommits` when a statement outside of a transaction is committed at once, `opened` where it
-    was made, `known` whether that was seen. `used` counts the statements run through it.
+    was made, `known` whether that was seen. `used` counts the statements run through it, `names` are
+    the expressions by which functions have named it.
     """
 
     library: str = "sqlalchemy"
@@ -65,6 +66,7 @@ class Session(Thing):
     factory: Factory | None = None
     term: str = ""
     used: int = 0
+    names: dict[Ref, str] = field(default_factory=dict)
     rows: dict[object, object] = field(default_factory=dict)
 
 

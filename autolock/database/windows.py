@@ -292,6 +292,3 @@ def _rank(window: RowWindow) -> tuple[object, ...]:
         window.unique is None,
         window.first.lineno if window.first is not None else 0,
     )
-
-
-

@@ -48,6 +48,7 @@ class Objects(Core):
         self._factories: dict[Ref, Env] = {}
         self._module_frames: dict[str, Env] = {}
         self._rebound: dict[str, frozenset[str]] = {}
+        self._declared: dict[tuple[Ref, str], tuple[Type, Type | None] | None] = {}
         self.watched: set[Location] = set()
         self._state = Heap(Type("external", name="state"), Location(STATE))
 
@@ -356,9 +357,9 @@ class Objects(Core):
     def attribute(self, value: Value, name: str, node: ast.AST) -> Value:
         obj = value.obj
         if isinstance(obj, Thing | Heap | ClassValue):
-            found = self.database.attribute(value, name, node)
-            if found is not None:
-                return found
+            known = self.database.attribute(value, name, node)
+            if known is not None:
+                return known
         if isinstance(obj, ModuleValue):
             found = self.program._attributes(obj.path, (name,))
             return self.reference(found[0], found[1], node) if not (found[0].kind == "module" and found[1]) else NOTHING
@@ -641,6 +642,13 @@ class Objects(Core):
         return self.of_type(UNKNOWN, location)
 
     def _search_class(self, cls: Ref, name: str) -> tuple[Type, Type | None] | None:
+        key = (cls, name)
+        if key not in self._declared:
+            self._declared[key] = None
+            self._declared[key] = self._declaration(cls, name)
+        return self._declared[key]
+
+    def _declaration(self, cls: Ref, name: str) -> tuple[Type, Type | None] | None:
         unit = self.unit(cls.path)
         node = unit.classes.get(cls.name) if unit else None
         if node is None:

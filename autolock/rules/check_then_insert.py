@@ -43,8 +43,10 @@ class CheckThenInsert:
     id: ClassVar[str] = "AL203"
     name: ClassVar[str] = "check-then-insert"
     category: ClassVar[str] = "database"
-    summary: ClassVar[str] = "a row is inserted because a query found none, or not too many, and two requests can both find that"
-    codemods: ClassVar[tuple[str, ...]] = ('insert-or-reselect', 'answer-conflict')
+    summary: ClassVar[str] = (
+        "a row is inserted because a query found none, or not too many, and two requests can both find that"
+    )
+    codemods: ClassVar[tuple[str, ...]] = ("insert-or-reselect", "answer-conflict")
 
     def match(self, window: RaceWindow) -> Match | None:
         found = row_window(window, "row-insert")
@@ -66,6 +68,6 @@ class CheckThenInsert:
             )
         return Match(
             Severity.MEDIUM,
-            f"`{found.function.name}` inserts a `{model}` because it found none: {who(found)} at once both find none and "
-            f"both insert, and no unique constraint stops the duplicate.",
+            f"`{found.function.name}` inserts a `{model}` because it found none: {who(found)} at once both find none "
+            "and both insert, and no unique constraint stops the duplicate.",
         )

@@ -39,8 +39,10 @@ class ClaimTwice:
     id: ClassVar[str] = "AL207"
     name: ClassVar[str] = "claim-twice"
     category: ClassVar[str] = "database"
-    summary: ClassVar[str] = "a row is chosen by its state and then marked, taken or deleted, and two requests can choose the same one"
-    codemods: ClassVar[tuple[str, ...]] = ('lock-rows',)
+    summary: ClassVar[str] = (
+        "a row is chosen by its state and then marked, taken or deleted, and two requests can choose the same one"
+    )
+    codemods: ClassVar[tuple[str, ...]] = ("lock-rows",)
 
     def match(self, window: RaceWindow) -> Match | None:
         found = row_window(window, "row-claim")

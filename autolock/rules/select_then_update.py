@@ -50,8 +50,10 @@ class SelectThenUpdate:
     id: ClassVar[str] = "AL202"
     name: ClassVar[str] = "select-then-update"
     category: ClassVar[str] = "database"
-    summary: ClassVar[str] = "a row is loaded, and a value that depends on what was loaded is written without a lock on the row"
-    codemods: ClassVar[tuple[str, ...]] = ('lock-rows', 'insert-before', 'update-in-sql')
+    summary: ClassVar[str] = (
+        "a row is loaded, and a value that depends on what was loaded is written without a lock on the row"
+    )
+    codemods: ClassVar[tuple[str, ...]] = ("lock-rows", "insert-before", "update-in-sql")
 
     def match(self, window: RaceWindow) -> Match | None:
         found = row_window(window, "row-update")

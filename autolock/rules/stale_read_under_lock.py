@@ -39,7 +39,7 @@ class StaleReadUnderLock:
     name: ClassVar[str] = "stale-read-under-lock"
     category: ClassVar[str] = "database"
     summary: ClassVar[str] = "a row is locked, but the session keeps the values that it loaded before the lock"
-    codemods: ClassVar[tuple[str, ...]] = ('lock-rows',)
+    codemods: ClassVar[tuple[str, ...]] = ("lock-rows",)
 
     def match(self, window: RaceWindow) -> Match | None:
         found = row_window(window, "row-stale")

@@ -40,7 +40,9 @@ class WriteSkew:
     id: ClassVar[str] = "AL208"
     name: ClassVar[str] = "write-skew"
     category: ClassVar[str] = "database"
-    summary: ClassVar[str] = "other rows are looked at to decide on a change, and another transaction can change them meanwhile"
+    summary: ClassVar[str] = (
+        "other rows are looked at to decide on a change, and another transaction can change them meanwhile"
+    )
     codemods: ClassVar[tuple[str, ...]] = ()
 
     def match(self, window: RaceWindow) -> Match | None:
@@ -49,6 +51,6 @@ class WriteSkew:
             return None
         return Match(
             Severity.MEDIUM,
-            f"`{found.function.name}` decides by other rows of `{found.model_name}`{loaded_at(found)} and then changes one: "
-            f"{who(found)} at once both decide on what the other is about to change.",
+            f"`{found.function.name}` decides by other rows of `{found.model_name}`{loaded_at(found)} and then "
+            f"changes one: {who(found)} at once both decide on what the other is about to change.",
         )

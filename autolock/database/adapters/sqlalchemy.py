@@ -10,9 +10,10 @@ from typing import ClassVar
 from autolock.database.adapters.base import Args, Kwargs
 from autolock.database.adapters.results import results
 from autolock.database.adapters.statements import Statements
-from autolock.database.objects import Block, Engine, Expression, Factory, Query, Result, Session
+from autolock.database.objects import Block, Engine, Factory, Query, Result, Session
 from autolock.database.rows import Rows
-from autolock.program.values import NOTHING, ClassValue, External, FunctionValue, Row, Thing, Value
+from autolock.program.trace import Read
+from autolock.program.values import NO_READS, NOTHING, ClassValue, External, FunctionValue, Row, Thing, Value
 
 _SESSIONS = {"Session": False, "AsyncSession": True, "Connection": False, "AsyncConnection": True}
 _RUNNING = frozenset({"execute", "exec", "scalars", "scalar", "stream", "stream_scalars"})
@@ -102,6 +103,7 @@ class SqlAlchemy:
 
     def method(self, thing: Thing, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> Value | None:
         if isinstance(thing, Session):
+            self.rows.named(thing, node)
             return self.session_method(thing, name, args, kwargs, node)
         if isinstance(thing, Factory):
             return self.factory_method(thing, name, args, kwargs, node)
@@ -303,8 +305,9 @@ class SqlAlchemy:
             self.rows.rollback(thing)
 
 
-def read_of(read: object) -> frozenset[object]:  # type: ignore[type-var]
-    return frozenset((read,)) if read is not None else frozenset()
+def read_of(read: Read | None) -> frozenset[Read]:
+    """The reads that a result carries."""
+    return frozenset((read,)) if read is not None else NO_READS
 
 
 _SESSION_METHODS: dict[str, Callable[[SqlAlchemy, Session, Args, Kwargs, ast.Call], Value]] = {
@@ -318,4 +321,3 @@ _SESSION_METHODS: dict[str, Callable[[SqlAlchemy, Session, Args, Kwargs, ast.Cal
     "close": SqlAlchemy.close,
     "aclose": SqlAlchemy.close,
 }
-__all__ = ["Expression", "SqlAlchemy"]

@@ -1,0 +1,469 @@
+"""Plans for windows on rows: where to lock, what the database should compute, how a conflict is answered."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autolock.database.objects import Query, Session
+from autolock.database.trace import RowRead
+from autolock.database.windows import RowWindow
+from autolock.edits import Edit
+from autolock.findings import Safety
+from autolock.planning.blocks import Refusal, Sources
+from autolock.planning.homes import HomeFinder, frozen
+from autolock.program.linker import Ref
+
+if TYPE_CHECKING:
+    from autolock.engine import Analysis
+
+_NO_ROW_LOCKS = "SQLite has no row locks"
+_SESSIONS = frozenset({"Session", "AsyncSession", "AsyncConnection", "Connection"})
+
+
+@dataclass(slots=True)
+class RowPlan:
+    """A finished plan: its edits, and what to say about it."""
+
+    edits: list[Edit]
+    title: str
+    reason: str
+    safety: Safety = Safety.SAFE
+
+
+class RowPlans:
+    """Plans a fix for one window on rows at a time."""
+
+    def __init__(self, analysis: Analysis, sources: Sources) -> None:
+        self.analysis = analysis
+        self.program = analysis.program
+        self.machine = analysis.machine
+        self.trace = analysis.machine.database.rows.trace
+        self.sources = sources
+        self.homes = HomeFinder(analysis.program, sources)
+
+    def plan(self, window: RowWindow) -> RowPlan:
+        """The plan of a window; raises Refusal where no rewrite is known to be right."""
+        if window.kind == "row-insert":
+            return self.insert(window)
+        if window.kind in ("row-update", "row-claim", "row-stale"):
+            return self.lock(window)
+        raise Refusal(_BY_HAND[window.kind])
+
+    # -- locks ---------------------------------------------------------------------------
+
+    def lock(self, window: RowWindow) -> RowPlan:
+        atomic = self.atomic(window)
+        if atomic is not None:
+            return atomic
+        if self.dialect == "sqlite":
+            raise Refusal(
+                f"{_NO_ROW_LOCKS}: make it one UPDATE whose WHERE repeats the check, and look at its rowcount"
+            )
+        if window.look.transaction != window.change.transaction:
+            raise Refusal("the transaction ends between the look and the write: load the row again, locked, after it")
+        self.refuse_two_rows(window)
+        query = window.look.query
+        if self.is_locked_here(window):
+            return self.lock_query(window, query)
+        return self.refresh(window)
+
+    @property
+    def dialect(self) -> str:
+        return self.machine.database.dialect
+
+    def refuse_two_rows(self, window: RowWindow) -> None:
+        """Two rows of one table, locked one after the other in the order of the arguments, would deadlock."""
+        looks = {c.read.query.spot for c in window.candidates if c.read.what == "column"}
+        rows = {c.write.row for c in window.candidates if c.write.row is not None and c.read.what == "column"}
+        if (len(rows) > 1 and len(looks) > 1) or (len(rows) == 1 and window.change.loops):
+            raise Refusal(
+                "several rows of one table change together: lock them with one "
+                "`select(...).where(id.in_(...)).order_by(id).with_for_update()` first, never one after the other"
+            )
+
+    def is_locked_here(self, window: RowWindow) -> bool:
+        """Whether the look itself can lock: it is there for the write, in everything that runs it."""
+        query = window.look.query
+        if (
+            query.spot is None
+            or query.spot.function is None
+            or query.form in ("attribute", "relationship", "parameter")
+        ):
+            return False
+        if query.grouped:
+            return False
+        if query.spot.function == window.function:
+            return True
+        writers = {id(c.entry) for c in self.trace.candidates if c.read.query.spot == query.spot}
+        return all(id(entry) in writers for entry, read in self.trace.reads if read.query.spot == query.spot)
+
+    def lock_query(self, window: RowWindow, query: Query) -> RowPlan:
+        """FOR UPDATE on the query that loads the row."""
+        spot = query.spot
+        assert spot is not None
+        assert spot.function is not None
+        assert spot.statement is not None
+        node = spot.node
+        skip = window.kind == "row-claim" and query.limited and query.ordered
+        model = window.model_name
+        joined = query.joined or self.loads_joined(window)
+        form = {"refresh": "refresh", "get": "get", "query": "query", "text": "text"}.get(query.form, "select")
+        if form == "text":
+            raise Refusal("add FOR UPDATE to the SQL text by hand, and run it in the transaction that writes")
+        edit = Edit(
+            spot.function.path,
+            "lock-rows",
+            frozen(
+                at=self.sources.blocks(spot.function.path).spot(spot.statement).path,
+                expression=ast.unparse(node),
+                nth=_nth(spot.statement, node),
+                form=form,
+                of=model if joined else "",
+                skip_locked=skip,
+                populate=True,
+                lock=not query.locks,
+            ),
+        )
+        return RowPlan([edit], f"Lock the `{model}` row that `{spot.function.name}` loads", self.lock_reason(skip))
+
+    def lock_reason(self, skip: bool) -> str:
+        reason = (
+            "FOR UPDATE makes the second request wait until the first has committed, and populate_existing makes it "
+            "see what the first has written, also where the session had the row already."
+        )
+        if skip:
+            reason = (
+                "FOR UPDATE SKIP LOCKED gives each request a row of its own: one that another has chosen is passed "
+                "over instead of waited for."
+            )
+        return (
+            reason if self.dialect else reason + " (SQLite ignores FOR UPDATE; the project does not say what it uses.)"
+        )
+
+    def loads_joined(self, window: RowWindow) -> bool:
+        spot = window.look.query.spot
+        model = window.model
+        text = ast.unparse(spot.node) if spot is not None else ""
+        eager = model is not None and any(
+            r.lazy in ("joined", "immediate_joined") for r in model.relationships.values()
+        )
+        return "joinedload" in text or "outerjoin" in text or eager
+
+    def refresh(self, window: RowWindow) -> RowPlan:
+        """`session.refresh(row, with_for_update=True)` before the row is used, where its query is not to be touched."""
+        function = window.function
+        row, mentions = self.mentions(window)
+        session = self.session_name(function, window.look.session)
+        blocks = self.sources.blocks(function.path)
+        node = self.node_of(function)
+        region = blocks.spanning(mentions, node)
+        columns = sorted({c.read.column for c in window.candidates if c.read.column})
+        names = ", ".join(f'"{c}"' for c in columns)
+        await_ = "await " if window.look.session.is_async else ""
+        code = f"{await_}{session}.refresh({row}, attribute_names=[{names}], with_for_update=True)"
+        edit = Edit(function.path, "insert-before", frozen(at=region.at, code=code))
+        return RowPlan(
+            [edit],
+            f"Lock `{row}` and read it again before it is used",
+            "The row is loaded elsewhere, for readers too: the refresh locks it here and reads the columns again, so "
+            "that the second request waits for the first and sees what it wrote.",
+        )
+
+    def mentions(self, window: RowWindow) -> tuple[str, list[ast.stmt]]:
+        """The name of the row in the function, and the statements that use its columns up to the write."""
+        columns = {c.read.column for c in window.candidates if c.read.column}
+        target = _target(window.change.node)
+        node = self.node_of(window.function)
+        name = ast.unparse(target.value) if isinstance(target, ast.Attribute) else ""
+        if window.change.function != window.function or not name.isidentifier():
+            raise Refusal(
+                "the row is changed in another function than the one that decides: lock it by hand where it is loaded"
+            )
+        found = [
+            s
+            for s in _statements(node)
+            for n in _header_nodes(s)
+            if isinstance(n, ast.Attribute) and n.attr in columns and ast.unparse(n.value) == name
+        ]
+        return name, found
+
+    def session_name(self, function: Ref, session: Session) -> str:
+        """The session, as the function can write it."""
+        spoken = session.names.get(function)
+        if spoken:
+            return spoken
+        node = self.node_of(function)
+        assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
+            kind, _ = self.machine.type_of_annotation(function.path, argument.annotation, function.name)
+            if kind.kind == "external" and kind.name.rpartition(".")[2] in _SESSIONS:
+                return argument.arg
+        raise Refusal("the function has no session at hand: lock the row where it is loaded")
+
+    def node_of(self, function: Ref) -> ast.AST:
+        unit = self.program.unit(function.path)
+        assert unit is not None
+        return unit.functions[function.name]
+
+    # -- arithmetic in SQL ------------------------------------------------------------------
+
+    def atomic(self, window: RowWindow) -> RowPlan | None:
+        """`row.n = Model.n + 1`, where nothing else depends on the old value."""
+        write = window.change
+        node = write.node
+        if not isinstance(node, ast.AugAssign) or not isinstance(node.op, ast.Add | ast.Sub):
+            return None
+        target = node.target
+        model = window.model
+        if model is None or window.dependence != "data" or not isinstance(target, ast.Attribute):
+            return None
+        column = model.columns.get(write.column)
+        if column is None or column.kind not in ("int", "float", "decimal") or window.kind != "row-update":
+            return None
+        others = [c for c in window.candidates if c.write.column != write.column or c.dependence != "data"]
+        if any(c.read.column == write.column for c in others) or not isinstance(target.value, ast.Name):
+            return None
+        function = write.function
+        if self.is_used_after(function, node, target.value.id, write.column) or write.value is None:
+            return None
+        if any(isinstance(r, RowRead) for r in write.value.reads):
+            return None
+        try:
+            name, edits = self.homes.reach(function, model.ref.path, model.ref.name)
+        except Refusal:
+            return None
+        sign = "+" if isinstance(node.op, ast.Add) else "-"
+        value = ast.unparse(node.value)
+        if not isinstance(node.value, ast.Constant | ast.Name | ast.Attribute | ast.Call | ast.Subscript):
+            value = f"({value})"
+        code = f"{ast.unparse(target)} = {name}.{target.attr} {sign} {value}"
+        at = self.sources.blocks(function.path).spot(node).path
+        edit = Edit(function.path, "update-in-sql", frozen(at=at, code=code))
+        return RowPlan(
+            [*edits, edit],
+            f"Let the database add to `{window.shown}`",
+            "The UPDATE computes from what the row holds then, not from what was read before: no request's change is "
+            "lost, and nobody waits.",
+        )
+
+    def is_used_after(self, function: Ref, statement: ast.stmt, row: str, column: str) -> bool:
+        """Whether the row is looked at again after the assignment, before it has been refreshed."""
+        node = self.node_of(function)
+        assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if row in {a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}:
+            return True
+        later = [s for s in _statements(node) if s.lineno > statement.lineno]
+        refreshed = False
+        for after in later:
+            for part in _header_nodes(after):
+                if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr == "refresh":
+                    refreshed = refreshed or any(ast.unparse(a) == row for a in part.args)
+            used = any(
+                isinstance(n, ast.Name) and n.id == row for n in _header_nodes(after) if not _is_kept(after, row)
+            )
+            if used and not refreshed:
+                return True
+        return False
+
+    # -- inserts ------------------------------------------------------------------------------
+
+    def insert(self, window: RowWindow) -> RowPlan:
+        if window.counted:
+            raise Refusal(
+                "a count or maximum cannot be locked: lock the parent row first "
+                "(`select(Parent).where(...).with_for_update()`), or let a constraint decide"
+            )
+        if window.unique is None:
+            names = ", ".join(window.columns) or "the columns of the check"
+            table = window.model.table if window.model is not None else ""
+            raise Refusal(
+                f"no unique constraint covers the check: add one on {table} ({names}) with a migration "
+                f"(`op.create_unique_constraint(None, {table!r}, [{', '.join(repr(c) for c in window.columns)}])`), "
+                "then handle the IntegrityError"
+            )
+        control = window.control
+        if control is None or window.first is None or window.last is None:
+            raise Refusal("the check and the insert meet in no function that could answer the conflict")
+        if window.exit == "raise":
+            return self.answer(window)
+        return self.reselect(window)
+
+    def answer(self, window: RowWindow) -> RowPlan:
+        """The answer that a failed check gives, given when the constraint refuses, too."""
+        function, node = window.function, self.node_of(window.function)
+        test = window.control.node if window.control is not None else None
+        check = next((s for s in _statements(node) if isinstance(s, ast.If) and s.test is test), None)
+        if check is None or not isinstance(check.body[-1], ast.Raise) or len(check.body) != 1:
+            raise Refusal("the answer of the failed check is not in this function: catch the IntegrityError by hand")
+        statements = self.saving(window)
+        region = self.sources.blocks(function.path).spanning(statements, node)
+        session = self.session_name(function, _session_of(window))
+        error, imports = self.error_name(function)
+        edit = Edit(
+            function.path,
+            "answer-conflict",
+            frozen(
+                at=region.at,
+                count=region.count,
+                session=session,
+                is_async=_session_of(window).is_async,
+                answer=ast.unparse(check.body[-1]),
+                error=error,
+            ),
+        )
+        return RowPlan(
+            [*imports, edit],
+            f"Answer a conflict on `{window.model_name}` like a failed check",
+            "The unique constraint lets one request through; the other gets the answer that the check would have "
+            "given, instead of a 500.",
+        )
+
+    def saving(self, window: RowWindow) -> list[ast.stmt]:
+        """The statements of the function from the insert to where it reaches the database."""
+        write = window.change
+        found: list[ast.stmt] = []
+        stacks = [write.stack, *(c.stack for c in write.commits[:1])]
+        for stack in stacks:
+            for frame in stack:
+                if frame.function == window.function and frame.statement is not None:
+                    found.append(frame.statement)
+        if not write.commits or len(found) < 2:
+            raise Refusal("where the row reaches the database cannot be seen here: catch the IntegrityError by hand")
+        return found
+
+    def error_name(self, function: Ref) -> tuple[str, list[Edit]]:
+        """`IntegrityError` in the function's file, imported where it is not."""
+        found = self.program.resolve(function.path, "IntegrityError", function.name)
+        if found is not None and found[0].kind == "external" and found[0].name.startswith("sqlalchemy"):
+            return "IntegrityError", []
+        if found is not None:
+            raise Refusal("the name IntegrityError is taken here")
+        return "IntegrityError", [
+            Edit(function.path, "import-name", frozen(module="sqlalchemy.exc", name="IntegrityError", alias=""))
+        ]
+
+    def reselect(self, window: RowWindow) -> RowPlan:
+        """Insert in a savepoint, and select again where the constraint refuses."""
+        function, node, write = window.function, self.node_of(window.function), window.change
+        look = window.first
+        if write.function != function or window.look.function != function:
+            raise Refusal("the look and the insert are in different functions: insert in a savepoint by hand")
+        if not isinstance(look, ast.Assign) or len(look.targets) != 1 or not isinstance(look.targets[0], ast.Name):
+            raise Refusal("what the look found has no name: insert in a savepoint by hand")
+        add = window.last
+        name = look.targets[0].id
+        added = _added(add)
+        if added is None or not isinstance(add, ast.stmt):
+            raise Refusal("the insert is no plain `session.add(...)`: insert in a savepoint by hand")
+        session = self.session_name(function, _session_of(window))
+        error, imports = self.error_name(function)
+        again = copy.deepcopy(look)
+        again.targets = [ast.Name(added, ast.Store())]
+        if added != name and not _returns(node, added):
+            raise Refusal(
+                "the new row has another name than the one that was looked for: insert in a savepoint by hand"
+            )
+        edit = Edit(
+            function.path,
+            "insert-or-reselect",
+            frozen(
+                at=self.sources.blocks(function.path).spot(add).path,
+                count=1,
+                session=session,
+                is_async=_session_of(window).is_async,
+                reselect=_found_now(ast.unparse(ast.fix_missing_locations(again))),
+                error=error,
+            ),
+        )
+        return RowPlan(
+            [*imports, edit],
+            f"Insert the `{window.model_name}` in a savepoint, and select it where another request was first",
+            "The unique constraint lets one request through; the other rolls back to its savepoint and goes on with "
+            "the row that is there now.",
+        )
+
+
+_BY_HAND = {
+    "row-lock-lost": "move the commit behind the write, or lock and read the row again after it",
+    "row-skew": (
+        "lock the rows that the check reads, in one order, or the row that they belong to; for ranges let an "
+        "exclusion constraint decide"
+    ),
+}
+
+
+def _session_of(window: RowWindow) -> Session:
+    session = window.change.session
+    assert session is not None
+    return session
+
+
+def _nth(statement: ast.stmt, node: ast.AST) -> int:
+    """Which of the equal expressions of a statement this one is."""
+    text = ast.unparse(node)
+    same = [n for n in _header_nodes(statement) if isinstance(n, ast.expr) and ast.unparse(n) == text]
+    same.sort(key=lambda n: (n.lineno, n.col_offset))
+    return next((i for i, n in enumerate(same) if n is node), 0)
+
+
+def _statements(node: ast.AST) -> Iterator[ast.stmt]:
+    """The statements of a function, in order, without those of functions inside it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+            if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                yield from _statements(child)
+        elif isinstance(child, ast.ExceptHandler | ast.match_case):
+            yield from _statements(child)
+
+
+def _header_nodes(statement: ast.stmt) -> Iterator[ast.AST]:
+    """The nodes of a statement without those of the statements inside it."""
+    stack: list[ast.AST] = [statement]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(
+            c for c in ast.iter_child_nodes(node) if not isinstance(c, ast.stmt | ast.ExceptHandler | ast.match_case)
+        )
+
+
+def _target(node: ast.AST) -> ast.expr | None:
+    if isinstance(node, ast.Assign):
+        return node.targets[0]
+    return node.target if isinstance(node, ast.AugAssign | ast.AnnAssign) else None
+
+
+def _is_kept(statement: ast.stmt, row: str) -> bool:
+    """Whether a statement only hands the row to the session: `session.add(row)`, `session.refresh(row)`."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    value = value.value if isinstance(value, ast.Await) else value
+    return (
+        isinstance(value, ast.Call)
+        and isinstance(value.func, ast.Attribute)
+        and value.func.attr in ("add", "refresh")
+        and all(ast.unparse(a) == row for a in value.args[:1])
+    )
+
+
+def _added(statement: ast.stmt | None) -> str | None:
+    """The name in `session.add(name)`."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute) or value.func.attr != "add":
+        return None
+    return value.args[0].id if len(value.args) == 1 and isinstance(value.args[0], ast.Name) else None
+
+
+def _returns(node: ast.AST, name: str) -> bool:
+    return any(
+        isinstance(s, ast.Return) and isinstance(s.value, ast.Name) and s.value.id == name for s in _statements(node)
+    )
+
+
+def _found_now(source: str) -> str:
+    """The look again, when the row is known to be there."""
+    return source.replace(".scalar_one_or_none()", ".scalar_one()").replace(".one_or_none()", ".one()")

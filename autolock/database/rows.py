@@ -189,9 +189,9 @@ class Rows:
         model = query.model
         assert model is not None
         known = self.known(session, query) if not query.populates else None
-        if read is not None and known is not None and isinstance(known.origin, RowRead):
-            if not self.is_expired(known):
-                read = replace(read, earlier=known.origin)
+        kept = known is not None and not self.is_expired(known)
+        if read is not None and known is not None and kept and isinstance(known.origin, RowRead):
+            read = replace(read, earlier=known.origin)
         kind = Type("instance", model.ref) if model.ref.kind == "class" else Type("unknown", name=model.table)
         row = Row(kind, None, table=table_of(model), origin=read, session=session)
         if read is not None and not query.limited and query.exact:
@@ -211,9 +211,9 @@ class Rows:
         if column is None or not column.primary_key:
             return None
         for read in condition.value.reads:
-            if isinstance(read, RowRead) and read.row is not None and read.column == condition.column:
-                if read.location.root == table_of(model).root and read.session is session:
-                    return read.row
+            same = isinstance(read, RowRead) and read.column == condition.column and read.session is session
+            if same and isinstance(read, RowRead) and read.location.root == table_of(model).root and read.row:
+                return read.row
         return None
 
     def is_expired(self, row: Row) -> bool:

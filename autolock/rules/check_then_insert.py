@@ -52,22 +52,21 @@ class CheckThenInsert:
         found = row_window(window, "row-insert")
         if found is None:
             return None
-        model = found.model_name
+        model, function, both = found.model_name, found.function.name, f"{who(found)} at once"
         if found.counted:
             return Match(
                 Severity.MEDIUM,
-                f"`{found.function.name}` counts rows of `{model}` and inserts one on the strength of it: {who(found)} at "
-                f"once both see the same number, and the limit or sequence is broken.",
+                f"`{function}` counts rows of `{model}` and inserts one on the strength of it: {both} both see the "
+                "same number, and the limit or sequence is broken.",
             )
         if found.unique is not None:
             return Match(
                 Severity.LOW,
-                f"`{found.function.name}` inserts a `{model}` because it found none: {who(found)} at once both find none, "
-                f"and the unique constraint on {listed(found.unique)} makes one of them fail with an unhandled "
-                f"IntegrityError.",
+                f"`{function}` inserts a `{model}` because it found none: {both} both find none, and the unique "
+                f"constraint on {listed(found.unique)} makes one of them fail with an unhandled IntegrityError.",
             )
         return Match(
             Severity.MEDIUM,
-            f"`{found.function.name}` inserts a `{model}` because it found none: {who(found)} at once both find none "
-            "and both insert, and no unique constraint stops the duplicate.",
+            f"`{function}` inserts a `{model}` because it found none: {both} both find none and both insert, and no "
+            "unique constraint stops the duplicate.",
         )

@@ -28,11 +28,8 @@ class LockLost:
 
     ## Fix
 
-    By hand: write before the commit, or lock and read again after it.
-
-    ## Refused
-
-    Always: which of the two commits is meant cannot be told from the code.
+    By hand: write before the commit, or lock and read again after it. No rewrite is offered: which of the two
+    commits is meant cannot be told from the code.
     """
 
     id: ClassVar[str] = "AL204"

@@ -30,11 +30,8 @@ class WriteSkew:
     ## Fix
 
     By hand: lock the rows that the check reads (`select(...).with_for_update()` in one order), lock the
-    parent row, or let a constraint of the database decide (an exclusion constraint for ranges).
-
-    ## Refused
-
-    Always: what to lock is a decision about the data model.
+    parent row, or let a constraint of the database decide (an exclusion constraint for ranges). No rewrite
+    is offered: what to lock is a decision about the data model.
     """
 
     id: ClassVar[str] = "AL208"

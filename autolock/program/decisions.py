@@ -46,6 +46,8 @@ def shape_of(test: ast.AST) -> str:
                 return "missing" if isinstance(operator, ast.Is | ast.Eq) else "present"
             return "equal" if isinstance(operator, ast.Is) else "different"
         return _SHAPES.get(operator.__class__, "truth")
+    if isinstance(test, ast.Call) and isinstance(test.func, ast.Name) and test.func.id == "isinstance":
+        return "present"
     if isinstance(test, ast.BoolOp):
         shapes = {shape_of(v) for v in test.values}
         for shape in ("compare", "missing", "present", "equal", "different", "falsy"):

@@ -216,7 +216,8 @@ class Expressions(Core):
         if value.made in SHAPES:
             return value.made
         called = inner.value if isinstance(inner, ast.Await) else inner
-        return "equal" if isinstance(called, ast.Call) and value.obj is None else shape_of(test)
+        looked_up = shape_of(inner) == "present" or any(r.node is called for r in value.reads)
+        return "equal" if isinstance(called, ast.Call) and value.obj is None and not looked_up else shape_of(test)
 
     def compare(self, node: ast.Compare) -> Value:
         values = [self.evaluate(node.left)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -75,7 +76,7 @@ class Machine(Statements):
             kind,
             state.held,
             self.next_serial(),
-            made=value.made,
+            made=value.made or _known(value),
             request=value.request,
             operand=operand,
             mine=mine,
@@ -100,7 +101,10 @@ class Machine(Statements):
         """Every read of the same Location that this write depends on makes a candidate."""
         state = self.state
         for read in in_order(data):
-            if read in state.fresh and overlaps(write.location, read.location):
+            if read not in state.fresh or not overlaps(write.location, read.location):
+                continue
+            taken_out = write.kind == "insert" and read in state.superseded
+            if not taken_out and not _other_key(read.key, write.key):
                 self.candidate(read, write, "data", self.check_of(read))
         checks = [
             (r, c)
@@ -501,6 +505,20 @@ _ASKING_VALUE = frozenset({"compare", "equal", "different"})
 def in_order(reads: frozenset[Read]) -> list[Read]:
     """Reads in the order in which they happened: sets of them have no order that lasts."""
     return sorted(reads, key=lambda read: read.serial)
+
+
+def _known(value: Value) -> str:
+    """How an object came to be that is shared under a name of its own: it was there before."""
+    return "shared" if isinstance(value.obj, Heap) and value.obj.location is not None else ""
+
+
+def _other_key(one: str, other: str) -> bool:
+    """Whether two keys are two texts that begin differently, whatever is put into them."""
+    starts = [re.match(r"f?'(?:\{'([^']*)'\})?", key) for key in (one, other)]
+    if not all(m is not None and m.group(1) for m in starts):
+        return False
+    first, second = (str(m.group(1)) for m in starts if m is not None)
+    return not first.startswith(second) and not second.startswith(first)
 
 
 def same_key(read: Read, write: Write) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
@@ -79,6 +80,47 @@ def is_stateless(program: Program, ref: Ref) -> bool:
             elif any(name.startswith("self.") for name in function.mutates):
                 return False
     return True
+
+
+#: What a constructor calls that waits for others, goes on after it, or makes the object one of its own.
+_LASTING = re.compile(
+    r"(lock|thread|timer|task|future|executor|pool|connect|session|client|scheduler|socket|engine|queue|event)"
+    r"|(sleep|uuid|random|login|auth|handshake|request|post|fetch|download)"
+    r"|^(open|start|submit|run|popen|acquire|subscribe|register|listen)$",
+    re.IGNORECASE,
+)
+
+
+def keeps_nothing(program: Program, ref: Ref) -> bool:
+    """Whether a class keeps nothing after its constructor and starts nothing in it: a second is only work."""
+    for cls in program.mro(ref):
+        facts = program.klass(cls) if cls.kind == "class" else None
+        if facts is None:
+            continue
+        functions = {m: program.modules[cls.path].functions.get(f"{cls.name}.{m}") for m in facts.methods}
+        making = {m for m in functions if m in ("__init__", "__post_init__", "__new__")}
+        making |= {
+            m
+            for m in functions
+            if not any(f is not None and n not in making and f"self.{m}" in f.refs for n, f in functions.items())
+            and any(f is not None and n in making and f"self.{m}" in f.refs for n, f in functions.items())
+        }
+        for name, function in functions.items():
+            if function is None:
+                continue
+            if name in making:
+                if _starts_something(program, cls, name):
+                    return False
+            elif any(m.startswith("self.") for m in function.mutates):
+                return False
+    return True
+
+
+def _starts_something(program: Program, cls: Ref, method: str) -> bool:
+    unit = program.unit(cls.path)
+    node = unit.functions.get(f"{cls.name}.{method}") if unit else None
+    calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)] if node is not None else []
+    return any(_LASTING.search(dotted(c.func).rpartition(".")[2] or getattr(c.func, "attr", "")) for c in calls)
 
 
 def _is_harmless(program: Program, cls: Ref, method: str) -> bool:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from autolock.program.calls import same_lock
 from autolock.program.decisions import effective
 from autolock.program.linker import Program, Ref
 from autolock.program.release import is_leaked
-from autolock.program.stateless import is_stateless
+from autolock.program.stateless import is_stateless, keeps_nothing
 from autolock.program.trace import (
     Candidate,
     Control,
@@ -32,6 +32,7 @@ from autolock.program.trace import (
     Trace,
     Write,
 )
+from autolock.program.vain import Vanity, shared_frames
 from autolock.program.values import Location, LockValue, Root, overlaps
 
 Writer = tuple[Entry, Write]
@@ -46,7 +47,8 @@ class RaceWindow:
     ends, at its statements `first` and `last` (None where the two ends meet only in FastAPI, in a
     dependency and a handler). `shape` is what is known to have been true of the Location (compare,
     missing, present, equal, different) and `exit` how the other case leaves. `relation` says how it
-    stands to locks: unguarded, released, check-outside, fresh-lock, different-locks, wrong-kind.
+    stands to locks: unguarded, released, check-outside, fresh-lock, different-locks, wrong-kind. Of what
+    is written, `cheap` says that a second one costs and keeps nothing, `plain` that it keeps nothing.
     `race` is False for what is atomic today.
     """
 
@@ -76,6 +78,7 @@ class RaceWindow:
     warmed: bool = False
     container: str = ""
     cheap: bool = False
+    plain: bool = False
     rival_use: LockUse | None = None
 
     @property
@@ -113,6 +116,10 @@ class Finder:
         self.program = program
         self.trace = trace
         self.warmed = warmed
+        self.vanity = Vanity(program)
+        self.by_write: dict[int, list[Candidate]] = defaultdict(list)
+        for candidate in trace.candidates:
+            self.by_write[id(candidate.write)].append(candidate)
         self.by_root: dict[object, list[Writer]] = defaultdict(list)
         distinct: dict[object, Writer] = {}
         for entry, write in trace.writes:
@@ -147,10 +154,10 @@ class Finder:
                 continue
             yield from self._window_of(candidate)
 
-    def _is_cheap(self, write: Write) -> bool:
-        """Whether what is stored is an object that costs and keeps nothing: a second one does no harm."""
+    def _is_made(self, write: Write, judge: Callable[[Program, Ref], bool]) -> bool:
+        """Whether what is stored is an object of a class of the project of which the judge says so."""
         path, _, name = write.value_type.partition(":")
-        return bool(name) and is_stateless(self.program, Ref("class", path, name))
+        return bool(name) and judge(self.program, Ref("class", path, name))
 
     def _distinct(self) -> list[Candidate]:
         """One candidate of those that differ only in the calls through which they are reached."""
@@ -205,14 +212,15 @@ class Finder:
         if valid:
             if not unprotected:
                 return
-            relation, unprotected = self._different(candidate, valid, unprotected)
+            if _own(valid, write):
+                relation, unprotected = self._different(candidate, _own(valid, write), unprotected)
             if not unprotected:
                 return
-        if self._is_vain(candidate, unprotected) or _asked_again(candidate):
+        if self.vanity.is_vain(candidate, [w for _, w in unprotected], self.by_write[id(write)]):
             return
         mixed = read.context == "loop" and any(w.context == "thread" for _, w in unprotected)
         race = self._separable(candidate, mixed)
-        if relation == "unguarded" and any(h.lock.family == "asyncio" for h in valid):
+        if relation == "unguarded" and any(h.lock.family == "asyncio" for h in _own(valid, write)):
             relation = "wrong-kind"
         function, first, last = meeting(read.stack, write.stack)
         yield RaceWindow(
@@ -239,7 +247,8 @@ class Finder:
             lock_node=common[0].node if common else None,
             mixed=mixed,
             warmed=write.location in self.warmed,
-            cheap=self._is_cheap(write),
+            cheap=self._is_made(write, is_stateless),
+            plain=self._is_made(write, keeps_nothing),
         )
 
     def _different(
@@ -252,17 +261,19 @@ class Finder:
             return "different-locks", []
         if valid[0].lock.family == "asyncio" and any(w.context == "thread" for _, w in unprotected):
             return "wrong-kind", [w for w in unprotected if w[1].context == "thread"]
-        locked = [w for w in unprotected if any(not h.lock.unknown and h.lock.family != "" for h in w[1].held)]
+        locked = [
+            w for w in unprotected if any(not h.lock.unknown and h.lock.family != "" for h in _own(w[1].held, w[1]))
+        ]
         return "different-locks", locked
 
     @staticmethod
     def _relation(read: Read, write: Write, common: list[Held], valid: list[Held]) -> str:
         if common and not valid:
             return "fresh-lock"
-        if valid:
+        if _own(valid, write):
             return "unguarded"
-        mine = [h for h in read.held if not h.lock.fresh]
-        theirs = [h for h in write.held if not h.lock.fresh]
+        mine = [h for h in _own(read.held, read) if not h.lock.fresh]
+        theirs = [h for h in _own(write.held, write) if not h.lock.fresh]
         if mine and any(same_lock(a.lock, b.lock) for a in mine for b in theirs):
             return "released"
         if mine and not theirs:
@@ -290,19 +301,6 @@ class Finder:
             for e, w in self.by_root.get(location.root, ())
             if (e is not entry or entry.many) and _replaces(w.location, location)
         ]
-
-    @staticmethod
-    def _is_vain(candidate: Candidate, rivals: list[Writer]) -> bool:
-        """Whether nobody could tell that two were in the window: both set the same flag, clear the same slot."""
-        write = candidate.write
-        if candidate.dependence != "control":
-            return False
-        if write.mine or (write.made == "none" and all(w.made == "none" for _, w in rivals)):
-            return True
-        element = write.location.fields[-1:] and write.location.fields[-1].startswith("[")
-        if element or write.made != "const" or (candidate.control is not None and candidate.control.exit == "raise"):
-            return False
-        return all(w.kind == "assign" and w.made == "const" and w.text == write.text for _, w in rivals)
 
     # -- write .. late read ----------------------------------------------------------
 
@@ -459,17 +457,20 @@ def _replaces(written: Location, seen: Location) -> bool:
     return not deeper or (len(deeper) == 1 and deeper[0].startswith("[") and written.fields[-1:] != ("[*]",))
 
 
-def _asked_again(candidate: Candidate) -> bool:
-    """Whether read and write are two calls of one accessor: the second decides for itself whether it writes."""
-    read, write = candidate.read, candidate.write
-    if candidate.dependence != "control" or write.kind != "assign" or write.request or write.made == "expression":
-        return False
-    depth = 0
-    for a, b in zip(read.stack, write.stack, strict=False):
-        if a.serial != b.serial:
-            break
-        depth += 1
-    return bool({f.function for f in read.stack[depth:]} & {f.function for f in write.stack[depth:]})
+def _own(held: Iterable[Held], event: Read | Write) -> list[Held]:
+    """The locks that are there for the state: taken where it is used, or living where it lives.
+
+    What a caller in another file holds for reasons of its own is no guard that somebody forgot.
+    """
+    home = event.location.root.path
+    files = {event.function.path, home}
+    return [
+        h
+        for h in held
+        if h.stack[-1].function is None
+        or h.stack[-1].function.path in files
+        or (h.lock.location is not None and h.lock.location.root.path == home)
+    ]
 
 
 def _holds(held: Iterable[Held], lock: LockValue) -> bool:
@@ -510,11 +511,7 @@ def _context(event: Read | Write | Iteration, mixed: bool) -> str:
 
 def meeting(one: tuple[Frame, ...], other: tuple[Frame, ...]) -> tuple[Ref, ast.stmt | None, ast.stmt | None]:
     """The innermost function that both stacks are in, and its statements on the way to either."""
-    depth = 0
-    for a, b in zip(one, other, strict=False):
-        if a.serial != b.serial:
-            break
-        depth += 1
+    depth = shared_frames(one, other)
     seen = other[max(depth - 1, 0)]
     assert seen.function is not None
     return seen.function, one[depth - 1].statement if depth else None, seen.statement
@@ -539,20 +536,22 @@ def _merged(windows: list[RaceWindow]) -> list[RaceWindow]:
         best.entries = list({id(e): e for w in group for e in w.entries}.values())
         best.rivals = list({id(w.node): (e, w) for g in group for e, w in g.rivals}.values())
         best.mixed = any(w.mixed for w in group)
+        best.cheap, best.plain = all(w.cheap for w in group), all(w.plain for w in group)
         merged.append(best)
     return merged
 
 
 def _same_place(one: RaceWindow, other: RaceWindow) -> bool:
-    """Whether two windows are one place of the code: the same statements, or two halves of one cache."""
-    if one.kind == "lock" or one.function != other.function:
+    """Whether two windows are one place of the code: the same loop, or the same read and write, on two objects."""
+    if one.kind != other.kind or one.kind == "lock" or one.function != other.function or one.first is None:
         return False
-    return (
-        one.first is other.first
-        and one.last is other.last
-        and one.first is not None
-        and one.location.fields == other.location.fields
-    )
+    if one.kind == "iteration":
+        return one.first is other.first
+    if one.read is not None and other.read is not None and one.write is not None and other.write is not None:
+        nodes = one.read.node is other.read.node and one.write.node is other.write.node
+        same_state = one.location.fields == other.location.fields and one.last is other.last
+        return one.first is other.first and (nodes or same_state)
+    return one.first is other.first and one.last is other.last and one.location.fields == other.location.fields
 
 
 def _foremost(window: RaceWindow) -> bool:

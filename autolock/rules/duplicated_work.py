@@ -47,7 +47,7 @@ class DuplicatedWork:
     codemods: ClassVar[tuple[str, ...]] = ("double-checked", "wrap-in-lock", "define-lock", "import-name")
 
     def match(self, window: RaceWindow) -> Match | None:
-        if window.kind != "read-write" or window.relation != "unguarded" or not window.race:
+        if window.kind != "read-write" or window.relation not in ("unguarded", "released") or not window.race:
             return None
         if not is_cache_fill(window) or is_creation(window) or is_harmless(window):
             return None

@@ -7,7 +7,7 @@ from typing import ClassVar
 from autolock.findings import Severity
 from autolock.program.windows import RaceWindow
 from autolock.rules.base import Match
-from autolock.rules.shapes import function_name, gap
+from autolock.rules.shapes import function_name, gap, is_cache_fill, is_creation
 
 
 class LockReleasedEarly:
@@ -42,6 +42,8 @@ class LockReleasedEarly:
 
     def match(self, window: RaceWindow) -> Match | None:
         if window.kind != "read-write" or window.relation != "released" or not window.race:
+            return None
+        if is_creation(window) or is_cache_fill(window):
             return None
         return Match(
             Severity.HIGH,

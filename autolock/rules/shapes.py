@@ -52,7 +52,7 @@ def has_identity(window: RaceWindow) -> bool:
     if write is None:
         return False
     if ":" in write.value_type:
-        return True
+        return not window.plain
     name = write.value_type
     return bool(name) and name not in _INTERCHANGEABLE and "." in name
 
@@ -78,7 +78,7 @@ def is_cache_fill(window: RaceWindow) -> bool:
         )
     return (
         window.shape == "compare"
-        and write.kind == "assign"
+        and (write.kind == "assign" or window.exit == "cached")
         and not write.request
         and write.made not in ("const", "none")
     )
@@ -100,7 +100,7 @@ def is_harmless(window: RaceWindow) -> bool:
         and not is_element(window)
     ):
         return True
-    return window.context == "thread pool" and not has_identity(window)
+    return window.between is None and not has_identity(window)
 
 
 def is_counting(window: RaceWindow) -> bool:

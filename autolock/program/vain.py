@@ -1,0 +1,203 @@
+"""Windows that do no harm: what comes out is the same whoever is in them, or the check did not decide on the write."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Sequence
+
+from autolock.program.decisions import effective
+from autolock.program.index import dotted
+from autolock.program.linker import Program
+from autolock.program.trace import Candidate, Frame, Write
+
+_ABSENT = ("missing", "falsy")
+#: Parts of names of calls that give another value each time.
+_VARYING = ("uuid", "random", "secret", "token", "time", "now", "next", "count", "nonce", "id")
+#: Methods that tell of what happens and change nothing.
+_TELLING = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log"})
+
+
+class Vanity:
+    """Judges windows of one program."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._handlers: dict[tuple[str, str], dict[int, ast.ExceptHandler]] = {}
+
+    def is_vain(self, candidate: Candidate, rivals: Sequence[Write], same: Iterable[Candidate]) -> bool:
+        """Whether nobody could tell that two were in the window.
+
+        `rivals` are the writes that others may make meanwhile, `same` all candidates that end in the
+        same write.
+        """
+        if asked_again(candidate) or any(_looks_anew(other, candidate) for other in same):
+            return True
+        write, control = candidate.write, candidate.control
+        if candidate.dependence != "control":
+            return candidate.read.how == "iterate" and _forgives(write)
+        if write.mine or (write.made == "none" and all(w.made == "none" for w in rivals)):
+            return True
+        if self._tells_the_outcome(candidate) or _is_permission(candidate) or self._only_notes(candidate, rivals):
+            return True
+        if _settles_alike(candidate, rivals) or _shares_a_task(candidate):
+            return True
+        element = write.location.fields[-1:] and write.location.fields[-1].startswith("[")
+        if element or write.made != "const" or (control is not None and control.exit == "raise"):
+            return False
+        return all(w.kind == "assign" and w.made == "const" and w.text == write.text for w in rivals)
+
+    def _tells_the_outcome(self, candidate: Candidate) -> bool:
+        """Whether the write is made in an `except` clause: a failure decided on it, not the check before."""
+        control, read, write = candidate.control, candidate.read, candidate.write
+        if control is None or isinstance(control.node, ast.Try) or write.kind not in ("assign", "insert"):
+            return False
+        depth = shared_frames(read.stack, write.stack)
+        around = self._handler(read.stack[depth - 1]) if depth else None
+        inside = [self._handler(frame) for frame in write.stack[max(depth - 1, 0) :]]
+        return any(handler is not None and handler is not around for handler in inside)
+
+    def _handler(self, frame: Frame) -> ast.ExceptHandler | None:
+        """The `except` clause of its function that a frame is in."""
+        if frame.function is None or frame.statement is None:
+            return None
+        key = (frame.function.path, frame.function.name)
+        if key not in self._handlers:
+            self._handlers[key] = {}
+            unit = self.program.unit(frame.function.path)
+            body = unit.functions.get(frame.function.name) if unit is not None else None
+            for node in ast.walk(body) if body is not None else ():
+                if isinstance(node, ast.ExceptHandler):
+                    self._handlers[key].update(
+                        {id(n): node for s in node.body for n in ast.walk(s) if isinstance(n, ast.stmt)}
+                    )
+        return self._handlers[key].get(id(frame.statement))
+
+    def _only_notes(self, candidate: Candidate, rivals: Sequence[Write]) -> bool:
+        """Whether a key is put into a set of what was seen, and nothing else hangs on its having been new.
+
+        A second `add` of the key changes nothing; what could be done twice is a log message.
+        """
+        read, write, control = candidate.read, candidate.write, candidate.control
+        if not _adds_to_a_set(write) or control is None or control.exit == "raise" or candidate.between is not None:
+            return False
+        if read.stack[-1].serial != write.stack[-1].serial or any(w.kind == "remove" for w in rivals):
+            return False
+        unit = self.program.unit(write.function.path)
+        node = unit.functions.get(write.function.name) if unit is not None else None
+        calls = [n for s in (node.body if node else ()) for n in ast.walk(s) if isinstance(n, ast.Call)]
+        return node is not None and all(self._is_quiet(call) for call in calls if call is not write.node)
+
+    @staticmethod
+    def _is_quiet(call: ast.Call) -> bool:
+        """Whether a call only writes to a log or makes plain values."""
+        name = dotted(call.func)
+        last = name.rpartition(".")[2] or getattr(call.func, "attr", "")
+        return last in _TELLING or (name in _PLAIN and not isinstance(call.func, ast.Attribute))
+
+
+_PLAIN = frozenset({"str", "repr", "len", "type", "isinstance", "id", "int", "hash", "tuple", "frozenset"})
+
+
+def shared_frames(one: Sequence[Frame], other: Sequence[Frame]) -> int:
+    """How many calls two stacks have in common, from the outside."""
+    depth = 0
+    for a, b in zip(one, other, strict=False):
+        if a.serial != b.serial:
+            break
+        depth += 1
+    return depth
+
+
+def asked_again(candidate: Candidate) -> bool:
+    """Whether read and write are two calls of one accessor: the second decides for itself whether it writes."""
+    read, write = candidate.read, candidate.write
+    if candidate.dependence != "control" or write.kind not in ("assign", "remove"):
+        return False
+    if write.kind == "assign" and (write.request or write.made == "expression"):
+        return False
+    depth = shared_frames(read.stack, write.stack)
+    return bool({f.function for f in read.stack[depth:]} & {f.function for f in write.stack[depth:]})
+
+
+def _looks_anew(other: Candidate, candidate: Candidate) -> bool:
+    """Whether a newer look decides on the write, so that what the older one saw is settled.
+
+    What is put where nothing is replaces nothing, whatever was seen before; a file that is read
+    again before it is written has been looked for again.
+    """
+    control, newer, older, write = other.control, other.read, candidate.read, candidate.write
+    if write.kind != "assign" or newer.serial <= older.serial:
+        return False
+    if write.location.root.kind == "file":
+        return other.dependence == "data" and candidate.dependence == "control"
+    if control is None or other.dependence != "control" or newer.location != write.location:
+        return False
+    depth = shared_frames(older.stack, write.stack)
+    return effective(control.shape, control.negated) in _ABSENT and shared_frames(newer.stack, write.stack) > depth
+
+
+def _forgives(write: Write) -> bool:
+    """Whether a removal does not mind that the element is gone: `s.discard(x)`, `d.pop(k, None)`."""
+    call = write.node
+    if write.kind != "remove" or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+        return False
+    return call.func.attr == "discard" or (call.func.attr == "pop" and len(call.args) == 2)
+
+
+def _is_permission(candidate: Candidate) -> bool:
+    """Whether a dependency compares state with what the request brings and refuses: who may, not what is there."""
+    control = candidate.control
+    if control is None or control.exit != "raise" or shared_frames(candidate.read.stack, candidate.write.stack) > 1:
+        return False
+    if control.shape not in ("equal", "different") or candidate.write.kind != "assign":
+        return False
+    return any(
+        isinstance(n, ast.Compare) and not any(isinstance(s, ast.Constant) for s in (n.left, *n.comparators))
+        for n in ast.walk(control.node)
+    )
+
+
+def _settles_alike(candidate: Candidate, rivals: Sequence[Write]) -> bool:
+    """Whether threads fill an empty slot with what each would compute alike: a setting, an object known before."""
+    write, control = candidate.write, candidate.control
+    if control is None or write.kind != "assign" or write.request or candidate.between is not None:
+        return False
+    if effective(control.shape, control.negated) not in _ABSENT or control.exit == "raise":
+        return False
+    if any(w.function != write.function or w.kind != "assign" for w in rivals):
+        return False
+    return write.made == "shared" or (write.made == "expression" and not _varies(write.node))
+
+
+def _varies(node: ast.AST) -> bool:
+    """Whether the value of an assignment may be another one each time it is computed."""
+    value = getattr(node, "value", None)
+    if not isinstance(value, ast.AST):
+        return True
+    for inner in ast.walk(value):
+        if isinstance(inner, ast.Await | ast.Yield | ast.YieldFrom):
+            return True
+        if isinstance(inner, ast.Call):
+            name = (dotted(inner.func) or getattr(inner.func, "attr", "?")).lower()
+            if any(word in name for word in _VARYING):
+                return True
+    return False
+
+
+def _shares_a_task(candidate: Candidate) -> bool:
+    """Whether what is awaited in between is a task or future that was there before: all who wait get one result."""
+    between = candidate.between
+    write = candidate.write
+    if between is None or write.kind not in ("assign", "remove") or write.made not in ("await", "display", "none", ""):
+        return False
+    return isinstance(between.node, ast.Await) and isinstance(between.node.value, ast.Name)
+
+
+def _adds_to_a_set(write: Write) -> bool:
+    call = write.node
+    return (
+        write.kind == "insert"
+        and isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "add"
+    )

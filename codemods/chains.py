@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import libcst as cst
 
@@ -74,10 +74,18 @@ def inserted(
     func = cst.Attribute(link.func.value, cst.Name(method), link.func.dot)
     call = cst.Call(func, _arguments(keywords, text))
     dot = link.func.dot.with_changes(whitespace_before=bare(link.func.dot.whitespace_before))
-    changed = node.deep_replace(link.func, link.func.with_changes(value=call, dot=dot))
-    if not isinstance(changed, cst.BaseExpression):
-        raise PlaceError("the expression is no chain of calls")
-    return changed
+    return _replaced(node, link.func, link.func.with_changes(value=call, dot=dot))
+
+
+def without_argument(node: cst.BaseExpression, link: Link, argument: cst.Arg) -> cst.BaseExpression:
+    """The chain without one argument of one of its method calls."""
+    args = list(link.call.args)
+    number = args.index(argument)
+    args.remove(argument)
+    if args and number == len(args):
+        end = {"comma": argument.comma, "whitespace_after_arg": argument.whitespace_after_arg}
+        args[-1] = args[-1].with_changes(**end)
+    return _replaced(node, link.call, link.call.with_changes(args=args))
 
 
 def with_keywords(call: cst.Call, keywords: Iterable[Keyword]) -> cst.Call:
@@ -111,6 +119,11 @@ def _separator(call: cst.Call) -> Space:
         return bare(first.whitespace_after)
     opening = call.whitespace_before_args
     return bare(opening) if isinstance(opening, cst.ParenthesizedWhitespace) else cst.SimpleWhitespace(" ")
+
+
+def _replaced(node: cst.BaseExpression, old: cst.BaseExpression, new: cst.BaseExpression) -> cst.BaseExpression:
+    """The chain with one node of it replaced."""
+    return cast("cst.BaseExpression", node.deep_replace(old, new))
 
 
 def _arguments(keywords: Iterable[Keyword], text: str) -> list[cst.Arg]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from codemods.chains import Keyword, Link, appended, inserted, keyword_of, links, with_keywords
-from codemods.expressions import ExpressionCodemod
+from codemods.chains import Keyword, Link, appended, inserted, keyword_of, links, with_keywords, without_argument
+from codemods.expressions import ExpressionCodemod, code_of
 from codemods.paths import PlaceError
 from codemods.sql_strings import with_lock_clause
 
@@ -132,9 +132,12 @@ class LockRows(ExpressionCodemod):
         if end is None:
             return appended(node, "select_for_update", self._options())
         connection = keyword_of(end.call, "using_db")
-        if connection is not None:
-            raise PlaceError("the query names its connection by using_db, which select_for_update() would have to take")
-        return inserted(node, end, "select_for_update", self._options())
+        if connection is None:
+            return inserted(node, end, "select_for_update", self._options())
+        moved = Keyword("using_db", code_of(connection.value))
+        changed = inserted(node, end, "select_for_update", [*self._options(), moved])
+        end = next(link for link in links(changed) if link.name == end.name)
+        return without_argument(changed, end, cst.ensure_type(keyword_of(end.call, "using_db"), cst.Arg))
 
     def _piccolo(self, node: cst.BaseExpression) -> cst.BaseExpression:
         chain = links(node)

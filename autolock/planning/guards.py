@@ -7,6 +7,7 @@ import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from autolock.edits import Edit
 from autolock.planning.blocks import Refusal, Region, Sources, awaits, check_span, is_endless, own_nodes
@@ -67,6 +68,7 @@ class Need:
 
 
 Regions = dict[Ref, list[Region]]
+_Runs = dict[tuple[Ref | None, Location], list[tuple[int, "Read | Write", Write]]]
 
 
 @dataclass(slots=True)
@@ -147,18 +149,8 @@ class Guards:
     def needs_of(self, window: RaceWindow) -> list[Need]:
         """All runs of a window: the same code may be reached through several callers."""
         found: list[Need] = []
-        pairs: list[tuple[Read | Write, Write]] = (
-            [(c.read, c.write) for c in self.machine.trace.candidates] if window.kind == "read-write" else []
-        )
-        pairs += [(p.first, p.second) for p in self.machine.trace.pairs] if window.kind == "pair" else []
-        for one, other in pairs:
-            depth = _shared(one.stack, other.stack)
-            if (
-                depth == 0
-                or one.stack[depth - 1].function != window.function
-                or other.location.base != window.location.base
-            ):
-                continue
+        runs = {"read-write": self._candidates, "pair": self._pairs}.get(window.kind, {})
+        for depth, one, other in runs.get((window.function, window.location.base), ()):
             first, last = one.stack[depth - 1].statement, other.stack[depth - 1].statement
             assert first is not None
             assert last is not None
@@ -167,6 +159,14 @@ class Guards:
             )
             found.append(Need(other.stack, depth - 1, first, last, (one.node, other.node), held, other.context))
         return found
+
+    @cached_property
+    def _candidates(self) -> _Runs:
+        return _runs((c.read, c.write) for c in self.machine.trace.candidates)
+
+    @cached_property
+    def _pairs(self) -> _Runs:
+        return _runs((p.first, p.second) for p in self.machine.trace.pairs)
 
     @staticmethod
     def refuse_split_windows(windows: Iterable[RaceWindow]) -> None:
@@ -662,6 +662,16 @@ def _belongs(location: Location, owners: Iterable[Location]) -> bool:
             if location.fields[:shared] == owner.fields[:shared]:
                 return True
     return False
+
+
+def _runs(pairs: Iterable[tuple[Read | Write, Write]]) -> _Runs:
+    """Both ends of windows by the function that sees both and by what is written, with the depth of that function."""
+    found: _Runs = defaultdict(list)
+    for one, other in pairs:
+        depth = _shared(one.stack, other.stack)
+        if depth:
+            found[one.stack[depth - 1].function, other.location.base].append((depth, one, other))
+    return found
 
 
 def _shared(one: Sequence[Frame], other: Sequence[Frame]) -> int:

@@ -140,7 +140,7 @@ class Calls(Containers, Files):
     def replay(self, effect: Effect, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """Do to the state what the same call has done before, without going through the function again."""
         self.budget -= 1 + len(effect.writes)
-        again = Again(self, effect)
+        again = Again(self, effect, self.stack())
         again.candidates()
         for write in effect.writes:
             again.write(write)

@@ -55,6 +55,7 @@ class Effect:
     peeks: list[Read]
     writes: list[DoneWrite]
     candidates: list[Candidate]
+    order: list[Read]
     controls: tuple[Control, ...]
     depth: int
     since: int
@@ -120,7 +121,7 @@ class Recorder:
             [SeenRead(r, r in state.stale) for r in reads],
             list({r.location: r for r in every}.values()),
             writes,
-            mine,
+            *_unlike(mine, reads, self.depth),
             tuple(c for c in state.control if c not in self.decided),
             self.depth,
             self.marker.serial,
@@ -156,7 +157,9 @@ class Again:
 
     core: Core
     effect: Effect
+    caller: tuple[Frame, ...]
     seen: dict[Read, Read] = field(default_factory=dict)
+    frames: dict[tuple[int, int], Frame] = field(default_factory=dict)
     serials: dict[int, int] = field(default_factory=dict)
     writes: dict[Write, Write] = field(default_factory=dict)
     decisions: dict[Control, Control] = field(default_factory=dict)
@@ -167,8 +170,13 @@ class Again:
         return self.serials[old]
 
     def stack(self, event: Event) -> tuple[Frame, ...]:
-        inner = tuple(Frame(self.number(f.serial), f.function, f.statement) for f in event.stack[self.effect.depth :])
-        return self.core.stack() + inner
+        return self.caller + tuple([self.frame(f) for f in event.stack[self.effect.depth :]])
+
+    def frame(self, old: Frame) -> Frame:
+        key = (old.serial, id(old.statement))
+        if key not in self.frames:
+            self.frames[key] = Frame(self.number(old.serial), old.function, old.statement)
+        return self.frames[key]
 
     def held(self, old: tuple[Held, ...]) -> tuple[Held, ...]:
         inner = tuple(
@@ -198,11 +206,15 @@ class Again:
 
     def control(self, old: Control) -> Control:
         if old not in self.decisions:
-            self.decisions[old] = dataclasses.replace(old, reads=frozenset(self.moved_read(r) for r in old.reads))
+            self.decisions[old] = dataclasses.replace(
+                old, reads=frozenset([self.moved_read(r) for r in _in_order(old.reads)])
+            )
         return self.decisions[old]
 
     def candidates(self) -> None:
         """The windows inside the function, entered by another entry point."""
+        for read in self.effect.order:
+            self.moved_read(read)
         for old in self.effect.candidates:
             control = self.control(old.control) if old.control is not None else None
             self.core.trace.candidates.append(
@@ -234,6 +246,57 @@ class Again:
         superseded = self.core.state.superseded
         self.core.state = before
         before.supersede([r for r in superseded if r not in before.superseded and r in before.fresh])
+
+
+def _unlike(candidates: list[Candidate], reads: list[Read], depth: int) -> tuple[list[Candidate], list[Read]]:
+    """The candidates without those of a write that only repeat what another write on the same way came to.
+
+    There is one for each way through the calls, and the ways multiply where one replay lies in another.
+    Also gives the reads that are left, in the order in which all of the candidates tell of them.
+    """
+    by_write: dict[Write, list[Candidate]] = {}
+    for candidate in candidates:
+        by_write.setdefault(candidate.write, []).append(candidate)
+    found: dict[object, list[Candidate]] = {}
+    for write, group in by_write.items():
+        kinds = tuple(_kind(c, depth) for c in group)
+        found.setdefault((_place(write, depth), kinds), group)
+    chosen = {id(c) for group in found.values() for c in group}
+    left = [c for c in candidates if id(c) in chosen]
+    wanted = {r for c in left for r in _reads(c)}.union(reads)
+    return left, [r for r in dict.fromkeys(r for c in candidates for r in _reads(c)) if r in wanted]
+
+
+def _reads(candidate: Candidate) -> list[Read]:
+    decided = candidate.control.reads if candidate.control is not None else frozenset()
+    return [*_in_order(decided), candidate.read]
+
+
+def _in_order(reads: frozenset[Read]) -> list[Read]:
+    """Reads as they happened: a set of them is in the order of their addresses, and numbers are given by it."""
+    return sorted(reads, key=lambda read: read.serial)
+
+
+def _kind(candidate: Candidate, depth: int) -> object:
+    read, write, control = candidate.read, candidate.write, candidate.control
+    taken = {h.acquisition for h in read.held}
+    return (
+        _place(read, depth),
+        sum(one.serial == other.serial for one, other in zip(read.stack, write.stack, strict=False)),
+        candidate.dependence,
+        candidate.between and id(candidate.between.node),
+        candidate.switch is None,
+        (write.made, write.request, write.mine),
+        tuple(h.acquisition in taken for h in write.held),
+        control and (id(control.node), control.shape, control.negated, control.exit),
+    )
+
+
+def _place(event: Read | Write, depth: int) -> object:
+    """All of an event but for the numbers of its frames and acquisitions."""
+    where = tuple((f.function, id(f.statement)) for f in event.stack[depth:])
+    held = tuple((h.lock.location, id(h.lock.node), h.lock.fresh) for h in event.held)
+    return id(event.node), event.location, event.key, where, held, event.context
 
 
 def _distinct(reads: list[Read], depth: int) -> list[Read]:

@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from autolock.program.calls import same_lock
 from autolock.program.decisions import effective
@@ -109,6 +110,35 @@ class RaceWindow:
         return tuple(dict.fromkeys(route for entry in self.entries for route in entry.routes))
 
 
+@dataclass(frozen=True)
+class Rivals:
+    """Writes that can come in between, and what is asked of all of them at once: thousands of windows share them."""
+
+    writers: list[Writer]
+
+    @cached_property
+    def threaded(self) -> bool:
+        return any(w.context == "thread" for _, w in self.writers)
+
+    @cached_property
+    def in_threads(self) -> Rivals:
+        return Rivals([w for w in self.writers if w[1].context == "thread"])
+
+    @cached_property
+    def locked(self) -> Rivals:
+        """Those that take some lock of their own that is known."""
+        return Rivals(
+            [w for w in self.writers if any(not h.lock.unknown and h.lock.family != "" for h in _own(w[1].held, w[1]))]
+        )
+
+    @cached_property
+    def writes(self) -> list[Write]:
+        return [write for _, write in self.writers]
+
+
+_NO_RIVALS = Rivals([])
+
+
 class Finder:
     """Turns a trace into windows."""
 
@@ -121,6 +151,7 @@ class Finder:
         for candidate in trace.candidates:
             self.by_write[id(candidate.write)].append(candidate)
         self.by_root: dict[object, list[Writer]] = defaultdict(list)
+        self._by_question: dict[object, Rivals] = {}
         distinct: dict[object, Writer] = {}
         for entry, write in trace.writes:
             locks = tuple(sorted(str(h.lock.location or id(h.lock.node)) for h in write.held))
@@ -198,27 +229,21 @@ class Finder:
         shape = effective(control.shape, control.negated) if control else ""
         if candidate.dependence == "control" and read.how == "contains" and shape in ("equal", "different"):
             shape = "present"
-        rivals = [
-            w
-            for w in self.writers(read.location, candidate.entry)
-            if candidate.dependence == "data" or _matters(shape, read, w[1])
-        ]
-        if not rivals:
-            return
         common = self._common(read.held, write.held)
         valid = [h for h in common if not h.lock.fresh]
-        unprotected = [w for w in rivals if not any(_holds(w[1].held, h.lock) for h in valid)]
+        rivals = self._rivals(candidate, shape, valid)
+        if not rivals.writers:
+            return
         relation = self._relation(read, write, common, valid)
         if valid:
-            if not unprotected:
+            own = _own(valid, write)
+            if own:
+                relation, rivals = self._different(candidate, own, rivals)
+            if not rivals.writers:
                 return
-            if _own(valid, write):
-                relation, unprotected = self._different(candidate, _own(valid, write), unprotected)
-            if not unprotected:
-                return
-        if self.vanity.is_vain(candidate, [w for _, w in unprotected], self.by_write[id(write)]):
+        if self.vanity.is_vain(candidate, rivals.writes, self.by_write[id(write)]):
             return
-        mixed = read.context == "loop" and any(w.context == "thread" for _, w in unprotected)
+        mixed = read.context == "loop" and rivals.threaded
         race = self._separable(candidate, mixed)
         if relation == "unguarded" and any(h.lock.family == "asyncio" for h in _own(valid, write)):
             relation = "wrong-kind"
@@ -241,7 +266,7 @@ class Finder:
             between=candidate.between,
             switch=candidate.switch,
             control=control,
-            rivals=unprotected,
+            rivals=rivals.writers,
             guards=[h.lock for h in (*read.held, *write.held)],
             entries=[candidate.entry],
             lock_node=common[0].node if common else None,
@@ -251,20 +276,36 @@ class Finder:
             plain=self._is_made(write, keeps_nothing),
         )
 
-    def _different(
-        self, candidate: Candidate, valid: list[Held], unprotected: list[Writer]
-    ) -> tuple[str, list[Writer]]:
+    def _rivals(self, candidate: Candidate, shape: str, valid: list[Held]) -> Rivals:
+        """The writes that make a candidate's read wrong and take none of the locks that span it."""
+        read, entry = candidate.read, candidate.entry
+        by_data = candidate.dependence == "data"
+        key = (
+            read.location,
+            None if entry.many else id(entry),
+            None if by_data else (shape, read.how),
+            tuple((h.lock.location, h.lock.node or h.lock) for h in valid),
+        )
+        if key not in self._by_question:
+            self._by_question[key] = Rivals(
+                [
+                    w
+                    for w in self.writers(read.location, entry)
+                    if (by_data or _matters(shape, read, w[1])) and not any(_holds(w[1].held, h.lock) for h in valid)
+                ]
+            )
+        return self._by_question[key]
+
+    @staticmethod
+    def _different(candidate: Candidate, valid: list[Held], rivals: Rivals) -> tuple[str, Rivals]:
         """A guarded window whose rivals do not take its lock."""
         if candidate.dependence != "data" and candidate.write.kind != "assign":
-            return "different-locks", []
+            return "different-locks", _NO_RIVALS
         if any(h.lock.unknown or h.lock.keyed for h in valid):
-            return "different-locks", []
-        if valid[0].lock.family == "asyncio" and any(w.context == "thread" for _, w in unprotected):
-            return "wrong-kind", [w for w in unprotected if w[1].context == "thread"]
-        locked = [
-            w for w in unprotected if any(not h.lock.unknown and h.lock.family != "" for h in _own(w[1].held, w[1]))
-        ]
-        return "different-locks", locked
+            return "different-locks", _NO_RIVALS
+        if valid[0].lock.family == "asyncio" and rivals.threaded:
+            return "wrong-kind", rivals.in_threads
+        return "different-locks", rivals.locked
 
     @staticmethod
     def _relation(read: Read, write: Write, common: list[Held], valid: list[Held]) -> str:
@@ -534,11 +575,20 @@ def _merged(windows: list[RaceWindow]) -> list[RaceWindow]:
     for group in groups.values():
         best = min(group, key=_rank)
         best.entries = list({id(e): e for w in group for e in w.entries}.values())
-        best.rivals = list({id(w.node): (e, w) for g in group for e, w in g.rivals}.values())
+        best.rivals = _all_rivals(group)
         best.mixed = any(w.mixed for w in group)
         best.cheap, best.plain = all(w.cheap for w in group), all(w.plain for w in group)
         merged.append(best)
     return merged
+
+
+def _all_rivals(windows: list[RaceWindow]) -> list[Writer]:
+    """The rivals of windows, one of each place: the last one told of. Windows often share a list of them."""
+    lists = {id(window.rivals): window.rivals for window in windows}
+    order = {id(write.node): None for rivals in lists.values() for _, write in rivals}
+    last = {id(window.rivals): window.rivals for window in reversed(windows)}
+    found = {id(write.node): (entry, write) for rivals in reversed(last.values()) for entry, write in rivals}
+    return [found[place] for place in order]
 
 
 def _same_place(one: RaceWindow, other: RaceWindow) -> bool:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     _FullMatch = Callable[[str], re.Match[str] | None]
 
 DEFAULT_EXCLUDES = (
+    "test/",
     "tests/",
     "test_*.py",
     "*_test.py",

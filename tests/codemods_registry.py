@@ -23,6 +23,7 @@ from codemods.snapshot_iteration import SnapshotIteration
 from codemods.undecorate import Undecorate
 from codemods.unwrap_lock import UnwrapLock
 from codemods.update_in_sql import UpdateInSql
+from codemods.wrap_checked import WrapChecked
 from codemods.wrap_in_lock import WrapInLock
 from codemods.wrap_in_transaction import WrapInTransaction
 from codemods.yield_session import YieldSession
@@ -50,6 +51,7 @@ CODEMODS: dict[str, type[PlacedCodemod]] = {
     "undecorate": Undecorate,
     "unwrap-lock": UnwrapLock,
     "update-in-sql": UpdateInSql,
+    "wrap-checked": WrapChecked,
     "wrap-in-lock": WrapInLock,
     "wrap-in-transaction": WrapInTransaction,
     "yield-session": YieldSession,

@@ -122,6 +122,7 @@ GUARD: Arguments = {"lock": "lock", "is_async": False}
         ("wrap-in-lock", {"at": "body[4].handlers[1].body[0]", "count": 1, **GUARD}, "no block at handlers"),
         ("wrap-in-lock", {"at": "body[4].handlers[0]", "count": 1, **GUARD}, "no block at handlers"),
         ("wrap-in-lock", {"at": "body[6]", "count": 1, "lock": "a +", "is_async": False}, "not an expression"),
+        ("wrap-checked", {"at": "body[7]", "count": 1, "checks": 1, **GUARD}, "must be the first"),
         ("double-checked", {"at": "body[2]", **GUARD}, "without else"),
         ("double-checked", {"at": "body[3]", **GUARD}, "without else"),
         ("replace-lock", {"at": "body[2]", "item": 0, **GUARD}, "no with statement"),

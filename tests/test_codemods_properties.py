@@ -223,6 +223,8 @@ def some_edit(random: Random, tree: ast.Module) -> Edit:
     if choice == 8:
         nested = {"session": "s", "is_async": False, "reselect": "w = s.scalar(q)", "error": "E"}
         return edit("insert-or-reselect", at=place.at, count=count, **nested)
+    if choice == 9 and count > 1:
+        return edit("wrap-checked", at=place.at, count=count, checks=1, lock="the.lock", is_async=True)
     if choice == 0:
         return edit("remove-statement", at=place.at)
     if choice == 1:

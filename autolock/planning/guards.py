@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from autolock.edits import Edit
+from autolock.planning.answers import checks_first, only_looks
 from autolock.planning.blocks import Refusal, Region, Sources, awaits, check_span, is_endless, own_nodes
 from autolock.planning.homes import Home, HomeFinder, Use, frozen
 from autolock.program.calls import same_lock
+from autolock.program.decisions import effective
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
@@ -118,7 +120,7 @@ class Guards:
 
     # -- what must be under the lock ---------------------------------------------------
 
-    def needs(self, owners: Sequence[Location], windows: Iterable[RaceWindow]) -> list[Need]:
+    def needs(self, owners: Sequence[Location], windows: Sequence[RaceWindow]) -> list[Need]:
         """Every window of the group, and every other write to its Locations."""
         found: list[Need] = []
         for window in windows:
@@ -126,11 +128,29 @@ class Guards:
         if any(w.kind == "pair" for w in windows):
             found.extend(self.lookers(owners))
         covered = {id(n.nodes[-1]) for n in found}
+        first_uses = self.first_uses()
         for entry, write in self.machine.trace.writes:
             if entry.context == "startup" or id(write.node) in covered or not _belongs(write.location, owners):
                 continue
+            if windows and all(_is_inside_slot(write.location, w) for w in windows):
+                continue
+            if id(write.node) in first_uses and all(
+                len(write.location.fields) < len(w.location.fields) for w in windows
+            ):
+                continue
             found.append(Need.at(write))
         return _distinct(found)
+
+    def first_uses(self) -> set[int]:
+        """The nodes that make an object when there is none yet: nobody has changed it by then."""
+        return {
+            id(c.write.node)
+            for c in self.machine.trace.candidates
+            if c.control is not None
+            and c.write.kind == "assign"
+            and c.read.location == c.write.location
+            and effective(c.control.shape, c.control.negated) in ("missing", "falsy")
+        }
 
     def lookers(self, owners: Sequence[Location]) -> list[Need]:
         """Functions that look at more than one part of what belongs together: they must not see half a change."""
@@ -509,9 +529,35 @@ class Guards:
         only = region.statements[0]
         if region.count == 1 and isinstance(only, ast.If) and not only.orelse and self._lazy(function, windows):
             return [Edit(region.path, "double-checked", frozen(at=region.at, lock=lock, is_async=is_async))]
+        mine = [w for w in windows if w.function == function]
+        checks = checks_first(region.statements, mine, lambda call: self._changes_nothing(function, call))
+        if checks and not self._binds_outside(function, region.statements[:checks]):
+            arguments = frozen(at=region.at, count=region.count, checks=checks, lock=lock, is_async=is_async)
+            return [Edit(region.path, "wrap-checked", arguments)]
         return [
             Edit(region.path, "wrap-in-lock", frozen(at=region.at, count=region.count, lock=lock, is_async=is_async))
         ]
+
+    def _changes_nothing(self, function: Ref, call: ast.Call) -> bool:
+        """Whether a call is one of a plain function of the project that writes nothing and calls nothing of it."""
+        called = self._called(function, call)
+        facts = self.program.function(called) if called is not None else None
+        if called is None or facts is None or facts.is_async or facts.mutates:
+            return False
+        body = getattr(self._node(called), "body", [])
+        return only_looks(body, lambda inner: False)
+
+    def _binds_outside(self, function: Ref, statements: Sequence[ast.stmt]) -> bool:
+        """Whether statements assign to names that a function declares global or nonlocal."""
+        outer = {
+            name
+            for node in own_nodes(getattr(self._node(function), "body", []))
+            if isinstance(node, ast.Global | ast.Nonlocal)
+            for name in node.names
+        }
+        return any(
+            isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n.id in outer for n in own_nodes(statements)
+        )
 
     def _lazy(self, function: Ref, windows: Sequence[RaceWindow]) -> bool:
         """Whether all that a function does to the state is to fill it when it is missing."""
@@ -672,6 +718,13 @@ def _runs(pairs: Iterable[tuple[Read | Write, Write]]) -> _Runs:
         if depth:
             found[one.stack[depth - 1].function, other.location.base].append((depth, one, other))
     return found
+
+
+def _is_inside_slot(location: Location, window: RaceWindow) -> bool:
+    """Whether a write is to what an object holds whose being there is all that a window is about."""
+    slot = window.location
+    filled = window.dependence == "control" and window.shape in ("missing", "falsy")
+    return filled and len(location.fields) > len(slot.fields) and location.fields[: len(slot.fields)] == slot.fields
 
 
 def _shared(one: Sequence[Frame], other: Sequence[Frame]) -> int:

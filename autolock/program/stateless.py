@@ -85,7 +85,7 @@ def is_stateless(program: Program, ref: Ref) -> bool:
 #: What a constructor calls that waits for others, goes on after it, or makes the object one of its own.
 _LASTING = re.compile(
     r"(lock|thread|timer|task|future|executor|pool|connect|session|client|scheduler|socket|engine|queue|event)"
-    r"|(sleep|uuid|random|login|auth|handshake|request|post|fetch|download)"
+    r"|(sleep|uuid|random|login|authenticate|handshake|request|post|fetch|download)"
     r"|^(open|start|submit|run|popen|acquire|subscribe|register|listen)$",
     re.IGNORECASE,
 )

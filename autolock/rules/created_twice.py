@@ -49,7 +49,13 @@ class CreatedTwice:
     summary: ClassVar[str] = (
         "a lazily created singleton is created by every request that arrives while the first is being made"
     )
-    codemods: ClassVar[tuple[str, ...]] = ("double-checked", "wrap-in-lock", "define-lock", "import-name")
+    codemods: ClassVar[tuple[str, ...]] = (
+        "double-checked",
+        "wrap-checked",
+        "wrap-in-lock",
+        "define-lock",
+        "import-name",
+    )
 
     def match(self, window: RaceWindow) -> Match | None:
         if window.kind != "read-write" or window.relation not in ("unguarded", "released") or not window.race:

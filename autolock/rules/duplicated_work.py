@@ -44,7 +44,13 @@ class DuplicatedWork:
     name: ClassVar[str] = "duplicated-work"
     category: ClassVar[str] = "memory"
     summary: ClassVar[str] = "a cache is filled by every request that misses while the first one is still fetching"
-    codemods: ClassVar[tuple[str, ...]] = ("double-checked", "wrap-in-lock", "define-lock", "import-name")
+    codemods: ClassVar[tuple[str, ...]] = (
+        "double-checked",
+        "wrap-checked",
+        "wrap-in-lock",
+        "define-lock",
+        "import-name",
+    )
 
     def match(self, window: RaceWindow) -> Match | None:
         if window.kind != "read-write" or window.relation not in ("unguarded", "released") or not window.race:

@@ -369,7 +369,7 @@ def columns_in(values: Iterable[Value]) -> tuple[Column, ...]:
 
 def literal(value: Value) -> str | None:
     """The text of a constant string."""
-    if value.made != "const" or value.term[:1] not in "'\"":
+    if value.made != "const" or not value.term.startswith(("'", '"')):
         return None
     text = ast.literal_eval(value.term)
     return text if isinstance(text, str) else None

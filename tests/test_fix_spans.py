@@ -1,0 +1,113 @@
+"""What a lock spans, and what it leaves outside."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def fixed(folder: Path, text: str) -> str:
+    """The program after all its fixes; a second run leaves it as it is."""
+    main = folder / "main.py"
+    main.write_text(textwrap.dedent(text), encoding="utf-8")
+    autolock.fix([folder], apply=True, allow_dirty=True, cache=False)
+    once = main.read_text(encoding="utf-8")
+    autolock.fix([folder], apply=True, allow_dirty=True, cache=False)
+    assert main.read_text(encoding="utf-8") == once
+    return once
+
+
+def test_a_hit_of_a_cache_that_returns_early_does_not_wait(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        """
+        import time
+        import httpx
+        from fastapi import FastAPI
+
+        app = FastAPI()
+        rates = {}
+
+        def is_fresh(known):
+            return known is not None and time.monotonic() < known[0]
+
+        @app.get("/{base}")
+        async def rate(base: str):
+            known = rates.get(base)
+            if is_fresh(known):
+                return known[1]
+            async with httpx.AsyncClient() as client:
+                answer = await client.get(base)
+            rates[base] = (time.monotonic() + 60, answer)
+            return answer
+        """,
+    )
+    body = after[after.index("async def rate") :].splitlines()
+    looks = [number for number, line in enumerate(body) if "is_fresh" in line]
+    lock = next(number for number, line in enumerate(body) if "async with rates_lock" in line)
+    assert len(looks) == 2
+    assert looks[0] < lock < looks[1]
+
+
+def test_a_check_that_writes_is_not_made_before_the_lock(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        """
+        import asyncio
+        from fastapi import FastAPI
+
+        app = FastAPI()
+        rates = {}
+        asked = []
+
+        def known(base):
+            asked.append(base)
+            return base in rates
+
+        @app.get("/{base}")
+        async def rate(base: str):
+            if known(base):
+                return rates[base]
+            await asyncio.sleep(1)
+            rates[base] = base
+            return base
+        """,
+    )
+    assert after.count("known(base)") == 2
+    assert "async with rates_lock" in after
+
+
+def test_what_a_lazily_made_object_holds_is_left_alone(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        """
+        import httpx
+        from fastapi import FastAPI
+
+        app = FastAPI()
+
+        class Mailer:
+            def __init__(self):
+                self.client = httpx.Client()
+                self.sender = ""
+
+        mailer = None
+
+        def get_mailer():
+            global mailer
+            if mailer is None:
+                mailer = Mailer()
+            return mailer
+
+        @app.post("/")
+        def change(sender: str):
+            get_mailer().sender = sender
+        """,
+    )
+    assert "    with mailer_lock:\n            if mailer is None:" in after
+    assert "\n    get_mailer().sender = sender" in after

@@ -91,7 +91,7 @@ def table(rows: list[Row]) -> str:
             f"{row.files:,}",
             f"{row.parse.seconds:.2f} s",
             _with_ratio(row.cold, row.parse),
-            f"{row.cold.cpu:.2f} s",
+            f"{row.cold.cpu:.2f} s ({row.cold.cpu / row.parse.cpu:.2f})",
             *(_with_ratio(run, row.parse) for run in (row.warm, row.edited)),
             f"{row.files / row.cold.seconds:,.0f}",
             f"{row.lines / row.cold.seconds:,.0f}",

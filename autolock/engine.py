@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from autolock.database.session_windows import SessionFinder
 from autolock.database.windows import RowFinder
 from autolock.program.entries import follow_everything
 from autolock.program.linker import Program
@@ -48,6 +49,7 @@ def analyse(
         entries = follow_everything(machine)
     windows = Finder(program, machine.trace, machine.warmed).windows()
     windows += RowFinder(program, machine.database.rows.trace, machine.database.models).windows()
+    windows += SessionFinder(program, machine.database.sessions).windows()
     return Analysis(program, machine, entries, windows, dict(machine.trace.stopped))
 
 

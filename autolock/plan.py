@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from autolock.database.session_windows import SessionWindow
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
 from autolock.findings import Finding, Fix, Safety
@@ -15,6 +16,7 @@ from autolock.planning.guards import Guarding, Guards, owner_of
 from autolock.planning.homes import frozen
 from autolock.planning.kinds import LockKind
 from autolock.planning.rows import RowPlans
+from autolock.planning.sessions import SessionPlans
 from autolock.program.release import leak
 from autolock.program.values import Location
 
@@ -38,6 +40,8 @@ class Plan:
     locations: tuple[str, ...]
 
 
+#: Windows that are mended one by one.
+_DATABASE = (RowWindow, SessionWindow)
 _ALONE = ("leaked", "re-entered", "opposite-order")
 _DEADLOCKS = {
     "re-entered": "split the function into a part that takes the lock and a part that expects it to be held",
@@ -59,7 +63,7 @@ def plan(analysis: Analysis, findings: Sequence[Finding]) -> tuple[tuple[Finding
     fixed: dict[str, Fix] = {}
     plans: list[Plan] = []
     for group in _groups([(windows[f.fingerprint], f) for f in findings]):
-        fix, made = planner.for_group(group) if not isinstance(group[0][0], RowWindow) else planner.for_rows(group[0])
+        fix, made = planner.for_group(group) if not isinstance(group[0][0], _DATABASE) else planner.for_rows(group[0])
         fixed.update((f.fingerprint, fix) for _, f in group)
         if made is not None:
             plans.append(made)
@@ -68,8 +72,8 @@ def plan(analysis: Analysis, findings: Sequence[Finding]) -> tuple[tuple[Finding
 
 def _groups(matched: Sequence[Matched]) -> list[list[Matched]]:
     """Findings that one lock must end together: of one state, or of states changed in one function."""
-    alone = [[m] for m in matched if isinstance(m[0], RowWindow)]
-    matched = [m for m in matched if not isinstance(m[0], RowWindow)]
+    alone = [[m] for m in matched if isinstance(m[0], _DATABASE)]
+    matched = [m for m in matched if not isinstance(m[0], _DATABASE)]
     alone += [[m] for m in matched if m[0].kind in ("iteration", "late-read") or m[0].relation in _ALONE]
     kinds: dict[Location, list[Matched]] = {}
     for window, finding in matched:
@@ -95,6 +99,7 @@ class _Planner:
         self.sources = Sources(analysis.program)
         self.guards = Guards(analysis.program, analysis.machine, self.sources)
         self.rows = RowPlans(analysis, self.sources)
+        self.sessions = SessionPlans(analysis, self.sources)
 
     def for_group(self, group: list[Matched]) -> tuple[Fix, Plan | None]:
         """The fix of a group of findings, with its plan where there is one."""
@@ -110,11 +115,11 @@ class _Planner:
         return fix, Plan(guarding.title, guarding.reason, Safety.SAFE, fingerprints, tuple(guarding.edits), locations)
 
     def for_rows(self, matched: Matched) -> tuple[Fix, Plan | None]:
-        """The fix of a finding about rows."""
+        """The fix of a finding about rows, or about a session."""
         window, finding = matched
-        assert isinstance(window, RowWindow)
+        assert isinstance(window, _DATABASE)
         try:
-            made = self.rows.plan(window)
+            made = self.sessions.plan(window) if isinstance(window, SessionWindow) else self.rows.plan(window)
         except Refusal as refusal:
             return Fix(Safety.NONE, f"Guard `{window.shown}` by hand", refusal.reason), None
         files = tuple(dict.fromkeys(e.path for e in made.edits))

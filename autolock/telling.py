@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from autolock.database.session_windows import SessionWindow
 from autolock.database.windows import RowWindow
 from autolock.findings import Action, Certainty, Finding, Fix, Place, Safety, Step, Window
 from autolock.telling_rows import row_steps
+from autolock.telling_sessions import session_steps
 
 if TYPE_CHECKING:
     from autolock.engine import Analysis
@@ -49,7 +51,7 @@ def finding_of(analysis: Analysis, window: RaceWindow, rule: Rule, match: Match,
 
 
 def _location(window: RaceWindow) -> str:
-    return window.shown if isinstance(window, RowWindow) else str(window.location.base)
+    return window.shown if isinstance(window, RowWindow | SessionWindow) else str(window.location.base)
 
 
 def place_of(program: Program, window: RaceWindow) -> Place:
@@ -100,6 +102,8 @@ def steps_of(program: Program, window: RaceWindow) -> list[Step]:
     """An interleaving of two requests that the window allows; what is there today for a latent one."""
     if isinstance(window, RowWindow):
         return row_steps(window, partial(step, program))
+    if isinstance(window, SessionWindow):
+        return session_steps(window, partial(step, program))
     if window.kind == "read-write":
         return _read_write(program, window)
     if window.kind == "late-read":

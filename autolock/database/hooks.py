@@ -14,6 +14,7 @@ from autolock.database.adapters.statements import Statements
 from autolock.database.models import Models
 from autolock.database.objects import Column, Conditions, Expression, Query, Result, Session, TableThing
 from autolock.database.rows import Rows, table_of
+from autolock.database.sessions import Sessions
 from autolock.database.trace import RowRead
 from autolock.program.values import (
     NOTHING,
@@ -63,6 +64,7 @@ class Databases:
         self.core = core
         self.models = models
         self.rows = Rows(core, models)
+        self.sessions = Sessions(core, self)
         made = [adapter(self.rows) for adapter in adapters]
         self.by_library = {adapter.library: adapter for adapter in made}
         self.by_package = {package: adapter for adapter in made for package in adapter.packages}
@@ -75,6 +77,7 @@ class Databases:
         """Another entry point is followed from here on."""
         self.guessed.clear()
         self.rows.catching.clear()
+        self.sessions.reset()
 
     # -- calls -----------------------------------------------------------------------
 
@@ -98,6 +101,8 @@ class Databases:
         receiver, name = method.receiver, method.name
         thing = self.thing(receiver) or self.guess(receiver, name, args)
         if thing is not None:
+            if isinstance(thing, Session):
+                self.sessions.called(thing, name, node)
             adapter = self.adapter_of(thing)
             return adapter.method(thing, name, args, kwargs, node) if adapter is not None else None
         return None
@@ -276,6 +281,8 @@ class Databases:
         return (thing, entered) if thing is not None and entered is not None else None
 
     def leave(self, thing: Thing, node: ast.AST) -> None:
+        if isinstance(thing, Session):
+            self.sessions.closed.add(thing)
         adapter = self.adapter_of(thing)
         if adapter is not None:
             adapter.leave(thing, node)

@@ -47,9 +47,10 @@ class Rows:
         self.trace.clock += 1
         self.core.state.transactions[session] = transaction
 
-    def use(self, session: Session) -> Transaction:
+    def use(self, session: Session, writes: bool = False) -> Transaction:
         """A statement is run: it begins a transaction where none has begun."""
         session.used += 1
+        self.core.database.sessions.runs(session, writes)
         transaction = self.transaction(session)
         if session.autocommits and not transaction.blocks:
             # Every statement is a transaction of its own.
@@ -278,7 +279,7 @@ class Rows:
     ) -> RowWrite | None:
         """A change of a table: recorded, with what it depends on."""
         core = self.core
-        transaction = self.use(session) if session is not None else Transaction(0)
+        transaction = self.use(session, writes=True) if session is not None else Transaction(0)
         if not core.recording or not core.frames or core.frame.ref is None:
             return None
         location = table_of(model)

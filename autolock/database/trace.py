@@ -103,20 +103,6 @@ class Effect(Event):
     pending: tuple[RowWrite, ...] = ()
 
 
-@dataclass(slots=True, frozen=True, eq=False)
-class SessionUse(Event):
-    """A session in the wrong hands.
-
-    `kind` is shared, parallel, outlives, unclosed, wrapped or cached; `text` what is to be told.
-    """
-
-    entry: Entry | None
-    session: Session | None
-    kind: str
-    text: str = ""
-    rows: bool = False
-
-
 @dataclass(slots=True)
 class DatabaseTrace:
     """Everything about rows and sessions that was recorded, over all entry points."""
@@ -127,6 +113,5 @@ class DatabaseTrace:
     commits: list[Commit] = field(default_factory=list)
     splits: list[Split] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
-    uses: list[SessionUse] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
     clock: int = 0

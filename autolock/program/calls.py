@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable
 
 from autolock.program.containers import Containers
-from autolock.program.core import DEPTH, Activation, Spawn
+from autolock.program.core import DEPTH, REHEARSAL, Activation, OutOfBudget, Spawn
 from autolock.program.effects import Again, Effect, Recorder
 from autolock.program.files import Files
 from autolock.program.library import (
@@ -82,7 +82,9 @@ class Calls(Containers, Files):
         if function.cached:
             return self.cached_result(function, args, kwargs, node)
         if facts is not None and (facts.is_async or facts.is_generator):
-            return Value(Coroutine(function, args, kwargs, node), made="call")
+            coroutine = Coroutine(function, args, kwargs, node)
+            self.database.sessions.makes(coroutine)
+            return Value(coroutine, made="call")
         return self.invoke(function, args, kwargs, node)
 
     def cached_result(
@@ -97,10 +99,22 @@ class Calls(Containers, Files):
             with self.startup():
                 self.enter_module(function.ref.path)
                 result = self.invoke(bare, args, kwargs, node)
-            if isinstance(result.obj, Heap | LockValue):
+            if isinstance(result.obj, Heap | LockValue | Thing):
                 self.settle(result, location)
             self._variables[key] = Value(result.obj, term=str(location), made="call")
         return self._variables[key]
+
+    def rehearse(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> None:
+        spawned, budget = len(self.spawned), self.budget
+        self.budget = min(budget, REHEARSAL)
+        with self.startup():
+            self.enter_module(function.ref.path)
+            try:
+                self.activate(function, args, kwargs, None)
+            except OutOfBudget:
+                pass  # what was seen so far is true
+        self.budget = budget
+        del self.spawned[spawned:]
 
     def run_coroutine(self, coroutine: Coroutine, node: ast.AST) -> Value:
         return self.invoke(coroutine.function, coroutine.args, coroutine.kwargs, coroutine.node)
@@ -390,6 +404,7 @@ class Calls(Containers, Files):
             self.spawn(args, kwargs, node, "task")
             return NOTHING
         if name in AWAITING:
+            self.database.sessions.gathers(name, node)
             return Value(Group([a for a in args if isinstance(a.obj, Coroutine | Group)]), _reads(*args), made="call")
         if bare in CONTAINER_TYPES or name in CONTAINER_TYPES:
             return self.make_container(CONTAINER_TYPES.get(bare) or CONTAINER_TYPES[name], name, args, kwargs, node)
@@ -573,6 +588,7 @@ class Calls(Containers, Files):
             return
         target = args[0]
         obj = target.obj
+        self.database.sessions.spawns(target, args[1:], kwargs, node, kind)
         function, rest, keywords = None, args[1:], kwargs
         if isinstance(obj, Coroutine):
             function, rest, keywords = obj.function, obj.args, obj.kwargs

@@ -21,6 +21,8 @@ BUDGET = 3_000
 #: Statements for a whole program, and what each entry point may still execute when they are spent.
 TOTAL = 250_000
 SCARCE = 400
+#: Statements of a task that are looked at for the sessions that it uses.
+REHEARSAL = 600
 DEPTH = 40
 
 
@@ -102,6 +104,10 @@ class Core(ABC):
     @abstractmethod
     def call(self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value:
         """Call anything."""
+
+    @abstractmethod
+    def rehearse(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> None:
+        """Run a function to see which sessions it uses: nothing is recorded, and nothing that it starts is followed."""
 
     @abstractmethod
     def attribute(self, value: Value, name: str, node: ast.AST) -> Value:

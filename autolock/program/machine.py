@@ -298,6 +298,7 @@ class Machine(Statements):
                 if provider_node is not None
                 else self.annotated_class(function, argument)
             )
+            self.database.sessions.depends(provider, function.ref, argument.arg)
             self.provide(provider, cache, resume)
             return
         then(values)
@@ -422,6 +423,7 @@ class Machine(Statements):
                 if ran:
                     return
                 ran = True
+                self.database.sessions.provides(function, value, is_generator=True)
                 inner, self.frames = self.frames, outer
                 try:
                     with self.in_context(outer_context):
@@ -443,6 +445,7 @@ class Machine(Statements):
                 if isinstance(result.obj, Coroutine):
                     result = self.run_coroutine(result.obj, function.node)
         self.state.alive = True
+        self.database.sessions.provides(function, result, is_generator=False)
         then(result)
 
     def provide_instance(self, cls: ClassValue, cache: dict[Ref, Value], then: Callable[[Value], None]) -> None:

@@ -371,7 +371,10 @@ def literal(value: Value) -> str | None:
     """The text of a constant string."""
     if value.made != "const" or not value.term.startswith(("'", '"')):
         return None
-    text = ast.literal_eval(value.term)
+    try:
+        text = ast.literal_eval(value.term)
+    except (SyntaxError, ValueError):
+        return None  # computed from a constant, and no longer one
     return text if isinstance(text, str) else None
 
 

@@ -1,0 +1,385 @@
+"""Plans for sessions in the wrong hands: providers that open one a request, awaits one after the other."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from autolock.database.objects import Session
+from autolock.database.session_windows import SessionWindow, hands_out
+from autolock.database.sessions import Work
+from autolock.edits import Edit
+from autolock.planning.blocks import Refusal, Sources
+from autolock.planning.homes import HomeFinder, frozen
+from autolock.planning.mentions import Mentions
+from autolock.planning.rows import RowPlan
+from autolock.program.index import dotted
+
+if TYPE_CHECKING:
+    from autolock.engine import Analysis
+    from autolock.program.linker import Ref
+    from autolock.program.values import Location
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+_CLOSING = frozenset({"close", "aclose", "close_all"})
+_MODULES = {True: "sqlalchemy.ext.asyncio", False: "sqlalchemy.orm"}
+_MAKERS = {True: "async_sessionmaker", False: "sessionmaker"}
+_ITERATORS = {True: "AsyncIterator", False: "Iterator"}
+
+
+class SessionPlans:
+    """Plans a fix for one session at a time."""
+
+    def __init__(self, analysis: Analysis, sources: Sources) -> None:
+        self.program = analysis.program
+        self.trace = analysis.machine.database.rows.trace
+        self.sessions = analysis.machine.database.sessions
+        self.sources = sources
+        self.homes = HomeFinder(analysis.program, sources)
+        self.mentions = Mentions(analysis.program)
+
+    def plan(self, window: SessionWindow) -> RowPlan:
+        """The plan of a window; raises Refusal where no rewrite is known to be right."""
+        if window.kind == "session-shared":
+            return self.own_session(window)
+        if window.kind == "session-parallel":
+            return self.in_sequence(window)
+        if window.kind == "provider-open":
+            return self.closed(window)
+        if window.kind in ("provider-wrapped", "provider-cached"):
+            return self.undecorated(window)
+        raise Refusal(_BY_HAND[window.kind])
+
+    # -- a session for each request ----------------------------------------------------------
+
+    def own_session(self, window: SessionWindow) -> RowPlan:
+        """The provider opens a session for each request."""
+        session, node = window.session, self.node_of(window.function)
+        assert session is not None
+        self.refuse_direct_calls(window.function)
+        self.refuse_foreign_commits(window)
+        name, generator = _handed_out(node)
+        edits = self.dropped(window, session, node)
+        edits += self.opening(window, session, node, name, generator)
+        return RowPlan(
+            edits,
+            f"Let `{window.function.name}` open a session for each request",
+            "Each request has a session of its own, which is closed when the request is over; what it has not "
+            "committed is rolled back.",
+        )
+
+    def closed(self, window: SessionWindow) -> RowPlan:
+        """The provider closes what it opens."""
+        session, node = window.session, self.node_of(window.function)
+        assert session is not None
+        self.refuse_direct_calls(window.function)
+        edits = self.opening(window, session, node, "session", generator=False)
+        return RowPlan(
+            edits,
+            f"Let `{window.function.name}` close the session that it opens",
+            "A dependency that yields goes on after the request: the session is closed then, and its connection goes "
+            "back to the pool.",
+        )
+
+    def opening(
+        self, window: SessionWindow, session: Session, node: _Function, name: str, generator: bool
+    ) -> list[Edit]:
+        """`with SessionLocal() as session: yield session`."""
+        function = window.function
+        factory, edits = self.factory(function, session)
+        if name == factory:
+            name = "session"
+        cached = [d for d in node.decorator_list if _short(d) in ("lru_cache", "cache")]
+        if len(cached) < len(node.decorator_list):
+            raise Refusal(f"`{function.name}` has decorators of its own: make it yield a session by hand")
+        annotation = ""
+        if node.returns is not None:
+            annotation = ast.unparse(node.returns)
+            if not generator:
+                iterator, imports = self.iterator(function, session.is_async)
+                annotation = f"{iterator}[{annotation}]"
+                edits += imports
+        at = self.sources.blocks(function.path).spot(node).path
+        edits.append(
+            Edit(
+                function.path,
+                "yield-session",
+                frozen(
+                    at=at,
+                    factory=factory,
+                    is_async=session.is_async,
+                    name=name,
+                    annotation=annotation,
+                    undecorate=",".join(_short(d) for d in cached),
+                ),
+            )
+        )
+        for decorator in cached:
+            edits += self.unimported(function.path, decorator)
+        return edits
+
+    def factory(self, function: Ref, session: Session) -> tuple[str, list[Edit]]:
+        """How the provider says the factory, with the edits by which it comes to be and is imported."""
+        made = session.factory
+        home = made.location if made is not None else None
+        if home is not None and home.root.kind == "variable" and not home.fields:
+            return self.homes.reach(function, home.root.path, home.root.name)
+        engine = made.engine if made is not None else None
+        place = engine.location if engine is not None else None
+        if place is None or place.root.kind != "variable" or place.fields or session.opened is None:
+            raise Refusal("it is not known from which factory or engine the session is made: make one a request by hand")
+        return self.new_factory(function, session, place)
+
+    def new_factory(self, function: Ref, session: Session, engine: Location) -> tuple[str, list[Edit]]:
+        """`SessionLocal = sessionmaker(engine)` below the engine."""
+        assert session.opened is not None
+        call = session.opened.node
+        if not isinstance(call, ast.Call) or _short(call) not in ("Session", "AsyncSession"):
+            raise Refusal("the session is opened in a way that no factory repeats: make one a request by hand")
+        path, is_async = engine.root.path, session.is_async
+        if self.mentions.is_taken(path, "SessionLocal") or self.mentions.is_taken(function.path, "SessionLocal"):
+            raise Refusal("the name `SessionLocal` is taken: make a factory from the engine by hand")
+        options = [f"{k.arg}={ast.unparse(k.value)}" for k in call.keywords if k.arg != "bind"]
+        if any(k.arg is None or not isinstance(k.value, ast.Constant) for k in call.keywords if k.arg != "bind"):
+            raise Refusal("the session has options that cannot be moved: make a factory from the engine by hand")
+        if is_async and not any(o.startswith("expire_on_commit=") for o in options):
+            options.append("expire_on_commit=False")
+        arguments = ", ".join([engine.root.name, *options])
+        maker = _MAKERS[is_async]
+        edits = [
+            Edit(
+                path,
+                "insert-after",
+                frozen(at=self.statement_of(path, engine.root.name), code=f"SessionLocal = {maker}({arguments})"),
+            )
+        ]
+        bound = self.program.resolve(path, maker)
+        if bound is None:
+            edits.append(Edit(path, "import-name", frozen(module=_MODULES[is_async], name=maker)))
+        name, imports = self.homes.reach(function, path, "SessionLocal")
+        return name, [*edits, *imports]
+
+    def iterator(self, function: Ref, is_async: bool) -> tuple[str, list[Edit]]:
+        """`AsyncIterator`, imported where it is not."""
+        name = _ITERATORS[is_async]
+        found = self.program.resolve(function.path, name)
+        if found is not None and found[0].kind == "external":
+            return name, []
+        if found is not None or self.mentions.is_taken(function.path, name):
+            raise Refusal(f"{function.path} uses the name `{name}` for something else")
+        return name, [Edit(function.path, "import-name", frozen(module="collections.abc", name=name))]
+
+    # -- the session that is no longer needed --------------------------------------------------
+
+    def dropped(self, window: SessionWindow, session: Session, node: _Function) -> list[Edit]:
+        """Take the shared session away, with the statements that close it; raises Refusal when others use it."""
+        location = session.location
+        assert location is not None
+        if location.root.kind == "cached":
+            return []
+        edits: list[Edit] = []
+        for mention in self.mentions.of(location):
+            if any(mention.node is n for n in ast.walk(node)):
+                continue
+            statement = mention.statement
+            spot = self.sources.blocks(mention.path).spot(statement)
+            if isinstance(statement, ast.Import | ast.ImportFrom):
+                edits += self.import_dropped(mention.path, statement, spot.path)
+            elif _binds(statement, mention.node) or _closes(statement, mention.node):
+                edits.append(Edit(mention.path, "remove-statement", frozen(at=spot.path)))
+            elif not isinstance(statement, ast.Global):
+                where = mention.function or mention.path
+                raise Refusal(
+                    f"`{location}` is used elsewhere too, in `{where}`: give that a session of its own first, "
+                    "`async with SessionLocal() as session:`"
+                    if session.is_async
+                    else f"`{location}` is used elsewhere too, in `{where}`: give that a session of its own first"
+                )
+        return edits
+
+    def import_dropped(self, path: str, statement: ast.Import | ast.ImportFrom, at: str) -> list[Edit]:
+        if len(statement.names) > 1:
+            raise Refusal(f"{path} imports the session together with other names: take it out of the import first")
+        return [Edit(path, "remove-statement", frozen(at=at))]
+
+    def refuse_foreign_commits(self, window: SessionWindow) -> None:
+        """What one request writes and only another commits would be lost."""
+        used = {id(s.session) for s in window.statements} | {id(window.session)}
+        for entry, write in self.trace.writes:
+            if write.session is not None and id(write.session) in used and not write.commits:
+                name = entry.function.name if entry.function is not None else entry.label
+                raise Refusal(
+                    f"`{name}` does not commit what it writes, and relies on another request to do so: commit there "
+                    "first"
+                )
+
+    def refuse_direct_calls(self, provider: Ref) -> None:
+        """A generator cannot be called for a session."""
+        for path, call in self.mentions.calls(provider):
+            raise Refusal(
+                f"`{provider.name}` is called directly as well, at {path}:{call.lineno}, where a function that yields "
+                "gives no session"
+            )
+
+    # -- decorators --------------------------------------------------------------------------------
+
+    def undecorated(self, window: SessionWindow) -> RowPlan:
+        """The plain function, without what makes it something else."""
+        function, node = window.function, self.node_of(window.function)
+        names = (
+            ("contextmanager", "asynccontextmanager") if window.kind == "provider-wrapped" else ("lru_cache", "cache")
+        )
+        decorators = [d for d in node.decorator_list if _short(d) in names]
+        if len(decorators) != 1:
+            raise Refusal(f"the decorator is not on `{function.name}` itself: take it away where it is applied")
+        self.refuse_with(window)
+        for path, call in self.mentions.calls(function):
+            raise Refusal(
+                f"`{function.name}` is used outside of Depends as well, at {path}:{call.lineno}: keep it for that, and "
+                "depend on a second function that enters it and yields what it gives"
+            )
+        at = self.sources.blocks(function.path).spot(node).path
+        edits = [Edit(function.path, "undecorate", frozen(at=at, decorator=ast.unparse(decorators[0])))]
+        return RowPlan(
+            edits + self.unimported(function.path, decorators[0]),
+            f"Take `@{_short(decorators[0])}` from `{function.name}`",
+            "FastAPI itself opens and closes what a plain function yields.",
+        )
+
+    def refuse_with(self, window: SessionWindow) -> None:
+        """Handlers that enter the context manager that they are given would be given a session."""
+        for user, parameter in self.sessions.dependants.get(window.function, ()):
+            for inner in ast.walk(self.node_of(user)):
+                if isinstance(inner, ast.With | ast.AsyncWith) and any(
+                    isinstance(i.context_expr, ast.Name) and i.context_expr.id == parameter for i in inner.items
+                ):
+                    raise Refusal(
+                        f"`{user.name}` enters what it is given with `with {parameter}`: take that away together with "
+                        "the decorator"
+                    )
+
+    def unimported(self, path: str, decorator: ast.expr) -> list[Edit]:
+        """Remove the import of a decorator that nothing else in the file uses."""
+        name = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator).partition(".")[0]
+        blocks = self.sources.blocks(path)
+        uses = sum(isinstance(n, ast.Name) and n.id == name for n in ast.walk(blocks.unit.tree))
+        if uses > 1 or f'"{name}"' in blocks.unit.text:
+            return []
+        for statement in blocks.unit.tree.body:
+            if isinstance(statement, ast.Import | ast.ImportFrom) and len(statement.names) == 1:
+                alias = statement.names[0]
+                if (alias.asname or alias.name) == name:
+                    return [Edit(path, "remove-statement", frozen(at=blocks.spot(statement).path))]
+        return []
+
+    # -- one after the other ---------------------------------------------------------------------------
+
+    def in_sequence(self, window: SessionWindow) -> RowPlan:
+        """Await one after the other what was awaited at once."""
+        call, function = window.call, self.node_of(window.function)
+        assert call is not None
+        if dotted(call.func).rpartition(".")[2] != "gather":
+            raise Refusal("the tasks are started one by one: await each before the next, or give each its own session")
+        if any(k.arg == "return_exceptions" for k in call.keywords):
+            raise Refusal(
+                "the gather goes on when one of them fails (`return_exceptions`): give each task a session of its own"
+            )
+        idle = next((w for w in window.works if not w.sessions), None)
+        if idle is not None:
+            raise Refusal(
+                f"`{_text(idle)}` does not use the session, and would have to wait: give the others sessions of their "
+                "own, or await them one after the other beside it"
+            )
+        if not any(isinstance(n, ast.Await) and n.value is call for n in ast.walk(function)):
+            raise Refusal("the gather is not awaited where it is called: await one after the other by hand")
+        statement = window.first
+        assert statement is not None
+        at = self.sources.blocks(window.function.path).spot(statement).path
+        text = ast.unparse(call)
+        same = [n for n in ast.walk(statement) if isinstance(n, ast.expr) and ast.unparse(n) == text]
+        if len(same) > 1:
+            raise Refusal("the same gather is in the statement twice: await one after the other by hand")
+        edits = [Edit(window.function.path, "gather-in-sequence", frozen(at=at, expression=text))]
+        return RowPlan(
+            edits + self.unimported(window.function.path, call.func),
+            f"Let `{window.function.name}` await one after the other",
+            "The session does one thing at a time anyway: the answers are the same, and none is refused.",
+        )
+
+    # -- places -------------------------------------------------------------------------------------------
+
+    def node_of(self, function: Ref) -> _Function:
+        unit = self.program.unit(function.path)
+        assert unit is not None
+        return unit.functions[function.name]
+
+    def statement_of(self, path: str, variable: str) -> str:
+        """The statement at the top level of a file that binds a name."""
+        blocks = self.sources.blocks(path)
+        for statement in blocks.unit.tree.body:
+            if any(_binds(statement, n) for n in ast.walk(statement) if isinstance(n, ast.Name) and n.id == variable):
+                return blocks.spot(statement).path
+        raise Refusal(f"`{variable}` is not assigned at the top level of {path}")
+
+
+def _handed_out(node: _Function) -> tuple[str, bool]:
+    """How the provider names the session, and whether it yields it; raises Refusal when it does anything else."""
+    given = hands_out(node)
+    if given is not None:
+        return (given.id if isinstance(given, ast.Name) else "session"), False
+    yielded = list(_yielded(node.body))
+    if len(yielded) == 1:
+        return (yielded[0].id if isinstance(yielded[0], ast.Name) else "session"), True
+    raise Refusal(f"`{node.name}` does more than hand out the session: make it open one for each request by hand")
+
+
+def _yielded(body: list[ast.stmt]) -> Iterator[ast.expr]:
+    """What a function yields that does nothing else than to close it after; nothing for any other."""
+    plain = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    if len(plain) != 1:
+        return
+    only = plain[0]
+    if isinstance(only, ast.Expr) and isinstance(only.value, ast.Yield) and only.value.value is not None:
+        yield only.value.value
+    elif isinstance(only, ast.Try) and not only.handlers and not only.orelse:
+        if all(isinstance(s, ast.Expr) and _is_close(s.value) or isinstance(s, ast.Pass) for s in only.finalbody):
+            yield from _yielded(only.body)
+    elif isinstance(only, ast.With | ast.AsyncWith) and len(only.items) == 1:
+        for _ in _yielded(only.body):
+            yield only.items[0].context_expr
+
+
+def _is_close(node: ast.expr) -> bool:
+    call = node.value if isinstance(node, ast.Await) else node
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in _CLOSING
+
+
+def _closes(statement: ast.stmt, node: ast.AST) -> bool:
+    """`await session.close()`, of this very mention."""
+    if not isinstance(statement, ast.Expr) or not _is_close(statement.value):
+        return False
+    call = statement.value.value if isinstance(statement.value, ast.Await) else statement.value
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.value is node
+
+
+def _binds(statement: ast.stmt, node: ast.AST) -> bool:
+    """Whether a statement does nothing but assign to this mention."""
+    if isinstance(statement, ast.Assign):
+        return len(statement.targets) == 1 and statement.targets[0] is node
+    return isinstance(statement, ast.AnnAssign) and statement.target is node
+
+
+def _short(node: ast.expr) -> str:
+    return dotted(node.func if isinstance(node, ast.Call) else node).rpartition(".")[2]
+
+
+def _text(work: Work) -> str:
+    return f"{ast.unparse(work.call.func)}(...)"
+
+
+_BY_HAND = {
+    "session-direct": "open a session in the handler, `with SessionLocal() as session:`, or depend on one that is "
+    "opened for each request",
+    "session-outlives": "let the task open a session of its own, and give it the ids of the rows instead of the rows",
+}

@@ -1,0 +1,59 @@
+"""AL302 session-in-parallel."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from autolock.findings import Severity
+from autolock.program.windows import RaceWindow
+from autolock.rules.base import Match
+from autolock.rules.sessions import session_window
+
+
+class SessionInParallel:
+    """Several tasks of one request use its one session at once.
+
+    A session, like the connection under it, does one thing at a time. The second task is refused
+    ("This session is provisioning a new connection; concurrent operations are not permitted", "already
+    flushing"), or what it writes is flushed halfway. Nothing is gained either: one connection runs one
+    statement after the other.
+
+    ## Racy
+
+        sales, best = await asyncio.gather(count(session), best_of(session))
+
+    ## Interleaving
+
+        count() waits for the session's first connection; best_of() asks the session for another: refused, a 500
+
+    ## Fix
+
+    One after the other:
+
+        sales = await count(session)
+        best = await best_of(session)
+
+    Where the time matters, each task opens a session of its own.
+
+    ## Refused
+
+    When the gather returns exceptions instead of raising them, when one of the awaitables does something else
+    than talk to the database, or when the tasks are started one by one.
+    """
+
+    id: ClassVar[str] = "AL302"
+    name: ClassVar[str] = "session-in-parallel"
+    category: ClassVar[str] = "dependency"
+    summary: ClassVar[str] = "several tasks that run at once use one database session"
+    codemods: ClassVar[tuple[str, ...]] = ("gather-in-sequence", "remove-statement")
+
+    def match(self, window: RaceWindow) -> Match | None:
+        found = session_window(window, "session-parallel")
+        if found is None:
+            return None
+        lost = "what one writes is flushed or committed by another" if found.writes else "all but one can be refused"
+        return Match(
+            Severity.HIGH if found.writes else Severity.MEDIUM,
+            f"`{found.function.name}` runs several tasks at once on `{found.shown}`, which does one thing at a time: "
+            f"{lost}.",
+        )

@@ -125,6 +125,8 @@ class _Planner:
         files = tuple(dict.fromkeys(e.path for e in made.edits))
         fix = Fix(made.safety, made.title, made.reason, files)
         key = f"{window.kind}:{window.shown}:{window.function.path}:{window.function.name}"
+        if isinstance(window, SessionWindow) and window.call is not None:
+            key += f":{ast.unparse(window.call)}"
         return fix, Plan(made.title, made.reason, made.safety, (finding.fingerprint,), tuple(made.edits), (key,))
 
     def guarding(self, group: list[Matched]) -> Guarding:

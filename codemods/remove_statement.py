@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
@@ -20,12 +21,14 @@ class _Old(NamedTuple):
     line: cst.SimpleStatementLine
     handed_on: int
     only: bool
+    blank: tuple[cst.EmptyLine, ...] = ()
 
 
 class RemoveStatement(RegionCodemod):
     """Remove the simple statement at `at`; `pass` stands for it where its block would be empty.
 
-    The comments above it stay, and blank lines where the next statement has none above it.
+    The comments above it stay, and blank lines where the next statement has none above it. A file does
+    not begin with blank lines that were below it.
     """
 
     DESCRIPTION = "Remove a simple statement."
@@ -55,19 +58,28 @@ class RemoveStatement(RegionCodemod):
             raise PlaceError("only a simple statement can be removed")
         only = len(block.lines) == 1
         kept = () if only else _kept(statement, block, line)
-        self._old = _Old(statement, len(kept), only)
+        blank = () if only or kept or statement.leading_lines else self._opening(block, line)
+        self._old = _Old(statement, len(kept), only, blank)
         if only:
             return block.with_lines(range(line, line + 1), [statement.with_changes(body=[cst.Pass()])])
-        return block.with_lines(range(line, line + 1), []).with_leading(line, kept)
+        shorter = block.with_lines(range(line, line + 1), [])
+        return shorter.without_leading(line, len(blank)) if blank else shorter.with_leading(line, kept)
+
+    def _opening(self, block: Block, line: int) -> tuple[cst.EmptyLine, ...]:
+        """The blank lines below the first statement of a file, with which it would begin without the statement."""
+        if line or len(self.region.start.steps) > 1 or len(block.lines) < 2:
+            return ()
+        return tuple(takewhile(lambda empty: empty.comment is None, block.lines[1].leading_lines))
 
     def _restored(self, block: Block) -> Block:
         if self._old is None:
             raise PlaceError("nothing was removed there")
-        statement, handed_on, only = self._old
+        statement, handed_on, only, blank = self._old
         if only:
             return block.with_lines(range(1), [statement])
         line = self._line_in(block)
-        return block.without_leading(line, handed_on).with_lines(range(line, line), [statement])
+        rest = block.with_leading(line, blank) if blank else block.without_leading(line, handed_on)
+        return rest.with_lines(range(line, line), [statement])
 
     def _line_in(self, block: Block) -> int:
         """The line before which the statement stood."""

@@ -87,7 +87,9 @@ class SessionFinder:
             window = _provider_window("session-shared", first, first.provider, location, entries)
             window.session, window.name, window.statements = first.session, str(location), statements
             window.steps = _two(statements) or [first, first]
-            window.race = first.session.is_async or any(e.context == "thread" for e in (*entries, *statements))
+            window.race = first.session.is_async or "thread" in {e.context for e in entries} | {
+                s.context for s in statements
+            }
             yield window
 
     def direct(self) -> Iterator[SessionWindow]:

@@ -132,9 +132,7 @@ class Sessions:
             spot = session.opened
             made = not is_generator and spot is not None and spot.function == function.ref
             self.closed.discard(session)
-            self.provided.append(
-                Provided(function.node, stack, core.context, core.entry, function, session, made)
-            )
+            self.provided.append(Provided(function.node, stack, core.context, core.entry, function, session, made))
 
     # -- statements ------------------------------------------------------------------
 
@@ -229,7 +227,9 @@ class Sessions:
     def assigned(self, name: str) -> Iterator[tuple[ast.expr, bool]]:
         """What a local name, or a list of that name, is given in the function that runs; whether in a loop."""
         function = self.function_node()
-        for node in ast.walk(function) if function is not None else ():
+        if function is None:
+            return
+        for node in ast.walk(function):
             if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
                 yield node.value, False
             elif isinstance(node, ast.Call) and dotted(node.func) == f"{name}.append" and node.args:
@@ -305,9 +305,7 @@ class Sessions:
 
     # -- after the request -----------------------------------------------------------------
 
-    def outlives(
-        self, value: Value, rest: list[Value], kwargs: dict[str, Value], node: ast.Call, kind: str
-    ) -> None:
+    def outlives(self, value: Value, rest: list[Value], kwargs: dict[str, Value], node: ast.Call, kind: str) -> None:
         """A task that goes on when the request is over."""
         core, function = self.core, value.obj
         if isinstance(function, Partial) and isinstance(function.function.obj, FunctionValue):
@@ -331,8 +329,10 @@ class Sessions:
     def ends_here(self, session: Session) -> bool:
         """Whether a `with` block of the function that runs closes the session when the function returns."""
         spot = session.opened
-        return spot is not None and spot.function == self.core.frame.ref and isinstance(
-            spot.statement, ast.With | ast.AsyncWith
+        return (
+            spot is not None
+            and spot.function == self.core.frame.ref
+            and isinstance(spot.statement, ast.With | ast.AsyncWith)
         )
 
     # -- names -------------------------------------------------------------------------------
@@ -354,8 +354,8 @@ class Sessions:
 
 def is_shared(session: Session) -> bool:
     """Whether all requests have this one session; a pool that gives each statement its own connection is none."""
-    return session.location is not None and session.known and not session.autocommits and (
-        session.library == "sqlalchemy"
+    return (
+        session.location is not None and session.known and not session.autocommits and (session.library == "sqlalchemy")
     )
 
 

@@ -128,7 +128,9 @@ class SessionPlans:
         engine = made.engine if made is not None else None
         place = engine.location if engine is not None else None
         if place is None or place.root.kind != "variable" or place.fields or session.opened is None:
-            raise Refusal("it is not known from which factory or engine the session is made: make one a request by hand")
+            raise Refusal(
+                "it is not known from which factory or engine the session is made: open one a request by hand"
+            )
         return self.new_factory(function, session, place)
 
     def new_factory(self, function: Ref, session: Session, engine: Location) -> tuple[str, list[Edit]]:
@@ -343,7 +345,7 @@ def _yielded(body: list[ast.stmt]) -> Iterator[ast.expr]:
     if isinstance(only, ast.Expr) and isinstance(only.value, ast.Yield) and only.value.value is not None:
         yield only.value.value
     elif isinstance(only, ast.Try) and not only.handlers and not only.orelse:
-        if all(isinstance(s, ast.Expr) and _is_close(s.value) or isinstance(s, ast.Pass) for s in only.finalbody):
+        if all(isinstance(s, ast.Pass) or (isinstance(s, ast.Expr) and _is_close(s.value)) for s in only.finalbody):
             yield from _yielded(only.body)
     elif isinstance(only, ast.With | ast.AsyncWith) and len(only.items) == 1:
         for _ in _yielded(only.body):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from contextlib import suppress
 
 from autolock.program.containers import Containers
 from autolock.program.core import DEPTH, REHEARSAL, Activation, OutOfBudget, Spawn
@@ -109,10 +110,8 @@ class Calls(Containers, Files):
         self.budget = min(budget, REHEARSAL)
         with self.startup():
             self.enter_module(function.ref.path)
-            try:
+            with suppress(OutOfBudget):  # what was seen so far is true
                 self.activate(function, args, kwargs, None)
-            except OutOfBudget:
-                pass  # what was seen so far is true
         self.budget = budget
         del self.spawned[spawned:]
 

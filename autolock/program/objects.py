@@ -117,7 +117,20 @@ class Objects(Core):
                     guessed = self.constructed(path, node.value, qualname)
                     if guessed.kind not in ("unknown", "lock"):
                         return Value(Heap(guessed))
+                    opened = self._opened(path, node.value)
+                    if opened is not None:
+                        return opened
         return None
+
+    def _opened(self, path: str, node: ast.expr) -> Value | None:
+        """A session that a function opens from a factory of the module, to keep it in a global."""
+        found = self.program.resolve(path, dotted(node.func)) if isinstance(node, ast.Call) else None
+        if found is None or found[0].kind != "variable" or found[1]:
+            return None
+        with self.startup():
+            self.enter_module(path)
+            value = self.evaluate(node)
+        return value if isinstance(value.obj, Thing) else None
 
     def constructed(self, path: str, node: ast.expr, scope: str) -> Type:
         """The type of `Class(...)`, `{}` or `await Class.make(...)`, by looks alone."""

@@ -16,6 +16,6 @@ def handlers(window: RaceWindow) -> str:
     routes = window.routes
     if not routes:
         return "everything that uses it"
-    if len(routes) == 1:
-        return f"all requests to {routes[0]}"
-    return f"all requests to {routes[0]} and {routes[1]}" if len(routes) == 2 else f"all requests to {len(routes)} routes"
+    if len(routes) > 2:
+        return f"all requests to {len(routes)} routes"
+    return f"all requests to {' and '.join(routes)}"

@@ -1,0 +1,265 @@
+"""Small applications whose sessions are in the wrong hands, and others that only look so."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = """
+import asyncio
+from contextlib import asynccontextmanager, contextmanager
+from functools import lru_cache
+from typing import Annotated
+from fastapi import BackgroundTasks, Depends, FastAPI, Request
+from fastapi.responses import StreamingResponse
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, scoped_session, sessionmaker
+
+class Base(DeclarativeBase):
+    pass
+
+class Note(Base):
+    __tablename__ = "notes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    body: Mapped[str]
+
+engine = create_async_engine("postgresql+asyncpg://localhost/notes")
+SessionLocal = async_sessionmaker(engine, expire_on_commit=False)
+sync_engine = create_engine("postgresql+psycopg://localhost/notes")
+SyncSession = sessionmaker(sync_engine)
+app = FastAPI()
+"""
+OWN = """
+async def get_session():
+    async with SessionLocal() as session:
+        yield session
+"""
+ADD = """
+@app.post("/notes")
+async def add_note(body: str, session: AsyncSession = Depends(get_session)):
+    session.add(Note(body=body))
+    await session.commit()
+"""
+ADD_SYNC = """
+@app.post("/notes")
+def add_note(body: str, session: Session = Depends(get_session)):
+    session.add(Note(body=body))
+    session.commit()
+"""
+
+
+def found(folder: Path, *parts: str) -> set[tuple[str, str, str]]:
+    """Rule, function and certainty of what is found in an application of one file."""
+    (folder / "main.py").write_text(HEAD + "".join(textwrap.dedent(part) for part in parts))
+    report = autolock.check([folder], cache=False)
+    assert report.errors == ()
+    return {(f.rule, f.place.function, f.certainty.value) for f in report.findings}
+
+
+SHARED = {
+    "module variable": ("session = SessionLocal()\ndef get_session():\n    return session\n", ADD),
+    "module variable, yielded": ("session = SessionLocal()\nasync def get_session():\n    yield session\n", ADD),
+    "cached provider": ("@lru_cache\ndef get_session():\n    return SyncSession()\n", ADD_SYNC),
+    "class attribute": ("class Db:\n    session = SessionLocal()\ndef get_session():\n    return Db.session\n", ADD),
+    "application state": (
+        """
+        app.state.db = SessionLocal()
+        def get_session(request: Request):
+            return request.app.state.db
+        """,
+        ADD,
+    ),
+    "global set at start-up": (
+        """
+        session = None
+        @app.on_event("startup")
+        async def connect():
+            global session
+            session = SessionLocal()
+        def get_session():
+            return session
+        """,
+        ADD,
+    ),
+}
+
+
+@pytest.mark.parametrize("parts", SHARED.values(), ids=SHARED)
+def test_a_provider_that_gives_everybody_one_session(parts: tuple[str, ...], tmp_path: Path) -> None:
+    assert found(tmp_path, *parts) == {("AL301", "get_session", "race")}
+
+
+def test_handlers_that_use_the_session_of_a_module(tmp_path: Path) -> None:
+    handlers = """
+    db = SyncSession()
+
+    @app.get("/notes")
+    def notes():
+        return db.scalars(select(Note.body)).all()
+
+    @app.post("/notes")
+    def add_note(body: str):
+        db.add(Note(body=body))
+        db.commit()
+    """
+    assert found(tmp_path, handlers) == {("AL301", "notes", "race"), ("AL301", "add_note", "race")}
+
+
+OWN_SESSIONS = {
+    "a generator": (OWN, ADD),
+    "closed in finally": (
+        "def get_session():\n    db = SyncSession()\n    try:\n        yield db\n    finally:\n        db.close()\n",
+        ADD_SYNC,
+    ),
+    "a factory in a module variable": ("factory = SessionLocal\n", OWN, ADD),
+    "a scoped session": (
+        "db = scoped_session(SyncSession)\ndef get_session():\n    yield db()\n    db.remove()\n",
+        ADD_SYNC,
+    ),
+    "returned, and closed by the handler": (
+        "def get_session():\n    return SyncSession()\n",
+        """
+        @app.post("/notes")
+        def add_note(body: str, session: Session = Depends(get_session)):
+            try:
+                session.add(Note(body=body))
+                session.commit()
+            finally:
+                session.close()
+        """,
+    ),
+    "returned, and entered by the handler": (
+        "def get_session():\n    return SyncSession()\n",
+        """
+        @app.post("/notes")
+        def add_note(body: str, session: Session = Depends(get_session)):
+            with session:
+                session.add(Note(body=body))
+                session.commit()
+        """,
+    ),
+    "an attribute that each instance sets": (
+        OWN,
+        """
+        class Notes:
+            session: AsyncSession
+            def __init__(self, session: AsyncSession = Depends(get_session)):
+                self.session = session
+
+        @app.post("/notes")
+        async def add_note(body: str, notes: Notes = Depends()):
+            notes.session.add(Note(body=body))
+            await notes.session.commit()
+        """,
+    ),
+    "a session that only start-up uses": (
+        "boot = SessionLocal()\n@app.on_event('startup')\nasync def warm():\n    await boot.scalar(select(Note))\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("parts", OWN_SESSIONS.values(), ids=OWN_SESSIONS)
+def test_a_session_for_each_request_is_no_finding(parts: tuple[str, ...], tmp_path: Path) -> None:
+    assert found(tmp_path, *parts) == set()
+
+
+HELPERS = """
+async def count(session: AsyncSession) -> int:
+    return await session.scalar(select(func.count(Note.id)))
+
+async def one(session: AsyncSession, key: int):
+    return await session.get(Note, key)
+
+async def alone(key: int):
+    async with SessionLocal() as session:
+        return await session.get(Note, key)
+
+class Notes:
+    def __init__(self, session: AsyncSession):
+        self.session = session
+
+    async def count(self):
+        return await self.session.scalar(select(func.count(Note.id)))
+"""
+HANDLER = """
+@app.get("/report")
+async def report(keys: list[int], session: AsyncSession = Depends(get_session)):
+"""
+AT_ONCE = {
+    "methods": "return await asyncio.gather(session.scalar(select(Note)), session.scalar(select(Note.id)))",
+    "helpers": "return await asyncio.gather(count(session), one(session, 1))",
+    "through self": "notes = Notes(session)\n    return await asyncio.gather(notes.count(), notes.count())",
+    "a generator": "return await asyncio.gather(*(one(session, key) for key in keys))",
+    "a list": "work = [one(session, key) for key in keys]\n    return await asyncio.gather(*work)",
+    "an appended list": "work = []\n    for key in keys:\n        work.append(one(session, key))\n"
+    "    return await asyncio.gather(*work)",
+    "tasks": "a = asyncio.create_task(count(session))\n    b = asyncio.create_task(one(session, 1))\n"
+    "    return await a, await b",
+    "a task group": "async with asyncio.TaskGroup() as group:\n        group.create_task(count(session))\n"
+    "        group.create_task(one(session, 1))",
+    "a closure": "async def find(key):\n        return await session.get(Note, key)\n"
+    "    return await asyncio.gather(*(find(key) for key in keys))",
+}
+
+
+@pytest.mark.parametrize("body", AT_ONCE.values(), ids=AT_ONCE)
+def test_tasks_that_use_one_session_at_once(body: str, tmp_path: Path) -> None:
+    assert found(tmp_path, OWN, HELPERS, f"{HANDLER}    {body}\n") == {("AL302", "report", "race")}
+
+
+ONE_BY_ONE = {
+    "one after the other": "return await count(session), await one(session, 1)",
+    "own sessions": "return await asyncio.gather(*(alone(key) for key in keys))",
+    "own session in a closure": "async def find(key):\n        async with SessionLocal() as session:\n"
+    "            return await session.get(Note, key)\n    return await asyncio.gather(*(find(key) for key in keys))",
+    "one of them only": "return await asyncio.gather(count(session), alone(1))",
+    "a task that is awaited at once": "first = await asyncio.create_task(count(session))\n"
+    "    return first, await asyncio.create_task(one(session, 1))",
+    "a lock": "lock = asyncio.Lock()\n    async def find(key):\n        async with lock:\n"
+    "            return await session.get(Note, key)\n    return await asyncio.gather(*(find(key) for key in keys))",
+    "a session for each turn": "work = []\n    for key in keys:\n        own = SessionLocal()\n"
+    "        work.append(one(own, key))\n    return await asyncio.gather(*work)",
+}
+
+
+@pytest.mark.parametrize("body", ONE_BY_ONE.values(), ids=ONE_BY_ONE)
+def test_tasks_with_sessions_of_their_own_are_no_finding(body: str, tmp_path: Path) -> None:
+    assert found(tmp_path, OWN, HELPERS, f"{HANDLER}    {body}\n") == set()
+
+
+NO_GENERATORS = {
+    "asynccontextmanager": ("@asynccontextmanager", OWN, ADD),
+    "contextmanager": (
+        "@contextmanager\ndef get_session():\n    with SyncSession() as db:\n        yield db\n",
+        ADD_SYNC,
+    ),
+    "cached generator": ("@lru_cache\ndef get_session():\n    with SyncSession() as db:\n        yield db\n", ADD_SYNC),
+    "never closed": ("def get_session():\n    return SyncSession()\n", ADD_SYNC),
+    "closed before it is used": (
+        "async def get_session():\n    async with SessionLocal() as db:\n        return db\n",
+        ADD,
+    ),
+}
+
+
+@pytest.mark.parametrize("parts", NO_GENERATORS.values(), ids=NO_GENERATORS)
+def test_a_dependency_that_is_no_generator(parts: tuple[str, ...], tmp_path: Path) -> None:
+    assert found(tmp_path, *parts) == {("AL304", "get_session", "race")}
+
+
+def test_a_context_manager_outside_of_depends_is_no_finding(tmp_path: Path) -> None:
+    parts = """
+    @app.get("/notes")
+    async def notes():
+        async with get_session() as session:
+            return (await session.scalars(select(Note.body))).all()
+    """
+    assert found(tmp_path, "@asynccontextmanager", OWN, parts) == set()

@@ -263,3 +263,51 @@ def test_a_context_manager_outside_of_depends_is_no_finding(tmp_path: Path) -> N
             return (await session.scalars(select(Note.body))).all()
     """
     assert found(tmp_path, "@asynccontextmanager", OWN, parts) == set()
+
+
+TASK = """
+async def confirm(session: AsyncSession, key: int) -> None:
+    note = await session.get(Note, key)
+    note.body = "confirmed"
+    await session.commit()
+
+async def confirm_alone(key: int) -> None:
+    async with SessionLocal() as session:
+        await session.get(Note, key)
+
+async def log(session: AsyncSession) -> None:
+    print(session)
+
+async def bodies(session: AsyncSession):
+    for body in await session.scalars(select(Note.body)):
+        yield body
+"""
+HAND_OVER = """
+@app.post("/confirm")
+async def hand_over(key: int, background: BackgroundTasks, session: AsyncSession = Depends(get_session)):
+"""
+LATER = {
+    "a background task": "background.add_task(confirm, session, key)",
+    "a keyword": "background.add_task(confirm, session=session, key=key)",
+    "a task that nobody waits for": "asyncio.create_task(confirm(session, key))",
+    "a stream over a closed session": "async with SessionLocal() as own:\n"
+    "        return StreamingResponse(bodies(own))",
+}
+
+
+@pytest.mark.parametrize("body", LATER.values(), ids=LATER)
+def test_a_task_that_goes_on_with_the_session_of_the_request(body: str, tmp_path: Path) -> None:
+    assert found(tmp_path, OWN, TASK, f"{HAND_OVER}    {body}\n") == {("AL303", "hand_over", "race")}
+
+
+IN_TIME = {
+    "a session of its own": "background.add_task(confirm_alone, key)",
+    "no statement": "background.add_task(log, session)",
+    "a task that is awaited": "task = asyncio.create_task(confirm(session, key))\n    await task",
+    "a stream over the dependency's session": "return StreamingResponse(bodies(session))",
+}
+
+
+@pytest.mark.parametrize("body", IN_TIME.values(), ids=IN_TIME)
+def test_a_task_that_does_without_the_session_is_no_finding(body: str, tmp_path: Path) -> None:
+    assert found(tmp_path, OWN, TASK, f"{HAND_OVER}    {body}\n") == set()

@@ -1,0 +1,58 @@
+"""AL303 session-outlives-request."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from autolock.findings import Severity
+from autolock.program.windows import RaceWindow
+from autolock.rules.base import Match
+from autolock.rules.sessions import session_window
+
+
+class SessionOutlivesRequest:
+    """A task that goes on after the request works with the request's session.
+
+    The session is kept, with its connection, for as long as the task takes: a slow mail server, and the pool
+    is dry. Or it was closed with the request (FastAPI before 0.118, a dependency with scope="function", a
+    `with` block in the handler) and is silently opened again, for nobody to close. A task that nobody
+    waits for also uses it at the same time as the handler.
+
+    ## Racy
+
+        background.add_task(confirm, session, order.id)
+
+    ## Interleaving
+
+        A answers; its task waits for the mail server and keeps the connection; B waits for a connection: a 500
+
+    ## Fix
+
+    By hand: the task opens a session of its own, and gets the ids of rows instead of the rows, which cannot be
+    read after the commit that has expired them. No rewrite is offered: which sessions the task's own
+    callers expect it to use, and what it needs of the rows, is not in the code that starts it.
+    """
+
+    id: ClassVar[str] = "AL303"
+    name: ClassVar[str] = "session-outlives-request"
+    category: ClassVar[str] = "dependency"
+    summary: ClassVar[str] = "a task that goes on after the request uses the request's session"
+    codemods: ClassVar[tuple[str, ...]] = ()
+
+    def match(self, window: RaceWindow) -> Match | None:
+        found = session_window(window, "session-outlives")
+        if found is None or found.task is None:
+            return None
+        task = found.task.task.name
+        if found.task.kind == "stream":
+            return Match(
+                Severity.MEDIUM,
+                f"`{found.function.name}` streams what `{task}` reads through `{found.shown}`, which is closed before "
+                "the stream begins: it is opened again, and nobody closes it.",
+            )
+        goes_on = "is started and not waited for" if found.task.kind == "task" else "runs after the response"
+        return Match(
+            Severity.MEDIUM,
+            f"`{task}`, which `{found.function.name}` hands the request's `{found.shown}`, {goes_on}: it keeps the "
+            "session and its connection, and under load the pool runs dry.",
+        )

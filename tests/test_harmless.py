@@ -83,6 +83,11 @@ async def change(request: Request, user: str):
     shop.{} = compute()
 """
 
+ALLOWS = """1
+
+    def allows(self, user):
+        return {}"""
+
 ROOM = """
 members = set()
 
@@ -151,6 +156,10 @@ PAIRS = {
     "who may": (
         OWNER.format("user != shop.owner", "owner"),
         OWNER.format("shop.open != True", "open"),
+    ),
+    "who may, as a helper says": (
+        OWNER.format("not shop.allows(user)", "owner").replace("True", ALLOWS.format("user == self.owner")),
+        OWNER.format("not shop.allows(user)", "open").replace("True", ALLOWS.format("self.open == 1")),
     ),
     "a removal that minds nothing": (ROOM.format("discard"), ROOM.format("remove")),
     "a note of what was seen": (SEEN.format("pass"), SEEN.format("send_mail(key)")),

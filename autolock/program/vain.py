@@ -151,9 +151,12 @@ def _is_permission(candidate: Candidate) -> bool:
         return False
     if control.shape not in ("equal", "different") or candidate.write.kind != "assign":
         return False
+    looked = candidate.read.stack[-1].statement
     return any(
         isinstance(n, ast.Compare) and not any(isinstance(s, ast.Constant) for s in (n.left, *n.comparators))
-        for n in ast.walk(control.node)
+        for tree in (control.node, looked)
+        if tree is not None
+        for n in ast.walk(tree)
     )
 
 

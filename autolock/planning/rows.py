@@ -189,6 +189,8 @@ class RowPlans:
             for n in _header_nodes(s)
             if isinstance(n, ast.Attribute) and n.attr in columns and ast.unparse(n.value) == name
         ]
+        if not found:
+            raise Refusal("the columns are looked at through another name than the row is changed by: lock it by hand")
         return name, found
 
     def session_name(self, function: Ref, session: Session) -> str:

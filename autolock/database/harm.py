@@ -110,11 +110,12 @@ class Harm:
         conditions = read.query.conditions
         given = self.given(write)
         if given is None:
-            asked = tuple(dict.fromkeys(c.column for c in conditions if c.operator in ("==", "in", "like")))
-            return asked
+            return tuple(dict.fromkeys(c.column for c in conditions if c.operator in ("==", "in", "like")))
         matched: list[str] = []
         for condition in conditions:
             value = given.get(condition.column)
+            if condition.operator == "in" and value is not None:
+                matched.append(condition.column)
             if condition.operator != "==":
                 continue
             if is_invented(condition.value):

@@ -8,14 +8,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autolock.database.adapters.base import Adapter
+from autolock.database.adapters.mappings import (
+    COPYING,
+    DUMPS,
+    ROW_METHODS,
+    VALIDATORS,
+    column_named,
+    copy_of,
+    dumped,
+    row_method,
+)
 from autolock.database.adapters.results import many, one
 from autolock.database.adapters.sqlalchemy import SqlAlchemy
 from autolock.database.adapters.statements import Statements
 from autolock.database.models import Models
-from autolock.database.objects import Column, Conditions, Expression, Query, Result, Session, TableThing
+from autolock.database.objects import Block, Column, Conditions, Expression, Query, Result, Session, TableThing
 from autolock.database.rows import Rows, table_of
 from autolock.database.sessions import Sessions
+from autolock.database.sqlpieces import SqlText, is_sql, put_together
 from autolock.database.trace import RowRead
+from autolock.program.linker import Ref
 from autolock.program.values import (
     NOTHING,
     ClassValue,
@@ -71,6 +83,7 @@ class Databases:
         self.sql = self.by_library.get(SqlAlchemy.library) or SqlAlchemy(self.rows)
         self.statements = Statements(self.rows)
         self.guessed: dict[str, Session] = {}
+        self.texts: dict[str, SqlText | None] = {}
         self.dialect = ""
 
     def reset(self) -> None:
@@ -85,6 +98,8 @@ class Databases:
         """The value of a call that concerns a database; None for any other."""
         obj = callee.obj
         if isinstance(obj, External):
+            if obj.name in COPYING and args and isinstance(args[-1].obj, Row) and not kwargs:
+                return args[-1]
             adapter = self.by_package.get(obj.name.partition(".")[0])
             return adapter.construct(obj.name, args, kwargs, node) if adapter is not None else None
         if isinstance(obj, Method):
@@ -99,6 +114,15 @@ class Databases:
 
     def call_method(self, method: Method, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value | None:
         receiver, name = method.receiver, method.name
+        if isinstance(receiver.obj, ClassValue):
+            if name in VALIDATORS:
+                return copy_of(receiver.obj, args[0]) if args else None
+            adapter = self.adapter_of_class(receiver.obj)
+            return adapter.class_method(receiver.obj, name, args, kwargs, node) if adapter is not None else None
+        if isinstance(receiver.obj, Heap):
+            dumped = self.heap_method(receiver.obj, receiver, name, args, kwargs, node)
+            if dumped is not None:
+                return dumped
         thing = self.thing(receiver) or self.guess(receiver, name, args)
         if thing is not None:
             if isinstance(thing, Session):
@@ -107,8 +131,36 @@ class Databases:
             return adapter.method(thing, name, args, kwargs, node) if adapter is not None else None
         return None
 
+    def heap_method(
+        self, heap: Heap, receiver: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.Call
+    ) -> Value | None:
+        """A method of a row, or of an object that can be turned into a mapping."""
+        if isinstance(heap, Row):
+            if name in ROW_METHODS:
+                return row_method(self.rows, heap, receiver, name, args, node)
+            cls = ClassValue(heap.type.ref) if heap.type.ref is not None and heap.type.kind == "instance" else None
+            adapter = self.adapter_of_class(cls) if cls is not None and not heap.copied else None
+            if cls is None or adapter is None:
+                return None
+            return adapter.class_method(cls, name, [receiver, *args], kwargs, node)
+        if name in DUMPS and self.is_pydantic(heap.type.ref):
+            return dumped(heap, receiver)
+        return None
+
+    def is_pydantic(self, ref: Ref | None) -> bool:
+        """Whether a class of the project is one whose objects are made from mappings."""
+        return ref is not None and any(
+            base.partition(".")[0] in ("pydantic", "sqlmodel") for base in self.core.program.bases(ref)
+        )
+
+    def adapter_of_class(self, cls: ClassValue) -> Adapter | None:
+        """The adapter of the library by which a class is mapped."""
+        model = self.models.of(cls.ref)
+        return self.by_library.get(model.library) if model is not None else None
+
     def adapter_of(self, thing: Thing) -> Adapter | None:
-        return self.by_library.get(getattr(thing, "library", "") or SqlAlchemy.library)
+        owner = thing.session if isinstance(thing, Block | Query) and thing.session is not None else thing
+        return self.by_library.get(getattr(owner, "library", "") or SqlAlchemy.library)
 
     def thing(self, value: Value) -> Thing | None:
         """The database object that a value is, made up from its type where only that is known."""
@@ -164,12 +216,38 @@ class Databases:
         """`Model(...)`: an object that is no row yet."""
         model = self.models.of(cls.ref)
         if model is None:
-            return None
+            return copy_of(cls, kwargs["**"]) if "**" in kwargs else None
         row = Row(Type("instance", cls.ref), node=node, table=table_of(model))
         for name, value in kwargs.items():
             row.fields[f".{name}"] = value
         every = [*args, *kwargs.values()]
         return Value(row, frozenset().union(*(v.reads for v in every)), "", any(v.request for v in every), "new")
+
+    # -- texts and tables --------------------------------------------------------------------
+
+    def sql_text(self, text: str) -> SqlText | None:
+        """The SQL that a constant is; the same object for the same text."""
+        if text not in self.texts:
+            self.texts[text] = SqlText(text) if is_sql(text) else None
+        return self.texts[text]
+
+    def formatted_sql(self, parts: list[Value]) -> SqlText | None:
+        """The SQL that an f-string, or a sum of strings, is."""
+        made = put_together(parts)
+        if made is None:
+            return None
+        return self.texts.setdefault(f"{made.exact}:{made.text}", made)
+
+    def table_variable(self, path: str, name: str) -> Value | None:
+        """`users = Table("users", ...)` of a module."""
+        model = self.models.table(Ref("variable", path, name))
+        return Value(TableThing(model), term=f"{path}:{name}") if model is not None else None
+
+    def awaited(self, thing: Thing, node: ast.AST) -> None:
+        """`await thing`: a transaction is begun by that."""
+        adapter = self.adapter_of(thing)
+        if adapter is not None and isinstance(thing, Block):
+            adapter.enter(thing, node)
 
     # -- attributes and elements -----------------------------------------------------------
 
@@ -192,18 +270,26 @@ class Databases:
     def class_attribute(self, cls: ClassValue, name: str) -> Value | None:
         model = self.models.of(cls.ref)
         if model is None:
-            return None
+            own = name not in VALIDATORS or self.core.program.method(cls.ref, name) is not None
+            return None if own or not self.is_pydantic(cls.ref) else Value(Method(Value(cls), name))
         if name in model.columns:
             return Value(Column(model, name), term=f"{cls.ref.name}.{name}")
         if name == "__table__":
             return Value(TableThing(model))
+        if model.library in self.by_library and model.library != SqlAlchemy.library:
+            return Value(Method(Value(cls), name)) if self.core.program.method(cls.ref, name) is None else None
         return None
 
     def row_attribute(self, row: Row, value: Value, name: str, node: ast.AST) -> Value | None:
         model = self.rows.model_of(row)
+        if name in ("_mapping", "_fields"):
+            return value
+        own = row.type.ref is not None and self.core.program.method(row.type.ref, name) is not None
+        if name in ROW_METHODS and id(node) in self.core.callees and not own:
+            return Value(Method(value, name), value.reads)
+        if row.copied:
+            return None if own else self.rows.column_value(row, name, node)
         if model is None:
-            if name in ("_mapping", "_asdict", "_tuple"):
-                return value
             if row.origin is not None and not name.startswith("_"):
                 return self.rows.column_value(row, name, node)
             return None
@@ -236,9 +322,8 @@ class Databases:
         """`value[key]`."""
         obj = value.obj
         if isinstance(obj, Row):
-            if key.made == "const" and key.term[:1] in "'\"":
-                return self.rows.column_value(obj, key.term[1:-1], node)
-            return value
+            name = column_named(obj, key)
+            return self.rows.column_value(obj, name, node) if name else value
         if isinstance(obj, Result):
             return one(self.rows, obj, node, obj.scalars)
         if isinstance(obj, TableThing):
@@ -267,6 +352,9 @@ class Databases:
 
     def combined(self, left: Value, operator: ast.operator, right: Value) -> Value | None:
         kinds = (Column, Expression, Conditions)
+        if isinstance(operator, ast.Add) and isinstance(left.obj, SqlText):
+            text = self.formatted_sql([left, right])
+            return Value(text).also(left, right) if text is not None else None
         if not isinstance(left.obj, kinds) and not isinstance(right.obj, kinds):
             return None
         return self.statements.combined(left, operator, right)

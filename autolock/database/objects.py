@@ -50,14 +50,17 @@ class Factory(Thing):
 class Session(Thing):
     """What statements are run through: a session, a connection, or a pool that commits each statement by itself.
 
-    `autocommits` when a statement outside of a transaction is committed at once, `opened` where it
-    was made, `known` whether that was seen. `used` counts the statements run through it, `names` are
+    `maps` when what is assigned to a row's attribute is written by the next flush, and a row that is
+    loaded again is the same object. `autocommits` when a statement outside of a transaction is
+    committed at once, `opened` where it was made, `known` whether that was seen. `used` counts the statements run
+    through it, `names` are
     the expressions by which functions have named it.
     """
 
     library: str = "sqlalchemy"
     is_async: bool = False
     autocommits: bool = False
+    maps: bool = True
     expires: bool = True
     autoflush: bool = True
     isolation: str = ""

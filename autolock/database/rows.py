@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autolock.database.objects import Condition, Expression, Query, Session, Spot
 from autolock.database.trace import Commit, DatabaseTrace, RowCandidate, RowRead, RowWrite, Split
@@ -23,6 +23,15 @@ def table_of(model: Model) -> Location:
     return Location(Root("table", model.ref.path, model.ref.name), ("[*]",))
 
 
+class Change(NamedTuple):
+    """What was assigned to an attribute of a row that is written by `save()`, not by a flush."""
+
+    value: Value
+    node: ast.AST
+    kind: str
+    own: frozenset[Read]
+
+
 class Rows:
     """What is done to rows, recorded. One for a run of the interpreter."""
 
@@ -31,6 +40,7 @@ class Rows:
         self.models = models
         self.trace = DatabaseTrace()
         self.catching: list[frozenset[str]] = []
+        self.unsaved: dict[Row, dict[str, Change]] = {}
 
     # -- transactions --------------------------------------------------------------
 
@@ -117,6 +127,12 @@ class Rows:
         if transaction.blocks <= 1:
             self.commit(session, node)
 
+    def abandon_block(self, session: Session) -> None:
+        """A transaction that was begun by hand is rolled back."""
+        transaction = self.transaction(session)
+        self.change(session, replace(transaction, blocks=max(transaction.blocks - 1, 0)))
+        self.rollback(session)
+
     def lock(self, session: Session, kind: str, table: Location | None, node: ast.AST) -> Transaction:
         """The database holds something for this transaction until it ends."""
         transaction = self.transaction(session)
@@ -189,7 +205,7 @@ class Rows:
     def make_row(self, query: Query, session: Session, read: RowRead | None) -> Row:
         model = query.model
         assert model is not None
-        known = self.known(session, query) if not query.populates else None
+        known = self.known(session, query) if session.maps and not query.populates else None
         kept = known is not None and not self.is_expired(known)
         if read is not None and known is not None and kept and isinstance(known.origin, RowRead):
             read = replace(read, earlier=known.origin)
@@ -244,7 +260,7 @@ class Rows:
         origin, session = row.origin, row.session
         if not isinstance(origin, RowRead) or not isinstance(session, Session):
             return NO_READS
-        if self.is_expired(row):
+        if not row.copied and self.is_expired(row):
             # The attribute is loaded again by a SELECT of its own.
             query = replace(origin.query, form="attribute", locks=False, serial=self.core.next_serial())
             fresh = self.look(session, query, node, "row", self.use(session), row=row)
@@ -259,6 +275,9 @@ class Rows:
         return frozenset((row.reads[name],))
 
     def model_of(self, row: Row) -> Model | None:
+        """The model of the table that the row is of."""
+        if row.copied:
+            return row.origin.query.model if isinstance(row.origin, RowRead) else None
         return self.models.of(row.type.ref) if row.type.ref is not None else self.models.by_table(row.type.name)
 
     # -- changing ------------------------------------------------------------------
@@ -319,9 +338,13 @@ class Rows:
             self.change(session, transaction)
             if form != "attribute" and form != "insert":
                 write.flushes.append(self.caught())
-            if session.autocommits and not transaction.blocks:
-                self.commit(session, node, automatic=True)
         return write
+
+    def done(self, session: Session, node: ast.AST) -> None:
+        """A statement has ended: where nobody has begun a transaction, it is committed at once."""
+        transaction = self.transaction(session)
+        if session.autocommits and not transaction.blocks and transaction.pending:
+            self.commit(session, node, automatic=True)
 
     def close(self, write: RowWrite, data: frozenset[Read]) -> None:
         """Every look that the change depends on makes a candidate."""
@@ -364,10 +387,12 @@ class Rows:
         """`row.name = value`."""
         model = self.model_of(row)
         row.fields[f".{name}"] = value
-        if model is None or (row.origin is None):
+        if model is None or row.origin is None or row.copied:
             return
         session = row.session if isinstance(row.session, Session) else None
-        if name in model.columns:
+        if session is not None and not session.maps:
+            self.unsaved.setdefault(row, {})[name] = Change(value, node, kind, own)
+        elif name in model.columns:
             self.write(session, model, "attribute", kind, node, value, column=name, row=row, own=own)
 
     def insert(self, session: Session, value: Value, node: ast.AST) -> None:
@@ -409,6 +434,7 @@ class Rows:
                 self.write(session, model, "update", "assign", node, value, column=column, query=query)
             if not query.values:
                 self.use(session)
+        self.done(session, node)
         return None
 
     def spot(self, node: ast.AST) -> Spot:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from autolock.database.models import Model, Models
 from autolock.database.objects import Column, Condition, Expression, Query
+from autolock.database.sqlpieces import UNKNOWN
 from autolock.database.sqltext import Assigned, Sql, parse
 from autolock.program.linker import Ref
 from autolock.program.values import Value
@@ -12,8 +13,8 @@ _KINDS = frozenset({"select", "insert", "update", "delete"})
 _OPERATORS = {"=": "=="}
 
 
-def query_of_text(text: str, models: Models) -> Query | None:
-    """The statement that a text is; None when it is none that matters."""
+def query_of_text(text: str, models: Models, exact: bool = True) -> Query | None:
+    """The statement that a text is; None when it is none that matters. `exact` when all of the text is known."""
     sql = parse(text)
     if sql is None or sql.kind not in _KINDS:
         return None
@@ -22,12 +23,15 @@ def query_of_text(text: str, models: Models) -> Query | None:
         sql.kind,
         model,
         entity=_entity(sql),
-        columns=tuple(Column(model, named(model, c)) for c in sql.columns if c != "*") if model is not None else (),
+        columns=tuple(Column(model, named(model, c)) for c in sql.columns if c not in ("*", UNKNOWN))
+        if model is not None
+        else (),
         conditions=tuple(
             Condition(model, named(model, c.column), _OPERATORS.get(c.operator, c.operator), _value(c.value, c.kind))
             for c in sql.conditions
+            if UNKNOWN not in (c.column, c.value) and c.table in ("", sql.table)
         ),
-        exact=sql.exact,
+        exact=sql.exact and exact and all(c.table in ("", sql.table) for c in sql.conditions),
         locks=sql.lock == "update",
         skips_locked=sql.skip_locked,
         limited=sql.limited,
@@ -35,7 +39,7 @@ def query_of_text(text: str, models: Models) -> Query | None:
         joined=sql.joined,
         grouped=sql.grouped or sql.distinct,
         values=_values(sql, model) if model is not None else {},
-        unknown_values=sql.from_select,
+        unknown_values=sql.from_select or any(UNKNOWN in pair for pair in sql.inserted),
         guarded=sql.on_conflict or (sql.from_select and sql.kind == "insert"),
         returning=sql.returning,
         advisory=sql.advisory != "",
@@ -45,6 +49,8 @@ def query_of_text(text: str, models: Models) -> Query | None:
 
 
 def _entity(sql: Sql) -> str:
+    if sql.aggregates == {"exists"}:
+        return "exists"
     if sql.aggregates and not sql.grouped:
         return "aggregate"
     return "row"
@@ -63,13 +69,14 @@ def named(model: Model | None, column: str) -> str:
 
 
 def _value(text: str, kind: str) -> Value:
-    return Value(None, term=text, made="const" if kind == "literal" else "")
+    return Value(None, term=text, made={"literal": "const", "placeholder": "placeholder"}.get(kind, ""))
 
 
 def _values(sql: Sql, model: Model) -> dict[str, Value]:
     found = {named(model, a.column): _assigned(a, model) for a in sql.sets}
     for column, text in sql.inserted:
-        found[named(model, column)] = Value(None, term=text)
+        made = "placeholder" if text[:1] in (":", "$", "?") or text.startswith("%s#") else ""
+        found[named(model, column)] = Value(None, term=text, made=made)
     return found
 
 
@@ -78,5 +85,5 @@ def _assigned(assigned: Assigned, model: Model) -> Value:
         columns = tuple(Column(model, named(model, c)) for c in sorted(assigned.columns))
         return Value(Expression(columns), term=" ".join(assigned.placeholders))
     if len(assigned.placeholders) == 1:
-        return Value(None, term=assigned.placeholders[0])
+        return Value(None, term=assigned.placeholders[0], made="placeholder")
     return Value(None, term=assigned.text, made="" if assigned.placeholders else "const")

@@ -135,7 +135,7 @@ class RowFinder:
         """A row is put where a look found none, or not too many."""
         read, write = candidate.read, candidate.write
         control = candidate.control
-        counted = read.what == "aggregate"
+        counted = read.what == "aggregate" or (control is not None and _counts(control.node))
         shape = effective(control.shape, control.negated) if control is not None else ""
         if candidate.dependence == "control" and shape not in _ABSENT:
             return None
@@ -257,6 +257,17 @@ def _meeting(read: RowRead, write: RowWrite) -> tuple[Ref, ast.stmt | None, ast.
         own = write.stack[-1]
         return write.function, own.statement, own.statement
     return meeting(read.stack, write.stack)
+
+
+def _counts(test: ast.AST) -> bool:
+    """Whether a test is about how many there are: `len(rows) >= limit`."""
+    return any(
+        isinstance(n, ast.Compare)
+        and any(isinstance(o, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for o in n.ops)
+        and any(isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id == "len" for c in ast.walk(n))
+        and not any(isinstance(c, ast.Constant) and c.value == 0 for c in (n.left, *n.comparators))
+        for n in ast.walk(test)
+    )
 
 
 def _acquired(held: Iterable[Held]) -> set[int]:

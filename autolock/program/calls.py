@@ -220,7 +220,7 @@ class Calls(Containers, Files):
         self.frames.append(frame)
         since, shaped = frame.serial, len(self.shaped)
         try:
-            self.execute(function.node.body)
+            self.execute([function.block] if function.block is not None else function.node.body)
         finally:
             self.frames.pop()
         result = self.returned(frame, control)

@@ -48,7 +48,8 @@ class Expressions(Core):
     # -- leaves ------------------------------------------------------------------
 
     def constant(self, node: ast.Constant) -> Value:
-        return Value(None, term=repr(node.value), made="none" if node.value is None else "const")
+        obj = self.database.sql_text(node.value) if isinstance(node.value, str) else None
+        return Value(obj, term=repr(node.value), made="none" if node.value is None else "const")
 
     def name(self, node: ast.Name) -> Value:
         env: Env | None = self.frame.env
@@ -295,9 +296,12 @@ class Expressions(Core):
             name = self.evaluate(key)
             value = self.evaluate(item)
             values.extend((name, value))
-            if value.obj is not None and not isinstance(value.obj, Group):
-                heap.fields.setdefault(self.field_of(heap, name), value)
-                if self.field_of(heap, name) != "[*]" and not isinstance(value.obj, Heap):
+            field = self.field_of(heap, name)
+            if value.obj is None and field != "[*]":
+                heap.fields[field] = value
+            elif value.obj is not None and not isinstance(value.obj, Group):
+                heap.fields.setdefault(field, value)
+                if field != "[*]" and not isinstance(value.obj, Heap):
                     continue
                 heap.fields.setdefault("[*]", value)
         return Value(heap, frozenset().union(*(v.reads for v in values)), "", any(v.request for v in values), "display")
@@ -306,7 +310,11 @@ class Expressions(Core):
         parts = [self.evaluate(v.value if isinstance(v, ast.FormattedValue) else v) for v in node.values]
         term = "f'" + "".join("{" + p.term + "}" for p in parts) + "'" if all(p.term for p in parts) else ""
         return Value(
-            None, frozenset().union(*(p.reads for p in parts)), term, any(p.request for p in parts), "expression"
+            self.database.formatted_sql(parts),
+            frozenset().union(*(p.reads for p in parts)),
+            term,
+            any(p.request for p in parts),
+            "call" if any(p.made == "call" and p.obj is None for p in parts) else "expression",
         )
 
     def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Value:
@@ -390,6 +398,8 @@ class Expressions(Core):
         if isinstance(obj, External) and obj.name == "autolock.acquired":
             return value
         self.suspend(node, text)
+        if isinstance(obj, Thing):
+            self.database.awaited(obj, node)
         if isinstance(obj, External | FunctionValue | Method | Partial):
             obj = None
         return Value(obj, value.reads, "", value.request, "await")

@@ -65,6 +65,9 @@ class Objects(Core):
         unit = self.unit(path)
         if unit is None:
             return NOTHING
+        table = self.database.table_variable(path, name)
+        if table is not None:
+            return table
         location = Location(Root("variable", path, name))
         node = assignment(unit.tree.body, name)
         value = NOTHING
@@ -75,13 +78,19 @@ class Objects(Core):
                 value = self.evaluate(node.value)
         if isinstance(node, ast.AnnAssign):
             declared, element = self.type_of_annotation(path, node.annotation, "")
-            if not isinstance(value.obj, Heap | LockValue) and declared.kind != "unknown" and not _is_scalar(value):
+            if (
+                not isinstance(value.obj, Heap | LockValue | Thing)
+                and declared.kind != "unknown"
+                and not _is_scalar(value)
+            ):
                 value = Value(Heap(declared, location))
         if value.obj is None and name in self.rebound_names(path):
             guessed = self._guess(path, name)
             value = guessed if guessed is not None else value
         self.settle(value, location, element)
         named = isinstance(value.obj, Heap) and value.obj.type.name != "path"
+        if value.made == "const" and value.term.startswith(("'", '"')):
+            return Value(value.obj, term=value.term, made="const")
         return Value(value.obj, term=str(location) if named else f"{path}:{name}", made=value.made)
 
     def enter_module(self, path: str) -> None:
@@ -293,6 +302,14 @@ class Objects(Core):
             elif short == "classmethod":
                 function.is_class = True
             elif (
+                short in ("transaction", "atomic", "in_transaction")
+                and isinstance(decorator, ast.Call)
+                and target is not None
+                and (target.kind == "external" or self._is_route(target, found))
+            ):
+                kind = ast.AsyncWith if isinstance(node, ast.AsyncFunctionDef) else ast.With
+                function.block = ast.copy_location(kind([ast.withitem(decorator, None)], node.body), node)
+            elif (
                 target is not None
                 and target.kind in ("function", "class", "variable")
                 and not self._is_route(target, found)
@@ -431,6 +448,7 @@ class Objects(Core):
                 function.is_property,
                 False,
                 function.is_class,
+                function.block,
             )
         )
 

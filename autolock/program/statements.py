@@ -79,6 +79,10 @@ class Statements(Calls):
         current = self.evaluate(_as_load(node.target))
         value = self.evaluate(node.value)
         operand = value.term if isinstance(node.op, ast.Add | ast.Sub) else ""
+        summed = self.database.combined(current, node.op, value)
+        if summed is not None and isinstance(node.target, ast.Name):
+            self.store(node.target, summed, node, "assign")
+            return
         result = Value(None, value.reads, "", value.request, value.made)
         obj = current.obj
         if (

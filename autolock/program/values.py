@@ -81,7 +81,8 @@ class Row(Heap):
 
     `table` is the row's own Location, shared by definition, while `location` stays None: the object
     belongs to one session. `reads` has what is known of its columns, `origin` how it was loaded
-    (None for one that the request makes), `session` what it was loaded through.
+    (None for one that the request makes), `session` what it was loaded through. A `copied` one is
+    another object made from the row (`Model(**row)`): what is assigned to it stays in it.
     """
 
     table: Location | None = None
@@ -89,6 +90,7 @@ class Row(Heap):
     reads: dict[str, Read] = field(default_factory=dict)
     session: Thing | None = None
     term: str = ""
+    copied: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -115,7 +117,10 @@ def clone(value: Value, depth: int = 4) -> Value:
 
 @dataclass(slots=True, eq=False)
 class FunctionValue:
-    """A function of the project, with what it is bound to and closes over."""
+    """A function of the project, with what it is bound to and closes over.
+
+    `block` is its body under the transaction that a decorator puts round it.
+    """
 
     ref: Ref
     node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -126,6 +131,7 @@ class FunctionValue:
     is_property: bool = False
     is_static: bool = False
     is_class: bool = False
+    block: ast.With | ast.AsyncWith | None = None
 
 
 @dataclass(slots=True, eq=False)

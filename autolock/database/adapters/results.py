@@ -43,10 +43,9 @@ def one(rows: Rows, result: Result, node: ast.AST, scalar: bool) -> Value:
     if query.kind != "select":
         return written(rows, result)
     if query.entity == "row":
-        row = rows.row_value(read, query, result.session)
-        if scalar or len(query.columns) == 0:
-            return row
-        return row
+        if scalar and query.text and query.columns:
+            return column(rows, result, query.columns[0].name)
+        return rows.row_value(read, query, result.session)
     if query.entity == "column":
         values = [column(rows, result, c.name) for c in query.columns]
         if scalar or len(values) == 1:

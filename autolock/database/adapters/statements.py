@@ -6,13 +6,13 @@ import ast
 from collections.abc import Iterable
 from dataclasses import replace
 
-from autolock.database import sqltext
 from autolock.database.adapters.base import Args, Kwargs
 from autolock.database.models import Model
 from autolock.database.objects import Column, Condition, Conditions, Expression, Query, Session, TableThing
 from autolock.database.rows import Rows
+from autolock.database.sqlpieces import SqlText, constant_text
 from autolock.database.sqlquery import query_of_text
-from autolock.program.values import NO_READS, NOTHING, ClassValue, Group, Heap, Row, Thing, Value
+from autolock.program.values import NO_READS, NOTHING, ClassValue, Group, Heap, Row, Thing, Type, Value
 
 _AGGREGATES = frozenset({"count", "max", "min", "sum", "avg", "array_agg", "string_agg", "row_number", "rank"})
 _CLAUSES = frozenset({"and_", "or_", "not_"})
@@ -76,11 +76,8 @@ class Statements:
         return Value(Expression(columns_in(args), function=name.lower()), reads, f"func.{name}")
 
     def text(self, args: Args, node: ast.Call) -> Value | None:
-        text = literal(args[0]) if args else None
-        if text is None:
-            return None
-        query = query_of_text(text, self.rows.models)
-        return Value(replace(query, spot=self.rows.spot(node)) if query is not None else None, made="call")
+        query = self.read(args[0], node) if args else None
+        return Value(query, made="call")
 
     def exists(self, args: Args) -> Query:
         inner = args[0].obj if args else None
@@ -214,6 +211,8 @@ class Statements:
             return None
         if name == "exists":
             return replace(query, entity="exists")
+        if name == "bindparams":
+            return self.bound(query, Value(Heap(Type("dict"), fields={f"['{k}']": v for k, v in kwargs.items()})), {})
         if name == "select" and query.entity == "exists":
             return query
         return query
@@ -316,8 +315,15 @@ class Statements:
             return Query("select", obj.model, spot=self.rows.spot(node))
         if isinstance(obj, Expression) and "advisory" in obj.function:
             return Query("select", None, advisory=True, spot=self.rows.spot(node))
-        text = literal(value)
-        query = query_of_text(text, self.rows.models) if text is not None else None
+        return self.read(value, node)
+
+    def read(self, value: Value, node: ast.AST) -> Query | None:
+        """The statement that a text is."""
+        text = constant_text(value)
+        if text is None:
+            return None
+        exact = not isinstance(value.obj, SqlText) or value.obj.exact
+        query = query_of_text(text, self.rows.models, exact)
         return replace(query, spot=self.rows.spot(node)) if query is not None else None
 
     def bound(self, query: Query, given: Value | None, positional: dict[str, Value]) -> Query:
@@ -325,22 +331,28 @@ class Statements:
         if not query.text and query.kind != "insert" and query.kind != "update":
             return query
         named = self.assigned(given) if given is not None else {}
-        if given is not None and isinstance(given.obj, Heap) and "[*]" in given.obj.fields and not named:
+        several = given is not None and isinstance(given.obj, Heap) and "[*]" in given.obj.fields and not named
+        if given is not None and isinstance(given.obj, Heap) and several:
             named = self.assigned(given.obj.fields["[*]"])
-        if query.kind in ("insert", "update") and not query.text:
-            return replace(query, values={**query.values, **named}) if named else query
-        found = {**{f":{k}": v for k, v in named.items()}, **{f"%({k})s": v for k, v in named.items()}, **positional}
+        if not query.text:
+            unknown = query.unknown_values or "**" in named or (given is not None and not named)
+            named.pop("**", None)
+            return replace(query, values={**query.values, **named}, unknown_values=unknown)
+        found = {**{f":{k}": v for k, v in named.items()}, **positional}
         return replace(
             query,
-            conditions=tuple(c._replace(value=found.get(c.value.term, c.value)) for c in query.conditions),
+            conditions=tuple(c._replace(value=self.filled(c.value, found)) for c in query.conditions),
             values={k: self.filled(v, found) for k, v in query.values.items()},
         )
 
     @staticmethod
     def filled(value: Value, found: dict[str, Value]) -> Value:
+        """What a placeholder stands for; nothing is known of one that is not among those given."""
         if isinstance(value.obj, Expression):
             return value.also(*(v for k, v in found.items() if k in value.term.split()))
-        return found.get(value.term, value)
+        if value.made == "placeholder":
+            return found.get(value.term, NOTHING)
+        return value
 
     def model_of(self, value: Value) -> Model | None:
         obj = value.obj
@@ -367,15 +379,4 @@ def columns_in(values: Iterable[Value]) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def literal(value: Value) -> str | None:
-    """The text of a constant string."""
-    if value.made != "const" or not value.term.startswith(("'", '"')):
-        return None
-    try:
-        text = ast.literal_eval(value.term)
-    except (SyntaxError, ValueError):
-        return None  # computed from a constant, and no longer one
-    return text if isinstance(text, str) else None
-
-
-__all__ = ["Session", "Statements", "columns_in", "literal", "sqltext"]
+__all__ = ["Session", "Statements", "columns_in"]

@@ -1,0 +1,72 @@
+"""SQL text as programs put it together: constants, f-strings, pieces that are not known."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from autolock.program.values import Thing, Value
+
+#: What stands in the text for an expression that is not known.
+UNKNOWN = "autolock_any"
+_SQL = re.compile(
+    r"\s*\(?\s*(?:select\b.*\bfrom\b|select\s+\S*pg_\w*advisory|insert\s+(?:or\s+\w+\s+)?into\b|replace\s+into\b"
+    r"|update\s+(?:only\s+)?\S+(?:\s+(?:as\s+)?\w+)?\s+set\b|delete\s+from\b|with\s+(?:recursive\s+)?\w+.*\bas\b"
+    r"|begin\b|commit\s*;?\s*$|rollback\s*;?\s*$|lock\s+table\b|select\s+exists\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+_TABLE_FOLLOWS = re.compile(r"\b(?:from|into|update|join|table)\s+[\w.\"]*$", re.IGNORECASE)
+_VALUE_FOLLOWS = re.compile(
+    r"(?:[=<>(,+*/|-]|\b(?:by|and|or|where|select|limit|offset|in|values|not|is|like))\s*$", re.I
+)
+_SETS_FOLLOW = re.compile(r"\bset\s*$", re.IGNORECASE)
+
+
+@dataclass(slots=True, eq=False)
+class SqlText(Thing):
+    """A text that is SQL; `exact` when all of it is known."""
+
+    text: str
+    exact: bool = True
+
+
+def is_sql(text: str) -> bool:
+    """Whether a text begins like a statement that reads or writes rows, or ends a transaction."""
+    return _SQL.match(text) is not None
+
+
+def put_together(parts: Sequence[Value]) -> SqlText | None:
+    """The SQL that an f-string is; None for other text, and where the name of a table is not known."""
+    text, exact = "", True
+    for part in parts:
+        known = constant_text(part)
+        if known is None:
+            if _TABLE_FOLLOWS.search(text):
+                return None
+            known, exact = _in_place(text), False
+        elif isinstance(part.obj, SqlText):
+            exact = exact and part.obj.exact
+        text += known
+    return SqlText(text, exact) if is_sql(text) else None
+
+
+def constant_text(value: Value) -> str | None:
+    """The text that a value is known to be."""
+    if isinstance(value.obj, SqlText):
+        return value.obj.text
+    if value.made != "const" or not value.term.startswith(("'", '"')):
+        return None
+    try:
+        text = ast.literal_eval(value.term)
+    except (SyntaxError, ValueError):
+        return None  # computed from a constant, and no longer one
+    return text if isinstance(text, str) else None
+
+
+def _in_place(before: str) -> str:
+    """What can stand where an unknown piece is; a clause that may be left out is left out."""
+    if _SETS_FOLLOW.search(before):
+        return f"{UNKNOWN} = 0"
+    return UNKNOWN if _VALUE_FOLLOWS.search(before) else " "

@@ -143,7 +143,9 @@ def is_telling(write: RowWrite) -> bool:
 
 
 def is_invented(value: Value) -> bool:
-    """Whether a value was made up at random: nobody else asks for the same one."""
+    """Whether a value was made up at random, or belongs to a row that is new: nobody else asks for the same one."""
+    if value.made == "new" and value.obj is None:
+        return True
     return value.made in ("call", "await") and not value.request and not value.reads and value.obj is None
 
 

@@ -13,6 +13,7 @@ from autolock.database.trace import RowRead
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
 from autolock.findings import Safety
+from autolock.planning.advice import by_hand
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.homes import HomeFinder, frozen
 from autolock.program.linker import Ref
@@ -47,6 +48,9 @@ class RowPlans:
 
     def plan(self, window: RowWindow) -> RowPlan:
         """The plan of a window; raises Refusal where no rewrite is known to be right."""
+        library = window.look.session.library
+        if library != "sqlalchemy" and window.kind != "row-lock-lost":
+            raise Refusal(by_hand(window, library, self.dialect))
         if window.kind == "row-insert":
             return self.insert(window)
         if window.kind in ("row-update", "row-claim", "row-stale"):

@@ -302,7 +302,7 @@ class Objects(Core):
             elif short == "classmethod":
                 function.is_class = True
             elif (
-                short in ("transaction", "atomic", "in_transaction")
+                name.rpartition(".")[2] in ("transaction", "atomic", "in_transaction")
                 and isinstance(decorator, ast.Call)
                 and target is not None
                 and (target.kind == "external" or self._is_route(target, found))

@@ -67,6 +67,10 @@ class CheckThenInsert:
             )
         return Match(
             Severity.MEDIUM,
-            f"`{function}` inserts a `{model}` because it found none: {both} both find none and both insert, and no "
-            "unique constraint stops the duplicate.",
+            f"`{function}` inserts a `{model}` because it found none: {both} both find none and both insert, and "
+            + (
+                "the code shows no unique constraint that stops the duplicate."
+                if found.model is not None and found.model.library == "sql"
+                else "no unique constraint stops the duplicate."
+            ),
         )

@@ -20,7 +20,7 @@ ROW_METHODS = frozenset({"_asdict", "_tuple", "model_dump", "dict", "model_copy"
 def copy_of(cls: ClassValue, value: Value) -> Value | None:
     """An object of a class made from a row: it goes on to tell what the row told."""
     row = value.obj
-    if not isinstance(row, Row) or not isinstance(row.origin, RowRead):
+    if not isinstance(row, Row) or (row.origin is None and row.type.kind == "instance"):
         return None
     made = Row(
         Type("instance", cls.ref),

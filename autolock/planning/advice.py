@@ -1,0 +1,66 @@
+"""What to do by hand about windows on rows where a library has no rewrite that is known to be right."""
+
+from __future__ import annotations
+
+from autolock.database.windows import RowWindow
+
+_ATOMIC = (
+    "one UPDATE that computes and checks by itself (`SET n = n - x WHERE ... AND n >= x`) and tells what it changed"
+)
+_LOCKED = {
+    "databases": "in one `async with database.transaction():`, the SELECT with FOR UPDATE",
+    "asyncpg": "on one connection in `async with connection.transaction():`, the SELECT with FOR UPDATE",
+    "psycopg": "on one connection in `with connection.transaction():`, the SELECT with FOR UPDATE",
+    "sqlite": "in one transaction that begins with BEGIN IMMEDIATE",
+    "tortoise": "in `async with in_transaction():`, the query with `.select_for_update()`",
+    "piccolo": 'in one transaction, the query with `.lock_rows("UPDATE")`',
+}
+_COMPUTED = {
+    "tortoise": '`await Model.filter(id=..., n__gte=x).update(n=F("n") - x)`, whose result is how many rows it changed',
+    "piccolo": "`await Model.update({Model.n: Model.n - x}).where(...).returning(Model.id)`",
+    "beanie": "`find_one(Model.id == ..., Model.n >= x).inc({Model.n: -x})`, which checks and changes in one step",
+    "mongo": '`find_one_and_update({"_id": ..., "n": {"$gte": x}}, {"$inc": {"n": -x}})`, None when it is too late',
+    "redis": "INCRBY or DECRBY, a script, or a pipeline that WATCHes the key",
+}
+_CONFLICT = {
+    "databases": "the driver's unique violation (asyncpg: `UniqueViolationError`)",
+    "asyncpg": "`asyncpg.UniqueViolationError`",
+    "psycopg": "`psycopg.errors.UniqueViolation`",
+    "sqlite": "`sqlite3.IntegrityError`",
+    "tortoise": "`tortoise.exceptions.IntegrityError`",
+    "piccolo": "the driver's unique violation",
+    "beanie": "`pymongo.errors.DuplicateKeyError`",
+    "mongo": "`pymongo.errors.DuplicateKeyError`",
+}
+_CREATE = {
+    "tortoise": "`get_or_create` does that by itself",
+    "mongo": "`update_one(filter, {'$setOnInsert': ...}, upsert=True)` does the same in one step",
+    "beanie": "`find_one(...).upsert(..., on_insert=...)` does the same in one step",
+}
+
+
+def by_hand(window: RowWindow, library: str, dialect: str) -> str:
+    """One sentence that says what would mend the window."""
+    if window.kind == "row-insert":
+        return _insert(window, library)
+    computed = _COMPUTED.get(library, _ATOMIC)
+    if dialect == "sqlite" and library in _LOCKED:
+        return f"make it {computed}; SQLite has no row locks"
+    locked = _LOCKED.get(library)
+    return f"make it {computed}" + (f"; or look and write {locked}" if locked else "")
+
+
+def _insert(window: RowWindow, library: str) -> str:
+    if library == "redis":
+        return "let `SET key value NX` (`set(..., nx=True)`) decide who is first, and look at what it returns"
+    if window.counted:
+        where = f" {_LOCKED[library]}" if library in _LOCKED else ""
+        return f"a count cannot be locked: count and insert{where} of the parent row, or let a constraint decide"
+    names = ", ".join(sorted(window.unique) if window.unique is not None else window.columns)
+    columns = f" on ({names})" if names else ""
+    table = window.model.table if window.model is not None else "the table"
+    shortcut = f"; {_CREATE[library]}" if library in _CREATE else ""
+    if window.unique is not None:
+        return f"answer {_CONFLICT[library]} that the unique constraint{columns} raises like a failed check{shortcut}"
+    known = "" if window.model is None or window.model.library != "sql" else " where there is none yet"
+    return f"add a unique constraint{columns} to {table}{known}, and answer {_CONFLICT[library]}{shortcut}"

@@ -1,0 +1,250 @@
+"""Races through libraries other than SQLAlchemy, each beside look-alikes that are none."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATABASES = """
+import sqlalchemy
+from databases import Database
+from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel
+
+app = FastAPI()
+database = Database("postgresql://localhost/shop")
+metadata = sqlalchemy.MetaData()
+users = sqlalchemy.Table(
+    "users", metadata,
+    sqlalchemy.Column("id", sqlalchemy.Integer, primary_key=True),
+    sqlalchemy.Column("email", sqlalchemy.String, unique=True),
+    sqlalchemy.Column("team_id", sqlalchemy.Integer),
+    sqlalchemy.Column("coins", sqlalchemy.Integer),
+)
+TABLE = "accounts"
+
+class Account(BaseModel):
+    id: int
+    balance: int
+
+class NewUser(BaseModel):
+    email: str
+
+def at_most(rows, limit):
+    if len(rows) >= limit:
+        raise HTTPException(400)
+"""
+
+
+def found(folder: Path, code: str) -> list[tuple[str, str]]:
+    """The rule and function of every finding in an app of one file."""
+    (folder / "main.py").write_text(code)
+    return sorted((f.rule, f.place.function) for f in autolock.check([folder], cache=False).findings)
+
+
+def app(head: str, body: str) -> str:
+    return head + textwrap.dedent(body)
+
+
+LOST_WITH_DATABASES = {
+    "row as a mapping": """
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int):
+            row = await database.fetch_one("SELECT * FROM accounts WHERE id = :id", {"id": id})
+            left = row["balance"] - amount
+            await database.execute("UPDATE accounts SET balance = :b WHERE id = :id", {"b": left, "id": id})
+        """,
+    "a model made of the row": """
+        async def load(id: int):
+            query = f"SELECT * FROM {TABLE} WHERE id = :id"
+            row = await database.fetch_one(query=query, values={"id": id})
+            return Account.model_validate(dict(row._mapping))
+
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int):
+            account = await load(id)
+            if account.balance < amount:
+                raise HTTPException(402)
+            await database.execute(
+                query="UPDATE accounts SET balance = balance - :amount WHERE id = :id",
+                values={"amount": amount, "id": id},
+            )
+        """,
+    "a model's keywords": """
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int):
+            row = await database.fetch_one(users.select().where(users.c.id == id))
+            user = Account(**row)
+            await database.execute(users.update().where(users.c.id == id).values(coins=user.coins - amount))
+        """,
+    "a transaction without a lock": """
+        @app.post("/pay/{id}")
+        @database.transaction()
+        async def pay(id: int, amount: int):
+            balance = await database.fetch_val("SELECT balance FROM accounts WHERE id = :id", {"id": id})
+            await database.execute("UPDATE accounts SET balance = :b WHERE id = :id", {"b": balance - amount, "id": id})
+        """,
+}
+
+
+@pytest.mark.parametrize("name", LOST_WITH_DATABASES)
+def test_a_row_read_through_databases_and_written_back_is_a_lost_update(name: str, tmp_path: Path) -> None:
+    assert found(tmp_path, app(DATABASES, LOST_WITH_DATABASES[name])) == [("AL202", "pay")]
+
+
+KEPT_WITH_DATABASES = {
+    "computed by the database": """
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int):
+            await database.execute(
+                "UPDATE accounts SET balance = balance - :a WHERE id = :id", {"a": amount, "id": id}
+            )
+        """,
+    "checked again by the UPDATE": """
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int):
+            row = await database.fetch_one("SELECT * FROM accounts WHERE id = :id", {"id": id})
+            if row["balance"] < amount:
+                raise HTTPException(402)
+            await database.execute(
+                "UPDATE accounts SET balance = balance - :a WHERE id = :id AND balance >= :a", {"a": amount, "id": id}
+            )
+        """,
+    "locked in a transaction": """
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int):
+            async with database.transaction():
+                row = await database.fetch_one("SELECT * FROM accounts WHERE id = :id FOR UPDATE", {"id": id})
+                left = row["balance"] - amount
+                await database.execute("UPDATE accounts SET balance = :b WHERE id = :id", {"b": left, "id": id})
+        """,
+    "locked in a decorator's transaction": """
+        @app.post("/pay/{id}")
+        @database.transaction()
+        async def pay(id: int, amount: int):
+            row = await database.fetch_one("SELECT * FROM accounts WHERE id = :id FOR UPDATE", {"id": id})
+            left = row["balance"] - amount
+            await database.execute("UPDATE accounts SET balance = :b WHERE id = :id", {"b": left, "id": id})
+        """,
+    "locked in a transaction begun by hand": """
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int):
+            transaction = await database.transaction()
+            row = await database.fetch_one("SELECT * FROM accounts WHERE id = :id FOR UPDATE", {"id": id})
+            left = row["balance"] - amount
+            await database.execute("UPDATE accounts SET balance = :b WHERE id = :id", {"b": left, "id": id})
+            await transaction.commit()
+        """,
+    "a model's attribute that is only shown": """
+        @app.get("/show/{id}")
+        async def show(id: int):
+            account = Account.model_validate(
+                await database.fetch_one("SELECT * FROM accounts WHERE id = :id", {"id": id})
+            )
+            account.balance += 10
+            return account
+        """,
+    "a table whose name is not known": """
+        @app.post("/pay/{table}/{id}")
+        async def pay(table: str, id: int):
+            row = await database.fetch_one(f"SELECT n FROM {table} WHERE id = :id", {"id": id})
+            await database.execute(f"UPDATE {table} SET n = :n WHERE id = :id", {"n": row["n"] + 1, "id": id})
+        """,
+}
+
+
+@pytest.mark.parametrize("name", KEPT_WITH_DATABASES)
+def test_what_databases_guards_is_no_finding(name: str, tmp_path: Path) -> None:
+    assert found(tmp_path, app(DATABASES, KEPT_WITH_DATABASES[name])) == []
+
+
+def test_a_lock_outside_of_a_transaction_is_lost_at_once(tmp_path: Path) -> None:
+    code = app(
+        DATABASES,
+        """
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int):
+            row = await database.fetch_one("SELECT * FROM accounts WHERE id = :id FOR UPDATE", {"id": id})
+            left = row["balance"] - amount
+            await database.execute("UPDATE accounts SET balance = :b WHERE id = :id", {"b": left, "id": id})
+        """,
+    )
+    assert found(tmp_path, code) == [("AL204", "pay")]
+
+
+INSERTED_WITH_DATABASES = {
+    "register": """
+        async def is_taken(email: str):
+            row = await database.fetch_one("SELECT id FROM users WHERE email = :email", {"email": email})
+            return row is not None
+
+        @app.post("/users")
+        async def register(user: NewUser):
+            if await is_taken(user.email):
+                raise HTTPException(409)
+            await database.execute(users.insert().values(email=user.email))
+        """,
+    "a quota counted in Python": """
+        @app.post("/teams/{team}/users")
+        async def join(team: int, user: NewUser, active: bool = True):
+            only = "AND users.active" if active else ""
+            members = await database.fetch_all(
+                f"SELECT * FROM users WHERE team_id = :team {only} ORDER BY id", {"team": team}
+            )
+            at_most(members, 10)
+            await database.execute(query=users.insert(), values={"team_id": team, "email": user.email})
+        """,
+}
+
+
+@pytest.mark.parametrize("name", INSERTED_WITH_DATABASES)
+def test_check_then_insert_through_databases(name: str, tmp_path: Path) -> None:
+    function = "register" if name == "register" else "join"
+    assert found(tmp_path, app(DATABASES, INSERTED_WITH_DATABASES[name])) == [("AL203", function)]
+
+
+NOT_INSERTED_TWICE = {
+    "on conflict": """
+        @app.post("/users")
+        async def register(user: NewUser):
+            row = await database.fetch_one("SELECT id FROM users WHERE email = :email", {"email": user.email})
+            if row is None:
+                await database.execute(
+                    "INSERT INTO users (email) VALUES (:email) ON CONFLICT DO NOTHING", {"email": user.email}
+                )
+        """,
+    "a conflict that is answered": """
+        import asyncpg
+
+        @app.post("/users")
+        async def register(user: NewUser):
+            if await database.fetch_one(users.select().where(users.c.email == user.email)):
+                raise HTTPException(409)
+            try:
+                await database.execute(users.insert().values(email=user.email))
+            except asyncpg.UniqueViolationError:
+                raise HTTPException(409)
+        """,
+    "a name that is made up": """
+        from uuid import uuid4
+
+        @app.post("/guests")
+        async def guest():
+            email = f"{uuid4()}@guests.example"
+            if await database.fetch_one(users.select().where(users.c.email == email)):
+                raise HTTPException(409)
+            await database.execute(users.insert().values(email=email))
+        """,
+}
+
+
+@pytest.mark.parametrize("name", NOT_INSERTED_TWICE)
+def test_inserts_that_cannot_clash(name: str, tmp_path: Path) -> None:
+    assert found(tmp_path, app(DATABASES, NOT_INSERTED_TWICE[name])) == []

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from autolock.database.session_windows import SessionFinder
+from autolock.database.splits import order_windows, split_windows
 from autolock.database.windows import RowFinder
 from autolock.program.entries import follow_everything
 from autolock.program.linker import Program
@@ -48,7 +49,9 @@ def analyse(
     with _deep_recursion():
         entries = follow_everything(machine)
     windows = Finder(program, machine.trace, machine.warmed).windows()
-    windows += RowFinder(program, machine.database.rows.trace, machine.database.models).windows()
+    rows = machine.database.rows.trace
+    windows += RowFinder(program, rows, machine.database.models).windows()
+    windows += [*split_windows(rows), *order_windows(rows)]
     windows += SessionFinder(program, machine.database.sessions).windows()
     return Analysis(program, machine, entries, windows, dict(machine.trace.stopped))
 

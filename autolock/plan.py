@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autolock.database.session_windows import SessionWindow
+from autolock.database.splits import SplitWindow
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
 from autolock.findings import Finding, Fix, Safety
@@ -15,8 +16,9 @@ from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.guards import Guarding, Guards, owner_of
 from autolock.planning.homes import frozen
 from autolock.planning.kinds import LockKind
-from autolock.planning.rows import RowPlans
+from autolock.planning.rows import RowPlan, RowPlans
 from autolock.planning.sessions import SessionPlans
+from autolock.planning.splits import SplitPlans
 from autolock.program.release import leak
 from autolock.program.values import Location
 
@@ -41,7 +43,7 @@ class Plan:
 
 
 #: Windows that are mended one by one.
-_DATABASE = (RowWindow, SessionWindow)
+_DATABASE = (RowWindow, SessionWindow, SplitWindow)
 _ALONE = ("leaked", "re-entered", "opposite-order")
 _DEADLOCKS = {
     "re-entered": "split the function into a part that takes the lock and a part that expects it to be held",
@@ -100,6 +102,7 @@ class _Planner:
         self.guards = Guards(analysis.program, analysis.machine, self.sources)
         self.rows = RowPlans(analysis, self.sources)
         self.sessions = SessionPlans(analysis, self.sources)
+        self.splits = SplitPlans(analysis, self.sources)
 
     def for_group(self, group: list[Matched]) -> tuple[Fix, Plan | None]:
         """The fix of a group of findings, with its plan where there is one."""
@@ -119,7 +122,7 @@ class _Planner:
         window, finding = matched
         assert isinstance(window, _DATABASE)
         try:
-            made = self.sessions.plan(window) if isinstance(window, SessionWindow) else self.rows.plan(window)
+            made = self.made(window)
         except Refusal as refusal:
             return Fix(Safety.NONE, f"Guard `{window.shown}` by hand", refusal.reason), None
         files = tuple(dict.fromkeys(e.path for e in made.edits))
@@ -128,6 +131,14 @@ class _Planner:
         if isinstance(window, SessionWindow) and window.call is not None:
             key += f":{ast.unparse(window.call)}"
         return fix, Plan(made.title, made.reason, made.safety, (finding.fingerprint,), tuple(made.edits), (key,))
+
+    def made(self, window: RowWindow | SessionWindow | SplitWindow) -> RowPlan | SessionPlan:
+        """The plan of a window on rows or sessions; raises Refusal."""
+        if isinstance(window, SessionWindow):
+            return self.sessions.plan(window)
+        if isinstance(window, SplitWindow):
+            return RowPlan(*self.splits.plan(window))
+        return self.rows.plan(window)
 
     def guarding(self, group: list[Matched]) -> Guarding:
         window = group[0][0]

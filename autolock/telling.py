@@ -10,9 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from autolock.database.session_windows import SessionWindow
+from autolock.database.splits import SplitWindow
 from autolock.database.windows import RowWindow
 from autolock.findings import Action, Certainty, Finding, Fix, Place, Safety, Step, Window
-from autolock.telling_rows import row_steps
+from autolock.telling_rows import row_steps, split_steps
 from autolock.telling_sessions import session_steps
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def finding_of(analysis: Analysis, window: RaceWindow, rule: Rule, match: Match,
 
 
 def _location(window: RaceWindow) -> str:
-    return window.shown if isinstance(window, RowWindow | SessionWindow) else str(window.location.base)
+    return window.shown if isinstance(window, RowWindow | SessionWindow | SplitWindow) else str(window.location.base)
 
 
 def place_of(program: Program, window: RaceWindow) -> Place:
@@ -104,6 +105,8 @@ def steps_of(program: Program, window: RaceWindow) -> list[Step]:
         return row_steps(window, partial(step, program))
     if isinstance(window, SessionWindow):
         return session_steps(window, partial(step, program))
+    if isinstance(window, SplitWindow):
+        return split_steps(window, partial(step, program))
     if window.kind == "read-write":
         return _read_write(program, window)
     if window.kind == "late-read":

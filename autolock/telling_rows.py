@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from autolock.findings import Action, Step
 
 if TYPE_CHECKING:
+    from autolock.database.splits import SplitWindow
     from autolock.database.windows import RowWindow
     from autolock.program.trace import Event
 
@@ -16,6 +17,8 @@ Tell = Callable[..., Step]
 
 def row_steps(window: RowWindow, step: Tell) -> list[Step]:
     """An interleaving that breaks it: both look, then both write."""
+    if window.kind == "row-order":
+        return _order_steps(window, step)
     read, write = window.look, window.change
     look = Action.READ if window.dependence == "data" else Action.CHECK
     commit = write.commits[0] if write.commits else None
@@ -28,6 +31,28 @@ def row_steps(window: RowWindow, step: Tell) -> list[Step]:
         steps.append(_commit(commit, step))
     steps.append(step("B", Action.WRITE, write, note=_loss(window), lost=True))
     return steps
+
+
+def _order_steps(window: RowWindow, step: Tell) -> list[Step]:
+    """Each locks the row that the other wants."""
+    assert window.second is not None
+    return [
+        step("A", Action.ACQUIRE, window.look, note="locks its first row"),
+        step("B", Action.ACQUIRE, window.look, note="locks the row that A wants next"),
+        step("A", Action.ACQUIRE, window.second, note="waits for B"),
+        step("B", Action.ACQUIRE, window.second, note="waits for A: a deadlock", lost=True),
+    ]
+
+
+def split_steps(window: SplitWindow, step: Tell) -> list[Step]:
+    """Half of the change is there for others to see, and to stay when the rest fails."""
+    earlier, later = window.pair
+    return [
+        step("A", Action.WRITE, earlier),
+        step("A", Action.WRITE, window.commits[0], note="commits"),
+        step("B", Action.WRITE, earlier, note="starts from half a change", lost=True),
+        step("A", Action.WRITE, later, note="when this fails, the first half stays"),
+    ]
 
 
 def _commit(commit: Event, step: Tell) -> Step:

@@ -247,7 +247,8 @@ class Rows:
             return row.fields[name]
         held = row.fields.get(f".{name}")
         if row.origin is None:
-            return held if held is not None else Value(None, made="expression" if ".**" in row.fields else "new")
+            made = "expression" if ".**" in row.fields else "new"
+            return held if held is not None else Value(None, term=f"row{row.serial}.{name}", made=made)
         reads = self.column_reads(row, name, node)
         term = f"{row.term or f'row{row.serial}'}.{name}"
         known = model.columns.get(name) if model is not None else None

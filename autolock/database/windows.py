@@ -25,7 +25,8 @@ _ABSENT = frozenset({"missing", "falsy", "compare", "different", "equal"})
 class RowWindow(RaceWindow):
     """A Window whose Location is rows of a table.
 
-    `kind` is row-update, row-insert, row-claim, row-skew, row-lock-lost or row-stale. `unique` is the
+    `kind` is row-update, row-insert, row-claim, row-skew, row-lock-lost, row-stale or row-order, which
+    has two looks, the other one in `second`, and no write. `unique` is the
     constraint that covers an insert's check, `columns` what the check asks about, `candidates` all
     that make up the window.
     """
@@ -35,6 +36,7 @@ class RowWindow(RaceWindow):
     unique: frozenset[str] | None = None
     columns: tuple[str, ...] = ()
     counted: bool = False
+    second: RowRead | None = None
 
     @property
     def look(self) -> RowRead:
@@ -57,7 +59,7 @@ class RowWindow(RaceWindow):
     @property
     def shown(self) -> str:
         assert self.model is not None
-        column = self.change.column
+        column = self.write.column if isinstance(self.write, RowWrite) else ""
         return f"{self.model.ref.name}.{column}" if column else self.model.ref.name
 
 

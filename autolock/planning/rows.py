@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,8 @@ from autolock.findings import Safety
 from autolock.planning.advice import by_hand
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.homes import HomeFinder, frozen
+from autolock.planning.names import laid_out, name_of
+from autolock.planning.ordered import ordered_lock
 from autolock.program.linker import Ref
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ class RowPlans:
             raise Refusal(by_hand(window, library, self.dialect))
         if window.kind == "row-insert":
             return self.insert(window)
+        if window.kind == "row-order":
+            return self.ordered_looks(window)
         if window.kind in ("row-update", "row-claim", "row-stale"):
             return self.lock(window)
         raise Refusal(_BY_HAND[window.kind])
@@ -69,7 +73,9 @@ class RowPlans:
             )
         if window.look.transaction != window.change.transaction:
             raise Refusal("the transaction ends between the look and the write: load the row again, locked, after it")
-        self.refuse_two_rows(window)
+        several = self.several(window)
+        if several:
+            return self.ordered(window, several)
         query = window.look.query
         if self.is_locked_here(window):
             return self.lock_query(window, query)
@@ -79,15 +85,44 @@ class RowPlans:
     def dialect(self) -> str:
         return self.machine.database.dialect
 
-    def refuse_two_rows(self, window: RowWindow) -> None:
-        """Two rows of one table, locked one after the other in the order of the arguments, would deadlock."""
-        looks = {c.read.query.spot for c in window.candidates if c.read.what == "column"}
-        rows = {c.write.row for c in window.candidates if c.write.row is not None and c.read.what == "column"}
-        if (len(rows) > 1 and len(looks) > 1) or (len(rows) == 1 and window.change.loops):
+    def several(self, window: RowWindow) -> list[RowRead]:
+        """The looks at several rows of one table that change together.
+
+        Locked one after the other, in the order of the arguments, two requests would wait for each other.
+        """
+        changed = [c for c in window.candidates if c.read.what == "column" and c.read.row is not None]
+        if window.change.loops and not window.look.query.limited:
             raise Refusal(
-                "several rows of one table change together: lock them with one "
-                "`select(...).where(id.in_(...)).order_by(id).with_for_update()` first, never one after the other"
+                "rows are changed in a loop: lock them all with one ordered "
+                "`select(...).where(...).order_by(id).with_for_update()` before it"
             )
+        entry = window.entry
+        looks = {c.read.row: c.read for c in changed if c.entry is entry}
+        return list(looks.values()) if len({r.node for r in looks.values()}) > 1 else []
+
+    def ordered_looks(self, window: RowWindow) -> RowPlan:
+        """For rows that are locked in the order of the arguments."""
+        assert window.second is not None
+        looks = [window.look, window.second]
+        session = self.session_name(looks[0].function, looks[0].session)
+        edits = ordered_lock(self.program, self.sources, self.homes, looks, session)
+        return RowPlan(
+            edits,
+            f"Lock the `{window.model_name}` rows in one order first",
+            "One SELECT locks both rows, always in the same order, and the later ones find them locked already.",
+        )
+
+    def ordered(self, window: RowWindow, looks: Sequence[RowRead]) -> RowPlan:
+        """One ordered lock before the first look."""
+        origins = [r.row.origin for r in looks if r.row is not None and isinstance(r.row.origin, RowRead)]
+        session = self.session_name(origins[0].function, origins[0].session)
+        edits = ordered_lock(self.program, self.sources, self.homes, origins, session)
+        return RowPlan(
+            edits,
+            f"Lock the `{window.model_name}` rows in one order before they are loaded",
+            "One SELECT locks all the rows, always in the same order: two requests that name them the other way round "
+            "wait, instead of ending in a deadlock.",
+        )
 
     def is_locked_here(self, window: RowWindow) -> bool:
         """Whether the look itself can lock: it is there for the write, in everything that runs it."""
@@ -169,6 +204,7 @@ class RowPlans:
         names = ", ".join(f'"{c}"' for c in columns)
         await_ = "await " if window.look.session.is_async else ""
         code = f"{await_}{session}.refresh({row}, attribute_names=[{names}], with_for_update=True)"
+        code = laid_out(self.sources, function.path, code, region.statements[0].col_offset)
         edit = Edit(function.path, "insert-before", frozen(at=region.at, code=code))
         return RowPlan(
             [edit],
@@ -239,7 +275,7 @@ class RowPlans:
         if any(isinstance(r, RowRead) for r in write.value.reads):
             return None
         try:
-            name, edits = self.homes.reach(function, model.ref.path, model.ref.name)
+            name, edits = name_of(self.program, self.homes, function, model.ref)
         except Refusal:
             return None
         sign = "+" if isinstance(node.op, ast.Add) else "-"

@@ -1,0 +1,178 @@
+"""Writes that belong together and are committed apart, and rows that are locked in the order of the arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from autolock.database.harm import is_telling
+from autolock.database.objects import Session
+from autolock.database.trace import Commit, DatabaseTrace, RowRead, RowWrite, Split
+from autolock.database.windows import RowWindow
+from autolock.program.trace import Entry
+from autolock.program.values import Value
+from autolock.program.windows import RaceWindow, meeting
+
+_CONTEXTS = {"loop": "event loop", "thread": "thread pool"}
+
+
+@dataclass(slots=True)
+class SplitWindow(RaceWindow):
+    """Two commits of one run. `earlier` and `later` are writes that belong together."""
+
+    split: Split | None = None
+    earlier: RowWrite | None = None
+    later: RowWrite | None = None
+
+    @property
+    def pair(self) -> tuple[RowWrite, RowWrite]:
+        """The two writes."""
+        assert self.earlier is not None
+        assert self.later is not None
+        return self.earlier, self.later
+
+    @property
+    def commits(self) -> tuple[Commit, Commit]:
+        """The two commits."""
+        assert self.split is not None
+        return self.split.first, self.split.second
+
+    @property
+    def shown(self) -> str:
+        earlier, later = self.pair
+        return " and ".join(dict.fromkeys((earlier.model.ref.name, later.model.ref.name)))
+
+
+def split_windows(trace: DatabaseTrace) -> list[RaceWindow]:
+    """One window for each function that commits its work in pieces."""
+    found: dict[object, SplitWindow] = {}
+    for split in trace.splits:
+        window = _split(split)
+        if window is None:
+            continue
+        known = found.setdefault(window.function, window)
+        if known is not window and all(e is not window.entry for e in known.entries):
+            known.entries.append(window.entry)
+    return list(found.values())
+
+
+def _split(split: Split) -> SplitWindow | None:
+    first, second = split.first, split.second
+    if not split.entry.many or first.node is second.node or first.session is not second.session:
+        return None
+    pair = next(
+        (
+            (a, b)
+            for a in first.writes
+            for b in second.writes
+            if _belong(a, b) and not is_telling(a) and not is_telling(b)
+        ),
+        None,
+    )
+    if pair is None or first.stack[0].serial != second.stack[0].serial:
+        return None
+    function, one, other = meeting(pair[0].stack, pair[1].stack)
+    if one is None or other is None or one is other:
+        return None
+    return SplitWindow(
+        "split",
+        pair[1].location,
+        function,
+        one,
+        other,
+        split.entry,
+        True,
+        _CONTEXTS.get(second.context, second.context),
+        write=pair[1],
+        rivals=[(split.entry, pair[0])],
+        entries=[split.entry],
+        split=split,
+        earlier=pair[0],
+        later=pair[1],
+    )
+
+
+def _belong(one: RowWrite, other: RowWrite) -> bool:
+    """Whether half of two writes is wrong: the one names the other's row, or both are parts of one change."""
+    if one.row is not None and one.row is other.row:
+        return False
+    if one.row is not None and any(_names(v, one) for v in _values(other)):
+        return True
+    if one.location.root == other.location.root:
+        return (one.made == "atomic" and other.made == "atomic") or (one.kind == other.kind == "augment")
+    if one.kind == other.kind == "remove":
+        return True
+    counted = one.made == "atomic" or one.kind == "augment", other.made == "atomic" or other.kind == "augment"
+    return any(counted) and bool(_terms(one) & _terms(other))
+
+
+def _values(write: RowWrite) -> Iterator[Value]:
+    """Everything that a write mentions."""
+    if write.row is not None:
+        yield from write.row.fields.values()
+    if write.query is not None:
+        yield from write.query.values.values()
+        yield from (c.value for c in write.query.conditions)
+    if write.value is not None:
+        yield write.value
+
+
+def _names(value: Value, write: RowWrite) -> bool:
+    return write.row is not None and value.term.startswith(f"row{write.row.serial}.")
+
+
+def _terms(write: RowWrite) -> set[str]:
+    return {v.term for v in _values(write) if v.term and v.made not in ("const", "none")}
+
+
+# -- the order of locks ----------------------------------------------------------------
+
+
+def order_windows(trace: DatabaseTrace) -> list[RaceWindow]:
+    """Two rows of one table, locked one after the other in whatever order the request names them."""
+    last: dict[tuple[int, Session, int, object], RowRead] = {}
+    found: dict[object, RowWindow] = {}
+    for entry, read in trace.reads:
+        if not read.query.locks or not entry.many or read.what != "row":
+            continue
+        key = (id(entry), read.session, read.transaction, read.location.root)
+        earlier = last.setdefault(key, read)
+        if earlier is read or not _unordered(earlier, read) or earlier.stack[0].serial != read.stack[0].serial:
+            continue
+        window = _order(entry, earlier, read)
+        known = found.setdefault((window.function, read.location.root), window)
+        if known is not window:
+            known.entries.append(entry)
+    return list(found.values())
+
+
+def _unordered(one: RowRead, other: RowRead) -> bool:
+    """Whether two looks lock rows that the caller names, each by itself."""
+    plain = all(
+        len(r.query.conditions) == 1 and r.query.conditions[0].operator == "==" and not r.query.limited
+        for r in (one, other)
+    )
+    if not plain or one.node is other.node:
+        return False
+    terms = {r.query.conditions[0].value.term for r in (one, other)}
+    return len(terms) == 2 and "" not in terms
+
+
+def _order(entry: Entry, one: RowRead, other: RowRead) -> RowWindow:
+    function, first, last = meeting(one.stack, other.stack)
+    return RowWindow(
+        "row-order",
+        other.location,
+        function,
+        first,
+        last,
+        entry,
+        True,
+        _CONTEXTS.get(other.context, other.context),
+        relation="opposite-order",
+        read=one,
+        write=None,
+        entries=[entry],
+        model=other.query.model,
+        second=other,
+    )

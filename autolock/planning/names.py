@@ -1,0 +1,26 @@
+"""How a function's file names a class of the project, and how new statements are laid out in it."""
+
+from __future__ import annotations
+
+import black
+
+from autolock.edits import Edit
+from autolock.planning.blocks import Sources
+from autolock.planning.homes import HomeFinder
+from autolock.program.linker import Program, Ref
+
+_NARROWEST = 88
+
+
+def name_of(program: Program, homes: HomeFinder, function: Ref, wanted: Ref) -> tuple[str, list[Edit]]:
+    """The name of a class in a function, and the import that it needs; raises Refusal where there is none."""
+    if program.resolve(function.path, wanted.name, function.name) == (wanted, ()):
+        return wanted.name, []
+    return homes.reach(function, wanted.path, wanted.name)
+
+
+def laid_out(sources: Sources, path: str, code: str, indent: int) -> str:
+    """A statement in several lines where it is longer than the lines of its file."""
+    longest = max((len(line) for line in sources.blocks(path).unit.lines), default=0)
+    width = min(max(longest, _NARROWEST), 120) - indent
+    return black.format_str(code, mode=black.Mode(line_length=width)).rstrip("\n")

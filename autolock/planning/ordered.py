@@ -1,0 +1,160 @@
+"""Locking several rows of one table in one order, before the first of them is touched."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from autolock.database.sqltext import parse
+from autolock.database.trace import RowRead, RowWrite
+from autolock.edits import Edit
+from autolock.planning.blocks import Refusal, Sources
+from autolock.planning.homes import HomeFinder, frozen
+from autolock.planning.names import laid_out, name_of
+from autolock.program.linker import Program, Ref
+
+_UNKNOWN = (
+    "several rows of one table change together, and their keys are not known before the first is loaded: lock them "
+    "with one `select(...).where(id.in_(...)).order_by(id).with_for_update()` first, never one after the other"
+)
+
+
+def ordered_lock(
+    program: Program, sources: Sources, homes: HomeFinder, looks: Sequence[RowRead], session: str
+) -> list[Edit]:
+    """The edits that lock the rows of some looks before the first; raises Refusal where that is not possible."""
+    first = min(looks, key=lambda r: r.serial)
+    function, statement = first.function, first.stack[-1].statement
+    model = first.query.model
+    if statement is None or model is None or any(r.function != function for r in looks):
+        raise Refusal(_UNKNOWN)
+    columns = {r.query.conditions[0].column for r in looks if len(r.query.conditions) == 1}
+    keys = list(dict.fromkeys(ast.unparse(key_of_look(r)) for r in looks))
+    if len(columns) != 1 or len(keys) < 2:
+        raise Refusal(_UNKNOWN)
+    unit = program.unit(function.path)
+    assert unit is not None
+    for look in looks:
+        refuse_late_names(unit.functions[function.name], key_of_look(look), statement)
+    name, edits = name_of(program, homes, function, model.ref)
+    column = f"{name}.{columns.pop()}"
+    listed = ", ".join(keys)
+    if first.query.form == "query":
+        code = (
+            f"{session}.query({name}).filter({column}.in_([{listed}])).order_by({column})"
+            ".populate_existing().with_for_update().all()"
+        )
+    else:
+        select, more = _select(program, function, first)
+        edits = [*edits, *more]
+        run = first.node.func.attr if _is_exec(first.node) else "execute"  # type: ignore[attr-defined]
+        code = (
+            f"{session}.{run}({select}({name}).where({column}.in_([{listed}])).order_by({column})"
+            ".with_for_update().execution_options(populate_existing=True))"
+        )
+    awaited = f"await {code}" if first.session.is_async else code
+    awaited = laid_out(sources, function.path, awaited, statement.col_offset)
+    at = sources.blocks(function.path).spot(statement).path
+    return [*edits, Edit(function.path, "insert-before", frozen(at=at, code=awaited))]
+
+
+def _is_exec(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "exec"
+
+
+def _select(program: Program, function: Ref, look: RowRead) -> tuple[str, list[Edit]]:
+    """`select` as the file names it, imported where it is not."""
+    found = program.resolve(function.path, "select", function.name)
+    if found is not None and found[0].kind == "external" and not found[1]:
+        return "select", []
+    if found is not None:
+        raise Refusal("the name select is taken here")
+    module = "sqlmodel" if _is_exec(look.node) else "sqlalchemy"
+    return "select", [Edit(function.path, "import-name", frozen(module=module, name="select", alias=""))]
+
+
+def key_of_look(look: RowRead) -> ast.expr:
+    """The expression that a look compares the key with; raises Refusal where it is not written there."""
+    query = look.query
+    spot = query.spot
+    if len(query.conditions) != 1 or query.conditions[0].operator != "==" or spot is None:
+        raise Refusal(_UNKNOWN)
+    if query.form == "get" and isinstance(spot.node, ast.Call) and len(spot.node.args) > 1:
+        return spot.node.args[1]
+    for node in ast.walk(spot.node):
+        compared = node.left if isinstance(node, ast.Compare) else None
+        if isinstance(compared, ast.Attribute) and compared.attr == query.conditions[0].column:
+            return node.comparators[0]  # type: ignore[attr-defined, no-any-return]
+    raise Refusal(_UNKNOWN)
+
+
+def refuse_late_names(function: ast.AST, key: ast.expr, statement: ast.stmt) -> None:
+    """Refuse a key that is made after the place where it would be used."""
+    if any(isinstance(n, ast.Await | ast.Call) for n in ast.walk(key)):
+        raise Refusal(_UNKNOWN)
+    names = {n.id for n in ast.walk(key) if isinstance(n, ast.Name)}
+    for node in ast.walk(function):
+        stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        if stored and isinstance(node, ast.Name) and node.id in names and node.lineno >= statement.lineno:
+            raise Refusal(_UNKNOWN)
+
+
+# -- SQL text ------------------------------------------------------------------------------
+
+
+def ordered_text(writes: Sequence[RowWrite]) -> tuple[str, str, dict[str, ast.expr]] | None:
+    """For UPDATEs of one table by key: the table, the key's column, and each key's placeholder and expression.
+
+    None where there is but one row of each table. Raises Refusal where the keys cannot be seen.
+    """
+    by_table: dict[str, list[RowWrite]] = {}
+    for write in writes:
+        if write.form == "update":
+            group = by_table.setdefault(write.model.table, [])
+            if all(w.node is not write.node for w in group):
+                group.append(write)
+    for table, group in by_table.items():
+        if len(group) < 2:
+            continue
+        found = [_key(w) for w in group]
+        keys = {name: value for _, name, value in found}
+        if len({column for column, _, _ in found}) != 1:
+            raise Refusal(_UNKNOWN)
+        if len({ast.unparse(v) for v in keys.values()}) < 2 and len(keys) == 1:
+            texts = {ast.unparse(value) for _, _, value in found}
+            if len(texts) == 1:
+                continue  # one and the same row
+            keys = {f"{name}_{i}" if i else name: value for i, (_, name, value) in enumerate(found)}
+        if len({ast.unparse(v) for v in keys.values()}) < 2:
+            continue
+        return table, found[0][0], keys
+    return None
+
+
+def _key(write: RowWrite) -> tuple[str, str, ast.expr]:
+    """The column, placeholder and expression of `WHERE column = :placeholder`."""
+    call = write.node
+    sql = parse(write.query.text) if write.query is not None and write.query.text else None
+    if sql is None or len(sql.conditions) < 1 or not isinstance(call, ast.Call):
+        raise Refusal(_UNKNOWN)
+    condition = sql.conditions[0]
+    if condition.operator != "=" or condition.kind != "placeholder":
+        raise Refusal(_UNKNOWN)
+    value = bound_expression(call, condition.value)
+    if value is None:
+        raise Refusal(_UNKNOWN)
+    return condition.column, condition.value.lstrip(":$"), value
+
+
+def bound_expression(call: ast.Call, placeholder: str) -> ast.expr | None:
+    """What a call gives for a placeholder: of a dict of values, or by position (`$1`)."""
+    if placeholder.startswith("$") and placeholder[1:].isdigit():
+        index = int(placeholder[1:])
+        return call.args[index] if index < len(call.args) else None
+    given = [*call.args[1:], *(k.value for k in call.keywords if k.arg in ("values", "params", "parameters"))]
+    for value in given:
+        if isinstance(value, ast.Dict):
+            for key, item in zip(value.keys, value.values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == placeholder.lstrip(":"):
+                    return item
+    return None

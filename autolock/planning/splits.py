@@ -1,0 +1,216 @@
+"""One transaction for what is committed in pieces."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from autolock.database.splits import SplitWindow
+from autolock.database.trace import Commit, DatabaseTrace, RowWrite
+from autolock.edits import Edit
+from autolock.planning.blocks import Refusal, Region, Sources, own_nodes
+from autolock.planning.homes import frozen
+from autolock.planning.names import laid_out
+from autolock.planning.ordered import ordered_text
+from autolock.program.index import dotted
+from autolock.program.linker import Ref
+
+if TYPE_CHECKING:
+    from autolock.engine import Analysis
+
+#: What a session or connection does; awaiting anything else reaches outside of the transaction.
+_DATABASE = frozenset(
+    {
+        *("execute", "executemany", "execute_many", "fetch", "fetchrow", "fetchval", "fetch_all", "fetch_one"),
+        *("fetch_val", "scalar", "scalars", "exec", "get", "get_one", "refresh", "flush", "commit", "delete", "merge"),
+        *("add", "add_all", "stream"),
+    }
+)
+
+
+class SplitPlans:
+    """Plans a transaction for one window at a time."""
+
+    def __init__(self, analysis: Analysis, sources: Sources) -> None:
+        self.program = analysis.program
+        self.trace: DatabaseTrace = analysis.machine.database.rows.trace
+        self.dialect = analysis.machine.database.dialect
+        self.sources = sources
+
+    def plan(self, window: SplitWindow) -> tuple[list[Edit], str, str]:
+        """Edits, title and reason; raises Refusal."""
+        first, second = window.commits
+        self.refuse_between(window)
+        if first.automatic:
+            return self.wrapped(window)
+        if second.automatic or first.function != window.function:
+            raise Refusal(
+                f"`{first.function.name}` commits for its callers, too: give it a way to leave the commit to this one"
+            )
+        return self.flushed(window, first, second)
+
+    # -- commit becomes flush -----------------------------------------------------------
+
+    def flushed(self, window: SplitWindow, first: Commit, second: Commit) -> tuple[list[Edit], str, str]:
+        blocks = self.sources.blocks(window.function.path)
+        limit = self.statement_of(second, window.function).lineno
+        edits: list[Edit] = []
+        for commit in self.commits_of(window):
+            statement = self.statement_of(commit, window.function)
+            if statement.lineno >= limit:
+                continue
+            text = ast.unparse(commit.node) if isinstance(commit.node, ast.expr) else ""
+            if not text:
+                raise Refusal("the first commit is the end of a `with` block: put both writes into one")
+            arguments = frozen(at=blocks.spot(statement).path, expression=text, nth=0)
+            edits.append(Edit(window.function.path, "flush-commit", arguments))
+        return (
+            edits,
+            f"Commit `{window.shown}` together",
+            "A flush sends the statements and keeps the transaction open: a failure before the one commit that is left "
+            "takes everything back, and nobody sees half of it.",
+        )
+
+    def commits_of(self, window: SplitWindow) -> list[Commit]:
+        """The commits that the function makes itself, on the window's session, one a place."""
+        session = window.commits[0].session
+        found: dict[int, Commit] = {}
+        for commit in self.trace.commits:
+            if commit.session is session and commit.function == window.function and commit.writes:
+                found[id(commit.node)] = commit
+        return list(found.values())
+
+    def statement_of(self, commit: Commit, function: Ref) -> ast.stmt:
+        for frame in commit.stack:
+            if frame.function == function and frame.statement is not None:
+                return frame.statement
+        raise Refusal("the commits are not in one function")
+
+    # -- a block round the calls ------------------------------------------------------------
+
+    def wrapped(self, window: SplitWindow) -> tuple[list[Edit], str, str]:
+        function, session = window.function, window.commits[0].session
+        name = session.names.get(function)
+        writes = self.writes_of(window)
+        if name is None or any(w.function != function for w in writes):
+            raise Refusal("the writes are made by helpers that commit by themselves: open the transaction by hand")
+        region = self.region(window, writes)
+        header, receiver = self.header(session.library, name)
+        edits = self.ordering(function, region, writes, session.library, receiver)
+        edits.append(
+            Edit(
+                function.path,
+                "wrap-in-transaction",
+                frozen(at=region.at, count=region.count, header=header, is_async=session.is_async),
+            )
+        )
+        if receiver != name:
+            edits += self.moved(function, region, name, receiver)
+        return (
+            edits,
+            f"One transaction for `{window.shown}`",
+            "What the block does is committed together at its end, or not at all when something in it fails.",
+        )
+
+    @staticmethod
+    def header(library: str, name: str) -> tuple[str, str]:
+        """What opens a transaction, and what statements are run on inside of it."""
+        if library == "databases":
+            return f"{name}.transaction()", name
+        if library == "asyncpg":
+            return f"{name}.acquire() as connection, connection.transaction()", "connection"
+        raise Refusal("open one transaction round both by hand")
+
+    def writes_of(self, window: SplitWindow) -> list[RowWrite]:
+        """All that the window's run has written through the session in the window's function."""
+        session = window.commits[0].session
+        first, second = window.pair
+        inside = [
+            w
+            for entry, w in self.trace.writes
+            if entry is window.entry and w.session is session and first.serial <= w.serial
+        ]
+        return list({id(w.node): w for w in (*inside, first, second)}.values())
+
+    def region(self, window: SplitWindow, writes: list[RowWrite]) -> Region:
+        unit = self.program.unit(window.function.path)
+        assert unit is not None
+        node = unit.functions[window.function.name]
+        statements = [w.stack[-1].statement for w in writes]
+        return self.sources.blocks(window.function.path).spanning([s for s in statements if s is not None], node)
+
+    def ordering(
+        self, function: Ref, region: Region, writes: list[RowWrite], library: str, receiver: str
+    ) -> list[Edit]:
+        """Rows of one table that change together are locked in one order first."""
+        found = ordered_text(writes)
+        if found is None or self.dialect == "sqlite":
+            return []
+        table, column, keys = found
+        if library == "databases":
+            names = ", ".join(f":{n}" for n in keys)
+            values = ", ".join(f'"{n}": {ast.unparse(v)}' for n, v in keys.items())
+            sql = f"SELECT {column} FROM {table} WHERE {column} IN ({names}) ORDER BY {column} FOR UPDATE"
+            code = f'await {receiver}.fetch_all("{sql}", {{{values}}})'
+        else:
+            names = ", ".join(f"${i}" for i in range(1, len(keys) + 1))
+            values = ", ".join(ast.unparse(v) for v in keys.values())
+            sql = f"SELECT {column} FROM {table} WHERE {column} IN ({names}) ORDER BY {column} FOR UPDATE"
+            code = f'await {receiver}.fetch("{sql}", {values})'
+        code = laid_out(self.sources, function.path, code, region.statements[0].col_offset + 4)
+        return [Edit(function.path, "insert-before", frozen(at=region.at, code=code))]
+
+    def moved(self, function: Ref, region: Region, name: str, receiver: str) -> list[Edit]:
+        """Every call on the pool inside of the block, made on the connection."""
+        blocks = self.sources.blocks(function.path)
+        edits: list[Edit] = []
+        for statement in region.statements:
+            used = [n for n in own_nodes([statement]) if isinstance(n, ast.expr) and ast.unparse(n) == name]
+            calls = [n for n in own_nodes([statement]) if isinstance(n, ast.Attribute) and ast.unparse(n.value) == name]
+            if len(used) != len(calls) or hasattr(statement, "body"):
+                raise Refusal(f"`{name}` is handed on in between: open the transaction by hand")
+            edits += [
+                Edit(
+                    function.path,
+                    "replace-expression",
+                    frozen(at=blocks.spot(statement).path, expression=name, replacement=receiver, nth=nth),
+                )
+                for nth in range(len(calls))
+            ]
+        return edits
+
+    # -- what forbids it --------------------------------------------------------------------
+
+    def refuse_between(self, window: SplitWindow) -> None:
+        """Refuse where something between the two is meant to last, or cannot be taken back."""
+        assert window.first is not None
+        assert window.last is not None
+        unit = self.program.unit(window.function.path)
+        assert unit is not None
+        node = unit.functions[window.function.name]
+        region = self.sources.blocks(window.function.path).spanning([window.first, window.last], node)
+        for inner in own_nodes(region.statements):
+            if isinstance(inner, ast.Raise | ast.Return) and inner.lineno < window.last.lineno:
+                raise Refusal("the function can leave in between, and what was committed by then may be meant to stay")
+            if isinstance(inner, ast.Try | ast.ExceptHandler):
+                raise Refusal("an exception is handled in between, and what was committed before may be meant to stay")
+            if isinstance(inner, ast.For | ast.AsyncFor | ast.While):
+                raise Refusal("a loop commits in pieces: decide by hand which pieces belong together")
+            if isinstance(inner, ast.Call):
+                self.refuse_call(inner)
+            if isinstance(inner, ast.Await) and isinstance(inner.value, ast.Call):
+                self.refuse_outside(inner.value, window.function)
+
+    def refuse_outside(self, call: ast.Call, function: Ref) -> None:
+        """Refuse to keep a transaction open over a call to another service."""
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _DATABASE:
+            return
+        found = self.program.resolve(function.path, dotted(call.func), function.name)
+        if found is None or found[0].kind == "external":
+            raise Refusal(f"`{ast.unparse(call.func)}` is awaited in between, which may be another service")
+
+    @staticmethod
+    def refuse_call(call: ast.Call) -> None:
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        if name in ("add_task", "delay", "apply_async", "create_task", "send"):
+            raise Refusal(f"something is started in between (`{name}`) that may need the first half to be there")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -232,20 +233,30 @@ def _import_lines(lines: tuple[Statement, ...]) -> dict[int, Import]:
 
 
 def _group_for(imports: dict[int, Import], new: Import) -> list[int]:
-    """The run of lines that a new import belongs to: imports of its package if there are any, else of its kind."""
+    """The run of lines that a new import belongs to: imports of its package if there are any, else of its kind.
+
+    Which of the others are the project's own is not known here, so that they need not be in one order.
+    """
     for like in (lambda item: item.package == new.package, lambda item: item.kind is new.kind):
         start = next((line for line, item in imports.items() if item.kind is new.kind and like(item)), None)
         if start is not None:
-            return _run(imports, start, new.kind)
+            run = _run(imports, start, like)
+            whole = _run(imports, start, lambda item: item.kind is new.kind)
+            return whole if _is_sorted([imports[line] for line in whole]) else run
     return []
 
 
-def _run(imports: dict[int, Import], start: int, kind: Kind) -> list[int]:
-    """The lines of one kind next to each other round a line."""
+def _is_sorted(present: list[Import]) -> bool:
+    """Whether a list of imports keeps to an order into which another one fits."""
+    return all(place_of_import(present[:n], item) == n for n, item in enumerate(present))
+
+
+def _run(imports: dict[int, Import], start: int, like: Callable[[Import], bool]) -> list[int]:
+    """The lines next to each other round a line whose imports are alike."""
     first = last = start
-    while first - 1 in imports and imports[first - 1].kind is kind:
+    while first - 1 in imports and like(imports[first - 1]):
         first -= 1
-    while last + 1 in imports and imports[last + 1].kind is kind:
+    while last + 1 in imports and like(imports[last + 1]):
         last += 1
     return list(range(first, last + 1))
 

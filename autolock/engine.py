@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from autolock.database.project import NO_FACTS, DatabaseFacts
 from autolock.database.session_windows import SessionFinder
 from autolock.database.splits import order_windows, split_windows
 from autolock.database.windows import RowFinder
@@ -15,6 +16,7 @@ from autolock.program.entries import follow_everything
 from autolock.program.linker import Program
 from autolock.program.machine import Machine
 from autolock.program.trace import Entry
+from autolock.program.unreached import follow_unreached
 from autolock.program.windows import Finder, RaceWindow
 
 if TYPE_CHECKING:
@@ -38,16 +40,21 @@ class Analysis:
 
 
 def analyse(
-    program: Program, lock_names: frozenset[str] = frozenset(), known: Mapping[str, object] | None = None
+    program: Program,
+    lock_names: frozenset[str] = frozenset(),
+    known: Mapping[str, object] | None = None,
+    databases: DatabaseFacts = NO_FACTS,
 ) -> Analysis:
     """Follow every entry point of a program and find the Windows that two of them can enter at once.
 
-    `known` are attributes of the interpreter that need not be computed from all of the program's files.
+    `databases` is what is known of the project's databases, `known` are attributes of the interpreter
+    that need not be computed from all of the program's files.
     """
-    machine = Machine(program, lock_names)
+    machine = Machine(program, lock_names, databases)
     vars(machine).update(known or {})
     with _deep_recursion():
         entries = follow_everything(machine)
+        entries += follow_unreached(machine)
     windows = Finder(program, machine.trace, machine.warmed).windows()
     rows = machine.database.rows.trace
     windows += RowFinder(program, rows, machine.database.models).windows()

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autolock import __version__, findings, registry
+from autolock.database.project import DatabaseFacts, ProjectDatabases
 from autolock.findings import Finding
 from autolock.program.cache import DAMAGE
 from autolock.program.parts import Answers, Divided, PartModules
@@ -62,14 +63,16 @@ class Looked(NamedTuple):
     strays: frozenset[str]
 
 
-def look_into(divided: Divided, part: Part, lock_names: frozenset[str], *, keep: bool) -> Looked:
+def look_into(
+    divided: Divided, part: Part, lock_names: frozenset[str], databases: DatabaseFacts, *, keep: bool
+) -> Looked:
     """Analyse one part; `keep` keeps its trees for later analyses."""
     # Imported late: a run in which nothing has changed does without.
     from autolock import engine
 
     modules = PartModules(divided.program.modules, part)
     asked = divided.names.asked()
-    analysis = engine.analyse(divided.program.part(modules, keep=keep), lock_names, asked)
+    analysis = engine.analyse(divided.program.part(modules, keep=keep), lock_names, asked, databases)
     found = engine.find(analysis, registry.rules())
     return Looked(analysis, found, divided.names.answers(asked), frozenset(modules.strays))
 
@@ -87,6 +90,7 @@ class Outcomes:
         digests: Mapping[str, bytes],
         lines: Mapping[str, int],
         lock_names: frozenset[str],
+        databases: ProjectDatabases,
         *,
         folder: Path | None = None,
         prefix: str = "",
@@ -95,6 +99,7 @@ class Outcomes:
         self._digests = digests
         self._lines = lines
         self._lock_names = lock_names
+        self._databases = databases
         self._prefix = prefix
         self._cache = _Cache(folder if folder is not None and _only_own_rules() else None)
 
@@ -120,7 +125,7 @@ class Outcomes:
     def _keys(self) -> Iterator[tuple[Part, bytes]]:
         where = "\0".join((self._prefix, *sorted(self._digests))).encode("utf-8", "surrogatepass")
         names = "\0".join((*sorted(self._lock_names), "", *sorted(self._divided.names.makers)))
-        common = digest(where) + digest(names.encode("utf-8", "surrogatepass"))
+        common = digest(self._databases.signature) + digest(where) + digest(names.encode("utf-8", "surrogatepass"))
         for part in self._divided.parts:
             files = b"".join(path.encode("utf-8", "surrogatepass") + b"\0" + self._digests[path] for path in part)
             yield part, digest(common + files)
@@ -133,6 +138,8 @@ class Outcomes:
     # -- analysing ---------------------------------------------------------------
 
     def _made(self, parts: list[Part], jobs: int) -> Iterator[tuple[Part, Outcome]]:
+        if parts:
+            _ = self._databases.facts  # read once, not in each process
         lines = sum(self._size(part) for part in parts)
         shares = _shares([(self._size(part), part) for part in parts], jobs)
         if len(shares) < 2 or lines < _WORTH_A_POOL or sys.platform != "linux":
@@ -164,7 +171,7 @@ class Outcomes:
                     lines = 0
 
     def _outcome(self, part: Part) -> Outcome:
-        looked = look_into(self._divided, part, self._lock_names, keep=False)
+        looked = look_into(self._divided, part, self._lock_names, self._databases.facts, keep=False)
         analysis = looked.analysis
         outcome = Outcome(
             looked.findings,

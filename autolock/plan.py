@@ -132,7 +132,7 @@ class _Planner:
             key += f":{ast.unparse(window.call)}"
         return fix, Plan(made.title, made.reason, made.safety, (finding.fingerprint,), tuple(made.edits), (key,))
 
-    def made(self, window: RowWindow | SessionWindow | SplitWindow) -> RowPlan | SessionPlan:
+    def made(self, window: RowWindow | SessionWindow | SplitWindow) -> RowPlan:
         """The plan of a window on rows or sessions; raises Refusal."""
         if isinstance(window, SessionWindow):
             return self.sessions.plan(window)

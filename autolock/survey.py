@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from autolock import registry
 from autolock.config import Settings, selected
+from autolock.database.project import DatabaseFacts, ProjectDatabases
 from autolock.errors import AutolockError
 from autolock.findings import Certainty, Finding, Problem
 from autolock.outcomes import Outcomes, look_into, without_collection
@@ -61,11 +62,13 @@ class Survey:
             records = self.loaded.records
             self._lock_names = frozenset(settings.lock_names)
             self._divided = self.loaded.divided()
+            self._databases = ProjectDatabases(self._divided.program, workspace.root)
             self._outcomes = Outcomes(
                 self._divided,
                 {path: record.digest for path, record in records.items()},
                 {path: record.lines for path, record in records.items()},
                 self._lock_names,
+                self._databases,
                 folder=facts_dir,
                 prefix=os.path.relpath(workspace.root, workspace.project),
             ).all(settings.jobs or processors())
@@ -104,7 +107,7 @@ class Survey:
                     continue
                 viewed = self._viewed.get(part)
                 if viewed is None or not viewed.holds(divided, changed):
-                    viewed = _viewed(divided, part, self._lock_names)
+                    viewed = _viewed(divided, part, self._lock_names, self._databases.facts)
                     if changed.isdisjoint(viewed.files):
                         self._viewed[part] = viewed
                 findings += viewed.view.findings
@@ -190,11 +193,11 @@ class _Viewed:
         )
 
 
-def _viewed(divided: Divided, part: tuple[str, ...], lock_names: frozenset[str]) -> _Viewed:
+def _viewed(divided: Divided, part: tuple[str, ...], lock_names: frozenset[str], databases: DatabaseFacts) -> _Viewed:
     from autolock.plan import plan
     from autolock.rewrite import View
 
-    looked = look_into(divided, part, lock_names, keep=True)
+    looked = look_into(divided, part, lock_names, databases, keep=True)
     planned, plans = plan(looked.analysis, looked.findings)
     return _Viewed(View(planned, plans), looked.strays.union(part), looked.answers, divided.names.makers)
 

@@ -72,7 +72,7 @@ CONFLICTS = frozenset(
 class Databases:
     """What the interpreter knows of databases; one for each interpreter."""
 
-    def __init__(self, core: Core, models: Models, adapters: Iterable[type[Adapter]]) -> None:
+    def __init__(self, core: Core, models: Models, adapters: Iterable[type[Adapter]], dialect: str = "") -> None:
         self.core = core
         self.models = models
         self.rows = Rows(core, models)
@@ -84,7 +84,7 @@ class Databases:
         self.statements = Statements(self.rows)
         self.guessed: dict[str, Session] = {}
         self.texts: dict[str, SqlText | None] = {}
-        self.dialect = ""
+        self.dialect = dialect
 
     def reset(self) -> None:
         """Another entry point is followed from here on."""
@@ -248,6 +248,21 @@ class Databases:
         adapter = self.adapter_of(thing)
         if adapter is not None and isinstance(thing, Block):
             adapter.enter(thing, node)
+    def adopted(self, value: Value, node: ast.arg, beside: list[Value]) -> Value:
+        """A parameter of a mapped class of which nothing else is known: a row that somebody has loaded."""
+        obj = value.obj
+        if not isinstance(obj, Heap) or isinstance(obj, Row) or value.request or obj.location is not None:
+            return value
+        model = self.models.of(obj.type.ref) if obj.type.kind == "instance" and obj.type.ref is not None else None
+        if model is None:
+            return value
+        session = next((t for t in map(self.thing, beside) if isinstance(t, Session)), None)
+        session = session or Session(known=False, term=node.arg)
+        query = Query("select", model, exact=False, form="parameter", spot=self.rows.spot(node))
+        read = self.rows.select(session, query, node)
+        row = self.rows.make_row(query, session, read)
+        row.term = value.term
+        return Value(row, value.reads, value.term, value.request, value.made)
 
     # -- attributes and elements -----------------------------------------------------------
 

@@ -52,7 +52,9 @@ def ordered_lock(
             f"{session}.{run}({select}({name}).where({column}.in_([{listed}])).order_by({column})"
             ".with_for_update().execution_options(populate_existing=True))"
         )
-    awaited = f"await {code}" if first.session.is_async else code
+    # A sync session refreshes the objects that it has only when the rows are fetched.
+    unread = first.query.form != "query" and not first.session.is_async
+    awaited = f"await {code}" if first.session.is_async else f"{code}.all()" if unread else code
     awaited = laid_out(sources, function.path, awaited, statement.col_offset)
     at = sources.blocks(function.path).spot(statement).path
     return [*edits, Edit(function.path, "insert-before", frozen(at=at, code=awaited))]

@@ -218,6 +218,9 @@ class Calls(Containers, Files):
             finally:
                 self.frames.pop()
         self.frames.append(frame)
+        if self.recording:
+            self.reached.add(function.ref)
+            self.adopt(function, env, frame)
         since, shaped = frame.serial, len(self.shaped)
         try:
             self.execute([function.block] if function.block is not None else function.node.body)
@@ -227,6 +230,16 @@ class Calls(Containers, Files):
         if on_yield is None:
             self.forget(since, result, shaped)
         return result
+
+    def adopt(self, function: FunctionValue, env: Env, frame: Activation) -> None:
+        """Arguments of which only the annotation says that they are rows."""
+        assert not isinstance(function.node, ast.Lambda)
+        frame.statement = function.node.body[0]
+        arguments = function.node.args
+        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+            held = env.vars.get(argument.arg)
+            if held is not None and isinstance(held.obj, Heap) and argument.annotation is not None:
+                env.vars[argument.arg] = self.database.adopted(held, argument, list(env.vars.values()))
 
     def forget(self, since: int, result: Value, shaped: int) -> None:
         """Of what a function read, only what it gives back, stored or decided for its caller matters from here on."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from autolock.database.adapters import adapters
 from autolock.database.hooks import Databases
 from autolock.database.models import Models
+from autolock.database.project import NO_FACTS, DatabaseFacts
 from autolock.program.linker import Program, Ref, Unit
 from autolock.program.state import State
 from autolock.program.trace import Control, Entry, Event, Frame, Held, LockUse, Read, Suspension, Trace, Write
@@ -64,7 +65,9 @@ class Spawn:
 class Core(ABC):
     """Common state and the small operations on it."""
 
-    def __init__(self, program: Program, lock_names: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, program: Program, lock_names: frozenset[str] = frozenset(), databases: DatabaseFacts = NO_FACTS
+    ) -> None:
         self.program = program
         self.lock_names = lock_names
         self.trace = Trace()
@@ -83,8 +86,9 @@ class Core(ABC):
         self.callees: set[int] = set()
         self.awaiting: ast.AST | None = None
         self.spawned: list[Spawn] = []
+        self.reached: set[Ref] = set()
         self._serial = 0
-        self.database = Databases(self, Models(program), adapters())
+        self.database = Databases(self, Models(program, databases.uniques), adapters(), databases.dialect)
         self._reads: dict[object, Read] = {}
 
     # -- what the parts offer each other ----------------------------------------

@@ -173,9 +173,10 @@ class Machine(Statements):
         self.state, self.frames, self.loops, self.budget = State(), [], 0, self.allowed
         self.context, self.entry = "startup", Entry(None, "startup", "import", (), False)
 
-    def run(self, entry: Entry, action: Callable[[], object]) -> None:
-        """Follow one entry point from a clean state."""
+    def run(self, entry: Entry, action: Callable[[], object], allowed: int = BUDGET) -> None:
+        """Follow one entry point from a clean state; `allowed` is how many statements it may execute at most."""
         self.reset()
+        self.budget = self.allowed = min(self.allowed, allowed)
         self.entry, self.context = entry, entry.context
         self._reads.clear()
         self.log.clear()

@@ -1,0 +1,90 @@
+"""Functions that work on a database and that no entry point was seen to reach.
+
+Workers, schedulers and containers that inject services run code in ways that cannot be seen. What
+such a function does to objects of its process depends on how it is run; what it does to rows does
+not: other transactions always run beside it.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import partial
+
+from autolock.database.project import concerns_databases
+from autolock.program.facts import FunctionFacts, ModuleFacts
+from autolock.program.linker import Ref
+from autolock.program.machine import Machine
+from autolock.program.trace import Entry, Trace
+from autolock.program.values import FunctionValue, Heap, Type, Value
+
+#: Names of files and folders with code that a person runs, once.
+_BY_HAND = re.compile(
+    r"(^|[/_])(scripts?|cli|commands?|management|migrations?|alembic|seeds?|seeding|seeders?|fixtures?|bin|tools?|"
+    r"examples?|demos?|tests?|testing|conftest|setup|initial_data|init_db|backfill\w*|benchmarks?)([/_.]|$)"
+)
+_WRITES = frozenset(
+    {
+        *("add", "add_all", "commit", "flush", "delete", "execute", "exec", "merge", "save", "insert_one"),
+        *("update_one", "execute_many", "replace_one", "create", "set"),
+    }
+)
+_LOOKS = frozenset(
+    {
+        *("execute", "scalar", "scalars", "exec", "query", "get", "get_one", "first", "fetch_one", "fetch_all"),
+        *("fetch_val", "fetchrow", "fetchval", "fetch", "find_one", "filter", "get_or_none", "refresh"),
+    }
+)
+#: Statements that each of them may execute: they are many, and what matters is in them, not far below.
+_ALLOWED = 600
+
+
+def follow_unreached(machine: Machine) -> list[Entry]:
+    """Run what looks and writes and was not reached, from the outside in; gives the entries."""
+    entries: list[Entry] = []
+    if not concerns_databases(machine.program):
+        return entries
+    kept, machine.trace = machine.trace, Trace()
+    for path, facts in sorted(machine.program.modules.items()):
+        if _BY_HAND.search(path.lower()) is None and _is_concerned(facts):
+            entries.extend(_module(machine, path, facts))
+    machine.trace = kept
+    machine.spawned.clear()
+    return entries
+
+
+def _is_concerned(facts: ModuleFacts) -> bool:
+    """Whether a file can hold functions that look and write."""
+    return "__main__" not in facts.module_refs
+
+
+def _module(machine: Machine, path: str, facts: ModuleFacts) -> Iterator[Entry]:
+    candidates = [f for f in facts.functions.values() if _works_on_rows(f) and not f.parent]
+    for function in sorted(candidates, key=lambda f: (f.qualname.rpartition(".")[2].startswith("_"), f.line)):
+        ref = Ref("function", path, function.qualname)
+        if ref in machine.reached:
+            continue
+        entry = Entry(ref, "loop" if function.is_async else "thread", "function", (), True, f"{path}:{ref.name}")
+        machine.run(entry, partial(_follow, machine, ref, function), _ALLOWED)
+        yield entry
+
+
+def _works_on_rows(facts: FunctionFacts) -> bool:
+    called = {ref.rpartition(".")[2] for ref in facts.refs if "." in ref}
+    return bool(called & _WRITES) and bool(called & _LOOKS)
+
+
+def _follow(machine: Machine, ref: Ref, facts: FunctionFacts) -> None:
+    """Run one function with arguments of which only the annotations are known."""
+    receiver: Value | None = None
+    if facts.owner:
+        cls = Ref("class", ref.path, facts.owner)
+        receiver = Value(Heap(Type("instance", cls)))
+        init = machine.program.method(cls, "__init__")
+        made = machine.bound(init, receiver).obj if init is not None else None
+        if isinstance(made, FunctionValue):
+            machine.activate(made, [], {}, None)
+    found = machine.bound(ref, receiver) if receiver is not None else machine.function_value(ref, None)
+    if isinstance(found.obj, FunctionValue) and not isinstance(found.obj.node, ast.Lambda):
+        machine.activate(found.obj, [], {}, lambda _: None)

@@ -248,6 +248,7 @@ class Databases:
         adapter = self.adapter_of(thing)
         if adapter is not None and isinstance(thing, Block):
             adapter.enter(thing, node)
+
     def adopted(self, value: Value, node: ast.arg, beside: list[Value]) -> Value:
         """A parameter of a mapped class of which nothing else is known: a row that somebody has loaded."""
         obj = value.obj

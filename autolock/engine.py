@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from autolock.database.effect_windows import EffectFinder
 from autolock.database.project import NO_FACTS, DatabaseFacts
 from autolock.database.session_windows import SessionFinder
 from autolock.database.splits import order_windows, split_windows
@@ -60,6 +61,7 @@ def analyse(
     windows += RowFinder(program, rows, machine.database.models).windows()
     windows += [*split_windows(rows), *order_windows(rows)]
     windows += SessionFinder(program, machine.database.sessions).windows()
+    windows += EffectFinder(program, rows, machine.database.sessions).windows()
     return Analysis(program, machine, entries, windows, dict(machine.trace.stopped))
 
 

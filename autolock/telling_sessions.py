@@ -16,7 +16,7 @@ Tell = Callable[..., Step]
 
 def session_steps(window: SessionWindow, step: Tell) -> list[Step]:
     """What two of them do, and what becomes of the second."""
-    first, second = window.steps
+    first, second = window.steps[0], window.steps[-1]
     if window.kind in ("session-shared", "session-direct"):
         return [
             step("A", _action(window), first, note=f"on `{window.name}`"),
@@ -27,6 +27,14 @@ def session_steps(window: SessionWindow, step: Tell) -> list[Step]:
         return [
             step("A", Action.READ, first, note=f"the first task, {one}, is using `{window.name}`"),
             step("B", Action.READ, second, note=f"the second task, {other}, is refused it", lost=True),
+        ]
+    if window.kind in ("effect-early", "effect-dependency"):
+        write, effect, commit = window.steps
+        return [
+            step("A", Action.WRITE, write),
+            step("A", Action.READ, effect, note="starts it"),
+            step("B", Action.READ, effect, note="what was started looks for the row: not there yet", lost=True),
+            step("A", Action.WRITE, commit, note="commits"),
         ]
     if window.kind == "session-outlives":
         return [

@@ -311,3 +311,81 @@ IN_TIME = {
 @pytest.mark.parametrize("body", IN_TIME.values(), ids=IN_TIME)
 def test_a_task_that_does_without_the_session_is_no_finding(body: str, tmp_path: Path) -> None:
     assert found(tmp_path, OWN, TASK, f"{HAND_OVER}    {body}\n") == set()
+
+
+CELERY = """
+from celery import Celery
+celery = Celery("notes")
+queue: asyncio.Queue[int] = asyncio.Queue()
+
+@celery.task
+def send(key: int) -> None:
+    with SyncSession() as session:
+        session.get(Note, key)
+
+async def confirm_later(key: int) -> None:
+    async with SessionLocal() as session:
+        await session.get(Note, key)
+"""
+POST = """
+@app.post("/send")
+async def post(body: str, background: BackgroundTasks, session: AsyncSession = Depends(get_session)):
+    note = Note(body=body)
+    session.add(note)
+    await session.flush()
+"""
+COMMITS = """
+async def get_session():
+    async with SessionLocal() as session:
+        yield session
+        await session.commit()
+"""
+COMMIT = "    await session.commit()\n"
+EARLY = {
+    "a task": (OWN, CELERY, POST, "    send.delay(note.id)\n", COMMIT),
+    "a task with options": (OWN, CELERY, POST, "    send.apply_async(args=[note.id])\n", COMMIT),
+    "a task by its name": (OWN, CELERY, POST, "    celery.send_task('send', [note.id])\n", COMMIT),
+    "a queue": (OWN, CELERY, POST, "    await queue.put(note.id)\n", COMMIT),
+    "committed by the dependency": (COMMITS, CELERY, POST, "    send.delay(note.id)\n"),
+    "a background task, committed by the dependency": (
+        COMMITS,
+        CELERY,
+        POST,
+        "    background.add_task(confirm_later, note.id)\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("parts", EARLY.values(), ids=EARLY)
+def test_what_is_started_before_the_commit(parts: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + "".join(parts))
+    report = autolock.check([tmp_path], cache=False)
+    assert [(f.rule, f.place.function, f.fix.safety.value == "safe") for f in report.findings] == [
+        ("AL209", "post", False)
+    ]
+
+
+IN_ORDER = {
+    "after the commit": (OWN, CELERY, POST, COMMIT, "    send.delay(note.id)\n"),
+    "about something else": (OWN, CELERY, POST, "    send.delay(7)\n", COMMIT),
+    "later": (OWN, CELERY, POST, "    send.apply_async(args=[note.id], countdown=10)\n", COMMIT),
+    "a background task, committed by the handler": (
+        OWN,
+        CELERY,
+        POST,
+        "    background.add_task(confirm_later, note.id)\n",
+        COMMIT,
+    ),
+    "a background task that asks nothing": (COMMITS, CELERY, POST, "    background.add_task(print, note.id)\n"),
+    "a dependency that ends in time": (
+        COMMITS,
+        CELERY,
+        POST.replace("Depends(get_session)", 'Depends(get_session, scope="function")'),
+        "    background.add_task(confirm_later, note.id)\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("parts", IN_ORDER.values(), ids=IN_ORDER)
+def test_what_is_started_after_the_commit_is_no_finding(parts: tuple[str, ...], tmp_path: Path) -> None:
+    assert found(tmp_path, *parts) == set()

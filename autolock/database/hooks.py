@@ -25,6 +25,7 @@ from autolock.database.models import Models
 from autolock.database.objects import Block, Column, Conditions, Expression, Query, Result, Session, TableThing
 from autolock.database.rows import Rows, table_of
 from autolock.database.sessions import Sessions
+from autolock.database.side_effects import SideEffects
 from autolock.database.sqlpieces import SqlText, is_sql, put_together
 from autolock.database.trace import RowRead
 from autolock.program.linker import Ref
@@ -77,6 +78,7 @@ class Databases:
         self.models = models
         self.rows = Rows(core, models)
         self.sessions = Sessions(core, self)
+        self.effects = SideEffects(core)
         made = [adapter(self.rows) for adapter in adapters]
         self.by_library = {adapter.library: adapter for adapter in made}
         self.by_package = {package: adapter for adapter in made for package in adapter.packages}
@@ -114,6 +116,7 @@ class Databases:
 
     def call_method(self, method: Method, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value | None:
         receiver, name = method.receiver, method.name
+        self.effects.called(method, args, kwargs, node)
         if isinstance(receiver.obj, ClassValue):
             if name in VALIDATORS:
                 return copy_of(receiver.obj, args[0]) if args else None

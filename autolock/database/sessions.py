@@ -316,6 +316,8 @@ class Sessions:
         if not isinstance(function, FunctionValue) or isinstance(function.node, ast.Lambda):
             return
         given = [*rest, *kwargs.values(), Value(function)]
+        if kind == "background task" and self.asks(function, rest, kwargs):
+            self.database.effects.note(rest, kwargs, node, kind)
         for session in self.rehearsed(function, rest, kwargs, given):
             if is_shared(session) or session.autocommits:
                 continue
@@ -325,6 +327,15 @@ class Sessions:
             self.outliving.append(
                 Outliving(node, core.stack(), core.context, core.entry, session, name, kind, function.ref)
             )
+
+    def asks(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> bool:
+        """Whether a function runs any statement, on whatever session."""
+        self.used = []
+        try:
+            self.core.rehearse(function, args, kwargs)
+            return bool(self.used)
+        finally:
+            self.used = None
 
     def ends_here(self, session: Session) -> bool:
         """Whether a `with` block of the function that runs closes the session when the function returns."""

@@ -6,15 +6,17 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from autolock.database.effect_windows import EffectWindow
 from autolock.database.objects import Session
 from autolock.database.session_windows import SessionWindow, hands_out
 from autolock.database.sessions import Work
 from autolock.edits import Edit
+from autolock.findings import Safety
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.homes import HomeFinder, frozen
-from autolock.planning.mentions import Mentions
 from autolock.planning.rows import RowPlan
 from autolock.program.index import dotted
+from autolock.program.mentions import Mentions
 
 if TYPE_CHECKING:
     from autolock.engine import Analysis
@@ -49,6 +51,8 @@ class SessionPlans:
             return self.closed(window)
         if window.kind in ("provider-wrapped", "provider-cached"):
             return self.undecorated(window)
+        if isinstance(window, EffectWindow):
+            return self.after_commit(window)
         raise Refusal(_BY_HAND[window.kind])
 
     # -- a session for each request ----------------------------------------------------------
@@ -309,6 +313,87 @@ class SessionPlans:
             "The session does one thing at a time anyway: the answers are the same, and none is refused.",
         )
 
+    # -- after the commit -------------------------------------------------------------------------------
+
+    def after_commit(self, window: EffectWindow) -> RowPlan:
+        """What leaves the process leaves it when the row is committed."""
+        if window.kind == "effect-dependency":
+            return self.committed_in_time(window)
+        effect, commit = window.effect, window.commit
+        assert effect is not None
+        assert commit is not None
+        statement, end = effect.stack[-1].statement, commit.stack[-1].statement
+        if effect.function != window.function or commit.function != window.function:
+            raise Refusal("the commit is in another function: call the one that starts it after the commit by hand")
+        assert statement is not None
+        assert end is not None
+        blocks = self.sources.blocks(window.function.path)
+        spot, last = blocks.spot(statement), blocks.spot(end)
+        if spot.block is not last.block or not isinstance(end, ast.Expr | ast.Assign) or spot.index > last.index:
+            raise Refusal("the commit is not in the same block: start it after the commit by hand")
+        value = statement.value if isinstance(statement, ast.Expr) else None
+        if (value.value if isinstance(value, ast.Await) else value) is not effect.node:
+            raise Refusal("what the call gives is used: start it after the commit by hand")
+        if window.session is not None and window.session.expires and window.session.is_async:
+            raise Refusal(
+                "the commit makes the session forget the row, which the call is about: keep what it needs in a "
+                "variable, and start it after the commit"
+            )
+        code = ast.get_source_segment(blocks.unit.text, statement) or ""
+        edits = [
+            Edit(window.function.path, "remove-statement", frozen(at=spot.path)),
+            Edit(
+                window.function.path,
+                "insert-after",
+                frozen(at=last.path, code=code if "\n" not in code else ast.unparse(statement)),
+            ),
+        ]
+        return RowPlan(
+            edits,
+            f"Commit the `{window.name}` before `{_call_text(effect.node)}`",
+            "What is started finds the row. When it cannot be started, the row is there all the same: where both must "
+            "be or neither, write the task into a table of the same transaction.",
+            Safety.UNSAFE,
+        )
+
+    def committed_in_time(self, window: EffectWindow) -> RowPlan:
+        """The dependency ends, and commits, before the response is sent."""
+        provider = window.provider
+        assert provider is not None
+        for user, _ in self.sessions.dependants.get(provider.ref, ()):
+            facts = self.program.function(user)
+            if facts is not None and facts.is_generator:
+                raise Refusal(
+                    f"`{user.name}` depends on it and ends after the response: commit in the handler, before the task "
+                    "is added"
+                )
+        edits: list[Edit] = []
+        for path, statement, call in self.mentions.depends(provider.ref):
+            if call.keywords or len(call.args) != 1:
+                raise Refusal("the dependency is declared in several ways: commit in the handler, before the task")
+            text = ast.unparse(call)
+            edits.append(
+                Edit(
+                    path,
+                    "replace-expression",
+                    frozen(
+                        at=self.sources.blocks(path).spot(statement).path,
+                        expression=text,
+                        replacement=f'{text[:-1]}, scope="function")',
+                        nth=_number(statement, call),
+                    ),
+                )
+            )
+        if not edits:
+            raise Refusal("the dependency commits after the response: commit in the handler, before the task is added")
+        return RowPlan(
+            edits,
+            f"End `{provider.ref.name}` before the response",
+            "The commit comes before the background task, and a commit that fails is an error for the client. It needs "
+            "FastAPI 0.121; a response that is streamed can no longer use the session.",
+            Safety.UNSAFE,
+        )
+
     # -- places -------------------------------------------------------------------------------------------
 
     def node_of(self, function: Ref) -> _Function:
@@ -374,6 +459,18 @@ def _binds(statement: ast.stmt, node: ast.AST) -> bool:
 
 def _short(node: ast.expr) -> str:
     return dotted(node.func if isinstance(node, ast.Call) else node).rpartition(".")[2]
+
+
+def _number(statement: ast.stmt, call: ast.Call) -> int:
+    """Which of the equal calls of a statement it is."""
+    text = ast.unparse(call)
+    same = [n for n in ast.walk(statement) if isinstance(n, ast.Call) and ast.unparse(n) == text]
+    same.sort(key=lambda n: (n.lineno, n.col_offset))
+    return next(index for index, node in enumerate(same) if node is call)
+
+
+def _call_text(node: ast.AST) -> str:
+    return ast.unparse(node.func) if isinstance(node, ast.Call) else ast.unparse(node)
 
 
 def _text(work: Work) -> str:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from autolock.program.values import Location
 
 
+_DEPENDS = frozenset({"Depends", "Security"})
+
+
 class Mention(NamedTuple):
     """One mention: the expression or alias, its statement, and the function round it (empty at the top level)."""
 
@@ -83,6 +86,18 @@ class Mentions:
                     found = self.program.resolve(path, dotted(node.func), scope)
                     if found is not None and found[0] == function:
                         yield path, node
+
+    def depends(self, provider: Ref) -> Iterator[tuple[str, ast.stmt, ast.Call]]:
+        """Every `Depends(provider)`."""
+        short = provider.name.rpartition(".")[2]
+        for path in self.program.modules:
+            unit = self.program.unit(path) if self.is_taken(path, short) else None
+            for scope, statement, node in _expressions(unit.tree.body, "") if unit is not None else ():
+                if not isinstance(node, ast.Call) or dotted(node.func).rpartition(".")[2] not in _DEPENDS:
+                    continue
+                found = self.program.resolve(path, dotted(node.args[0]), scope) if node.args else None
+                if found is not None and found[0] == provider:
+                    yield path, statement, node
 
     def is_taken(self, path: str, name: str) -> bool:
         """Whether a file says a name at all."""

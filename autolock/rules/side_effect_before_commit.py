@@ -1,0 +1,70 @@
+"""AL209 side-effect-before-commit."""
+
+from __future__ import annotations
+
+import ast
+from typing import ClassVar
+
+from autolock.database.effect_windows import EffectWindow
+from autolock.findings import Severity
+from autolock.program.windows import RaceWindow
+from autolock.rules.base import Match
+
+
+class SideEffectBeforeCommit:
+    """A task is queued, or a message sent, about a row that is committed only after it.
+
+    The worker is fast: it looks for the row, finds nothing, or what the row held before, and gives up. And when
+    the commit fails, the task is about something that never came to be. The same happens to a background task
+    when the dependency commits, after the response and the background tasks.
+
+    ## Racy
+
+        session.add(order)
+        await session.flush()
+        send_receipt.delay(order.id)
+        await session.commit()
+
+    ## Interleaving
+
+        A queues the task; the worker looks for order 7: not there; A commits order 7
+
+    ## Fix
+
+    The commit first, then the task (not without asking: when the task cannot be queued, the row is there all the
+    same):
+
+        await session.commit()
+        send_receipt.delay(order.id)
+
+    Where a dependency commits, it is to end before the response is sent (FastAPI 0.121):
+
+        Depends(get_session, scope="function")
+
+    ## Refused
+
+    When the commit is not in the same block, when something uses what the call gives, or when the commit
+    makes the session forget the row that the call is about.
+    """
+
+    id: ClassVar[str] = "AL209"
+    name: ClassVar[str] = "side-effect-before-commit"
+    category: ClassVar[str] = "database"
+    summary: ClassVar[str] = "a task is started about a row that is committed after it"
+    codemods: ClassVar[tuple[str, ...]] = ("insert-after", "remove-statement", "replace-expression")
+
+    def match(self, window: RaceWindow) -> Match | None:
+        if not isinstance(window, EffectWindow) or window.effect is None or window.commit is None:
+            return None
+        call = window.effect.node
+        text = ast.unparse(call.func) if isinstance(call, ast.Call) else "it"
+        late = (
+            f"which `{window.commit.function.name}` commits after the response"
+            if window.kind == "effect-dependency"
+            else "which is committed after it"
+        )
+        return Match(
+            Severity.MEDIUM,
+            f"`{window.function.name}` starts something with `{text}` about a row of `{window.name}`, {late}: it "
+            "finds nothing, or what was there before, and it is about nothing when the commit fails.",
+        )

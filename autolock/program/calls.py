@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 from contextlib import suppress
 
+from autolock.program.allowance import afforded
 from autolock.program.containers import Containers
 from autolock.program.core import DEPTH, REHEARSAL, Activation, OutOfBudget, Spawn
 from autolock.program.effects import Again, Effect, Recorder
@@ -135,12 +136,18 @@ class Calls(Containers, Files):
         memo = self.remembered(key, args, kwargs)
         if memo is not None:
             return self.replay(memo, function, args, kwargs)
-        if key is None:
+        if on_yield is not None:
             return self.run_body(function, args, kwargs, on_yield)
-        recorder = Recorder.start(self)
-        result = self.run_body(function, args, kwargs, on_yield)
-        effect = recorder.finish(self, function, result)
-        if effect is not None:
+        given_up = self.given_up
+        recorder = Recorder.start(self) if key is not None else None
+        if function.ref == self.entry.function:
+            result: Value | None = self.run_body(function, args, kwargs, None)
+        else:
+            result = afforded(self, lambda: self.run_body(function, args, kwargs, None))
+        if result is None:
+            result = self.unknown(*args, *kwargs.values())
+        effect = recorder.finish(self, function, result) if recorder is not None else None
+        if effect is not None and given_up == self.given_up:
             self._effects[(key, _terms(args, kwargs)) if effect.reads or effect.writes else key] = effect
         return result
 

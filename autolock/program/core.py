@@ -81,6 +81,8 @@ class Core(ABC):
         self.markers: list[Read] = []
         self.dumped: frozenset[Read] = frozenset()
         self.budget = BUDGET
+        self.floor = 0
+        self.given_up = 0
         self.allowed = BUDGET
         self.spent = 0
         self.callees: set[int] = set()

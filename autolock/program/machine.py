@@ -171,6 +171,7 @@ class Machine(Statements):
         self.spent += self.allowed - max(self.budget, 0)
         self.allowed = BUDGET if self.spent < TOTAL else SCARCE
         self.state, self.frames, self.loops, self.budget = State(), [], 0, self.allowed
+        self.floor = 0
         self.context, self.entry = "startup", Entry(None, "startup", "import", (), False)
 
     def run(self, entry: Entry, action: Callable[[], object], allowed: int = BUDGET) -> None:

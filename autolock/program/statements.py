@@ -41,7 +41,7 @@ class Statements(Calls):
             if not self.state.alive:
                 return
             self.budget -= 1
-            if self.budget < 0:
+            if self.budget < self.floor:
                 raise OutOfBudget
             self.frame.statement = statement
             handler = _HANDLERS.get(statement.__class__)

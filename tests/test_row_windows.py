@@ -1,0 +1,279 @@
+"""Races on rows in the styles in which applications write them, each beside code that looks like it and is none."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = """
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+from fastapi import Depends, FastAPI, HTTPException
+from sqlalchemy import Column, ForeignKey, Integer, String, UniqueConstraint, exists, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+engine = create_async_engine("postgresql+asyncpg://db/club")
+Sessions = async_sessionmaker(engine, expire_on_commit=False)
+app = FastAPI()
+
+class Base(DeclarativeBase):
+    pass
+
+class Club(Base):
+    __tablename__ = "clubs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slug: Mapped[str] = mapped_column(unique=True)
+    owner: Mapped[str]
+    limit: Mapped[int]
+    members: Mapped[int]
+    reserved: Mapped[int]
+    state: Mapped[str]
+
+class Seat(Base):
+    __tablename__ = "seats"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    club_id: Mapped[int] = mapped_column(ForeignKey("clubs.id"))
+    club: Mapped[Club] = relationship()
+    name: Mapped[str]
+
+async def session():
+    async with Sessions() as opened:
+        yield opened
+"""
+
+REPOSITORY = """
+M = TypeVar("M")
+
+class Repository(Generic[M]):
+    model: type[M]
+
+    def __init__(self, session: AsyncSession):
+        self.session = session
+
+    @classmethod
+    def of(cls, session: AsyncSession):
+        return cls(session)
+
+    def statement(self):
+        return select(self.model)
+
+    async def one(self, statement) -> M | None:
+        result = await self.session.execute(statement)
+        return result.unique().scalar_one_or_none()
+
+    async def create(self, object: M, *, flush: bool = False) -> M:
+        self.session.add(object)
+        if flush:
+            await self.session.flush()
+        return object
+
+class Clubs(Repository[Club]):
+    model = Club
+
+    async def slug_exists(self, slug: str) -> bool:
+        return await self.one(self.statement().where(Club.slug == slug)) is not None
+"""
+
+GENERIC = """
+T = TypeVar("T")
+
+class Store(Generic[T]):
+    def __init__(self, session: AsyncSession, model: type[T]):
+        self.session = session
+        self.model = model
+
+    async def find_one(self, **filters) -> T | None:
+        query = select(self.model)
+        for field, value in filters.items():
+            if hasattr(self.model, field):
+                query = query.where(getattr(self.model, field) == value)
+        result = await self.session.execute(query)
+        return result.scalars().first()
+
+    async def save(self, entity: T) -> T:
+        self.session.add(entity)
+        await self.session.commit()
+        await self.session.refresh(entity)
+        return entity
+
+class Clubs(Store[Club]):
+    def __init__(self, session: AsyncSession):
+        super().__init__(session, Club)
+
+def clubs(db: AsyncSession = Depends(session)) -> Clubs:
+    return Clubs(db)
+"""
+
+RACES = {
+    "a limit whose parent is given as the relationship": (
+        "AL203",
+        """
+        async def count(db: AsyncSession, club: Club) -> int:
+            result = await db.execute(select(func.count(Seat.id)).where(Seat.club_id == club.id))
+            number = result.scalar()
+            if number:
+                return number
+            return 0
+
+        @app.post("/seats/{club_id}")
+        async def take(club_id: int, name: str, db: AsyncSession = Depends(session)):
+            club = await db.get(Club, club_id)
+            taken = await count(db, club)
+            if taken >= club.limit:
+                raise HTTPException(409)
+            db.add(Seat(club=club, name=name))
+            await db.commit()
+        """,
+    ),
+    "a check in a repository, and a row made of a dictionary": (
+        "AL203",
+        REPOSITORY
+        + textwrap.dedent("""
+        @app.post("/clubs")
+        async def found(data: dict, slug: str, db: AsyncSession = Depends(session)):
+            clubs = Clubs.of(db)
+            if await clubs.slug_exists(slug):
+                raise HTTPException(409)
+            values = dict(data)
+            values["state"] = "open"
+            club = await clubs.create(Club(**values, owner=slug.upper()))
+            await db.commit()
+            return club.id
+        """),
+    ),
+    "a repository that is given its class and any filters": (
+        "AL203",
+        GENERIC
+        + textwrap.dedent("""
+        @app.post("/clubs")
+        async def found(slug: str, store: Clubs = Depends(clubs)):
+            club = await store.find_one(slug=slug)
+            if club:
+                return club
+            return await store.save(Club(slug=slug, owner="me", limit=3))
+        """),
+    ),
+    "an UPDATE that asks about another column than the one that was checked": (
+        "AL202",
+        """
+        @app.post("/pay/{slug}")
+        async def pay(slug: str, cost: int, db: AsyncSession = Depends(session)):
+            club = await db.scalar(select(Club).where(Club.slug == slug))
+            if club.limit - club.reserved < cost:
+                raise HTTPException(402)
+            await db.execute(
+                update(Club).where(Club.slug == slug).where(Club.limit >= cost).values(reserved=Club.reserved + cost)
+            )
+            await db.commit()
+        """,
+    ),
+    "a row found through a helper with filters by name": (
+        "AL202",
+        """
+        class Store:
+            def _query(self, db, cls, **kw):
+                kw = {k: v for k, v in kw.items() if v is not None}
+                return db.query(cls).filter_by(**kw)
+
+            def club(self, db, slug):
+                return self._query(db, Club, slug=slug).one_or_none()
+
+        store = Store()
+
+        @app.post("/join/{slug}")
+        def join(slug: str, db: AsyncSession = Depends(session)):
+            club = store.club(db, slug)
+            if not club:
+                raise HTTPException(404)
+            club.members = club.members + 1
+            db.commit()
+        """,
+    ),
+    "a row that a dependency has loaded": (
+        "AL202",
+        """
+        async def current(slug: str, db: AsyncSession = Depends(session)) -> Club:
+            club = await db.scalar(select(Club).where(Club.slug == slug))
+            if club is None:
+                raise HTTPException(404)
+            return club
+
+        @app.post("/join/{slug}")
+        async def join(club: Club = Depends(current), db: AsyncSession = Depends(session)):
+            if club.members >= club.limit:
+                raise HTTPException(409)
+            club.members += 1
+            await db.commit()
+        """,
+    ),
+}
+
+CLEAN = {
+    "an UPDATE that asks about the column that was checked": """
+        @app.post("/pay/{slug}")
+        async def pay(slug: str, cost: int, db: AsyncSession = Depends(session)):
+            club = await db.scalar(select(Club).where(Club.slug == slug))
+            if club.reserved < cost:
+                raise HTTPException(402)
+            await db.execute(
+                update(Club).where(Club.slug == slug).where(Club.reserved >= cost).values(reserved=Club.reserved - cost)
+            )
+            await db.commit()
+        """,
+    "a constraint whose violation the application answers everywhere": """
+        @app.exception_handler(IntegrityError)
+        async def conflict(request, error):
+            return JSONResponse({"detail": "taken"}, status_code=409)
+
+        @app.post("/clubs")
+        async def found(slug: str, db: AsyncSession = Depends(session)):
+            if await db.scalar(select(Club).where(Club.slug == slug)):
+                raise HTTPException(409)
+            db.add(Club(slug=slug, owner="me", limit=3))
+            await db.commit()
+        """,
+    "a parent that must be there": """
+        @app.post("/seats/{club_id}")
+        async def take(club_id: int, name: str, db: AsyncSession = Depends(session)):
+            club = await db.get(Club, club_id)
+            if club is None:
+                raise HTTPException(404)
+            db.add(Seat(club_id=club.id, name=name))
+            await db.commit()
+        """,
+    "a value that stays when no new one is sent": """
+        @app.patch("/clubs/{slug}")
+        async def change(slug: str, owner: str | None = None, db: AsyncSession = Depends(session)):
+            club = await db.scalar(select(Club).where(Club.slug == slug))
+            if club is None:
+                raise HTTPException(404)
+            club.owner = owner if owner is not None else club.owner
+            await db.commit()
+        """,
+}
+
+
+def _found(tmp_path: Path, app: str) -> list[str]:
+    (tmp_path / "app.py").write_text(HEAD + textwrap.dedent(app), encoding="utf-8")
+    report = autolock.check([tmp_path], cache=False)
+    return [f.rule for f in report.findings if f.certainty.value == "race" and f.rule.startswith("AL2")]
+
+
+@pytest.mark.parametrize("name", RACES)
+def test_a_race_is_found(tmp_path: Path, name: str) -> None:
+    rule, app = RACES[name]
+    assert rule in _found(tmp_path, app)
+
+
+@pytest.mark.parametrize("name", CLEAN)
+def test_code_that_only_looks_like_a_race_is_none(tmp_path: Path, name: str) -> None:
+    assert _found(tmp_path, CLEAN[name]) == []

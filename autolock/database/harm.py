@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 
+from autolock.database.schema import Model
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.program.trace import Entry
 from autolock.program.values import Value
@@ -131,10 +132,23 @@ class Harm:
         """What a new row is given, by column; None when that is not known."""
         if write.row is not None:
             fields = write.row.fields
-            return None if ".**" in fields or not fields else {n[1:]: v for n, v in fields.items()}
+            if ".**" in fields or not fields:
+                return None
+            given = {n[1:]: v for n, v in fields.items()}
+            return {**_keys_of_parents(write.model, given), **given}
         if write.query is None or write.query.unknown_values or not write.query.values:
             return None
         return dict(write.query.values)
+
+
+def _keys_of_parents(model: Model, given: dict[str, Value]) -> dict[str, Value]:
+    """The foreign keys that are set by giving the parent itself: `Seat(club=club)`."""
+    named = {n for n in given if n in model.relationships}
+    if not named:
+        return {}
+    keys = [c.name for c in model.columns.values() if c.foreign_key]
+    own = [n for n in keys if n.removesuffix("_id") in named]
+    return {n: Value() for n in own or keys}
 
 
 def is_telling(write: RowWrite) -> bool:

@@ -49,13 +49,10 @@ _ALL = ast.Call(ast.Name("all", ast.Load()), [], [])
 #: Methods by which a session is known although nobody says what the object is.
 _TELLING = frozenset({"execute", "exec", "scalars", "scalar", "get", "add", "query", "delete", "refresh", "add_all"})
 _LATER = frozenset({"commit", "flush", "rollback", "close", "begin", "begin_nested"})
-#: Exceptions by which a violated constraint arrives.
-CONFLICTS = frozenset(
+#: Exceptions that say that a constraint is violated, and more general ones that it also arrives as.
+VIOLATIONS = frozenset({"IntegrityError", "UniqueViolationError", "UniqueViolation", "DuplicateKeyError"})
+CONFLICTS = VIOLATIONS | frozenset(
     {
-        "IntegrityError",
-        "UniqueViolationError",
-        "UniqueViolation",
-        "DuplicateKeyError",
         "SQLAlchemyError",
         "DBAPIError",
         "DatabaseError",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from autolock.database.harm import Harm
-from autolock.database.hooks import CONFLICTS
+from autolock.database.hooks import CONFLICTS, VIOLATIONS
 from autolock.database.models import Model, Models
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.program.decisions import effective
@@ -71,6 +71,12 @@ class RowFinder:
         self.trace = trace
         self.models = models
         self.harm = Harm(trace)
+        self.answers = frozenset(
+            route.path.rpartition(".")[2]
+            for facts in program.modules.values()
+            for route in facts.routes
+            if route.kind == "exception_handler"
+        )
 
     def windows(self) -> list[RaceWindow]:
         """All windows, one for each function, table and kind."""
@@ -149,7 +155,7 @@ class RowFinder:
         if columns is None:
             return None
         unique = next((u for u in write.model.uniques if u <= set(columns)), None) if not counted else None
-        if self.is_answered(write) or self.is_guarded(candidate):
+        if self.is_answered(candidate, unique) or self.is_guarded(candidate):
             return None
         ranged = any(c.operator in ("<", "<=", ">", ">=", "between") for c in read.query.conditions)
         kind = "row-skew" if ranged and not counted and unique is None else "row-insert"
@@ -185,7 +191,9 @@ class RowFinder:
             return False
         keys = {c.name for c in write.model.columns.values() if c.primary_key or c.foreign_key or c.unique} or {"id"}
         asked = {c.column for c in write.conditions}
-        return bool(asked - keys) and (write.column in asked or write.kind == "remove" or len(asked - keys) > 0)
+        if write.made == "atomic" and write.column not in asked:
+            return False  # it computes from the new value, and whether there is enough of it nobody asks
+        return bool(asked - keys)
 
     def relation(self, candidate: RowCandidate) -> str | None:
         """How the window stands to locks; None when it is guarded."""
@@ -219,10 +227,15 @@ class RowFinder:
             kept &= _acquired(commit.held)
         return bool(kept)
 
-    @staticmethod
-    def is_answered(write: RowWrite) -> bool:
-        """Whether somebody expects that the database refuses the row."""
-        return any(names & CONFLICTS for names in (write.catching, *write.flushes))
+    def is_answered(self, candidate: RowCandidate, unique: frozenset[str] | None) -> bool:
+        """Whether somebody expects that the database refuses the row: no constraint refuses one too many."""
+        write = candidate.write
+        if candidate.read.what == "aggregate" and candidate.dependence == "control":
+            return False
+        expected = frozenset().union(write.catching, *write.flushes)
+        if expected & VIOLATIONS or self.answers & VIOLATIONS:
+            return True
+        return unique is not None and bool(expected & CONFLICTS)
 
     # -- windows ----------------------------------------------------------------------------
 

@@ -68,7 +68,10 @@ class ClassFacts:
 
 @dataclass(slots=True)
 class RouteFacts:
-    """A route as registered: by a decorator on `function`, or by a call that names `target`."""
+    """A route as registered: by a decorator on `function`, or by a call that names `target`.
+
+    The `path` of an exception handler is the name of the exception.
+    """
 
     base: str
     kind: str

@@ -301,7 +301,7 @@ class _Indexer:
                     base=base,
                     kind=verb,
                     methods=_methods(call, verb),
-                    path=_text(call.args[0] if call.args else _keyword(call, "path")),
+                    path=_handled(call) if verb == "exception_handler" else _text(_argument(call, 0, "path")),
                     function=qualname,
                     target="",
                     line=call.lineno,
@@ -349,11 +349,13 @@ class _Indexer:
             if keyword.arg == "lifespan":
                 self.facts.lifespans.append((dotted(keyword.value), prefix.rstrip(".")))
             elif keyword.arg == "exception_handlers" and keyword.value.__class__ is ast.Dict:
-                for value in keyword.value.values:
+                scope_name = prefix.rstrip(".")
+                for key, value in zip(keyword.value.keys, keyword.value.values, strict=True):
                     if dotted(value):
+                        caught = dotted(key) if key is not None else ""
                         self.facts.routes.append(
                             RouteFacts(
-                                "app", "exception_handler", (), "", "", dotted(value), node.lineno, prefix.rstrip(".")
+                                "app", "exception_handler", (), caught, "", dotted(value), node.lineno, scope_name
                             )
                         )
         if func.__class__ is not ast.Attribute:
@@ -399,6 +401,8 @@ class _Indexer:
         target = dotted(endpoint)
         if name in ("add_exception_handler", "add_event_handler"):
             path, target = "", dotted(_argument(node, 1, "handler" if name == "add_exception_handler" else "func"))
+            if name == "add_exception_handler":
+                path = _handled(node)
             if name == "add_event_handler":
                 path = _text(_argument(node, 0, "event_type"))
         elif name == "add_middleware":
@@ -501,6 +505,11 @@ def _annotations(node: Any) -> list[ast.expr]:
 
 def _keyword(call: ast.Call, name: str) -> ast.expr | None:
     return next((k.value for k in call.keywords if k.arg == name), None)
+
+
+def _handled(call: ast.Call) -> str:
+    """The name of the exception that a handler is registered for."""
+    return dotted(_argument(call, 0, "exc_class_or_status_code"))
 
 
 def _argument(call: ast.Call, position: int, name: str) -> ast.expr | None:

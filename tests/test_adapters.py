@@ -248,3 +248,106 @@ NOT_INSERTED_TWICE = {
 @pytest.mark.parametrize("name", NOT_INSERTED_TWICE)
 def test_inserts_that_cannot_clash(name: str, tmp_path: Path) -> None:
     assert found(tmp_path, app(DATABASES, NOT_INSERTED_TWICE[name])) == []
+
+
+DRIVERS = {
+    "asyncpg": """
+        import asyncpg
+        from fastapi import Depends, FastAPI, HTTPException
+
+        app = FastAPI()
+
+        async def get_pool() -> asyncpg.Pool:
+            return app.state.pool
+
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int, pool: asyncpg.Pool = Depends(get_pool)):
+            async with pool.acquire() as connection, connection.transaction():
+                row = await connection.fetchrow("SELECT balance FROM accounts WHERE id = $1 LOCK", id)
+                await connection.execute("UPDATE accounts SET balance = $1 WHERE id = $2", row["balance"] - amount, id)
+        """,
+    "psycopg": """
+        from fastapi import FastAPI
+        from psycopg_pool import AsyncConnectionPool
+
+        app = FastAPI()
+        pool = AsyncConnectionPool("postgresql://localhost/shop")
+
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int):
+            async with pool.connection() as connection:
+                async with connection.cursor() as cursor:
+                    await cursor.execute("SELECT balance FROM accounts WHERE id = %s LOCK", (id,))
+                    (balance,) = await cursor.fetchone()
+                    left = balance - amount
+                    await cursor.execute("UPDATE accounts SET balance = %s WHERE id = %s", (left, id))
+        """,
+    "sqlalchemy": """
+        from fastapi import FastAPI
+        from sqlalchemy import create_engine, text
+
+        app = FastAPI()
+        engine = create_engine("postgresql://localhost/shop")
+
+        @app.post("/pay/{id}")
+        def pay(id: int, amount: int):
+            with engine.begin() as connection:
+                query = text("SELECT balance FROM accounts WHERE id = :id LOCK")
+                balance = connection.execute(query, {"id": id}).scalar_one()
+                connection.execute(
+                    text("UPDATE accounts SET balance = :left WHERE id = :id"), {"left": balance - amount, "id": id}
+                )
+        """,
+}
+
+
+@pytest.mark.parametrize("library", DRIVERS)
+def test_sql_text_through_a_driver(library: str, tmp_path: Path) -> None:
+    code = textwrap.dedent(DRIVERS[library])
+    assert found(tmp_path, code.replace(" LOCK", "")) == [("AL202", "pay")]
+    assert found(tmp_path, code.replace(" LOCK", " FOR UPDATE")) == []
+
+
+SQLITE = """
+    import sqlite3
+    from fastapi import FastAPI, HTTPException
+
+    app = FastAPI()
+
+    @app.post("/pay/{id}")
+    def pay(id: int, amount: int):
+        connection = sqlite3.connect("shop.db")
+        BEGIN
+        row = connection.execute("SELECT balance FROM accounts WHERE id = ?", (id,)).fetchone()
+        if row[0] < amount:
+            raise HTTPException(402)
+        connection.execute("UPDATE accounts SET balance = balance - ? WHERE id = ?", (amount, id))
+        connection.commit()
+    """
+
+
+def test_sqlite_is_guarded_by_begin_immediate(tmp_path: Path) -> None:
+    code = textwrap.dedent(SQLITE)
+    assert found(tmp_path, code.replace("BEGIN", "pass")) == [("AL202", "pay")]
+    assert found(tmp_path, code.replace("BEGIN", 'connection.execute("BEGIN")')) == [("AL202", "pay")]
+    assert found(tmp_path, code.replace("BEGIN", 'connection.execute("BEGIN IMMEDIATE")')) == []
+
+
+def test_a_transaction_of_one_connection_does_not_guard_calls_of_the_pool(tmp_path: Path) -> None:
+    code = textwrap.dedent(
+        """
+        import asyncpg
+        from fastapi import FastAPI, Request
+
+        app = FastAPI()
+
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int, request: Request):
+            pool: asyncpg.Pool = request.app.state.pool
+            async with pool.acquire() as connection, connection.transaction():
+                row = await connection.fetchrow("SELECT * FROM accounts WHERE id = $1 FOR UPDATE", id)
+                left = row["balance"] - amount
+                await pool.execute("UPDATE accounts SET balance = $1 WHERE id = $2", left, id)
+        """
+    )
+    assert found(tmp_path, code) == [("AL204", "pay")]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autolock.database.adapters.base import Adapter
+from autolock.database.adapters.dbapi import Cursor
 from autolock.database.adapters.mappings import (
     COPYING,
     DUMPS,
@@ -354,6 +355,11 @@ class Databases:
             adapter = self.adapter_of(obj)
             value = (adapter.method(obj, "all", [], {}, _ALL) if adapter is not None else None) or value
             return value.obj.fields["[*]"] if isinstance(value.obj, Heap) else NOTHING
+        if isinstance(obj, Cursor):
+            adapter = self.adapter_of(obj)
+            fetched = adapter.method(obj, "__iter__", [], {}, _ALL) if adapter is not None else None
+            rows = fetched.obj if fetched is not None else None
+            return rows.fields["[*]"].also(value) if isinstance(rows, Heap) else None
         if isinstance(obj, Result):
             listed = many(self.rows, obj, node).obj
             return listed.fields["[*]"].also(value) if isinstance(listed, Heap) else None

@@ -198,7 +198,7 @@ class Sessions:
                 counted[session] = counted.get(session, 0) + (2 if work.many else 1)
         core = self.core
         for session, count in counted.items():
-            if count > 1 and (session.is_async or not session.known):
+            if count > 1 and session.library == "sqlalchemy" and (session.is_async or not session.known):
                 name = self.name_of(session)
                 self.parallel.append(
                     Parallel(node, core.stack(), core.context, core.entry, session, name, tuple(works))
@@ -319,7 +319,7 @@ class Sessions:
         if kind == "background task" and self.asks(function, rest, kwargs):
             self.database.effects.note(rest, kwargs, node, kind)
         for session in self.rehearsed(function, rest, kwargs, given):
-            if is_shared(session) or session.autocommits:
+            if is_shared(session) or session.library != "sqlalchemy":
                 continue
             if kind == "stream" and not self.ends_here(session):
                 continue

@@ -12,6 +12,7 @@ _LOCKED = {
     "asyncpg": "on one connection in `async with connection.transaction():`, the SELECT with FOR UPDATE",
     "psycopg": "on one connection in `with connection.transaction():`, the SELECT with FOR UPDATE",
     "sqlite": "in one transaction that begins with BEGIN IMMEDIATE",
+    "aiosqlite": "in one transaction that begins with BEGIN IMMEDIATE",
     "tortoise": "in `async with in_transaction():`, the query with `.select_for_update()`",
     "piccolo": 'in one transaction, the query with `.lock_rows("UPDATE")`',
 }
@@ -27,6 +28,7 @@ _CONFLICT = {
     "asyncpg": "`asyncpg.UniqueViolationError`",
     "psycopg": "`psycopg.errors.UniqueViolation`",
     "sqlite": "`sqlite3.IntegrityError`",
+    "aiosqlite": "`aiosqlite.IntegrityError`",
     "tortoise": "`tortoise.exceptions.IntegrityError`",
     "piccolo": "the driver's unique violation",
     "beanie": "`pymongo.errors.DuplicateKeyError`",

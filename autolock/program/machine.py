@@ -290,6 +290,8 @@ class Machine(Statements):
             scope, provider_node = found
 
             def resume(value: Value, index: int = index, argument: ast.arg = argument) -> None:
+                if value.obj is None or (isinstance(value.obj, Heap) and value.obj.type.kind == "unknown"):
+                    value = self.as_annotated(value, function, argument)
                 values[argument.arg] = (
                     value if value.term else Value(value.obj, value.reads, argument.arg, value.request, value.made)
                 )
@@ -304,6 +306,16 @@ class Machine(Statements):
             self.provide(provider, cache, resume)
             return
         then(values)
+
+    def as_annotated(self, value: Value, function: FunctionValue, argument: ast.arg) -> Value:
+        """What a provider gave, as the parameter's annotation says what it is."""
+        kind, element = self.type_of_annotation(function.ref.path, argument.annotation, function.ref.name)
+        if kind.kind != "external":
+            return value
+        if isinstance(value.obj, Heap):
+            value.obj.type = kind
+            return value
+        return Value(Heap(kind, element=element), value.reads, value.term, value.request, value.made)
 
     def dependency_of(self, function: FunctionValue, argument: ast.arg) -> tuple[Ref, ast.expr | None] | None:
         """The `Depends(...)` of a parameter: its default, its Annotated metadata, or an alias of that."""

@@ -68,6 +68,8 @@ class Statements(Calls):
         kind, element = self.type_of_annotation(
             self.frame.path, node.annotation, self.frame.ref.name if self.frame.ref else ""
         )
+        if isinstance(value.obj, Heap) and value.obj.type.kind == "unknown" and kind.kind == "external":
+            value.obj.type = kind
         if isinstance(value.obj, Heap) and element is not None and value.obj.element is None:
             value.obj.element = element
         elif value.obj is None and kind.kind not in ("unknown", "lock") and value.made != "const":
@@ -124,6 +126,9 @@ class Statements(Calls):
         items = value.obj.items if isinstance(value.obj, Group) and len(value.obj.items) == len(targets) else None
         for index, target in enumerate(targets):
             part = items[index] if items else Value(None, value.reads, "", value.request, "expression")
+            if isinstance(value.obj, Row):
+                place = Value(None, term=str(index), made="const")
+                part = (self.database.element(value, place, node) or part).also(value)
             self.store(target, part, node, "assign")
 
     def bind(self, target: ast.expr, value: Value) -> None:

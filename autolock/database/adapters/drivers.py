@@ -10,7 +10,7 @@ from autolock.database.adapters.results import many, one, reads_of
 from autolock.database.adapters.statements import Statements
 from autolock.database.objects import Block, Query, Result, Session
 from autolock.database.rows import Rows
-from autolock.program.values import NOTHING, ClassValue, Group, Thing, Value
+from autolock.program.values import NOTHING, ClassValue, Group, Heap, Thing, Value
 
 
 class Driver:
@@ -99,6 +99,12 @@ def spread(value: Value | None) -> Args:
     if isinstance(value.obj, Group):
         return list(value.obj.items)
     return []
+
+
+def spread_first(rows: Args) -> Args:
+    """The parameters of the first of several runs of one statement."""
+    listed = rows[0].obj if rows else None
+    return spread(listed.fields.get("[*]")) if isinstance(listed, Heap) else []
 
 
 def first(args: Args, kwargs: Kwargs, *names: str) -> Value:

@@ -326,6 +326,12 @@ class Statements:
         query = query_of_text(text, self.rows.models, exact)
         return replace(query, spot=self.rows.spot(node)) if query is not None else None
 
+    @staticmethod
+    def words(value: Value) -> list[str]:
+        """The words of a text that is no query, in upper case."""
+        text = constant_text(value)
+        return text.upper().replace(";", " ").split() if text is not None else []
+
     def bound(self, query: Query, given: Value | None, positional: dict[str, Value]) -> Query:
         """A statement with its parameters in the place of placeholders."""
         if not query.text and query.kind != "insert" and query.kind != "update":

@@ -351,3 +351,201 @@ def test_a_transaction_of_one_connection_does_not_guard_calls_of_the_pool(tmp_pa
         """
     )
     assert found(tmp_path, code) == [("AL204", "pay")]
+
+
+TORTOISE = """
+from fastapi import FastAPI, HTTPException
+from tortoise import fields
+from tortoise.expressions import F
+from tortoise.models import Model
+from tortoise.transactions import atomic, in_transaction
+
+app = FastAPI()
+
+class Wallet(Model):
+    id = fields.IntField(pk=True)
+    owner = fields.CharField(max_length=50, unique=True)
+    title = fields.CharField(max_length=50)
+    balance = fields.IntField()
+"""
+
+LOST_WITH_TORTOISE = {
+    "changed and saved": """
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int):
+            wallet = await Wallet.get(id=id)
+            wallet.balance -= amount
+            await wallet.save(update_fields=["balance"])
+        """,
+    "in a transaction that locks nothing": """
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int):
+            async with in_transaction():
+                wallet = await Wallet.filter(id=id).first()
+                if wallet.balance < amount:
+                    raise HTTPException(402)
+                wallet.balance = wallet.balance - amount
+                await wallet.save()
+        """,
+    "saved as a whole": """
+        @app.post("/top-up/{id}")
+        async def top_up(id: int, amount: int):
+            await Wallet.filter(id=id).update(balance=F("balance") + amount)
+
+        @app.post("/rename/{id}")
+        async def pay(id: int, title: str):
+            wallet = await Wallet.get(id=id)
+            wallet.title = title
+            await wallet.save()
+        """,
+}
+
+
+@pytest.mark.parametrize("name", LOST_WITH_TORTOISE)
+def test_a_row_changed_through_tortoise_is_a_lost_update(name: str, tmp_path: Path) -> None:
+    assert found(tmp_path, app(TORTOISE, LOST_WITH_TORTOISE[name])) == [("AL202", "pay")]
+
+
+KEPT_WITH_TORTOISE = {
+    "locked in a transaction": """
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int):
+            async with in_transaction():
+                wallet = await Wallet.select_for_update().get(id=id)
+                wallet.balance -= amount
+                await wallet.save()
+        """,
+    "locked in a decorator's transaction": """
+        @atomic()
+        async def take(id: int, amount: int):
+            wallet = await Wallet.filter(id=id).select_for_update().first()
+            wallet.balance -= amount
+            await wallet.save()
+
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int):
+            await take(id, amount)
+        """,
+    "computed by the database": """
+        @app.post("/pay/{id}")
+        async def pay(id: int, amount: int):
+            if not await Wallet.filter(id=id, balance__gte=amount).update(balance=F("balance") - amount):
+                raise HTTPException(402)
+        """,
+    "only the columns that were assigned": """
+        @app.post("/top-up/{id}")
+        async def top_up(id: int, amount: int):
+            await Wallet.filter(id=id).update(balance=F("balance") + amount)
+
+        @app.post("/rename/{id}")
+        async def rename(id: int, title: str):
+            wallet = await Wallet.get(id=id)
+            wallet.title = title
+            await wallet.save(update_fields=["title"])
+        """,
+    "saved as a whole where nothing else changes a column": """
+        @app.post("/rename/{id}")
+        async def rename(id: int, title: str):
+            wallet = await Wallet.get(id=id)
+            wallet.title = title
+            await wallet.save()
+        """,
+    "get_or_create": """
+        @app.post("/open")
+        async def open_wallet(owner: str):
+            wallet, _ = await Wallet.get_or_create(owner=owner, defaults={"balance": 0})
+            return wallet.id
+        """,
+}
+
+
+@pytest.mark.parametrize("name", KEPT_WITH_TORTOISE)
+def test_what_tortoise_guards_is_no_finding(name: str, tmp_path: Path) -> None:
+    assert found(tmp_path, app(TORTOISE, KEPT_WITH_TORTOISE[name])) == []
+
+
+@pytest.mark.parametrize("check", ["await Wallet.exists(owner=owner)", "await Wallet.filter(owner=owner).first()"])
+def test_check_then_create_through_tortoise(check: str, tmp_path: Path) -> None:
+    code = f"""
+        @app.post("/open")
+        async def open_wallet(owner: str):
+            if {check}:
+                raise HTTPException(409)
+            await Wallet.create(owner=owner, title="", balance=0)
+        """
+    assert found(tmp_path, app(TORTOISE, code)) == [("AL203", "open_wallet")]
+
+
+BEANIE = """
+from beanie import Document
+from fastapi import FastAPI, HTTPException
+
+app = FastAPI()
+
+class Product(Document):
+    name: str
+    stock: int
+    views: int = 0
+"""
+
+LOST_WITH_BEANIE = {
+    "changed and saved": """
+        @app.post("/buy/{id}")
+        async def buy(id: str, count: int):
+            product = await Product.get(id)
+            product.stock -= count
+            await product.save()
+        """,
+    "set to what was computed": """
+        @app.post("/buy/{name}")
+        async def buy(name: str, count: int):
+            product = await Product.find_one(Product.name == name)
+            await product.set({Product.stock: product.stock - count})
+        """,
+    "checked, then counted down": """
+        @app.post("/buy/{name}")
+        async def buy(name: str, count: int):
+            product = await Product.find_one({"name": name})
+            if product.stock < count:
+                raise HTTPException(409)
+            await product.inc({"stock": -count})
+        """,
+}
+
+
+@pytest.mark.parametrize("name", LOST_WITH_BEANIE)
+def test_a_document_changed_through_beanie_is_a_lost_update(name: str, tmp_path: Path) -> None:
+    assert found(tmp_path, app(BEANIE, LOST_WITH_BEANIE[name])) == [("AL202", "buy")]
+
+
+KEPT_WITH_BEANIE = {
+    "counted by the database": """
+        @app.post("/view/{id}")
+        async def view(id: str):
+            product = await Product.get(id)
+            await product.inc({Product.views: 1})
+            return product.name
+        """,
+    "checked by the filter": """
+        @app.post("/buy/{name}")
+        async def buy(name: str, count: int):
+            await Product.find_one(Product.name == name, Product.stock >= count).inc({Product.stock: -count})
+        """,
+}
+
+
+@pytest.mark.parametrize("name", KEPT_WITH_BEANIE)
+def test_what_beanie_computes_in_the_database_is_no_finding(name: str, tmp_path: Path) -> None:
+    assert found(tmp_path, app(BEANIE, KEPT_WITH_BEANIE[name])) == []
+
+
+def test_check_then_insert_through_beanie(tmp_path: Path) -> None:
+    code = """
+        @app.post("/products")
+        async def add(name: str):
+            if await Product.find_one(Product.name == name):
+                raise HTTPException(409)
+            product = Product(name=name, stock=0)
+            await product.insert()
+        """
+    assert found(tmp_path, app(BEANIE, code)) == [("AL203", "add")]

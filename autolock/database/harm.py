@@ -41,6 +41,10 @@ class Harm:
             return False
         return not (column is not None and column.kind == "bool")
 
+    def is_changed_elsewhere(self, write: RowWrite) -> bool:
+        """Whether something sets the column on purpose, which a row that is saved as a whole sets back."""
+        return any(other.form != "save" for _, other in self.by_column[write.location])
+
     def is_check_then_act(self, candidate: RowCandidate) -> bool:
         """Whether a state that was checked and then set anew can have become another one in between."""
         write, control = candidate.write, candidate.control

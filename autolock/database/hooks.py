@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from autolock.database.adapters.base import Adapter
 from autolock.database.adapters.dbapi import Cursor
+from autolock.database.adapters.documents import Pending
 from autolock.database.adapters.mappings import (
     COPYING,
     DUMPS,
@@ -239,16 +240,25 @@ class Databases:
             return None
         return self.texts.setdefault(f"{made.exact}:{made.text}", made)
 
+    @staticmethod
+    def column_name(value: Value) -> str:
+        """The name of the column that a key of a dict display is; empty for any other key."""
+        return value.obj.name if isinstance(value.obj, Column) else ""
+
     def table_variable(self, path: str, name: str) -> Value | None:
         """`users = Table("users", ...)` of a module."""
         model = self.models.table(Ref("variable", path, name))
         return Value(TableThing(model), term=f"{path}:{name}") if model is not None else None
 
-    def awaited(self, thing: Thing, node: ast.AST) -> None:
-        """`await thing`: a transaction is begun by that."""
+    def awaited(self, thing: Thing, node: ast.AST) -> Value | None:
+        """`await thing`: a transaction is begun by that, a query is run."""
         adapter = self.adapter_of(thing)
-        if adapter is not None and isinstance(thing, Block):
+        if adapter is None or isinstance(thing, Session | Query | Result):
+            return None
+        if isinstance(thing, Block):
             adapter.enter(thing, node)
+            return None
+        return adapter.awaited(thing, node)
 
     def adopted(self, value: Value, node: ast.arg, beside: list[Value]) -> Value:
         """A parameter of a mapped class of which nothing else is known: a row that somebody has loaded."""
@@ -315,6 +325,8 @@ class Databases:
         related = model.relationships.get(name)
         if related is not None and f".{name}" not in row.fields:
             return self.related(row, related, value)
+        if model.library in self.by_library and model.library != SqlAlchemy.library and not own:
+            return Value(Method(value, name), value.reads) if id(node) in self.core.callees else None
         return None
 
     def related(self, row: Row, related: Relationship, value: Value) -> Value | None:
@@ -355,7 +367,7 @@ class Databases:
             adapter = self.adapter_of(obj)
             value = (adapter.method(obj, "all", [], {}, _ALL) if adapter is not None else None) or value
             return value.obj.fields["[*]"] if isinstance(value.obj, Heap) else NOTHING
-        if isinstance(obj, Cursor):
+        if isinstance(obj, Cursor | Pending):
             adapter = self.adapter_of(obj)
             fetched = adapter.method(obj, "__iter__", [], {}, _ALL) if adapter is not None else None
             rows = fetched.obj if fetched is not None else None

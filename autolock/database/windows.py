@@ -116,6 +116,8 @@ class RowFinder:
             return None
         if not self.same_row(read, write) or self.is_conditional(write) or write.model.version_column:
             return None
+        if write.form == "save" and not self.harm.is_changed_elsewhere(write):
+            return None
         if candidate.dependence == "data":
             if not self.harm.is_lost_update(candidate):
                 return None
@@ -151,6 +153,8 @@ class RowFinder:
             return None
         if write.query is not None and write.query.guarded:
             return None
+        if shape in ("equal", "different") and self.is_about_a_column(candidate):
+            return None
         columns = self.harm.asked_of(candidate)
         if columns is None:
             return None
@@ -174,6 +178,14 @@ class RowFinder:
         if self.is_conditional(write) or self.is_guarded(candidate):
             return None
         return self.make("row-skew", candidate, "unguarded")
+
+    @staticmethod
+    def is_about_a_column(candidate: RowCandidate) -> bool:
+        """Whether the test compares what a row says: then the row is there."""
+        read, control = candidate.read, candidate.control
+        return control is not None and any(
+            isinstance(r, RowRead) and r.what == "column" and r.query is read.query for r in control.reads
+        )
 
     # -- guards -----------------------------------------------------------------------------
 

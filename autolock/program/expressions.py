@@ -296,7 +296,8 @@ class Expressions(Core):
             name = self.evaluate(key)
             value = self.evaluate(item)
             values.extend((name, value))
-            field = self.field_of(heap, name)
+            column = self.database.column_name(name)
+            field = f"['{column}']" if column else self.field_of(heap, name)
             if value.obj is None and field != "[*]":
                 heap.fields[field] = value
             elif value.obj is not None and not isinstance(value.obj, Group):
@@ -399,7 +400,9 @@ class Expressions(Core):
             return value
         self.suspend(node, text)
         if isinstance(obj, Thing):
-            self.database.awaited(obj, node)
+            given = self.database.awaited(obj, node)
+            if given is not None:
+                return _from_call(given.also(value), "await")
         if isinstance(obj, External | FunctionValue | Method | Partial):
             obj = None
         return Value(obj, value.reads, "", value.request, "await")

@@ -50,6 +50,10 @@ class Adapter(Protocol):
         """A call of a method of a mapped class, or of one of its objects (then `args[0]` is it)."""
         ...
 
+    def awaited(self, thing: Thing, node: ast.AST) -> Value | None:
+        """What `await thing` gives, of a query that runs then; None where nothing happens."""
+        ...
+
     def enter(self, thing: Thing, node: ast.AST) -> Value | None:
         """`with thing as value:`; None when that is not known."""
         ...

@@ -68,6 +68,9 @@ class Driver:
     def class_method(self, cls: ClassValue, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> Value | None:
         return None
 
+    def awaited(self, thing: Thing, node: ast.AST) -> Value | None:
+        return None
+
     def enter(self, thing: Thing, node: ast.AST) -> Value | None:
         if isinstance(thing, Block):
             self.rows.enter_block(thing.session)

@@ -285,6 +285,9 @@ class SqlAlchemy:
 
     # -- with ---------------------------------------------------------------------------------
 
+    def awaited(self, thing: Thing, node: ast.AST) -> Value | None:
+        return None
+
     def enter(self, thing: Thing, node: ast.AST) -> Value | None:
         if isinstance(thing, Block):
             if not thing.nested:

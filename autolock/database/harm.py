@@ -92,7 +92,10 @@ class Harm:
         return [
             w
             for w in self.by_entry[id(candidate.entry)]
-            if w is not write and (w.row is None or w.row is not write.row) and w.session is write.session
+            if w is not write
+            and (w.row is None or w.row is not write.row)
+            and w.session is write.session
+            and not _exclude(w, write)
         ]
 
     def consequences(self, candidate: RowCandidate) -> list[RowWrite]:
@@ -153,6 +156,12 @@ def _keys_of_parents(model: Model, given: dict[str, Value]) -> dict[str, Value]:
     keys = [c.name for c in model.columns.values() if c.foreign_key]
     own = [n for n in keys if n.removesuffix("_id") in named]
     return {n: Value() for n in own or keys}
+
+
+def _exclude(one: RowWrite, other: RowWrite) -> bool:
+    """Whether the two are in different branches of one decision."""
+    sides = {id(c.node): c.negated for c in one.decided}
+    return any(sides.get(id(c.node), c.negated) != c.negated for c in other.decided)
 
 
 def is_telling(write: RowWrite) -> bool:

@@ -10,10 +10,11 @@ from autolock.database.adapters.base import Args, Kwargs
 from autolock.database.adapters.documents import ObjectMapper, Pending
 from autolock.database.models import Model
 from autolock.database.objects import Expression, Query
-from autolock.program.values import Row, Thing, Value
+from autolock.program.values import Heap, Row, Thing, Type, Value
 
 _SELECTS = {"find_one": "one", "find": "many", "find_many": "many", "find_all": "many", "all": "many"}
 _ENDS = {"first_or_none": "first", "to_list": "many", "count": "count", "exists": "exists", "__iter__": "many"}
+_UPDATES = frozenset({"Set", "Inc", "Mul", "Min", "Max", "Push", "Pull", "AddToSet", "Pop", "CurrentDate"})
 _OPERATORS = frozenset({"inc", "update", "update_one", "upsert", "set", "current_date"})
 
 
@@ -24,7 +25,10 @@ class Beanie(ObjectMapper):
     packages: ClassVar[tuple[str, ...]] = ("beanie",)
 
     def construct(self, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> Value | None:
-        return None
+        short = name.rpartition(".")[2]
+        if ".operators." not in name or short not in _UPDATES or not args:
+            return None
+        return Value(Heap(Type("dict"), fields={f"['${short[:1].lower()}{short[1:]}']": args[0]})).also(args[0])
 
     def thing_of_type(self, name: str) -> Thing | None:
         return None

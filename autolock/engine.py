@@ -58,7 +58,7 @@ def analyse(
         entries += follow_unreached(machine)
     windows = Finder(program, machine.trace, machine.warmed).windows()
     rows = machine.database.rows.trace
-    windows += RowFinder(program, rows, machine.database.models).windows()
+    windows += RowFinder(program, rows, machine.database.models, machine.trace.stopped).windows()
     windows += [*split_windows(rows), *order_windows(rows)]
     windows += SessionFinder(program, machine.database.sessions).windows()
     windows += EffectFinder(program, rows, machine.database.sessions).windows()

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 HEAD = """
 from datetime import datetime
 from typing import Any, Generic, TypeVar
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Request
 from sqlalchemy import Column, ForeignKey, Integer, String, UniqueConstraint, exists, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 engine = create_async_engine("postgresql+asyncpg://db/club")
 Sessions = async_sessionmaker(engine, expire_on_commit=False)
@@ -218,6 +218,65 @@ RACES = {
 }
 
 CLEAN = {
+    "rows that are seeded when the application starts": """
+        @app.on_event("startup")
+        async def prepare():
+            async with Sessions() as db:
+                if await db.scalar(select(Club).where(Club.owner == "me")) is None:
+                    db.add(Club(slug="first", owner="me", limit=3))
+                await db.commit()
+
+        async def seed_clubs(db: AsyncSession):
+            if await db.scalar(select(Club).where(Club.owner == "me")) is None:
+                db.add(Club(slug="first", owner="me", limit=3))
+            await db.commit()
+        """,
+    "an UPDATE that follows one that asks again": """
+        @app.post("/close/{slug}")
+        async def close(slug: str, db: AsyncSession = Depends(session)):
+            club = await db.scalar(select(Club).where(Club.slug == slug))
+            if club.state == "closed":
+                return False
+            done = await db.execute(
+                update(Club).where(Club.slug == slug, Club.state == "open").values(state="closed")
+            )
+            if done.rowcount == 1:
+                await db.execute(update(Club).where(Club.slug == f"{slug}-old").values(state="archived"))
+                await db.commit()
+
+        @app.post("/open/{slug}")
+        async def reopen(slug: str, db: AsyncSession = Depends(session)):
+            await db.execute(update(Club).where(Club.slug == slug).values(state="open"))
+            await db.commit()
+        """,
+    "an advisory lock that only one of two databases has": """
+        @app.post("/clubs")
+        async def found(slug: str, db: AsyncSession = Depends(session)):
+            await db.scalar(select(func.count(Seat.id)))
+            if engine.dialect.name == "postgresql":
+                await db.execute(select(func.pg_advisory_xact_lock(7)))
+            if await db.scalar(select(Club).where(Club.owner == slug)) is not None:
+                raise HTTPException(409)
+            db.add(Club(slug=slug, owner=slug, limit=3))
+            await db.commit()
+        """,
+    "a row that is given another name": """
+        @app.put("/clubs/{slug}")
+        async def rename(slug: str, name: str, seat: str, db: AsyncSession = Depends(session)):
+            club = await db.scalar(select(Club).where(Club.slug == slug))
+            if club is None:
+                raise HTTPException(404)
+            club.slug = name
+            db.add(Seat(club_id=club.id, name=seat))
+            await db.commit()
+        """,
+    "a change that nobody commits": """
+        @app.get("/clubs/{slug}")
+        async def show(slug: str, db: AsyncSession = Depends(session)):
+            club = await db.scalar(select(Club).where(Club.slug == slug))
+            club.members = club.members + 1
+            return club
+        """,
     "an UPDATE that asks about the column that was checked": """
         @app.post("/pay/{slug}")
         async def pay(slug: str, cost: int, db: AsyncSession = Depends(session)):
@@ -277,3 +336,71 @@ def test_a_race_is_found(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", CLEAN)
 def test_code_that_only_looks_like_a_race_is_none(tmp_path: Path, name: str) -> None:
     assert _found(tmp_path, CLEAN[name]) == []
+
+
+MESSAGES = {
+    "a constraint on more than was asked": (
+        "the unique constraint on `club_id` and `name` makes one of them fail",
+        """
+        class Badge(Base):
+            __tablename__ = "badges"
+            __table_args__ = (UniqueConstraint("name", "club_id"),)
+            id: Mapped[int] = mapped_column(primary_key=True)
+            club_id: Mapped[int] = mapped_column(ForeignKey("clubs.id"))
+            name: Mapped[str]
+
+        @app.post("/badges/{club_id}")
+        async def give(club_id: int, name: str, db: AsyncSession = Depends(session)):
+            if await db.scalar(select(Badge).where(Badge.name == name)) is None:
+                db.add(Badge(club_id=club_id, name=name))
+                await db.commit()
+        """,
+    ),
+    "a key of which the parent is given": (
+        "the unique constraint on `club_id` and `name` makes one of them fail",
+        """
+        class Badge(Base):
+            __tablename__ = "badges"
+            club_id: Mapped[int] = mapped_column(ForeignKey("clubs.id"), primary_key=True)
+            name: Mapped[str] = mapped_column(primary_key=True)
+            club: Mapped[Club] = relationship()
+
+        @app.post("/badges/{slug}")
+        def give(slug: str, name: str, db: Session = Depends(session)):
+            club = db.query(Club).filter(Club.slug == slug).one()
+            badge = db.query(Badge).filter_by(club=club, name=name).one_or_none()
+            if not badge:
+                db.add(Badge(club=club, name=name))
+                db.commit()
+        """,
+    ),
+    "conditions of which nothing is known": (
+        "unless a unique constraint refuses the second",
+        """
+        @app.post("/clubs")
+        async def found(request: Request, slug: str, db: AsyncSession = Depends(session)):
+            if await db.scalar(select(Club).where(*conditions_of(request))) is None:
+                db.add(Club(slug=slug, owner="me", limit=3))
+                await db.commit()
+        """,
+    ),
+    "a name in either case": (
+        "the unique constraint on `slug` makes one of them fail",
+        """
+        @app.post("/clubs")
+        async def found(slug: str, db: AsyncSession = Depends(session)):
+            filters = [func.lower(Club.slug) == func.lower(slug)]
+            if await db.scalar(select(Club).where(*filters)) is None:
+                db.add(Club(slug=slug, owner="me", limit=3))
+                await db.commit()
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_message_tells_what_the_database_does(tmp_path: Path, name: str) -> None:
+    told, app = MESSAGES[name]
+    (tmp_path / "app.py").write_text(HEAD + textwrap.dedent(app), encoding="utf-8")
+    (finding,) = [f for f in autolock.check([tmp_path], cache=False).findings if f.rule == "AL203"]
+    assert told in finding.message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 
+from autolock.database.objects import Condition
 from autolock.database.schema import Model
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.program.trace import Entry
@@ -70,6 +71,8 @@ class Harm:
             return any(self.draws_on(other.value, read) for other in self.others(candidate))
         if write.loops and not read.query.limited:
             return False
+        if self.has_key(read) and write.request:
+            return False  # a new name for the row that the old one names
         if read.query.limited and (read.query.ordered or not self.has_key(read)):
             return True
         return bool(self.consequences(candidate))
@@ -117,6 +120,7 @@ class Harm:
         read, write = candidate.read, candidate.write
         conditions = read.query.conditions
         given = self.given(write)
+        conditions = tuple(_by_key(c) for c in conditions)
         if given is None:
             return tuple(dict.fromkeys(c.column for c in conditions if c.operator in ("==", "in", "like")))
         matched: list[str] = []
@@ -146,6 +150,15 @@ class Harm:
         if write.query is None or write.query.unknown_values or not write.query.values:
             return None
         return dict(write.query.values)
+
+
+def _by_key(condition: Condition) -> Condition:
+    """`filter_by(user=user)` asks about the foreign key."""
+    model, name = condition.model, condition.column
+    if model is None or name not in model.relationships:
+        return condition
+    key = next((c.name for c in model.columns.values() if c.foreign_key and c.name.removesuffix("_id") == name), name)
+    return condition._replace(column=key, value=Value())
 
 
 def _keys_of_parents(model: Model, given: dict[str, Value]) -> dict[str, Value]:

@@ -39,7 +39,10 @@ class Transaction:
     isolated: bool = False
 
     def merged(self, other: Transaction) -> Transaction:
-        """Where two paths meet: locks count when both hold them, the rest when one has it."""
+        """Where two paths meet: row locks count when both hold them, the rest when one has it.
+
+        An advisory lock that only one side takes is for one of several databases.
+        """
         if self is other:
             return self
         serials = {lock.serial for lock in other.locks}
@@ -48,7 +51,11 @@ class Transaction:
             self.begun or other.begun,
             max(self.blocks, other.blocks),
             tuple(dict.fromkeys((*self.pending, *other.pending))),
-            tuple(lock for lock in self.locks if lock.serial in serials),
+            tuple(
+                dict.fromkeys(
+                    lock for lock in (*self.locks, *other.locks) if lock.kind == "advisory" or lock.serial in serials
+                )
+            ),
             tuple(dict.fromkeys((*self.commits, *other.commits))),
             self.isolated and other.isolated,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from autolock.database.harm import Harm
@@ -66,10 +66,11 @@ class RowWindow(RaceWindow):
 class RowFinder:
     """Turns what was recorded of rows into windows."""
 
-    def __init__(self, program: Program, trace: DatabaseTrace, models: Models) -> None:
+    def __init__(self, program: Program, trace: DatabaseTrace, models: Models, stopped: Collection[str] = ()) -> None:
         self.program = program
         self.trace = trace
         self.models = models
+        self.stopped = stopped
         self.harm = Harm(trace)
         self.answers = frozenset(
             route.path.rpartition(".")[2]
@@ -92,6 +93,8 @@ class RowFinder:
         write = candidate.write
         if not candidate.entry.many and not self.has_rival(candidate):
             return None
+        if self.is_dropped(candidate) or self.is_asked_again(candidate):
+            return None
         if write.form == "insert":
             return self.insert(candidate)
         if candidate.dependence == "where":
@@ -113,6 +116,9 @@ class RowFinder:
         """A column is read and written."""
         read, write = candidate.read, candidate.write
         if read.column != write.column and write.kind != "remove":
+            return None
+        column = write.model.columns.get(write.column)
+        if column is not None and column.primary_key:
             return None
         if not self.same_row(read, write) or self.is_conditional(write) or write.model.version_column:
             return None
@@ -158,7 +164,7 @@ class RowFinder:
         columns = self.harm.asked_of(candidate)
         if columns is None:
             return None
-        unique = next((u for u in write.model.uniques if u <= set(columns)), None) if not counted else None
+        unique = self.constraint(write, columns) if not counted else None
         if self.is_answered(candidate, unique) or self.is_guarded(candidate):
             return None
         ranged = any(c.operator in ("<", "<=", ">", ">=", "between") for c in read.query.conditions)
@@ -166,6 +172,16 @@ class RowFinder:
         window = self.make(kind, candidate, "unguarded")
         window.unique, window.columns, window.counted = unique, columns, counted
         return window
+
+    def constraint(self, write: RowWrite, columns: tuple[str, ...]) -> frozenset[str] | None:
+        """The constraint that refuses a second row like this one, which may be about more than was asked."""
+        asked = set(columns)
+        given = self.harm.given(write) or {}
+        same = {
+            name for name, value in given.items() if value.request or value.made == "const" or value.obj is not None
+        }
+        covering = [u for u in write.model.uniques if u <= asked]
+        return next(iter([*covering, *(u for u in write.model.uniques if asked and asked <= u <= asked | same)]), None)
 
     def skew(self, candidate: RowCandidate) -> RowWindow | None:
         """Other rows are looked at to decide on a change of one."""
@@ -187,6 +203,14 @@ class RowFinder:
             isinstance(r, RowRead) and r.what == "column" and r.query is read.query for r in control.reads
         )
 
+    def is_dropped(self, candidate: RowCandidate) -> bool:
+        """Whether the session is seen from its making to its end, and nobody commits what was written."""
+        write = candidate.write
+        session = write.session
+        if write.commits or session is None or session.opened is None or session.library != "sqlalchemy":
+            return False
+        return not session.autocommits and candidate.entry.label not in self.stopped
+
     # -- guards -----------------------------------------------------------------------------
 
     @staticmethod
@@ -195,6 +219,17 @@ class RowFinder:
         if read.row is not None and write.row is not None:
             return read.row is write.row or read.key == write.key
         return write.form == "update"
+
+    def is_asked_again(self, candidate: RowCandidate) -> bool:
+        """Whether the same transaction has changed the table by a conditional UPDATE before: that one decides."""
+        write, since = candidate.write, candidate.read.serial
+        return write.form != "insert" and any(
+            since < other.serial < write.serial
+            and other.transaction == write.transaction
+            and other.model is write.model
+            and self.is_conditional(other)
+            for other in self.harm.by_entry[id(candidate.entry)]
+        )
 
     @staticmethod
     def is_conditional(write: RowWrite) -> bool:

@@ -22,7 +22,12 @@ from autolock.program.values import FunctionValue, Heap, Type, Value
 #: Names of files and folders with code that a person runs, once.
 _BY_HAND = re.compile(
     r"(^|[/_])(scripts?|cli|commands?|management|migrations?|alembic|seeds?|seeding|seeders?|fixtures?|bin|tools?|"
-    r"examples?|demos?|tests?|testing|conftest|setup|initial_data|init_db|backfill\w*|benchmarks?)([/_.]|$)"
+    r"examples?|demos?|tests?|testing|conftest|setup|initial_data|init_db|backfill\w*|benchmarks?|manage)([/_.]|$)"
+)
+#: Names of functions that run once: when the application starts, or when somebody sets it up.
+_ONCE = re.compile(
+    r"^_*(re)?(seed|setup|set_up|init|initiali[sz]e|migrate|backfill|bootstrap|upgrade|downgrade|populate|startup|"
+    r"on_startup|lifespan|main|(create|ensure|load|add|insert)_(default|initial|builtin|built_in|sample|demo))s?(_|$)"
 )
 _WRITES = frozenset(
     {
@@ -60,7 +65,15 @@ def _is_concerned(facts: ModuleFacts) -> bool:
 
 
 def _module(machine: Machine, path: str, facts: ModuleFacts) -> Iterator[Entry]:
-    candidates = [f for f in facts.functions.values() if _works_on_rows(f) and not f.parent]
+    started = {r.function or r.target for r in facts.routes} | {name for name, _ in facts.lifespans}
+    candidates = [
+        f
+        for f in facts.functions.values()
+        if _works_on_rows(f)
+        and not f.parent
+        and f.qualname not in started
+        and _ONCE.match(f.qualname.rpartition(".")[2]) is None
+    ]
     for function in sorted(candidates, key=lambda f: (f.qualname.rpartition(".")[2].startswith("_"), f.line)):
         ref = Ref("function", path, function.qualname)
         if ref in machine.reached:

@@ -65,6 +65,12 @@ class CheckThenInsert:
                 f"`{function}` inserts a `{model}` because it found none: {both} both find none, and the unique "
                 f"constraint on {listed(found.unique)} makes one of them fail with an unhandled IntegrityError.",
             )
+        if not found.columns:
+            return Match(
+                Severity.MEDIUM,
+                f"`{function}` inserts a `{model}` because it found none: {both} both find none and both insert, "
+                "unless a unique constraint refuses the second.",
+            )
         return Match(
             Severity.MEDIUM,
             f"`{function}` inserts a `{model}` because it found none: {both} both find none and both insert, and "

@@ -40,6 +40,8 @@ _COLUMN_TESTS = {
     "contains": "like",
     "between": "between",
 }
+#: Functions under which equal values stay equal.
+_FOLDED = frozenset({"lower", "upper", "trim", "coalesce", "cast"})
 
 
 class Statements:
@@ -246,7 +248,11 @@ class Statements:
         model = query.model
         for arg in args:
             obj = arg.obj
-            if isinstance(obj, Conditions):
+            listed = _one_of(obj)
+            if listed is not None:
+                conditions.extend(listed.items)
+                exact = False
+            elif isinstance(obj, Conditions):
                 conditions.extend(obj.items)
                 exact = exact and obj.exact
                 model = model or next((c.model for c in obj.items if c.model is not None), None)
@@ -261,11 +267,10 @@ class Statements:
         items: list[Condition] = []
         exact = all_of
         for arg in args:
-            if isinstance(arg.obj, Conditions):
-                items.extend(arg.obj.items)
-                exact = exact and arg.obj.exact
-            else:
-                exact = False
+            found = arg.obj if isinstance(arg.obj, Conditions) else _one_of(arg.obj)
+            if found is not None:
+                items.extend(found.items)
+            exact = exact and isinstance(arg.obj, Conditions) and arg.obj.exact
         return Conditions(tuple(items), exact)
 
     def attribute(self, thing: Thing, name: str) -> Value | None:
@@ -286,9 +291,13 @@ class Statements:
         column, other = (left.obj, right) if isinstance(left.obj, Column) else (right.obj, left)
         reads = left.reads | right.reads
         if not isinstance(column, Column):
-            if isinstance(left.obj, Expression) or isinstance(right.obj, Expression):
-                return Value(Conditions((), exact=False), reads)
-            return None
+            found = left.obj if isinstance(left.obj, Expression) else right.obj
+            if not isinstance(found, Expression):
+                return None
+            if found.function in _FOLDED and len(found.columns) == 1:
+                folded = Condition(found.columns[0].model, found.columns[0].name, text, Value())
+                return Value(Conditions((folded,), exact=False), reads)
+            return Value(Conditions((), exact=False), reads)
         if other.made == "none":
             text = "is null" if text == "==" else "is not null"
         exact = not isinstance(other.obj, Column | Expression | Query)
@@ -372,6 +381,14 @@ class Statements:
         if isinstance(key.obj, Group) and len(key.obj.items) == len(names):
             return tuple(Condition(model, n, "==", v) for n, v in zip(names, key.obj.items, strict=True))
         return (Condition(model, names[0] if len(names) == 1 else "id", "==", key),)
+
+
+def _one_of(obj: object) -> Conditions | None:
+    """What is known of conditions that were gathered in a list."""
+    if not isinstance(obj, Heap) or isinstance(obj, Row):
+        return None
+    held = obj.fields.get("[*]", NOTHING).obj
+    return held if isinstance(held, Conditions) else None
 
 
 def columns_in(values: Iterable[Value]) -> tuple[Column, ...]:

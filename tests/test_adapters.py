@@ -549,3 +549,164 @@ def test_check_then_insert_through_beanie(tmp_path: Path) -> None:
             await product.insert()
         """
     assert found(tmp_path, app(BEANIE, code)) == [("AL203", "add")]
+
+
+MONGO = """
+from fastapi import Depends, FastAPI, HTTPException
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+
+app = FastAPI()
+client = AsyncIOMotorClient("mongodb://localhost")
+db = client["shop"]
+
+def get_db() -> AsyncIOMotorDatabase:
+    return client.shop
+"""
+
+LOST_WITH_MONGO = {
+    "set to what was computed": """
+        @app.post("/buy/{name}")
+        async def buy(name: str, count: int):
+            product = await db.products.find_one({"name": name})
+            await db.products.update_one({"name": name}, {"$set": {"stock": product["stock"] - count}})
+        """,
+    "checked, then counted down": """
+        @app.post("/buy/{name}")
+        async def buy(name: str, count: int, shop: AsyncIOMotorDatabase = Depends(get_db)):
+            product = await shop["products"].find_one({"name": name})
+            if product["stock"] < count:
+                raise HTTPException(409)
+            await shop["products"].update_one({"name": name}, {"$inc": {"stock": -count}})
+        """,
+}
+
+
+@pytest.mark.parametrize("name", LOST_WITH_MONGO)
+def test_a_document_found_and_updated_is_a_lost_update(name: str, tmp_path: Path) -> None:
+    assert found(tmp_path, app(MONGO, LOST_WITH_MONGO[name])) == [("AL202", "buy")]
+
+
+KEPT_WITH_MONGO = {
+    "counted by the database": """
+        @app.post("/view/{name}")
+        async def view(name: str):
+            product = await db.products.find_one({"name": name})
+            await db.products.update_one({"name": name}, {"$inc": {"views": 1}})
+            return product["name"]
+        """,
+    "checked by the filter": """
+        @app.post("/buy/{name}")
+        async def buy(name: str, count: int):
+            product = await db.products.find_one({"name": name})
+            if product["stock"] < count:
+                raise HTTPException(409)
+            await db.products.find_one_and_update(
+                {"name": name, "stock": {"$gte": count}}, {"$inc": {"stock": -count}}
+            )
+        """,
+    "another collection": """
+        @app.post("/buy/{name}")
+        async def buy(name: str, count: int):
+            product = await db.products.find_one({"name": name})
+            await db.orders.update_one({"name": name}, {"$set": {"stock": product["stock"] - count}})
+        """,
+}
+
+
+@pytest.mark.parametrize("name", KEPT_WITH_MONGO)
+def test_what_mongo_computes_is_no_finding(name: str, tmp_path: Path) -> None:
+    assert found(tmp_path, app(MONGO, KEPT_WITH_MONGO[name])) == []
+
+
+def test_find_one_then_insert_one(tmp_path: Path) -> None:
+    code = """
+        @app.post("/products")
+        async def add(name: str):
+            if await db.products.find_one({"name": name}):
+                raise HTTPException(409)
+            await db.products.insert_one({"name": name, "stock": 0})
+        """
+    assert found(tmp_path, app(MONGO, code)) == [("AL203", "add")]
+
+
+REDIS = """
+import json
+import redis.asyncio as redis
+from fastapi import FastAPI, HTTPException
+
+app = FastAPI()
+store = redis.from_url("redis://localhost")
+
+async def compute(name):
+    return name.upper()
+"""
+
+WITH_REDIS = {
+    "a counter": (
+        """
+        @app.post("/count/{name}")
+        async def handler(name: str):
+            count = int(await store.get(f"count:{name}") or 0)
+            await store.set(f"count:{name}", count + 1)
+        """,
+        ["AL202"],
+    ),
+    "a mark that somebody was here": (
+        """
+        @app.post("/orders/{key}")
+        async def handler(key: str):
+            if await store.exists(f"seen:{key}"):
+                raise HTTPException(409)
+            await store.set(f"seen:{key}", "1", ex=60)
+        """,
+        ["AL203"],
+    ),
+    "INCR": (
+        """
+        @app.post("/count/{name}")
+        async def handler(name: str):
+            await store.incr(f"count:{name}")
+            return await store.get(f"count:{name}")
+        """,
+        [],
+    ),
+    "SET NX": (
+        """
+        @app.post("/orders/{key}")
+        async def handler(key: str):
+            if await store.exists(f"seen:{key}"):
+                raise HTTPException(409)
+            if not await store.set(f"seen:{key}", "1", ex=60, nx=True):
+                raise HTTPException(409)
+        """,
+        [],
+    ),
+    "a cache": (
+        """
+        @app.get("/names/{name}")
+        async def handler(name: str):
+            cached = await store.get(f"name:{name}")
+            if cached is None:
+                cached = await compute(name)
+                await store.set(f"name:{name}", cached, ex=60)
+            return cached
+        """,
+        [],
+    ),
+    "under a lock": (
+        """
+        @app.post("/count/{name}")
+        async def handler(name: str):
+            async with store.lock(f"lock:{name}"):
+                count = int(await store.get(f"count:{name}") or 0)
+                await store.set(f"count:{name}", count + 1)
+        """,
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITH_REDIS)
+def test_keys_of_redis(name: str, tmp_path: Path) -> None:
+    code, rules = WITH_REDIS[name]
+    assert found(tmp_path, app(REDIS, code)) == [(rule, "handler") for rule in rules]

@@ -20,6 +20,7 @@ from autolock.database.adapters.mappings import (
     dumped,
     row_method,
 )
+from autolock.database.adapters.mongo import Mongo, Store
 from autolock.database.adapters.results import many, one
 from autolock.database.adapters.sqlalchemy import SqlAlchemy
 from autolock.database.adapters.statements import Statements
@@ -353,6 +354,9 @@ class Databases:
         if isinstance(obj, Row):
             name = column_named(obj, key)
             return self.rows.column_value(obj, name, node) if name else value
+        if isinstance(obj, Store):
+            adapter = self.adapter_of(obj)
+            return adapter.element(obj, key) if isinstance(adapter, Mongo) else None
         if isinstance(obj, Result):
             return one(self.rows, obj, node, obj.scalars)
         if isinstance(obj, TableThing):

@@ -120,7 +120,11 @@ class RowFinder:
         column = write.model.columns.get(write.column)
         if column is not None and column.primary_key:
             return None
-        if not self.same_row(read, write) or self.is_conditional(write) or write.model.version_column:
+        if (
+            not self.same_row(read, write)
+            or self.is_conditional(write, self.identity(read))
+            or write.model.version_column
+        ):
             return None
         if write.form == "save" and not self.harm.is_changed_elsewhere(write):
             return None
@@ -232,12 +236,21 @@ class RowFinder:
         )
 
     @staticmethod
-    def is_conditional(write: RowWrite) -> bool:
-        """Whether an UPDATE or DELETE asks again about what it changes."""
+    def identity(read: RowRead) -> frozenset[tuple[str, str]]:
+        """By which values of which columns a look finds its row: to ask for the same ones is no check."""
+        return frozenset(
+            (c.column, c.value.term)
+            for c in read.query.conditions
+            if c.operator == "==" and c.value.term and c.value.made not in ("const", "none")
+        )
+
+    @staticmethod
+    def is_conditional(write: RowWrite, identity: frozenset[tuple[str, str]] = frozenset()) -> bool:
+        """Whether an UPDATE or DELETE asks again about what it changes, beside what says which row it is."""
         if write.form not in ("update", "delete") or write.query is None:
             return False
         keys = {c.name for c in write.model.columns.values() if c.primary_key or c.foreign_key or c.unique} or {"id"}
-        asked = {c.column for c in write.conditions}
+        asked = {c.column for c in write.conditions if (c.column, c.value.term) not in identity}
         if write.made == "atomic" and write.column not in asked:
             return False  # it computes from the new value, and whether there is enough of it nobody asks
         return bool(asked - keys)

@@ -59,6 +59,12 @@ class CheckThenInsert:
                 f"`{function}` counts rows of `{model}` and inserts one on the strength of it: {both} both see the "
                 "same number, and the limit or sequence is broken.",
             )
+        if found.model is not None and found.model.library == "redis":
+            return Match(
+                Severity.MEDIUM,
+                f"`{function}` sets the key {model} because it was not there: {both} both find it missing and both "
+                "go on, as if it had not been taken.",
+            )
         if found.unique is not None:
             return Match(
                 Severity.LOW,

@@ -1,0 +1,82 @@
+"""redis: keys that are read and then set, and keys that are made because they were not there."""
+
+from __future__ import annotations
+
+import ast
+from typing import ClassVar
+
+from autolock.database.adapters.base import Args, Kwargs
+from autolock.database.adapters.drivers import Driver
+from autolock.database.adapters.results import column
+from autolock.database.models import Model
+from autolock.database.objects import Condition, Query, Result, Session
+from autolock.database.rows import Rows, table_of
+from autolock.program.linker import Ref
+from autolock.program.values import NO_READS, NOTHING, Thing, Value
+
+_CLIENTS = frozenset({"Redis", "StrictRedis", "RedisCluster", "from_url"})
+
+
+class Redis(Driver):
+    """Each command is atomic by itself; pipelines, scripts, locks and counters are left alone."""
+
+    library: ClassVar[str] = "redis"
+    packages: ClassVar[tuple[str, ...]] = ("redis", "aioredis")
+
+    def __init__(self, rows: Rows) -> None:
+        super().__init__(rows)
+        self.default: Session = self.session()
+
+    def construct(self, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> Value | None:
+        return Value(self.default, made="new") if name.rpartition(".")[2] in _CLIENTS else None
+
+    def thing_of_type(self, name: str) -> Thing | None:
+        return self.default if name.rpartition(".")[2] in _CLIENTS else None
+
+    def method(self, thing: Thing, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> Value | None:
+        if "lock" in name:
+            return None
+        if name == "from_url":
+            return Value(thing)
+        if name in ("get", "exists", "hget") and args:
+            return self.get(name, args, node)
+        if name in ("set", "setex", "psetex", "hset") and args:
+            self.set(name, args, kwargs, node)
+        return Value(None, made="call")
+
+    def get(self, name: str, args: Args, node: ast.Call) -> Value:
+        """A look at a key: what it holds, or whether it is there."""
+        query = self.at(args[0], node)
+        if query is None:
+            return Value(None, made="call")
+        result = Result(query, self.default, self.rows.run(self.default, query, node))
+        return self.given(result, "count", node) if name == "exists" else column(self.rows, result, field(name, args))
+
+    def set(self, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> None:
+        """A key gets a value: a computed one, or one that only says that it is there."""
+        place = {"set": 1, "hset": 2}.get(name, 2)
+        value = args[place] if len(args) > place else kwargs.get("value", NOTHING)
+        query = self.at(args[0], node)
+        if query is None or query.model is None or kwargs.get("nx", NOTHING).term == "True":
+            return
+        if value.made == "const" and name != "hset":
+            self.rows.write(self.default, query.model, "insert", "insert", node, Value(made="new"), query=query)
+        elif any(r.location.root == table_of(query.model).root for r in value.reads):
+            # Anything else is a cache: who fills it last has written what the first has written.
+            self.rows.write(
+                self.default, query.model, "update", "assign", node, value, column=field(name, args), query=query
+            )
+        self.rows.done(self.default, node)
+
+    def at(self, key: Value, node: ast.AST) -> Query | None:
+        """The key, known by the text of its expression; None where that cannot be told."""
+        if not key.term:
+            return None
+        model = Model(Ref("table", "redis", key.term), key.term, "redis")
+        condition = Condition(model, "key", "==", Value(None, NO_READS, key.term, key.request))
+        return Query("select", model, conditions=(condition,), form="redis", spot=self.rows.spot(node))
+
+
+def field(name: str, args: Args) -> str:
+    """The field of a hash, or the one value of a plain key."""
+    return args[1].term if name.startswith("h") and len(args) > 1 else "value"

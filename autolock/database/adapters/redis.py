@@ -61,12 +61,18 @@ class Redis(Driver):
             return
         if value.made == "const" and name != "hset":
             self.rows.write(self.default, query.model, "insert", "insert", node, Value(made="new"), query=query)
-        elif any(r.location.root == table_of(query.model).root for r in value.reads):
+        elif self.is_changed(query.model, value, node):
             # Anything else is a cache: who fills it last has written what the first has written.
             self.rows.write(
                 self.default, query.model, "update", "assign", node, value, column=field(name, args), query=query
             )
         self.rows.done(self.default, node)
+
+    @staticmethod
+    def is_changed(model: Model, value: Value, node: ast.Call) -> bool:
+        """Whether what is set is what the key held, with a change: one more, or an object with other fields."""
+        own = any(r.location.root == table_of(model).root for r in value.reads)
+        return own and (value.made == "expression" or "dumps(" in ast.unparse(node))
 
     def at(self, key: Value, node: ast.AST) -> Query | None:
         """The key, known by the text of its expression; None where that cannot be told."""

@@ -145,6 +145,8 @@ class Sessions:
             return
         if not is_shared(session) or not core.recording or not core.frames or core.frame.ref is None:
             return
+        if core.entry.kind == "function":
+            return  # nothing was seen to run it, so who shares the session is not known
         key = session, core.entry.function, core.entry.context, core.frame.ref, writes
         if key not in self.statements:
             node = core.frame.statement or ast.Pass()
@@ -199,7 +201,7 @@ class Sessions:
         core = self.core
         for session, count in counted.items():
             if count > 1 and session.library == "sqlalchemy" and (session.is_async or not session.known):
-                name = self.name_of(session)
+                name = self.name_of(session, node)
                 self.parallel.append(
                     Parallel(node, core.stack(), core.context, core.entry, session, name, tuple(works))
                 )
@@ -323,7 +325,7 @@ class Sessions:
                 continue
             if kind == "stream" and not self.ends_here(session):
                 continue
-            name = self.name_of(session)
+            name = self.name_of(session, node)
             self.outliving.append(
                 Outliving(node, core.stack(), core.context, core.entry, session, name, kind, function.ref)
             )
@@ -354,9 +356,15 @@ class Sessions:
         unit = self.core.unit(ref.path) if ref is not None else None
         return unit.functions.get(ref.name) if unit is not None and ref is not None else None
 
-    def name_of(self, session: Session) -> str:
-        """How the function that runs names the session."""
-        for name, value in self.core.frame.env.vars.items():
+    def name_of(self, session: Session, call: ast.Call) -> str:
+        """How the function that runs names the session, or what it has it from."""
+        variables = self.core.frame.env.vars
+        for depth in (_DEPTH, 0):
+            for node in ast.walk(call):
+                value = variables.get(node.id) if isinstance(node, ast.Name) else None
+                if value is not None and session in self.reached(value, depth):
+                    return node.id if isinstance(node, ast.Name) else ""
+        for name, value in variables.items():
             if session in self.reached(value, _DEPTH):
                 return name
         ref = self.core.frame.ref

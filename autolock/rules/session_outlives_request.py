@@ -7,7 +7,7 @@ from typing import ClassVar
 from autolock.findings import Severity
 from autolock.program.windows import RaceWindow
 from autolock.rules.base import Match
-from autolock.rules.sessions import session_window
+from autolock.rules.sessions import session_window, started
 
 
 class SessionOutlivesRequest:
@@ -43,7 +43,7 @@ class SessionOutlivesRequest:
         found = session_window(window, "session-outlives")
         if found is None or found.task is None:
             return None
-        task = found.task.task.name
+        task = started(found.task)
         if found.task.kind == "stream":
             return Match(
                 Severity.MEDIUM,

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import ast
+
 from autolock.database.session_windows import SessionWindow
+from autolock.database.sessions import Outliving
 from autolock.program.windows import RaceWindow
 
 
 def session_window(window: RaceWindow, *kinds: str) -> SessionWindow | None:
     """The window as one of a session, when it is of one of the kinds."""
     return window if isinstance(window, SessionWindow) and window.kind in kinds else None
+
+
+def started(task: Outliving) -> str:
+    """What is started to run by itself, as its caller writes it."""
+    call = task.node
+    first = call.args[0] if isinstance(call, ast.Call) and call.args else None
+    if isinstance(first, ast.Call):
+        first = first.func
+    return ast.unparse(first) if first is not None else task.task.name
 
 
 def handlers(window: RaceWindow) -> str:

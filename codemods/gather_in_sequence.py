@@ -71,7 +71,8 @@ class GatherInSequence(ReplacingCodemod):
         """A statement for each argument, empty where one statement has to do."""
         if not isinstance(statement, cst.SimpleStatementLine) or comments(gathering) or any(arg.star for arg in args):
             return []
-        awaited = [cst.Await(arg.value) for arg in args]
+        inside = cst.ensure_type(gathering.expression, cst.Call).whitespace_before_args
+        awaited = [cst.Await(_moved_left(arg.value, inside)) for arg in args]
         small = statement.body[0]
         if isinstance(small, cst.Expr) and small.value is gathering:
             return _lines(statement, [cst.Expr(value) for value in awaited])
@@ -82,6 +83,31 @@ class GatherInSequence(ReplacingCodemod):
             return []
         assigned = [cst.Assign([cst.AssignTarget(name)], value) for name, value in zip(names, awaited, strict=True)]
         return _lines(statement, assigned)
+
+
+class _MovesLeft(cst.CSTTransformer):
+    """Takes indentation from the lines inside an expression."""
+
+    def __init__(self, indentation: str) -> None:
+        super().__init__()
+        self.indentation = indentation
+
+    def leave_ParenthesizedWhitespace(
+        self, original_node: cst.ParenthesizedWhitespace, updated_node: cst.ParenthesizedWhitespace
+    ) -> cst.ParenthesizedWhitespace:
+        """The line that follows, further left."""
+        last = updated_node.last_line
+        moved = last.with_changes(value=last.value.removeprefix(self.indentation))
+        return updated_node.with_changes(last_line=moved)
+
+
+def _moved_left(value: cst.BaseExpression, inside: cst.BaseParenthesizableWhitespace) -> cst.BaseExpression:
+    """An argument that stood on a line of its own, as far left as the statement."""
+    if not isinstance(inside, cst.ParenthesizedWhitespace):
+        return value
+    moved = value.visit(_MovesLeft(inside.last_line.value))
+    assert isinstance(moved, cst.BaseExpression)
+    return moved
 
 
 def _is_gather(node: cst.BaseExpression) -> bool:

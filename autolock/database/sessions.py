@@ -362,7 +362,9 @@ class Sessions:
         for depth in (_DEPTH, 0):
             for node in ast.walk(call):
                 value = variables.get(node.id) if isinstance(node, ast.Name) else None
-                if value is not None and session in self.reached(value, depth):
+                if value is None or isinstance(value.obj, FunctionValue):
+                    continue
+                if session in self.reached(value, depth):
                     return node.id if isinstance(node, ast.Name) else ""
         for name, value in variables.items():
             if session in self.reached(value, _DEPTH):

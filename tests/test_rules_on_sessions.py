@@ -389,3 +389,13 @@ IN_ORDER = {
 @pytest.mark.parametrize("parts", IN_ORDER.values(), ids=IN_ORDER)
 def test_what_is_started_after_the_commit_is_no_finding(parts: tuple[str, ...], tmp_path: Path) -> None:
     assert found(tmp_path, *parts) == set()
+
+
+def test_a_gather_in_a_function_that_the_handler_calls(tmp_path: Path) -> None:
+    inner = """
+    async def load(session: AsyncSession):
+        return await asyncio.gather(count(session), one(session, 1))
+    """
+    assert found(tmp_path, OWN, HELPERS, inner, f"{HANDLER}    return await load(session)\n") == {
+        ("AL302", "load", "race")
+    }

@@ -107,13 +107,13 @@ class Calls(Containers, Files):
         return self._variables[key]
 
     def rehearse(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> None:
-        spawned, budget = len(self.spawned), self.budget
-        self.budget = min(budget, REHEARSAL)
+        spawned, budget, floor = len(self.spawned), self.budget, self.floor
+        self.budget, self.floor = min(budget - floor, REHEARSAL), 0
         with self.startup():
             self.enter_module(function.ref.path)
             with suppress(OutOfBudget):  # what was seen so far is true
                 self.activate(function, args, kwargs, None)
-        self.budget = budget
+        self.budget, self.floor = budget, floor
         del self.spawned[spawned:]
 
     def run_coroutine(self, coroutine: Coroutine, node: ast.AST) -> Value:

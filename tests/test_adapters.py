@@ -710,3 +710,76 @@ WITH_REDIS = {
 def test_keys_of_redis(name: str, tmp_path: Path) -> None:
     code, rules = WITH_REDIS[name]
     assert found(tmp_path, app(REDIS, code)) == [(rule, "handler") for rule in rules]
+
+
+PICCOLO = """
+from fastapi import FastAPI, HTTPException
+from piccolo.columns import Integer, Varchar
+from piccolo.engine.postgres import PostgresEngine
+from piccolo.table import Table
+
+app = FastAPI()
+DB = PostgresEngine({})
+
+class Band(Table):
+    name = Varchar(unique=True)
+    tickets = Integer()
+"""
+
+WITH_PICCOLO = {
+    "changed and saved": (
+        """
+        @app.post("/buy/{id}")
+        async def handler(id: int):
+            band = await Band.objects().get(Band.id == id)
+            band.tickets -= 1
+            await band.save()
+        """,
+        ["AL202"],
+    ),
+    "a transaction that locks nothing": (
+        """
+        @app.post("/buy/{id}")
+        async def handler(id: int):
+            async with DB.transaction():
+                row = await Band.select().where(Band.id == id).first()
+                await Band.update({Band.tickets: row["tickets"] - 1}).where(Band.id == id)
+        """,
+        ["AL202"],
+    ),
+    "inserted when there is none": (
+        """
+        @app.post("/bands")
+        async def handler(name: str):
+            if await Band.exists().where(Band.name == name):
+                raise HTTPException(409)
+            await Band(name=name, tickets=0).save()
+        """,
+        ["AL203"],
+    ),
+    "locked in a transaction": (
+        """
+        @app.post("/buy/{id}")
+        async def handler(id: int):
+            async with DB.transaction():
+                band = await Band.objects().where(Band.id == id).lock_rows("UPDATE").first()
+                band.tickets -= 1
+                await band.save()
+        """,
+        [],
+    ),
+    "computed by the database": (
+        """
+        @app.post("/buy/{id}")
+        async def handler(id: int):
+            await Band.update({Band.tickets: Band.tickets - 1}).where(Band.id == id)
+        """,
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WITH_PICCOLO)
+def test_rows_of_piccolo(name: str, tmp_path: Path) -> None:
+    code, rules = WITH_PICCOLO[name]
+    assert found(tmp_path, app(PICCOLO, code)) == [(rule, "handler") for rule in rules]

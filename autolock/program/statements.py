@@ -125,7 +125,8 @@ class Statements(Calls):
     def unpack(self, targets: list[ast.expr], value: Value, node: ast.stmt) -> None:
         items = value.obj.items if isinstance(value.obj, Group) and len(value.obj.items) == len(targets) else None
         for index, target in enumerate(targets):
-            part = items[index] if items else Value(None, value.reads, "", value.request, "expression")
+            made = value.made if value.made in ("call", "await") else "expression"
+            part = items[index] if items else Value(None, value.reads, "", value.request, made)
             if isinstance(value.obj, Row):
                 place = Value(None, term=str(index), made="const")
                 part = (self.database.element(value, place, node) or part).also(value)

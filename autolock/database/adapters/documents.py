@@ -64,6 +64,8 @@ class ObjectMapper(Driver):
         result = Result(query, pending.session, self.rows.run(pending.session, query, node))
         if pending.how == "many":
             return many(self.rows, result, node)
+        if pending.query.kind != "select":
+            return Value(None, made="rowcount")
         if pending.how in ("count", "exists"):
             return Value(None, reads_of(result), made="call")
         return one(self.rows, result, node, False)

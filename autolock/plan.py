@@ -16,7 +16,8 @@ from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.guards import Guarding, Guards, owner_of
 from autolock.planning.homes import frozen
 from autolock.planning.kinds import LockKind
-from autolock.planning.rows import RowPlan, RowPlans
+from autolock.planning.rowplan import RowPlan
+from autolock.planning.rows import RowPlans
 from autolock.planning.sessions import SessionPlans
 from autolock.planning.splits import SplitPlans
 from autolock.program.release import leak

@@ -98,12 +98,19 @@ def _belong(one: RowWrite, other: RowWrite) -> bool:
         return False
     if one.row is not None and any(_names(v, one) for v in _values(other)):
         return True
+    if one.location.root == other.location.root and one.form == other.form == "update" and _automatic(one):
+        return bool(_terms(one) & _terms(other)) or one.made == other.made == "atomic"
     if one.location.root == other.location.root:
         return (one.made == "atomic" and other.made == "atomic") or (one.kind == other.kind == "augment")
     if one.kind == other.kind == "remove":
         return True
     counted = one.made == "atomic" or one.kind == "augment", other.made == "atomic" or other.kind == "augment"
     return any(counted) and bool(_terms(one) & _terms(other))
+
+
+def _automatic(write: RowWrite) -> bool:
+    """Whether a statement was committed by itself."""
+    return any(commit.automatic for commit in write.commits)
 
 
 def _values(write: RowWrite) -> Iterator[Value]:

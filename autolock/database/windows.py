@@ -136,7 +136,7 @@ class RowFinder:
         relation = self.relation(candidate)
         if relation is None:
             return None
-        kind = {"lock-lost": "row-lock-lost", "stale": "row-stale"}.get(relation, "row-update")
+        kind = {"lock-lost": "row-lock-lost", "stale": "row-stale", "early": "row-stale"}.get(relation, "row-update")
         return self.make(kind, candidate, relation)
 
     def claim(self, candidate: RowCandidate) -> RowWindow | None:
@@ -190,12 +190,15 @@ class RowFinder:
     def skew(self, candidate: RowCandidate) -> RowWindow | None:
         """Other rows are looked at to decide on a change of one."""
         read, write = candidate.read, candidate.write
-        if read.what != "aggregate" or candidate.dependence != "control":
+        if candidate.dependence != "control" or not self.looks_at_others(candidate):
             return None
         asked = {c.column for c in read.query.conditions}
         if write.kind != "remove" and write.column not in asked:
             return None
         if self.is_conditional(write) or self.is_guarded(candidate):
+            return None
+        ours = {lock.serial for lock in write.locks}
+        if read.what == "row" and any(lock.serial in ours for lock in read.locks):
             return None
         return self.make("row-skew", candidate, "unguarded")
 
@@ -214,6 +217,15 @@ class RowFinder:
         if write.commits or session is None or session.opened is None or session.library != "sqlalchemy":
             return False
         return not session.autocommits and candidate.entry.label not in self.stopped
+
+    @staticmethod
+    def looks_at_others(candidate: RowCandidate) -> bool:
+        """Whether rows are counted, in the database or after they were fetched: others than the one that changes."""
+        read, write, control = candidate.read, candidate.write, candidate.control
+        if read.what == "aggregate":
+            return True
+        own = write.row is not None and write.row.origin is read
+        return read.what == "row" and not own and control is not None and control.shape == "compare"
 
     # -- guards -----------------------------------------------------------------------------
 
@@ -267,7 +279,9 @@ class RowFinder:
         if any(lock.serial in ours for lock in read.locks):
             return "stale"
         own = [lock for lock in read.locks if lock.table is None or lock.table.root == read.location.root]
-        return "lock-lost" if own else "unguarded"
+        if own:
+            return "lock-lost"
+        return "early" if _acquired(read.held) & _acquired(write.held) else "unguarded"
 
     def is_guarded(self, candidate: RowCandidate) -> bool:
         """Whether a lock spans the look and an insert; a lock on rows that are not there is none."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 import black
 
 from autolock.edits import Edit
@@ -17,6 +19,14 @@ def name_of(program: Program, homes: HomeFinder, function: Ref, wanted: Ref) -> 
     if program.resolve(function.path, wanted.name, function.name) == (wanted, ()):
         return wanted.name, []
     return homes.reach(function, wanted.path, wanted.name)
+
+
+def written(sources: Sources, path: str, node: ast.stmt | ast.expr) -> str:
+    """A node as its file spells it, quotes and all, where it is on one line; else as Python would."""
+    lines = sources.blocks(path).unit.lines
+    if node.lineno != node.end_lineno or node.lineno > len(lines):
+        return ast.unparse(node)
+    return lines[node.lineno - 1].encode()[node.col_offset : node.end_col_offset].decode()
 
 
 def laid_out(sources: Sources, path: str, code: str, indent: int) -> str:

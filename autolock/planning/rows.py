@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import ast
-import copy
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from autolock.database.objects import Query, Session
+from autolock.database.objects import Condition, Query, Session
 from autolock.database.trace import RowRead
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
-from autolock.findings import Safety
 from autolock.planning.advice import by_hand
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.homes import HomeFinder, frozen
-from autolock.planning.names import laid_out, name_of
+from autolock.planning.names import laid_out, name_of, written
+from autolock.planning.opened import OPENING, OpenedPlans
 from autolock.planning.ordered import ordered_lock
+from autolock.planning.rowplan import RowPlan
+from autolock.planning.splits import SplitPlans
+from autolock.planning.statements import header_nodes, nth_of, statements_of, text_of
+from autolock.planning.sums import SumPlans
 from autolock.program.linker import Ref
 
 if TYPE_CHECKING:
@@ -25,16 +27,6 @@ if TYPE_CHECKING:
 
 _NO_ROW_LOCKS = "SQLite has no row locks"
 _SESSIONS = frozenset({"Session", "AsyncSession", "AsyncConnection", "Connection"})
-
-
-@dataclass(slots=True)
-class RowPlan:
-    """A finished plan: its edits, and what to say about it."""
-
-    edits: list[Edit]
-    title: str
-    reason: str
-    safety: Safety = Safety.SAFE
 
 
 class RowPlans:
@@ -47,10 +39,15 @@ class RowPlans:
         self.trace = analysis.machine.database.rows.trace
         self.sources = sources
         self.homes = HomeFinder(analysis.program, sources)
+        self.splits = SplitPlans(analysis, sources)
+        self.sums = SumPlans(analysis.program, sources, self.homes)
+        self.opened = OpenedPlans(analysis, sources)
 
     def plan(self, window: RowWindow) -> RowPlan:
         """The plan of a window; raises Refusal where no rewrite is known to be right."""
         library = window.look.session.library
+        if library in OPENING and self.dialect != "sqlite" and window.kind in ("row-update", "row-claim"):
+            return self.opened.plan(window, by_hand(window, library, self.dialect))
         if library != "sqlalchemy" and window.kind != "row-lock-lost":
             raise Refusal(by_hand(window, library, self.dialect))
         if window.kind == "row-insert":
@@ -59,12 +56,14 @@ class RowPlans:
             return self.ordered_looks(window)
         if window.kind in ("row-update", "row-claim", "row-stale"):
             return self.lock(window)
-        raise Refusal(_BY_HAND[window.kind])
+        if window.kind == "row-lock-lost":
+            return self.keep_lock(window)
+        return self.lock_others(window)
 
     # -- locks ---------------------------------------------------------------------------
 
     def lock(self, window: RowWindow) -> RowPlan:
-        atomic = self.atomic(window)
+        atomic = self.sums.plan(window)
         if atomic is not None:
             return atomic
         if self.dialect == "sqlite":
@@ -152,16 +151,16 @@ class RowPlans:
         joined = query.joined or self.loads_joined(window)
         form = {"refresh": "refresh", "get": "get", "query": "query", "text": "text"}.get(query.form, "select")
         if form == "text":
-            raise Refusal("add FOR UPDATE to the SQL text by hand, and run it in the transaction that writes")
+            node = text_of(spot.statement, joined)
         edit = Edit(
             spot.function.path,
             "lock-rows",
             frozen(
                 at=self.sources.blocks(spot.function.path).spot(spot.statement).path,
                 expression=ast.unparse(node),
-                nth=_nth(spot.statement, node),
+                nth=nth_of(spot.statement, node),
                 form=form,
-                of=model if joined else "",
+                of=model if joined and form != "text" else "",
                 skip_locked=skip,
                 populate=True,
                 lock=not query.locks,
@@ -181,6 +180,50 @@ class RowPlans:
             )
         return (
             reason if self.dialect else reason + " (SQLite ignores FOR UPDATE; the project does not say what it uses.)"
+        )
+
+    def keep_lock(self, window: RowWindow) -> RowPlan:
+        """The commits between the lock and the write become flushes."""
+        assert window.first is not None
+        assert window.last is not None
+        edits = self.splits.flushes(window.function, window.look.session, window.first, window.last)
+        return RowPlan(
+            edits,
+            f"Keep the lock on `{window.model_name}` until the write",
+            "A flush sends what is pending and keeps the transaction, and with it the lock, until the last commit.",
+        )
+
+    def lock_others(self, window: RowWindow) -> RowPlan:
+        """The rows that a check looks at, locked in one order: nobody changes one of them before the commit."""
+        query, spot = window.look.query, window.look.query.spot
+        plain = query.form == "select" and query.entity == "row" and not (query.grouped or query.joined)
+        if window.change.form == "insert" or not plain or self.dialect == "sqlite":
+            raise Refusal(_SKEW)
+        if spot is None or spot.function != window.function or spot.statement is None or window.model is None:
+            raise Refusal(_SKEW)
+        keys = [c.name for c in window.model.columns.values() if c.primary_key]
+        name, imports = name_of(self.program, self.homes, spot.function, window.model.ref)
+        node = spot.node
+        assert isinstance(node, ast.expr)
+        text = ast.unparse(node)
+        order = "" if query.ordered else f".order_by({', '.join(f'{name}.{k}' for k in keys)})"
+        if not keys and not query.ordered:
+            raise Refusal(_SKEW)
+        edit = Edit(
+            spot.function.path,
+            "replace-expression",
+            frozen(
+                at=self.sources.blocks(spot.function.path).spot(spot.statement).path,
+                expression=text,
+                nth=nth_of(spot.statement, spot.node),
+                replacement=f"{written(self.sources, spot.function.path, node)}{order}{_LOCKING}",
+            ),
+        )
+        return RowPlan(
+            [*imports, edit],
+            f"Lock the `{window.model_name}` rows that the check looks at",
+            "The rows are locked in one order before they are counted: the second request looks when the first has "
+            "committed what it decided.",
         )
 
     def loads_joined(self, window: RowWindow) -> bool:
@@ -225,8 +268,8 @@ class RowPlans:
             )
         found = [
             s
-            for s in _statements(node)
-            for n in _header_nodes(s)
+            for s in statements_of(node)
+            for n in header_nodes(s)
             if isinstance(n, ast.Attribute) and n.attr in columns and ast.unparse(n.value) == name
         ]
         if not found:
@@ -251,74 +294,11 @@ class RowPlans:
         assert unit is not None
         return unit.functions[function.name]
 
-    # -- arithmetic in SQL ------------------------------------------------------------------
-
-    def atomic(self, window: RowWindow) -> RowPlan | None:
-        """`row.n = Model.n + 1`, where nothing else depends on the old value."""
-        write = window.change
-        node = write.node
-        if not isinstance(node, ast.AugAssign) or not isinstance(node.op, ast.Add | ast.Sub):
-            return None
-        target = node.target
-        model = window.model
-        if model is None or window.dependence != "data" or not isinstance(target, ast.Attribute):
-            return None
-        column = model.columns.get(write.column)
-        if column is None or column.kind not in ("int", "float", "decimal") or window.kind != "row-update":
-            return None
-        others = [c for c in window.candidates if c.write.column != write.column or c.dependence != "data"]
-        if any(c.read.column == write.column for c in others) or not isinstance(target.value, ast.Name):
-            return None
-        function = write.function
-        if self.is_used_after(function, node, target.value.id, write.column) or write.value is None:
-            return None
-        if any(isinstance(r, RowRead) for r in write.value.reads):
-            return None
-        try:
-            name, edits = name_of(self.program, self.homes, function, model.ref)
-        except Refusal:
-            return None
-        sign = "+" if isinstance(node.op, ast.Add) else "-"
-        value = ast.unparse(node.value)
-        if not isinstance(node.value, ast.Constant | ast.Name | ast.Attribute | ast.Call | ast.Subscript):
-            value = f"({value})"
-        code = f"{ast.unparse(target)} = {name}.{target.attr} {sign} {value}"
-        at = self.sources.blocks(function.path).spot(node).path
-        edit = Edit(function.path, "update-in-sql", frozen(at=at, code=code))
-        return RowPlan(
-            [*edits, edit],
-            f"Let the database add to `{window.shown}`",
-            "The UPDATE computes from what the row holds then, not from what was read before: no request's change is "
-            "lost, and nobody waits.",
-        )
-
-    def is_used_after(self, function: Ref, statement: ast.stmt, row: str, column: str) -> bool:
-        """Whether the row is looked at again after the assignment, before it has been refreshed."""
-        node = self.node_of(function)
-        assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        if row in {a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}:
-            return True
-        later = [s for s in _statements(node) if s.lineno > statement.lineno]
-        refreshed = False
-        for after in later:
-            for part in _header_nodes(after):
-                if isinstance(part, ast.Call) and isinstance(part.func, ast.Attribute) and part.func.attr == "refresh":
-                    refreshed = refreshed or any(ast.unparse(a) == row for a in part.args)
-            used = any(
-                isinstance(n, ast.Name) and n.id == row for n in _header_nodes(after) if not _is_kept(after, row)
-            )
-            if used and not refreshed:
-                return True
-        return False
-
     # -- inserts ------------------------------------------------------------------------------
 
     def insert(self, window: RowWindow) -> RowPlan:
         if window.counted:
-            raise Refusal(
-                "a count or maximum cannot be locked: lock the parent row first "
-                "(`select(Parent).where(...).with_for_update()`), or let a constraint decide"
-            )
+            return self.lock_parent(window)
         if window.unique is None:
             names = ", ".join(window.columns) or "the columns of the check"
             table = window.model.table if window.model is not None else ""
@@ -334,11 +314,55 @@ class RowPlans:
             return self.answer(window)
         return self.reselect(window)
 
+    def lock_parent(self, window: RowWindow) -> RowPlan:
+        """A lock on the row that the counted ones belong to, where it is loaded before they are counted."""
+        read = window.look
+        for condition in read.query.conditions:
+            parent = self.parent_look(window, condition)
+            if parent is None or condition.operator != "==":
+                continue
+            if parent.query.spot is None or parent.query.spot.function != window.function:
+                raise Refusal(
+                    f"lock the `{parent.query.model.ref.name if parent.query.model else 'parent'}` row where it is "
+                    "loaded, before the rows are counted: others load it there, too"
+                )
+            if self.dialect == "sqlite":
+                break
+            made = self.lock_query(window, parent.query)
+            made.reason = (
+                "Whoever counts the rows holds the lock on the row that they belong to: the second request counts when "
+                "the first has committed."
+            )
+            return made
+        raise Refusal(
+            "a count or maximum cannot be locked: lock the parent row first "
+            "(`select(Parent).where(...).with_for_update()`), or let a constraint decide"
+        )
+
+    def parent_look(self, window: RowWindow, condition: Condition) -> RowRead | None:
+        """The look in this run that has loaded the row to which the counted rows belong."""
+        read = window.look
+        column = window.model.columns.get(condition.column) if window.model is not None else None
+        if column is None or not column.foreign_key:
+            return None
+        table = column.foreign_key.rpartition(".")[0].rpartition(".")[2]
+        for entry, other in self.trace.reads:
+            model = other.query.model
+            same = entry is window.entry and other.session is read.session and other.transaction == read.transaction
+            if not same or model is None or model.table != table or other.serial > read.serial or other.what != "row":
+                continue
+            terms = {c.value.term for c in other.query.conditions}
+            if condition.value.term in terms or any(
+                isinstance(r, RowRead) and r.query is other.query for r in condition.value.reads
+            ):
+                return other
+        return None
+
     def answer(self, window: RowWindow) -> RowPlan:
         """The answer that a failed check gives, given when the constraint refuses, too."""
         function, node = window.function, self.node_of(window.function)
         test = window.control.node if window.control is not None else None
-        check = next((s for s in _statements(node) if isinstance(s, ast.If) and s.test is test), None)
+        check = next((s for s in statements_of(node) if isinstance(s, ast.If) and s.test is test), None)
         if check is None or not isinstance(check.body[-1], ast.Raise) or len(check.body) != 1:
             raise Refusal("the answer of the failed check is not in this function: catch the IntegrityError by hand")
         statements = self.saving(window)
@@ -353,7 +377,7 @@ class RowPlans:
                 count=region.count,
                 session=session,
                 is_async=_session_of(window).is_async,
-                answer=ast.unparse(check.body[-1]),
+                answer=written(self.sources, function.path, check.body[-1]),
                 error=error,
             ),
         )
@@ -403,8 +427,7 @@ class RowPlans:
             raise Refusal("the insert is no plain `session.add(...)`: insert in a savepoint by hand")
         session = self.session_name(function, _session_of(window))
         error, imports = self.error_name(function)
-        again = copy.deepcopy(look)
-        again.targets = [ast.Name(added, ast.Store())]
+        again = f"{added} = {_found_now(written(self.sources, function.path, look.value))}"
         if added != name and not _returns(node, added):
             raise Refusal(
                 "the new row has another name than the one that was looked for: insert in a savepoint by hand"
@@ -417,7 +440,7 @@ class RowPlans:
                 count=1,
                 session=session,
                 is_async=_session_of(window).is_async,
-                reselect=_found_now(ast.unparse(ast.fix_missing_locations(again))),
+                reselect=laid_out(self.sources, function.path, again, add.col_offset + 4),
                 error=error,
             ),
         )
@@ -429,13 +452,11 @@ class RowPlans:
         )
 
 
-_BY_HAND = {
-    "row-lock-lost": "move the commit behind the write, or lock and read the row again after it",
-    "row-skew": (
-        "lock the rows that the check reads, in one order, or the row that they belong to; for ranges let an "
-        "exclusion constraint decide"
-    ),
-}
+_LOCKING = ".with_for_update().execution_options(populate_existing=True)"
+_SKEW = (
+    "lock the rows that the check reads, in one order, or the row that they belong to; for ranges let an exclusion "
+    "constraint decide"
+)
 
 
 def _session_of(window: RowWindow) -> Session:
@@ -444,52 +465,10 @@ def _session_of(window: RowWindow) -> Session:
     return session
 
 
-def _nth(statement: ast.stmt, node: ast.AST) -> int:
-    """Which of the equal expressions of a statement this one is."""
-    text = ast.unparse(node)
-    same = [n for n in _header_nodes(statement) if isinstance(n, ast.expr) and ast.unparse(n) == text]
-    same.sort(key=lambda n: (n.lineno, n.col_offset))
-    return next((i for i, n in enumerate(same) if n is node), 0)
-
-
-def _statements(node: ast.AST) -> Iterator[ast.stmt]:
-    """The statements of a function, in order, without those of functions inside it."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.stmt):
-            yield child
-            if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                yield from _statements(child)
-        elif isinstance(child, ast.ExceptHandler | ast.match_case):
-            yield from _statements(child)
-
-
-def _header_nodes(statement: ast.stmt) -> Iterator[ast.AST]:
-    """The nodes of a statement without those of the statements inside it."""
-    stack: list[ast.AST] = [statement]
-    while stack:
-        node = stack.pop()
-        yield node
-        stack.extend(
-            c for c in ast.iter_child_nodes(node) if not isinstance(c, ast.stmt | ast.ExceptHandler | ast.match_case)
-        )
-
-
 def _target(node: ast.AST) -> ast.expr | None:
     if isinstance(node, ast.Assign):
         return node.targets[0]
     return node.target if isinstance(node, ast.AugAssign | ast.AnnAssign) else None
-
-
-def _is_kept(statement: ast.stmt, row: str) -> bool:
-    """Whether a statement only hands the row to the session: `session.add(row)`, `session.refresh(row)`."""
-    value = statement.value if isinstance(statement, ast.Expr) else None
-    value = value.value if isinstance(value, ast.Await) else value
-    return (
-        isinstance(value, ast.Call)
-        and isinstance(value.func, ast.Attribute)
-        and value.func.attr in ("add", "refresh")
-        and all(ast.unparse(a) == row for a in value.args[:1])
-    )
 
 
 def _added(statement: ast.stmt | None) -> str | None:
@@ -502,7 +481,7 @@ def _added(statement: ast.stmt | None) -> str | None:
 
 def _returns(node: ast.AST, name: str) -> bool:
     return any(
-        isinstance(s, ast.Return) and isinstance(s.value, ast.Name) and s.value.id == name for s in _statements(node)
+        isinstance(s, ast.Return) and isinstance(s.value, ast.Name) and s.value.id == name for s in statements_of(node)
     )
 
 

@@ -14,7 +14,7 @@ from autolock.edits import Edit
 from autolock.findings import Safety
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.homes import HomeFinder, frozen
-from autolock.planning.rows import RowPlan
+from autolock.planning.rowplan import RowPlan
 from autolock.program.index import dotted
 from autolock.program.mentions import Mentions
 

@@ -16,6 +16,7 @@ from autolock.program.index import dotted
 from autolock.program.linker import Ref
 
 if TYPE_CHECKING:
+    from autolock.database.objects import Session
     from autolock.engine import Analysis
 
 #: What a session or connection does; awaiting anything else reaches outside of the transaction.
@@ -40,8 +41,10 @@ class SplitPlans:
     def plan(self, window: SplitWindow) -> tuple[list[Edit], str, str]:
         """Edits, title and reason; raises Refusal."""
         first, second = window.commits
-        self.refuse_between(window)
         if first.automatic:
+            assert window.first is not None
+            assert window.last is not None
+            self.refuse_between(window.function, window.first, window.last, window.first.lineno)
             return self.wrapped(window)
         if second.automatic or first.function != window.function:
             raise Refusal(
@@ -52,31 +55,38 @@ class SplitPlans:
     # -- commit becomes flush -----------------------------------------------------------
 
     def flushed(self, window: SplitWindow, first: Commit, second: Commit) -> tuple[list[Edit], str, str]:
-        blocks = self.sources.blocks(window.function.path)
-        limit = self.statement_of(second, window.function).lineno
-        edits: list[Edit] = []
-        for commit in self.commits_of(window):
-            statement = self.statement_of(commit, window.function)
-            if statement.lineno >= limit:
-                continue
-            text = ast.unparse(commit.node) if isinstance(commit.node, ast.expr) else ""
-            if not text:
-                raise Refusal("the first commit is the end of a `with` block: put both writes into one")
-            arguments = frozen(at=blocks.spot(statement).path, expression=text, nth=0)
-            edits.append(Edit(window.function.path, "flush-commit", arguments))
+        assert window.first is not None
+        last = self.statement_of(second, window.function)
         return (
-            edits,
+            self.flushes(window.function, first.session, window.first, last),
             f"Commit `{window.shown}` together",
             "A flush sends the statements and keeps the transaction open: a failure before the one commit that is left "
             "takes everything back, and nobody sees half of it.",
         )
 
-    def commits_of(self, window: SplitWindow) -> list[Commit]:
-        """The commits that the function makes itself, on the window's session, one a place."""
-        session = window.commits[0].session
+    def flushes(self, function: Ref, session: Session, first: ast.stmt, last: ast.stmt) -> list[Edit]:
+        """Every commit of the function between two of its statements becomes a flush; raises Refusal."""
+        blocks = self.sources.blocks(function.path)
+        edits: list[Edit] = []
+        found = [(c, self.statement_of(c, function)) for c in self.commits_of(function, session)]
+        between = [(c, s) for c, s in found if first.lineno <= s.lineno < last.lineno]
+        since = min((s.lineno for _, s in between), default=first.lineno)
+        self.refuse_between(function, first, last, since)
+        for commit, statement in between:
+            text = ast.unparse(commit.node) if isinstance(commit.node, ast.expr) else ""
+            if not text:
+                raise Refusal("the first commit is the end of a `with` block: put both writes into one")
+            arguments = frozen(at=blocks.spot(statement).path, expression=text, nth=0)
+            edits.append(Edit(function.path, "flush-commit", arguments))
+        if not edits:
+            raise Refusal("a helper commits in between: give it a way to leave the commit to its caller")
+        return edits
+
+    def commits_of(self, function: Ref, session: Session) -> list[Commit]:
+        """The commits that a function makes itself on a session, one a place."""
         found: dict[int, Commit] = {}
         for commit in self.trace.commits:
-            if commit.session is session and commit.function == window.function and commit.writes:
+            if commit.session is session and commit.function == function:
                 found[id(commit.node)] = commit
         return list(found.values())
 
@@ -181,16 +191,16 @@ class SplitPlans:
 
     # -- what forbids it --------------------------------------------------------------------
 
-    def refuse_between(self, window: SplitWindow) -> None:
-        """Refuse where something between the two is meant to last, or cannot be taken back."""
-        assert window.first is not None
-        assert window.last is not None
-        unit = self.program.unit(window.function.path)
+    def refuse_between(self, function: Ref, first: ast.stmt, last: ast.stmt, since: int) -> None:
+        """Refuse where something between the two is meant to last, or cannot be taken back.
+
+        Leaving counts from the line `since` on, where something has been committed.
+        """
+        unit = self.program.unit(function.path)
         assert unit is not None
-        node = unit.functions[window.function.name]
-        region = self.sources.blocks(window.function.path).spanning([window.first, window.last], node)
+        region = self.sources.blocks(function.path).spanning([first, last], unit.functions[function.name])
         for inner in own_nodes(region.statements):
-            if isinstance(inner, ast.Raise | ast.Return) and inner.lineno < window.last.lineno:
+            if isinstance(inner, ast.Raise | ast.Return) and inner.lineno > since:
                 raise Refusal("the function can leave in between, and what was committed by then may be meant to stay")
             if isinstance(inner, ast.Try | ast.ExceptHandler):
                 raise Refusal("an exception is handled in between, and what was committed before may be meant to stay")
@@ -199,7 +209,7 @@ class SplitPlans:
             if isinstance(inner, ast.Call):
                 self.refuse_call(inner)
             if isinstance(inner, ast.Await) and isinstance(inner.value, ast.Call):
-                self.refuse_outside(inner.value, window.function)
+                self.refuse_outside(inner.value, function)
 
     def refuse_outside(self, call: ast.Call, function: Ref) -> None:
         """Refuse to keep a transaction open over a call to another service."""

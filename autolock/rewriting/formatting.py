@@ -12,18 +12,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Range = tuple[int, int]
+_NARROWEST, _WIDEST = 88, 120
 
 
 def format_changed(path: Path, before: bytes, after: bytes) -> bytes:
     """`after` with its changed lines formatted by black in the configuration of the file's project.
 
-    `path` is where the file is on disk. Nothing is formatted where the project uses neither black
-    nor ruff's formatter, and no range of changed lines whose formatting would touch a line outside
-    of it or change what the code means. Never raises for odd input: the worst is `after` as it is.
+    `path` is where the file is on disk. Where the project uses neither black nor ruff's formatter only
+    new lines that are longer than any of the file's own are broken. No range of changed lines is
+    formatted where that would touch a line outside of it or change what the code means. Never raises for
+    odd input: the worst is `after` as it is.
     """
     style = style_for(path)
-    if style is None:
-        return after
     try:
         old, new = Text.read(before), Text.read(after)
         newline = _newline(new.code)
@@ -31,10 +31,30 @@ def format_changed(path: Path, before: bytes, after: bytes) -> bytes:
             return after
         text = new.code.replace("\r\n", "\n")
         ranges = _changed_ranges(old.code.replace("\r\n", "\n"), text)
+        if style is None:
+            style = _as_wide_as(old.code)
+            ranges = _too_long(text, ranges, style.line_length)
         text = _formatted(text, ranges, style, is_pyi=path.suffix == ".pyi")
         return new.written(text.replace("\n", newline))
     except TextError:
         return after
+
+
+def _as_wide_as(code: str) -> Style:
+    """The style of a file that nothing formats: its own longest line, within reason, and its own quotes."""
+    longest = max((len(line.rstrip("\r\n")) for line in lines_of(code)), default=0)
+    return Style(line_length=min(max(longest, _NARROWEST), _WIDEST), string_normalization=False)
+
+
+def _too_long(code: str, ranges: list[Range], width: int) -> list[Range]:
+    """The lines of some ranges that are longer than that."""
+    lines = lines_of(code)
+    return [
+        (number, number)
+        for first, last in ranges
+        for number in range(first, last + 1)
+        if len(lines[number - 1].rstrip("\r\n")) > width
+    ]
 
 
 def _newline(code: str) -> str | None:

@@ -28,15 +28,19 @@ class LockLost:
 
     ## Fix
 
-    By hand: write before the commit, or lock and read again after it. No rewrite is offered: which of the two
-    commits is meant cannot be told from the code.
+    The commit in between becomes a flush, which sends what is pending and keeps the lock.
+
+    ## Refused
+
+    When the commit is meant to last: the function can leave between it and the write, or calls another
+    service, or the commit is made by a helper.
     """
 
     id: ClassVar[str] = "AL204"
     name: ClassVar[str] = "lock-lost"
     category: ClassVar[str] = "database"
     summary: ClassVar[str] = "a row is locked with FOR UPDATE, and the lock is gone before the row is written"
-    codemods: ClassVar[tuple[str, ...]] = ()
+    codemods: ClassVar[tuple[str, ...]] = ("flush-commit",)
 
     def match(self, window: RaceWindow) -> Match | None:
         found = row_window(window, "row-lock-lost")

@@ -49,7 +49,7 @@ class RowLockOrder:
         if found is None:
             return None
         return Match(
-            Severity.MEDIUM,
+            Severity.LOW,
             f"`{found.function.name}` locks two rows of `{found.model_name}` in the order in which it is given them: "
             f"{who(found)} at once that name them the other way round wait for each other, and one is ended with a "
             "deadlock.",

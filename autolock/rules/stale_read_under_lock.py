@@ -11,10 +11,11 @@ from autolock.rules.rows import row_window, who
 
 
 class StaleReadUnderLock:
-    """A row that the session has loaded already is locked, and keeps its old values.
+    """A row is locked, and what is written under the lock is old all the same.
 
     `with_for_update()` locks the row in the database, but an object that is in the session is not
-    loaded again: what is checked and written is what was read before the lock.
+    loaded again: what is checked and written is what was read before the lock. And a lock of the process
+    that ends before the commit lets the next request read what is not committed yet.
 
     ## Racy
 
@@ -45,6 +46,12 @@ class StaleReadUnderLock:
         found = row_window(window, "row-stale")
         if found is None:
             return None
+        if found.relation == "early":
+            return Match(
+                Severity.HIGH,
+                f"`{found.function.name}` gives its lock back before it commits `{found.shown}`: {who(found)} at once, "
+                "one reads what the other has not committed yet, and overwrites it.",
+            )
         return Match(
             Severity.HIGH,
             f"`{found.function.name}` locks a row of `{found.model_name}` that the session has loaded before, without "

@@ -29,9 +29,14 @@ class WriteSkew:
 
     ## Fix
 
-    By hand: lock the rows that the check reads (`select(...).with_for_update()` in one order), lock the
-    parent row, or let a constraint of the database decide (an exclusion constraint for ranges). No rewrite
-    is offered: what to lock is a decision about the data model.
+    The rows that the check fetches are locked, in one order, before they are looked at:
+
+        select(User).where(User.role == "admin").order_by(User.id).with_for_update()
+
+    ## Refused
+
+    A count in the database cannot be locked, nor can rows that are not there yet: lock the row that
+    they belong to, or let a constraint decide (an exclusion constraint for ranges).
     """
 
     id: ClassVar[str] = "AL208"
@@ -40,7 +45,7 @@ class WriteSkew:
     summary: ClassVar[str] = (
         "other rows are looked at to decide on a change, and another transaction can change them meanwhile"
     )
-    codemods: ClassVar[tuple[str, ...]] = ()
+    codemods: ClassVar[tuple[str, ...]] = ("replace-expression",)
 
     def match(self, window: RaceWindow) -> Match | None:
         found = row_window(window, "row-skew")

@@ -1,0 +1,89 @@
+"""A transaction round a look and a write that each commit by themselves, and FOR UPDATE on the look."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from autolock.database.windows import RowWindow
+from autolock.edits import Edit
+from autolock.planning.blocks import Refusal, Sources, check_span
+from autolock.planning.homes import frozen
+from autolock.planning.rowplan import RowPlan
+from autolock.planning.splits import SplitPlans
+from autolock.planning.statements import nth_of, statements_of, text_of
+from autolock.program.linker import Ref
+
+if TYPE_CHECKING:
+    from autolock.engine import Analysis
+
+#: Libraries whose connections open a transaction with a block of their own.
+OPENING = frozenset({"databases", "asyncpg"})
+
+
+class OpenedPlans:
+    """Plans for one window at a time."""
+
+    def __init__(self, analysis: Analysis, sources: Sources) -> None:
+        self.program = analysis.program
+        self.sources = sources
+        self.splits = SplitPlans(analysis, sources)
+
+    def plan(self, window: RowWindow, otherwise: str) -> RowPlan:
+        """The plan; raises Refusal with the advice `otherwise` where the two are not in one function."""
+        look, write, function = window.look, window.change, window.function
+        name = look.session.names.get(function)
+        first, last = look.stack[-1].statement, write.stack[-1].statement
+        alone = look.function == function == write.function and look.query.form == "text" and not look.locks
+        if not alone or name is None or first is None or last is None or look.query.joined or write.loops:
+            raise Refusal(otherwise)
+        if not write.commits or not write.commits[0].automatic:
+            raise Refusal(otherwise)
+        unit = self.program.unit(function.path)
+        assert unit is not None
+        region = self.sources.blocks(function.path).spanning([first, last], unit.functions[function.name])
+        check_span(region, function.name)
+        self.splits.refuse_between(function, first, last, last.end_lineno or last.lineno)
+        header, receiver = self.splits.header(look.session.library, name)
+        holder, literal = self.text(function, first, look.node)
+        edits = [
+            Edit(
+                function.path,
+                "wrap-in-transaction",
+                frozen(at=region.at, count=region.count, header=header, is_async=True),
+            ),
+            Edit(
+                function.path,
+                "lock-rows",
+                frozen(
+                    at=self.sources.blocks(function.path).spot(holder).path,
+                    expression=ast.unparse(literal),
+                    nth=nth_of(holder, literal),
+                    form="text",
+                ),
+            ),
+        ]
+        if receiver != name:
+            edits += self.splits.moved(function, region, name, receiver)
+        return RowPlan(
+            edits,
+            f"Look at `{window.shown}` and write it in one transaction, with the row locked",
+            "FOR UPDATE makes the second request wait until the first has committed; outside of a transaction it would "
+            "be given back at once.",
+        )
+
+    def text(self, function: Ref, statement: ast.stmt, call: ast.AST) -> tuple[ast.stmt, ast.expr]:
+        """The SELECT's literal and the statement that holds it: the call's own, or the one that names it before."""
+        given = call.args[0] if isinstance(call, ast.Call) and call.args else None
+        if not isinstance(given, ast.Name):
+            return statement, text_of(statement, joined=False)
+        unit = self.program.unit(function.path)
+        assert unit is not None
+        named = [
+            s
+            for s in statements_of(unit.functions[function.name])
+            if isinstance(s, ast.Assign) and any(isinstance(t, ast.Name) and t.id == given.id for t in s.targets)
+        ]
+        if len(named) != 1:
+            raise Refusal("the SQL text is made elsewhere: add FOR UPDATE to it by hand, in one transaction")
+        return named[0], text_of(named[0], joined=False)

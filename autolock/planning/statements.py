@@ -1,0 +1,64 @@
+"""Statements of a function and the expressions in them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from autolock.planning.blocks import Refusal
+
+
+def nth_of(statement: ast.stmt, node: ast.AST) -> int:
+    """Which of the equal expressions of a statement this one is."""
+    text = ast.unparse(node)
+    same = [n for n in header_nodes(statement) if isinstance(n, ast.expr) and ast.unparse(n) == text]
+    same.sort(key=lambda n: (n.lineno, n.col_offset))
+    return next((i for i, n in enumerate(same) if n is node), 0)
+
+
+def text_of(statement: ast.stmt, joined: bool) -> ast.expr:
+    """The literal of the one SELECT in a statement; raises Refusal where there is none, or a join."""
+    if joined:
+        raise Refusal("the SQL text joins tables: add FOR UPDATE OF the table to it by hand")
+    found = [
+        n
+        for n in header_nodes(statement)
+        if isinstance(n, ast.Constant) and isinstance(n.value, str) and n.value.lstrip()[:6].upper() == "SELECT"
+    ]
+    if len(found) != 1:
+        raise Refusal("the SQL text is not written where it is run: add FOR UPDATE to it by hand")
+    return found[0]
+
+
+def statements_of(node: ast.AST) -> Iterator[ast.stmt]:
+    """The statements of a function, in order, without those of functions inside it."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            yield child
+            if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                yield from statements_of(child)
+        elif isinstance(child, ast.ExceptHandler | ast.match_case):
+            yield from statements_of(child)
+
+
+def header_nodes(statement: ast.stmt) -> Iterator[ast.AST]:
+    """The nodes of a statement without those of the statements inside it."""
+    stack: list[ast.AST] = [statement]
+    while stack:
+        node = stack.pop()
+        yield node
+        stack.extend(
+            c for c in ast.iter_child_nodes(node) if not isinstance(c, ast.stmt | ast.ExceptHandler | ast.match_case)
+        )
+
+
+def is_kept(statement: ast.stmt, row: str) -> bool:
+    """Whether a statement only hands the row to the session: `session.add(row)`, `session.refresh(row)`."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    value = value.value if isinstance(value, ast.Await) else value
+    return (
+        isinstance(value, ast.Call)
+        and isinstance(value.func, ast.Attribute)
+        and value.func.attr in ("add", "refresh")
+        and all(ast.unparse(a) == row for a in value.args[:1])
+    )

@@ -1,0 +1,115 @@
+"""`row.n = Model.n + 1`: what the database can compute, where nothing else depends on the old value."""
+
+from __future__ import annotations
+
+import ast
+from typing import NamedTuple
+
+from autolock.database.trace import RowRead
+from autolock.database.windows import RowWindow
+from autolock.edits import Edit
+from autolock.planning.blocks import Refusal, Sources
+from autolock.planning.homes import HomeFinder, frozen
+from autolock.planning.names import name_of
+from autolock.planning.rowplan import RowPlan
+from autolock.planning.statements import header_nodes, is_kept, statements_of
+from autolock.program.linker import Program, Ref
+
+_NUMBERS = ("int", "float", "decimal")
+
+
+class Sum(NamedTuple):
+    """`target = target + value`, however it is written."""
+
+    target: ast.Attribute
+    sign: str
+    value: ast.expr
+
+
+class SumPlans:
+    """Plans an UPDATE that computes, for one window at a time."""
+
+    def __init__(self, program: Program, sources: Sources, homes: HomeFinder) -> None:
+        self.program = program
+        self.sources = sources
+        self.homes = homes
+
+    def plan(self, window: RowWindow) -> RowPlan | None:
+        """The plan; None where something else depends on the old value, or looks at the new one."""
+        write, model = window.change, window.model
+        node = write.node
+        found = _sum(node)
+        if found is None or model is None or window.dependence != "data" or window.kind != "row-update":
+            return None
+        column = model.columns.get(write.column)
+        if column is None or column.kind not in _NUMBERS or not isinstance(found.target.value, ast.Name):
+            return None
+        others = [c for c in window.candidates if c.write.column != write.column or c.dependence != "data"]
+        if any(c.read.column == write.column for c in others) or write.value is None:
+            return None
+        if isinstance(node, ast.AugAssign) and any(isinstance(r, RowRead) for r in write.value.reads):
+            return None
+        assert isinstance(node, ast.stmt)
+        if self.is_used_after(write.function, node, found.target.value.id):
+            return None
+        try:
+            name, edits = name_of(self.program, self.homes, write.function, model.ref)
+        except Refusal:
+            return None
+        target = ast.unparse(found.target)
+        code = f"{target} = {name}.{found.target.attr} {found.sign} {_operand(found.value)}"
+        at = self.sources.blocks(write.function.path).spot(node).path
+        return RowPlan(
+            [*edits, Edit(write.function.path, "update-in-sql", frozen(at=at, code=code))],
+            f"Let the database add to `{window.shown}`",
+            "The UPDATE computes from what the row holds then, not from what was read before: no request's change is "
+            "lost, and nobody waits.",
+        )
+
+    def is_used_after(self, function: Ref, statement: ast.stmt, row: str) -> bool:
+        """Whether the row is looked at again after the assignment, before it has been refreshed."""
+        unit = self.program.unit(function.path)
+        node = unit.functions[function.name] if unit is not None else None
+        assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        refreshed = False
+        for after in (s for s in statements_of(node) if s.lineno > statement.lineno):
+            refreshed = refreshed or _refreshes(after, row)
+            if not refreshed and not is_kept(after, row) and _mentions(after, row):
+                return True
+        given = {a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+        return row in given and not refreshed
+
+
+def _sum(node: ast.AST) -> Sum | None:
+    """`x.n += v`, `x.n = x.n + v`."""
+    if isinstance(node, ast.AugAssign):
+        target, operator, value = node.target, node.op, node.value
+    elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.value, ast.BinOp):
+        target, operator, value = node.targets[0], node.value.op, node.value.right  # type: ignore[assignment]
+        if ast.unparse(node.value.left) != ast.unparse(target) or ast.unparse(target) in ast.unparse(value):
+            return None
+    else:
+        return None
+    if not isinstance(target, ast.Attribute) or not isinstance(operator, ast.Add | ast.Sub):
+        return None
+    return Sum(target, "+" if isinstance(operator, ast.Add) else "-", value)
+
+
+def _operand(value: ast.expr) -> str:
+    plain = isinstance(value, ast.Constant | ast.Name | ast.Attribute | ast.Call | ast.Subscript)
+    return ast.unparse(value) if plain else f"({ast.unparse(value)})"
+
+
+def _refreshes(statement: ast.stmt, row: str) -> bool:
+    """Whether a statement reads the row again: `session.refresh(row)`."""
+    return any(
+        isinstance(n, ast.Call)
+        and isinstance(n.func, ast.Attribute)
+        and n.func.attr == "refresh"
+        and any(ast.unparse(a) == row for a in n.args)
+        for n in header_nodes(statement)
+    )
+
+
+def _mentions(statement: ast.stmt, row: str) -> bool:
+    return any(isinstance(n, ast.Name) and n.id == row for n in header_nodes(statement))

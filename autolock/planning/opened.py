@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Libraries whose connections open a transaction with a block of their own.
 OPENING = frozenset({"databases", "asyncpg"})
+_LOCKED = "FOR UPDATE makes the second request wait until the first has committed."
 
 
 class OpenedPlans:
@@ -37,6 +38,20 @@ class OpenedPlans:
         alone = look.function == function == write.function and look.query.form == "text" and not look.locks
         if not alone or name is None or first is None or last is None or look.query.joined or write.loops:
             raise Refusal(otherwise)
+        holder, literal = self.text(function, first, look.node)
+        lock = Edit(
+            function.path,
+            "lock-rows",
+            frozen(
+                at=self.sources.blocks(function.path).spot(holder).path,
+                expression=ast.unparse(literal),
+                nth=nth_of(holder, literal),
+                form="text",
+            ),
+        )
+        title = f"Look at `{window.shown}` and write it in one transaction, with the row locked"
+        if look.transaction == write.transaction:
+            return RowPlan([lock], f"Lock the row of `{window.shown}` that is looked at", _LOCKED)
         if not write.commits or not write.commits[0].automatic:
             raise Refusal(otherwise)
         unit = self.program.unit(function.path)
@@ -45,32 +60,11 @@ class OpenedPlans:
         check_span(region, function.name)
         self.splits.refuse_between(function, first, last, last.end_lineno or last.lineno)
         header, receiver = self.splits.header(look.session.library, name)
-        holder, literal = self.text(function, first, look.node)
-        edits = [
-            Edit(
-                function.path,
-                "wrap-in-transaction",
-                frozen(at=region.at, count=region.count, header=header, is_async=True),
-            ),
-            Edit(
-                function.path,
-                "lock-rows",
-                frozen(
-                    at=self.sources.blocks(function.path).spot(holder).path,
-                    expression=ast.unparse(literal),
-                    nth=nth_of(holder, literal),
-                    form="text",
-                ),
-            ),
-        ]
+        wrap = frozen(at=region.at, count=region.count, header=header, is_async=True)
+        edits = [Edit(function.path, "wrap-in-transaction", wrap), lock]
         if receiver != name:
             edits += self.splits.moved(function, region, name, receiver)
-        return RowPlan(
-            edits,
-            f"Look at `{window.shown}` and write it in one transaction, with the row locked",
-            "FOR UPDATE makes the second request wait until the first has committed; outside of a transaction it would "
-            "be given back at once.",
-        )
+        return RowPlan(edits, title, f"{_LOCKED} Outside of a transaction the lock would be given back at once.")
 
     def text(self, function: Ref, statement: ast.stmt, call: ast.AST) -> tuple[ast.stmt, ast.expr]:
         """The SELECT's literal and the statement that holds it: the call's own, or the one that names it before."""

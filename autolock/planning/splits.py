@@ -177,7 +177,7 @@ class SplitPlans:
         for statement in region.statements:
             used = [n for n in own_nodes([statement]) if isinstance(n, ast.expr) and ast.unparse(n) == name]
             calls = [n for n in own_nodes([statement]) if isinstance(n, ast.Attribute) and ast.unparse(n.value) == name]
-            if len(used) != len(calls) or hasattr(statement, "body"):
+            if len(used) != len(calls) or (used and hasattr(statement, "body")):
                 raise Refusal(f"`{name}` is handed on in between: open the transaction by hand")
             edits += [
                 Edit(

@@ -399,3 +399,44 @@ def test_a_gather_in_a_function_that_the_handler_calls(tmp_path: Path) -> None:
     assert found(tmp_path, OWN, HELPERS, inner, f"{HANDLER}    return await load(session)\n") == {
         ("AL302", "load", "race")
     }
+
+
+def test_a_row_that_a_task_changes_is_no_session(tmp_path: Path) -> None:
+    scheduler = """
+    class Entry:
+        def __init__(self, model: Note):
+            self.model = model
+            try:
+                self.load(model)
+            except ValueError:
+                asyncio.create_task(self.disable(model))
+
+        async def disable(self, model: Note) -> None:
+            model.body = "disabled"
+            async with SessionLocal() as session:
+                note = await session.get(Note, model.id)
+                note.body = "disabled"
+                await session.commit()
+
+        async def save(self, session: AsyncSession) -> None:
+            note = await session.get(Note, self.model.id)
+            note.body = "saved"
+            await session.commit()
+    """
+    assert not {rule for rule, *_ in found(tmp_path, scheduler)} & {"AL302", "AL303"}
+
+
+def test_a_task_after_a_commit_that_one_way_leaves_out_is_no_finding(tmp_path: Path) -> None:
+    parts = """
+    @app.post("/maybe")
+    async def maybe(body: str, session: AsyncSession = Depends(get_session)):
+        note = Note(body=body)
+        session.add(note)
+        try:
+            await session.commit()
+        except ValueError:
+            print("again")
+        send.delay(note.id)
+        await session.commit()
+    """
+    assert not {rule for rule, *_ in found(tmp_path, OWN, CELERY, parts)} & {"AL209"}

@@ -257,7 +257,8 @@ class Sessions:
     ) -> dict[Session, bool]:
         """The sessions among what a function is given that it runs statements on, and whether it writes."""
         reached = set().union(*(self.reached(v, 0) for v in given))
-        terms = {v.term for v in given if v.term}
+        # Of what nothing is known, the term tells it again; a row is known, and no session.
+        terms = {v.term for v in given if v.term and v.obj is None}
         if not reached and not terms:
             return {}
         self.used = []
@@ -358,7 +359,7 @@ class Sessions:
 
     def name_of(self, session: Session, call: ast.Call) -> str:
         """How the function that runs names the session, or what it has it from."""
-        variables = self.core.frame.env.vars
+        variables = {n: v for n, v in self.core.frame.env.vars.items() if n not in ("self", "cls")}
         for depth in (_DEPTH, 0):
             for node in ast.walk(call):
                 value = variables.get(node.id) if isinstance(node, ast.Name) else None

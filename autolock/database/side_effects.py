@@ -52,7 +52,7 @@ class SideEffects:
         rows = self.rows_in(node)
         terms = {v.term for v in (*args, *kwargs.values()) if v.term and v.made != "const"}
         for transaction in core.state.transactions.values():
-            about = tuple(w for w in transaction.pending if w.row in rows or terms & _keys(w))
+            about = tuple(w for w in transaction.pending if not w.commits and (w.row in rows or terms & _keys(w)))
             if about and about[0].session is not None:
                 effect = Effect(
                     node,

@@ -198,6 +198,57 @@ RACES = {
             db.commit()
         """,
     ),
+    "an object that a model validates": (
+        "AL203",
+        """
+        from sqlmodel import Field, SQLModel
+
+        class Guest(SQLModel, table=True):
+            id: int | None = Field(default=None, primary_key=True)
+            email: str = Field(unique=True)
+
+        class GuestCreate(SQLModel):
+            email: str
+
+        def create_guest(*, db: AsyncSession, guest: GuestCreate) -> Guest:
+            made = Guest.model_validate(guest, update={"token": 1})
+            db.add(made)
+            db.commit()
+            return made
+
+        @app.post("/guests")
+        def register(guest: GuestCreate, db: AsyncSession = Depends(session)):
+            if db.exec(select(Guest).where(Guest.email == guest.email)).first():
+                raise HTTPException(400)
+            return create_guest(db=db, guest=guest)
+        """,
+    ),
+    "text that holds an object, merged by functions": (
+        "AL202",
+        """
+        import json
+
+        class Plugin(Base):
+            __tablename__ = "plugins"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            name: Mapped[str] = mapped_column(unique=True)
+            config_json: Mapped[str] = mapped_column(String)
+
+        async def saved(db: AsyncSession, name: str) -> dict:
+            row = await db.scalar(select(Plugin).where(Plugin.name == name))
+            return json.loads(row.config_json) if row else {}
+
+        async def store(db: AsyncSession, name: str, config: dict) -> None:
+            row = await db.scalar(select(Plugin).where(Plugin.name == name))
+            row.config_json = json.dumps(config)
+            await db.commit()
+
+        @app.post("/plugins/{name}")
+        async def save(name: str, config: dict, db: AsyncSession = Depends(session)):
+            merged = {**(await saved(db, name)), **config}
+            await store(db, name, merged)
+        """,
+    ),
     "a row that a dependency has loaded": (
         "AL202",
         """
@@ -218,6 +269,22 @@ RACES = {
 }
 
 CLEAN = {
+    "a password that is hashed anew at login": """
+        class Person(Base):
+            __tablename__ = "people"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            hashed_password: Mapped[str]
+
+        @app.post("/login/{id}")
+        async def login(id: int, password: str, db: AsyncSession = Depends(session)):
+            person = await db.get(Person, id)
+            verified, renewed = verify(password, person.hashed_password)
+            if not verified:
+                raise HTTPException(401)
+            if renewed:
+                person.hashed_password = renewed
+                await db.commit()
+        """,
     "rows that are seeded when the application starts": """
         @app.on_event("startup")
         async def prepare():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 
 from autolock.database.objects import Condition
@@ -15,6 +16,10 @@ from autolock.program.values import Value
 _TELLING = ("log", "audit", "event", "history", "activity", "notification", "trace", "metric", "message")
 #: Kinds of columns whose new value, computed from the old by a function, is the same whoever computes it.
 _PLAIN = frozenset({"str", "bool", "enum", "uuid"})
+#: Columns whose old value is looked at, and never added to.
+_WHOLE = re.compile(r"passw|(^|_)(hash|hashed|secret|token|digest|signature|etag)(_|$)")
+#: Columns of text that may well hold an object with fields.
+_PACKED = re.compile(r"json|config|settings|options|preferences|meta|data|payload|blob|struct|extra|attributes")
 
 
 class Harm:
@@ -38,7 +43,10 @@ class Harm:
         if node is not None and write.column and _only_kept(node, write.column):
             return False
         column = write.model.columns.get(write.column)
-        if column is not None and column.kind in _PLAIN and write.made in ("call", "await", "", "new"):
+        if _WHOLE.search(write.column):
+            return False
+        packed = _PACKED.search(write.column) is not None
+        if column is not None and not packed and column.kind in _PLAIN and write.made in ("call", "await", "", "new"):
             return False
         return not (column is not None and column.kind == "bool")
 
@@ -59,8 +67,9 @@ class Harm:
             return True
         if write.made != "const" and not write.text:
             return False
+        kind = write.model.columns[write.column].kind if write.column in write.model.columns else ""
         return any(
-            other.text and other.text != write.text and other.node is not write.node
+            other.text != write.text and (other.text or (kind != "bool" and other.form != "insert"))
             for _, other in self.by_column[write.location]
         )
 

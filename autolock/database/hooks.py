@@ -116,6 +116,8 @@ class Databases:
 
     def call_method(self, method: Method, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value | None:
         receiver, name = method.receiver, method.name
+        if isinstance(receiver.obj, ClassValue) and name in VALIDATORS and self.models.of(receiver.obj.ref) is not None:
+            return self.construct(receiver.obj, [], {**kwargs, "**": args[0] if args else NOTHING}, node)
         self.effects.called(method, args, kwargs, node)
         if isinstance(receiver.obj, ClassValue):
             if name in VALIDATORS:
@@ -304,6 +306,8 @@ class Databases:
             return Value(Column(model, name), term=f"{cls.ref.name}.{name}")
         if name == "__table__":
             return Value(TableThing(model))
+        if name in VALIDATORS and self.core.program.method(cls.ref, name) is None:
+            return Value(Method(Value(cls), name))
         if model.library in self.by_library and model.library != SqlAlchemy.library:
             return Value(Method(Value(cls), name)) if self.core.program.method(cls.ref, name) is None else None
         return None

@@ -369,7 +369,7 @@ class Rows:
             return read.what == "aggregate"
         if read.what != "column" or read.column != write.column:
             return False
-        return write.row is None or read.row is None or read.row is write.row or read.key == write.key
+        return write.row is None or read.row is None or same_row(read, write)
 
     @staticmethod
     def is_chosen_by(query: Query, write: RowWrite) -> bool:
@@ -451,6 +451,16 @@ def key_of(query: Query) -> str:
         return f"?{query.serial}"
     name = query.model.ref.name if query.model is not None else ""
     return f"{name}:{';'.join(sorted(parts))}"
+
+
+def same_row(read: RowRead, write: RowWrite) -> bool:
+    """Whether a row that was read and one that is written are one: the same object, or found by the same question."""
+    if read.row is write.row or read.key == write.key:
+        return True
+    one = read.row.origin if read.row is not None else None
+    other = write.row.origin if write.row is not None else None
+    known = isinstance(one, RowRead) and isinstance(other, RowRead) and not one.key.startswith("?")
+    return known and one is not None and other is not None and one.key == other.key
 
 
 def _in_order(reads: frozenset[Read]) -> list[RowRead]:

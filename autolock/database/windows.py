@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from autolock.database.harm import Harm
 from autolock.database.hooks import CONFLICTS, VIOLATIONS
 from autolock.database.models import Model, Models
+from autolock.database.rows import same_row
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.program.decisions import effective
 from autolock.program.linker import Program, Ref
@@ -233,7 +234,7 @@ class RowFinder:
     def same_row(read: RowRead, write: RowWrite) -> bool:
         """Whether both are of one row, as far as can be seen."""
         if read.row is not None and write.row is not None:
-            return read.row is write.row or read.key == write.key
+            return same_row(read, write)
         return write.form == "update"
 
     def is_asked_again(self, candidate: RowCandidate) -> bool:

@@ -249,6 +249,32 @@ RACES = {
             await store(db, name, merged)
         """,
     ),
+    "a row that is given a name that was free": (
+        "AL203",
+        """
+        @app.patch("/clubs/{id}")
+        async def rename(id: int, slug: str, db: AsyncSession = Depends(session)):
+            other = await db.scalar(select(Club).where(Club.slug == slug))
+            if other and other.id != id:
+                raise HTTPException(409)
+            club = await db.get(Club, id)
+            club.slug = slug
+            await db.commit()
+        """,
+    ),
+    "a row whose columns are set in a loop after a name was free": (
+        "AL203",
+        """
+        @app.patch("/clubs/{id}")
+        async def rename(id: int, data: dict, db: AsyncSession = Depends(session)):
+            if await db.scalar(select(Club).where(Club.slug == data["slug"])):
+                raise HTTPException(409)
+            club = await db.get(Club, id)
+            for name, value in data.items():
+                setattr(club, name, value)
+            await db.commit()
+        """,
+    ),
     "a row that a dependency has loaded": (
         "AL202",
         """
@@ -269,6 +295,28 @@ RACES = {
 }
 
 CLEAN = {
+    "a row whose columns are set in a loop": """
+        @app.patch("/clubs/{id}")
+        async def change(id: int, data: dict, db: AsyncSession = Depends(session)):
+            club = await db.get(Club, id)
+            if club is None:
+                raise HTTPException(404)
+            for name, value in data.items():
+                setattr(club, name, value)
+            await db.commit()
+        """,
+    "a name that was free, with an answer where it is not any more": """
+        @app.patch("/clubs/{id}")
+        async def rename(id: int, slug: str, db: AsyncSession = Depends(session)):
+            if await db.scalar(select(Club).where(Club.slug == slug)):
+                raise HTTPException(409)
+            club = await db.get(Club, id)
+            club.slug = slug
+            try:
+                await db.commit()
+            except IntegrityError:
+                raise HTTPException(409)
+        """,
     "a password that is hashed anew at login": """
         class Person(Base):
             __tablename__ = "people"

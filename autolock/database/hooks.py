@@ -116,6 +116,10 @@ class Databases:
 
     def call_method(self, method: Method, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value | None:
         receiver, name = method.receiver, method.name
+        if isinstance(receiver.obj, Row) and name == "sqlmodel_update":
+            for value in args[:1]:
+                self.rows.assign_some(receiver.obj, value, node)
+            return receiver
         if isinstance(receiver.obj, ClassValue) and name in VALIDATORS and self.models.of(receiver.obj.ref) is not None:
             return self.construct(receiver.obj, [], {**kwargs, "**": args[0] if args else NOTHING}, node)
         self.effects.called(method, args, kwargs, node)
@@ -317,7 +321,7 @@ class Databases:
         if name in ("_mapping", "_fields"):
             return value
         own = row.type.ref is not None and self.core.program.method(row.type.ref, name) is not None
-        if name in ROW_METHODS and id(node) in self.core.callees and not own:
+        if (name in ROW_METHODS or name == "sqlmodel_update") and id(node) in self.core.callees and not own:
             return Value(Method(value, name), value.reads)
         if row.copied:
             return None if own else self.rows.column_value(row, name, node)

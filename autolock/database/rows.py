@@ -396,6 +396,17 @@ class Rows:
         elif name in model.columns:
             self.write(session, model, "attribute", kind, node, value, column=name, row=row, own=own)
 
+    def assign_some(self, row: Row, value: Value, node: ast.AST) -> None:
+        """Columns are set that are not named: `row.sqlmodel_update(data)`, `setattr(row, name, value)`."""
+        obj = value.obj
+        named = {k[2:-2]: v for k, v in obj.fields.items() if k.startswith("['")} if isinstance(obj, Heap) else {}
+        for name, held in named.items():
+            self.assign(row, name, held, node, "assign", held.reads)
+        model = self.model_of(row)
+        session = row.session if isinstance(row.session, Session) else None
+        if not named and model is not None and row.origin is not None:
+            self.write(session, model, "attribute", "assign", node, value, row=row)
+
     def insert(self, session: Session, value: Value, node: ast.AST) -> None:
         """`session.add(...)` of one object or of several."""
         for item in _items(value):

@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from autolock.database.harm import Harm
+from autolock.database.harm import Harm, is_invented, same_value
 from autolock.database.hooks import CONFLICTS, VIOLATIONS
 from autolock.database.models import Model, Models
+from autolock.database.objects import Condition
 from autolock.database.rows import same_row
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.program.decisions import effective
@@ -100,6 +101,8 @@ class RowFinder:
             return self.insert(candidate)
         if candidate.dependence == "where":
             return self.claim(candidate)
+        if write.form == "attribute" and candidate.read.what == "row":
+            return self.taken(candidate)
         if candidate.read.what == "column":
             return self.update(candidate)
         return self.skew(candidate)
@@ -177,6 +180,35 @@ class RowFinder:
         window = self.make(kind, candidate, "unguarded")
         window.unique, window.columns, window.counted = unique, columns, counted
         return window
+
+    def taken(self, candidate: RowCandidate) -> RowWindow | None:
+        """A row is given a name that no other row was seen to have."""
+        read, write = candidate.read, candidate.write
+        origin = write.row.origin if write.row is not None else None
+        if not isinstance(origin, RowRead) or origin.key == read.key or candidate.dependence != "control":
+            return None
+        free = next((c for c in read.query.conditions if self.is_given(c, write)), None)
+        if free is None:
+            return None
+        unique = frozenset({free.column})
+        if self.is_answered(candidate, unique) or self.is_guarded(candidate):
+            return None
+        window = self.make("row-insert", candidate, "unguarded")
+        window.unique, window.columns = unique, (free.column,)
+        return window
+
+    @staticmethod
+    def is_given(condition: Condition, write: RowWrite) -> bool:
+        """Whether a write sets what a look has asked for, and no two rows may have the same."""
+        column = write.model.columns.get(condition.column)
+        value = write.value
+        if column is None or column.primary_key or frozenset({column.name}) not in write.model.uniques:
+            return False
+        if condition.operator != "==" or value is None or is_invented(condition.value):
+            return False
+        if not write.column:
+            return value.request
+        return write.column == column.name and same_value(value, condition.value)
 
     def constraint(self, write: RowWrite, columns: tuple[str, ...]) -> frozenset[str] | None:
         """The constraint that refuses a second row like this one, which may be about more than was asked."""

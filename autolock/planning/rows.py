@@ -312,6 +312,8 @@ class RowPlans:
             raise Refusal("the check and the insert meet in no function that could answer the conflict")
         if window.exit == "raise":
             return self.answer(window)
+        if window.change.form != "insert":
+            raise Refusal("what the loser is to be told is not written here: catch the IntegrityError of the commit")
         return self.reselect(window)
 
     def lock_parent(self, window: RowWindow) -> RowPlan:

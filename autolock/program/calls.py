@@ -447,6 +447,9 @@ class Calls(Containers, Files):
             if len(args) == 3 and self.frame.statement is not None:
                 self.store_attribute(args[0], attribute, args[2], self.frame.statement, "assign")
             return NOTHING
+        if bare == "setattr" and len(args) == 3 and isinstance(args[0].obj, Row):
+            self.database.rows.assign_some(args[0].obj, Value(None, args[2].reads, "", args[2].request), node)
+            return NOTHING
         if name in ("types.SimpleNamespace", "argparse.Namespace"):
             return Value(
                 Heap(Type("unknown"), None, {f".{k}": v for k, v in kwargs.items()}), reads, "", request, "new"

@@ -65,6 +65,13 @@ class CheckThenInsert:
                 f"`{function}` sets the key {model} because it was not there: {both} both find it missing and both "
                 "go on, as if it had not been taken.",
             )
+        if found.unique is not None and found.change.form != "insert":
+            return Match(
+                Severity.LOW,
+                f"`{function}` changes {listed(found.unique)} of a `{model}` because no other was found to have it: "
+                f"{both} both find it free, and the unique constraint makes one of them fail with an unhandled "
+                "IntegrityError.",
+            )
         if found.unique is not None:
             return Match(
                 Severity.LOW,

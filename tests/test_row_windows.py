@@ -295,6 +295,31 @@ RACES = {
 }
 
 CLEAN = {
+    "a value that stays where a service has no new one": """
+        @app.post("/clubs/{id}/sync")
+        async def sync(id: int, found: dict, db: AsyncSession = Depends(session)):
+            club = await db.get(Club, id)
+            club.members = found.get("members", club.members)
+            await db.commit()
+        """,
+    "a random token beside a look by token": """
+        import secrets
+
+        @app.post("/clubs/{slug}")
+        async def copy(slug: str, db: AsyncSession = Depends(session)):
+            club = await db.scalar(select(Club).where(Club.slug == slug))
+            if club is None:
+                token = secrets.token_hex(8)
+                db.add(Club(slug=token, owner="me"))
+            await db.commit()
+        """,
+    "rows that an administrator seeds": """
+        @app.post("/admin/seed")
+        async def seed_clubs(db: AsyncSession = Depends(session)):
+            if await db.scalar(select(Club).where(Club.owner == "me")) is None:
+                db.add(Club(slug="first", owner="me"))
+            await db.commit()
+        """,
     "a row whose columns are set in a loop": """
         @app.patch("/clubs/{id}")
         async def change(id: int, data: dict, db: AsyncSession = Depends(session)):

@@ -139,7 +139,7 @@ class Harm:
                 matched.append(condition.column)
             if condition.operator != "==":
                 continue
-            if is_invented(condition.value):
+            if is_invented(condition.value) or (value is not None and is_invented(value)):
                 return None
             if value is not None and same_value(value, condition.value):
                 matched.append(condition.column)
@@ -211,6 +211,8 @@ def _only_kept(node: ast.expr, column: str) -> bool:
         branches = [node.body, node.orelse]
     elif isinstance(node, ast.BoolOp):
         branches = list(node.values)
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".get", "getattr", ".pop")):
+        branches = list(node.args[-1:])
     else:
         return isinstance(node, ast.Attribute) and node.attr == column
     return all(_only_kept(b, column) or not _mentions(b, column) for b in branches)

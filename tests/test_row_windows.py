@@ -176,6 +176,24 @@ RACES = {
             await db.commit()
         """,
     ),
+    "the same with columns that SQLModel names by col()": (
+        "AL202",
+        """
+        from sqlmodel import col
+
+        @app.post("/pay/{slug}")
+        async def pay(slug: str, cost: int, db: AsyncSession = Depends(session)):
+            club = await db.scalar(select(Club).where(col(Club.slug) == slug))
+            if club.limit - club.reserved < cost:
+                raise HTTPException(402)
+            await db.execute(
+                update(Club).where(col(Club.slug) == slug).where(col(Club.limit) >= cost).values(
+                    reserved=col(Club.reserved) + cost
+                )
+            )
+            await db.commit()
+        """,
+    ),
     "a row found through a helper with filters by name": (
         "AL202",
         """
@@ -295,6 +313,19 @@ RACES = {
 }
 
 CLEAN = {
+    "an UPDATE that asks about what is computed from the column that was checked": """
+        @app.post("/pay/{slug}")
+        async def pay(slug: str, cost: int, db: AsyncSession = Depends(session)):
+            club = await db.scalar(select(Club).where(Club.slug == slug))
+            if club.limit - club.reserved < cost:
+                raise HTTPException(402)
+            await db.execute(
+                update(Club)
+                .where(Club.slug == slug, Club.limit - Club.reserved >= cost)
+                .values(reserved=Club.reserved + cost)
+            )
+            await db.commit()
+        """,
     "a value that stays where a service has no new one": """
         @app.post("/clubs/{id}/sync")
         async def sync(id: int, found: dict, db: AsyncSession = Depends(session)):

@@ -60,6 +60,8 @@ class Statements:
         if short in ("insert", "update", "delete"):
             model = self.model_of(args[0]) if args else None
             return Value(Query(short, model, spot=self.rows.spot(node)))
+        if short == "col" and args:
+            return args[0]
         if short == "text":
             return self.text(args, node)
         if short == "exists":
@@ -297,7 +299,8 @@ class Statements:
             if found.function in _FOLDED and len(found.columns) == 1:
                 folded = Condition(found.columns[0].model, found.columns[0].name, text, Value())
                 return Value(Conditions((folded,), exact=False), reads)
-            return Value(Conditions((), exact=False), reads)
+            computed = tuple(Condition(c.model, c.name, "computed", Value()) for c in found.columns)
+            return Value(Conditions(computed, exact=False), reads)
         if other.made == "none":
             text = "is null" if text == "==" else "is not null"
         exact = not isinstance(other.obj, Column | Expression | Query)

@@ -42,6 +42,7 @@ from autolock.program.values import (
     Value,
     clone,
     join,
+    truth,
 )
 
 _INSTANCE_NAMES = frozenset({"_instance", "instance", "__instance", "_inst", "_singleton", "_instances"})
@@ -290,8 +291,10 @@ class Calls(Containers, Files):
         for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
             if argument.arg in kwargs:
                 env.vars[argument.arg] = kwargs[argument.arg]
-            elif argument.arg not in env.vars:
+            if argument.arg not in env.vars:
                 env.vars[argument.arg] = self.default_of(function, argument)
+            elif truth(env.vars[argument.arg]) is not None:
+                env.switches |= {argument.arg}
             held = env.vars[argument.arg]
             if isinstance(held.obj, Heap) and held.obj.location is not None:
                 self.watched.add(held.obj.location)
@@ -714,7 +717,7 @@ def _shape(value: Value, depth: int) -> object:
     """What a value is, as far as it can change what a function does."""
     obj = value.obj
     if obj is None:
-        return ""
+        return truth(value)
     if isinstance(obj, External):
         return obj.name
     if isinstance(obj, ClassValue):

@@ -28,6 +28,7 @@ from autolock.program.values import (
     Type,
     Value,
     join,
+    truth,
 )
 
 if TYPE_CHECKING:
@@ -185,6 +186,22 @@ class Expressions(Core):
         value = self.evaluate(node)
         return Value(value.obj, value.reads | self.contents(value, node), value.term, value.request, value.made)
 
+    def known(self, test: ast.expr) -> bool | None:
+        """How a test comes out that only asks for switches which the caller set (`lock=True`); None for any other."""
+        env = self.frame.env
+        if isinstance(test, ast.Name) and test.id in env.switches:
+            return truth(env.vars.get(test.id, NOTHING))
+        if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+            inner = self.known(test.operand)
+            return None if inner is None else not inner
+        if isinstance(test, ast.BoolOp):
+            parts = [self.known(part) for part in test.values]
+            decisive = isinstance(test.op, ast.Or)
+            if decisive in parts:
+                return decisive
+            return None if None in parts else not decisive
+        return None
+
     def unary(self, node: ast.UnaryOp) -> Value:
         value = self.test(node.operand) if isinstance(node.op, ast.Not) else self.evaluate(node.operand)
         made = opposite(value.made) if isinstance(node.op, ast.Not) and value.made in SHAPES else "expression"
@@ -245,6 +262,9 @@ class Expressions(Core):
 
     def conditional(self, node: ast.IfExp) -> Value:
         test = self.evaluate(node.test)
+        known = self.known(node.test)
+        if known is not None:
+            return self.evaluate(node.body if known else node.orelse)
         before = self.state.copy()
         with self.deciding(self.control(node.test, test, False, "")):
             one = self.evaluate(node.body)

@@ -304,6 +304,10 @@ class Statements(Calls):
 
     def if_(self, node: ast.If) -> None:
         value = self.test(node.test)
+        known = self.known(node.test)
+        if known is not None:
+            self.execute(node.body if known else node.orelse)
+            return
         env = self.frame.env
         before, names = self.state.copy(), dict(env.vars)
         with self.deciding(self.control(node.test, value, False, "")):

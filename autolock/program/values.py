@@ -273,15 +273,23 @@ def join(one: Value, other: Value) -> Value:
     )
 
 
+def truth(value: Value) -> bool | None:
+    """What a value that is the constant True or False is; None for any other."""
+    return {"True": True, "False": False}.get(value.term) if value.made == "const" else None
+
+
 def _is_computed(value: Value) -> bool:
     """Whether a value without an object is a new one, not just one of which nothing is known."""
     return value.obj is None and value.made in ("expression", "await", "call", "const")
 
 
 class Env:
-    """Local names of one running function. `shared` when every request sees the same ones (a factory's)."""
+    """Local names of one running function. `shared` when every request sees the same ones (a factory's).
 
-    __slots__ = ("function", "nonlocals", "parent", "shared", "vars")
+    `switches` are the parameters to which this call gave True or False in so many words.
+    """
+
+    __slots__ = ("function", "nonlocals", "parent", "shared", "switches", "vars")
 
     def __init__(self, function: Ref | None, parent: Env | None = None, shared: bool = False) -> None:
         self.function = function
@@ -289,3 +297,4 @@ class Env:
         self.shared = shared
         self.vars: dict[str, Value] = {}
         self.nonlocals: set[str] = set()
+        self.switches: frozenset[str] = frozenset()

@@ -97,3 +97,121 @@ async def buy(id: int, lock: bool = True, session: AsyncSession = Depends(get_se
     await session.commit()
 """
     assert found(tmp_path, textwrap.dedent(SWITCHED["statement"]) + handler) == ["buy"]
+
+
+UNIT_OF_WORK = """
+class Items:
+    def __init__(self, session: AsyncSession):
+        self.session = session
+
+    async def get(self, id):
+        return (await self.session.execute(select(Item).where(Item.id == id))).scalar_one()
+
+class UnitOfWork:
+    def __init__(self, factory=SessionLocal):
+        self.factory = factory
+
+    async def __aenter__(self):
+        self.session = self.factory()
+        self.items = Items(self.session)
+        return self
+
+    async def __aexit__(self, *exc):
+        await self.session.rollback()
+        await self.session.close()
+
+    async def commit(self):
+        await self.session.commit()
+
+def get_uow():
+    return UnitOfWork()
+
+@app.post("/buy/{id}")
+async def buy(id: int, uow: UnitOfWork = Depends(get_uow)):
+    async with uow:
+        item = await uow.items.get(id)
+        item.stock -= 1
+        COMMIT
+"""
+
+
+@pytest.mark.parametrize(("ending", "racy"), [("await uow.commit()", ["buy"]), ("return item.stock", [])])
+def test_a_unit_of_work_opens_its_session_with_a_factory_given_as_default(
+    ending: str, racy: list[str], tmp_path: Path
+) -> None:
+    assert found(tmp_path, UNIT_OF_WORK.replace("COMMIT", ending)) == racy
+
+
+def fixed(folder: Path, body: str) -> str:
+    """The app after its safe fixes; asserts that no finding is left."""
+    (folder / "main.py").write_text(HEAD + textwrap.dedent(body))
+    report = autolock.fix([folder], apply=True, cache=False)
+    assert report.rewrites
+    assert not autolock.check([folder], cache=False).findings
+    return (folder / "main.py").read_text()
+
+
+def test_a_row_that_a_validator_checks_is_locked_before_it_is_checked(tmp_path: Path) -> None:
+    text = fixed(
+        tmp_path,
+        """
+        def ensure_enough(item: Item, count: int):
+            if item.stock < count:
+                raise HTTPException(409)
+
+        async def load(session, id):
+            return await session.get(Item, id)
+
+        @app.get("/items/{id}")
+        async def read(id: int, session: AsyncSession = Depends(get_session)):
+            return (await load(session, id)).name
+
+        @app.post("/buy/{id}")
+        async def buy(id: int, count: int, session: AsyncSession = Depends(get_session)):
+            item = await load(session, id)
+            ensure_enough(item, count)
+            item.stock -= count
+            await session.commit()
+        """,
+    )
+    locked = text.index('await session.refresh(item, attribute_names=["stock"], with_for_update=True)')
+    assert text.index("item = await load(session, id)", text.index("async def buy")) < locked
+    assert locked < text.index("ensure_enough(item, count)\n    item")
+
+
+UPSERT = """
+@app.post("/count/{{name}}")
+async def count(name: str, session: AsyncSession = Depends(get_session)):
+    item = {look}
+    if {test}:
+        {then}
+    else:
+        {orelse}
+    await session.commit()
+"""
+INSERT = "item = Item(name=name, stock=1)\n        session.add(item)"
+LOOKS = {
+    "scalar": "await session.scalar(select(Item).where(Item.name == name))",
+    "execute": "(await session.execute(select(Item).where(Item.name == name))).scalar_one_or_none()",
+}
+
+
+@pytest.mark.parametrize("look", sorted(LOOKS))
+@pytest.mark.parametrize("negated", [False, True])
+def test_whoever_comes_second_to_an_upsert_still_changes_the_row(look: str, negated: bool, tmp_path: Path) -> None:
+    change = "item.stock += 1"
+    then, orelse = (change, INSERT) if negated else (INSERT, change)
+    test = "item is not None" if negated else "item is None"
+    text = fixed(tmp_path, UPSERT.format(look=LOOKS[look], test=test, then=then, orelse=orelse))
+    handler = text[text.index("except IntegrityError:") :]
+    assert handler.index("with_for_update()") < handler.index(change)
+
+
+def test_an_upsert_whose_change_ends_the_function_is_left_to_a_person(tmp_path: Path) -> None:
+    body = UPSERT.format(look=LOOKS["scalar"], test="item", then="item.stock += 1; return item.stock", orelse=INSERT)
+    (tmp_path / "main.py").write_text(HEAD + body)
+    autolock.fix([tmp_path], apply=True, cache=False)
+    assert "begin_nested" not in (tmp_path / "main.py").read_text()
+    findings = [f for f in autolock.check([tmp_path], cache=False).findings if f.name == "check-then-insert"]
+    assert [f.fix.safety.value for f in findings if f.fix is not None] == ["none"]
+    assert "on_conflict_do_update" in findings[0].fix.reason

@@ -20,6 +20,7 @@ from autolock.planning.rowplan import RowPlan
 from autolock.planning.splits import SplitPlans
 from autolock.planning.statements import header_nodes, nth_of, statements_of, text_of
 from autolock.planning.sums import SumPlans
+from autolock.planning.upserts import changes_of_found, locking
 from autolock.program.linker import Ref
 
 if TYPE_CHECKING:
@@ -272,9 +273,18 @@ class RowPlans:
             for n in header_nodes(s)
             if isinstance(n, ast.Attribute) and n.attr in columns and ast.unparse(n.value) == name
         ]
+        if found and self.decides_elsewhere(window, node):
+            first = found[0].lineno
+            found = [*(s for s in statements_of(node) if s.lineno < first and _hands_on(s, name)), *found]
         if not found:
             raise Refusal("the columns are looked at through another name than the row is changed by: lock it by hand")
         return name, found
+
+    @staticmethod
+    def decides_elsewhere(window: RowWindow, node: ast.AST) -> bool:
+        """Whether a function that is given the row checks it: `ensure_enough(account, amount)`."""
+        own = {id(n) for n in ast.walk(node)}
+        return any(c.control is not None and id(c.control.node) not in own for c in window.candidates)
 
     def session_name(self, function: Ref, session: Session) -> str:
         """The session, as the function can write it."""
@@ -429,7 +439,10 @@ class RowPlans:
             raise Refusal("the insert is no plain `session.add(...)`: insert in a savepoint by hand")
         session = self.session_name(function, _session_of(window))
         error, imports = self.error_name(function)
-        again = f"{added} = {_found_now(written(self.sources, function.path, look.value))}"
+        test = window.control.node if window.control is not None else None
+        changes = changes_of_found(node, test, add, name)
+        value = ast.unparse(locking(look.value)) if changes else written(self.sources, function.path, look.value)
+        again = laid_out(self.sources, function.path, f"{added} = {_found_now(value)}", add.col_offset + 4)
         if added != name and not _returns(node, added):
             raise Refusal(
                 "the new row has another name than the one that was looked for: insert in a savepoint by hand"
@@ -442,7 +455,7 @@ class RowPlans:
                 count=1,
                 session=session,
                 is_async=_session_of(window).is_async,
-                reselect=laid_out(self.sources, function.path, again, add.col_offset + 4),
+                reselect="\n".join([again, *map(ast.unparse, changes)]),
                 error=error,
             ),
         )
@@ -479,6 +492,15 @@ def _added(statement: ast.stmt | None) -> str | None:
     if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute) or value.func.attr != "add":
         return None
     return value.args[0].id if len(value.args) == 1 and isinstance(value.args[0], ast.Name) else None
+
+
+def _hands_on(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement gives something of that name to a function."""
+    return any(
+        isinstance(n, ast.Call)
+        and any(isinstance(a, ast.Name) and a.id == name for a in (*n.args, *(k.value for k in n.keywords)))
+        for n in header_nodes(statement)
+    )
 
 
 def _returns(node: ast.AST, name: str) -> bool:

@@ -327,7 +327,18 @@ class Calls(Containers, Files):
             return Value(Heap(Type(kind), location))
         if isinstance(node, ast.Constant):
             return Value(None, term=repr(node.value), made="none" if node.value is None else "const")
-        return Value(None, term=argument.arg)
+        named = self.named_default(function, node) if isinstance(node, ast.Name) else NOTHING
+        return named if named.obj is not None else Value(None, term=argument.arg)
+
+    def named_default(self, function: FunctionValue, node: ast.Name) -> Value:
+        """What a module names, given as a default: `factory=SessionLocal`."""
+        found = self.program.resolve(function.ref.path, node.id)
+        if found is None or found[1]:
+            return NOTHING
+        ref, _ = found
+        if ref.kind == "variable":
+            return NOTHING if ref.name in self.rebound_names(ref.path) else self.module_variable(ref.path, ref.name)
+        return self.reference(ref, (), node)
 
     def instantiate(self, cls: ClassValue, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value:
         """`Class(...)`: a new object, its constructor run."""

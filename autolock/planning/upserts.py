@@ -1,0 +1,61 @@
+"""Get-or-create that changes the row where it is there already: what a request that comes second must still do."""
+
+from __future__ import annotations
+
+import ast
+import copy
+
+from autolock.planning.blocks import Refusal
+
+_ONE_STATEMENT = (
+    "the row is changed where it is there already: make both one "
+    "`insert(...).on_conflict_do_update(index_elements=[...], set_={...})`"
+)
+_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break, ast.Yield, ast.YieldFrom)
+_RUNNING = frozenset({"execute", "scalar", "scalars", "exec"})
+
+
+def changes_of_found(function: ast.AST, test: ast.AST | None, add: ast.stmt, name: str) -> list[ast.stmt]:
+    """The statements that change the row `name` where the look has found it, and that its inserter skips.
+
+    Raises Refusal where they cannot be done after the insert was refused, too.
+    """
+    check = next((n for n in ast.walk(function) if isinstance(n, ast.If) and n.test is test), None)
+    if check is None:
+        return []
+    found = check.orelse if _is_in(check.body, add) else check.body
+    if not any(_changes(n, name) for s in found for n in ast.walk(s)):
+        return []
+    if any(isinstance(n, _LEAVING) for s in found for n in ast.walk(s)):
+        raise Refusal(_ONE_STATEMENT)
+    return found
+
+
+def locking(look: ast.expr) -> ast.expr:
+    """A look that locks, whatever the session knows; raises Refusal where it has no place for that."""
+    look, populate = copy.deepcopy(look), ast.keyword("populate_existing", ast.Constant(True))
+    for node in ast.walk(look):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
+            continue
+        if node.func.attr in _RUNNING:
+            locked = ast.Call(ast.Attribute(node.args[0], "with_for_update", ast.Load()), [], [])
+            node.args[0] = ast.Call(ast.Attribute(locked, "execution_options", ast.Load()), [], [populate])
+            return look
+        if node.func.attr == "get":
+            node.keywords += [ast.keyword("with_for_update", ast.Constant(True)), populate]
+            return look
+    raise Refusal(_ONE_STATEMENT)
+
+
+def _is_in(body: list[ast.stmt], statement: ast.stmt) -> bool:
+    return any(n is statement for s in body for n in ast.walk(s))
+
+
+def _changes(node: ast.AST, name: str) -> bool:
+    """Whether a node assigns to an attribute of the row."""
+    return (
+        isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == name
+    )

@@ -215,3 +215,80 @@ def test_an_upsert_whose_change_ends_the_function_is_left_to_a_person(tmp_path: 
     findings = [f for f in autolock.check([tmp_path], cache=False).findings if f.name == "check-then-insert"]
     assert [f.fix.safety.value for f in findings if f.fix is not None] == ["none"]
     assert "on_conflict_do_update" in findings[0].fix.reason
+
+
+DRIVERS = {
+    "a connection that a pool gave": (
+        """
+        import asyncpg
+        from fastapi import Depends, FastAPI, HTTPException
+
+        app = FastAPI()
+
+        async def get_pool() -> asyncpg.Pool:
+            return app.state.pool
+
+        class Cards:
+            def __init__(self, pool: asyncpg.Pool):
+                self.pool = pool
+
+            async def charge(self, code, amount):
+                async with self.pool.acquire() as conn:
+                    row = await conn.fetchrow("SELECT balance FROM cards WHERE code = $1", code)
+                    if row["balance"] < amount:
+                        raise HTTPException(402)
+                    await conn.execute("UPDATE cards SET balance = $1 WHERE code = $2", row["balance"] - amount, code)
+
+        @app.post("/charge/{code}")
+        async def charge(code: str, amount: int, pool: asyncpg.Pool = Depends(get_pool)):
+            await Cards(pool).charge(code, amount)
+        """,
+        "async with conn.transaction():",
+    ),
+    "a pool": (
+        """
+        import asyncpg
+        from fastapi import FastAPI, HTTPException, Request
+
+        app = FastAPI()
+
+        @app.post("/charge/{code}")
+        async def charge(code: str, amount: int, request: Request):
+            pool: asyncpg.Pool = request.app.state.pool
+            row = await pool.fetchrow("SELECT balance FROM cards WHERE code = $1", code)
+            if row["balance"] < amount:
+                raise HTTPException(402)
+            await pool.execute("UPDATE cards SET balance = $1 WHERE code = $2", row["balance"] - amount, code)
+        """,
+        "async with pool.acquire() as connection, connection.transaction():",
+    ),
+    "a connection that commits at the end": (
+        """
+        import psycopg
+        from fastapi import FastAPI, HTTPException
+
+        app = FastAPI()
+
+        @app.post("/charge/{code}")
+        def charge(code: str, amount: int):
+            with psycopg.connect("postgresql://localhost/shop") as conn:
+                balance = conn.execute("SELECT balance FROM cards WHERE code = %s", (code,)).fetchone()[0]
+                if balance < amount:
+                    raise HTTPException(402)
+                conn.execute("UPDATE cards SET balance = %s WHERE code = %s", (balance - amount, code))
+        """,
+        "FOR UPDATE",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(DRIVERS))
+def test_sql_text_is_locked_in_a_transaction_of_its_connection(name: str, tmp_path: Path) -> None:
+    code, expected = DRIVERS[name]
+    (tmp_path / "main.py").write_text(textwrap.dedent(code))
+    assert autolock.fix([tmp_path], apply=True, cache=False).rewrites
+    text = (tmp_path / "main.py").read_text()
+    assert expected in text
+    assert text.count("FOR UPDATE") == 1
+    assert text.count(".transaction()") == ("transaction" in expected)
+    assert not autolock.check([tmp_path], cache=False).findings

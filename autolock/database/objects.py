@@ -52,7 +52,8 @@ class Session(Thing):
 
     `maps` when what is assigned to a row's attribute is written by the next flush, and a row that is
     loaded again is the same object. `autocommits` when a statement outside of a transaction is
-    committed at once, `opened` where it was made, `known` whether that was seen. `used` counts the statements run
+    committed at once, `pooled` when each may run on another connection, `opened` where it was made, `known`
+    whether that was seen. `used` counts the statements run
     through it, `names` are
     the expressions by which functions have named it.
     """
@@ -60,6 +61,7 @@ class Session(Thing):
     library: str = "sqlalchemy"
     is_async: bool = False
     autocommits: bool = False
+    pooled: bool = False
     maps: bool = True
     expires: bool = True
     autoflush: bool = True

@@ -17,8 +17,9 @@ from autolock.program.linker import Ref
 if TYPE_CHECKING:
     from autolock.engine import Analysis
 
-#: Libraries whose connections open a transaction with a block of their own.
-OPENING = frozenset({"databases", "asyncpg"})
+#: Libraries to which a SELECT is given as text, and those of them whose calls are transactions of their own.
+TEXTUAL = frozenset({"databases", "asyncpg", "psycopg"})
+_OPENING = frozenset({"databases", "asyncpg"})
 _LOCKED = "FOR UPDATE makes the second request wait until the first has committed."
 
 
@@ -52,14 +53,14 @@ class OpenedPlans:
         title = f"Look at `{window.shown}` and write it in one transaction, with the row locked"
         if look.transaction == write.transaction:
             return RowPlan([lock], f"Lock the row of `{window.shown}` that is looked at", _LOCKED)
-        if not write.commits or not write.commits[0].automatic:
+        if look.session.library not in _OPENING or not write.commits or not write.commits[0].automatic:
             raise Refusal(otherwise)
         unit = self.program.unit(function.path)
         assert unit is not None
         region = self.sources.blocks(function.path).spanning([first, last], unit.functions[function.name])
         check_span(region, function.name)
         self.splits.refuse_between(function, first, last, last.end_lineno or last.lineno)
-        header, receiver = self.splits.header(look.session.library, name)
+        header, receiver = self.splits.header(look.session, name)
         wrap = frozen(at=region.at, count=region.count, header=header, is_async=True)
         edits = [Edit(function.path, "wrap-in-transaction", wrap), lock]
         if receiver != name:

@@ -14,7 +14,7 @@ from autolock.planning.advice import by_hand
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.names import laid_out, name_of, written
-from autolock.planning.opened import OPENING, OpenedPlans
+from autolock.planning.opened import TEXTUAL, OpenedPlans
 from autolock.planning.ordered import ordered_lock
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.splits import SplitPlans
@@ -47,7 +47,7 @@ class RowPlans:
     def plan(self, window: RowWindow) -> RowPlan:
         """The plan of a window; raises Refusal where no rewrite is known to be right."""
         library = window.look.session.library
-        if library in OPENING and self.dialect != "sqlite" and window.kind in ("row-update", "row-claim"):
+        if library in TEXTUAL and self.dialect != "sqlite" and window.kind in ("row-update", "row-claim"):
             return self.opened.plan(window, by_hand(window, library, self.dialect))
         if library != "sqlalchemy" and window.kind != "row-lock-lost":
             raise Refusal(by_hand(window, library, self.dialect))

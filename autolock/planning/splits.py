@@ -105,7 +105,7 @@ class SplitPlans:
         if name is None or any(w.function != function for w in writes):
             raise Refusal("the writes are made by helpers that commit by themselves: open the transaction by hand")
         region = self.region(window, writes)
-        header, receiver = self.header(session.library, name)
+        header, receiver = self.header(session, name)
         edits = self.ordering(function, region, writes, session.library, receiver)
         edits.append(
             Edit(
@@ -123,11 +123,11 @@ class SplitPlans:
         )
 
     @staticmethod
-    def header(library: str, name: str) -> tuple[str, str]:
+    def header(session: Session, name: str) -> tuple[str, str]:
         """What opens a transaction, and what statements are run on inside of it."""
-        if library == "databases":
+        if session.library == "databases" or (session.library == "asyncpg" and not session.pooled):
             return f"{name}.transaction()", name
-        if library == "asyncpg":
+        if session.library == "asyncpg":
             return f"{name}.acquire() as connection, connection.transaction()", "connection"
         raise Refusal("open one transaction round both by hand")
 

@@ -26,12 +26,15 @@ class Asyncpg(Driver):
     packages: ClassVar[tuple[str, ...]] = ("asyncpg",)
 
     def construct(self, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> Value | None:
-        made = name.rpartition(".")[2] in ("create_pool", "connect", "Pool")
-        return Value(self.session(node), made="new") if made else None
+        short = name.rpartition(".")[2]
+        if short not in ("create_pool", "connect", "Pool"):
+            return None
+        return Value(self.session(node, pooled=short != "connect"), made="new")
 
     def thing_of_type(self, name: str) -> Thing | None:
         short = name.rpartition(".")[2]
-        return self.session(known=False) if short in ("Pool", "Connection", "PoolConnectionProxy") else None
+        known = short in ("Pool", "Connection", "PoolConnectionProxy")
+        return self.session(known=False, pooled=short == "Pool") if known else None
 
     def method(self, thing: Thing, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> Value | None:
         if isinstance(thing, Block):

@@ -27,12 +27,15 @@ class Driver:
 
     # -- sessions -------------------------------------------------------------------
 
-    def session(self, node: ast.AST | None = None, *, autocommits: bool = True, known: bool = True) -> Session:
+    def session(
+        self, node: ast.AST | None = None, *, autocommits: bool = True, known: bool = True, pooled: bool = False
+    ) -> Session:
         """A pool or a connection."""
         return Session(
             library=self.library,
             is_async=self.is_async,
             autocommits=autocommits,
+            pooled=pooled,
             maps=False,
             expires=False,
             autoflush=False,

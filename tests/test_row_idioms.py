@@ -292,3 +292,39 @@ def test_sql_text_is_locked_in_a_transaction_of_its_connection(name: str, tmp_pa
     assert text.count("FOR UPDATE") == 1
     assert text.count(".transaction()") == ("transaction" in expected)
     assert not autolock.check([tmp_path], cache=False).findings
+
+
+LOOPS = {
+    "added": ("session.add(Part(item_id=item.id, name=name))", ""),
+    "committed": (
+        "session.add(Part(item_id=item.id, name=name))\n        await session.commit()",
+        "a loop commits in pieces",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(LOOPS))
+def test_a_commit_before_a_loop_is_put_off_where_the_loop_commits_nothing(name: str, tmp_path: Path) -> None:
+    turn, refused = LOOPS[name]
+    code = f"""
+class Part(Base):
+    __tablename__ = "parts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int]
+    name: Mapped[str]
+
+@app.post("/items")
+async def create(names: list[str], session: AsyncSession = Depends(get_session)):
+    item = Item(name="box", stock=0)
+    session.add(item)
+    await session.commit()
+    for name in names:
+        {turn}
+    await session.commit()
+"""
+    (tmp_path / "main.py").write_text(HEAD + code)
+    (finding,) = [f for f in autolock.check([tmp_path], cache=False).findings if f.name == "split-transaction"]
+    assert finding.fix is not None
+    assert refused in finding.fix.reason
+    autolock.fix([tmp_path], apply=True, cache=False)
+    assert (tmp_path / "main.py").read_text().count("await session.flush()") == (not refused)

@@ -71,7 +71,7 @@ class SplitPlans:
         found = [(c, self.statement_of(c, function)) for c in self.commits_of(function, session)]
         between = [(c, s) for c, s in found if first.lineno <= s.lineno < last.lineno]
         since = min((s.lineno for _, s in between), default=first.lineno)
-        self.refuse_between(function, first, last, since)
+        self.refuse_between(function, first, last, since, session.autocommits)
         for commit, statement in between:
             text = ast.unparse(commit.node) if isinstance(commit.node, ast.expr) else ""
             if not text:
@@ -191,10 +191,11 @@ class SplitPlans:
 
     # -- what forbids it --------------------------------------------------------------------
 
-    def refuse_between(self, function: Ref, first: ast.stmt, last: ast.stmt, since: int) -> None:
+    def refuse_between(self, function: Ref, first: ast.stmt, last: ast.stmt, since: int, alone: bool = True) -> None:
         """Refuse where something between the two is meant to last, or cannot be taken back.
 
-        Leaving counts from the line `since` on, where something has been committed.
+        Leaving counts from the line `since` on, where something has been committed; `alone` says that
+        every statement commits by itself.
         """
         unit = self.program.unit(function.path)
         assert unit is not None
@@ -204,7 +205,7 @@ class SplitPlans:
                 raise Refusal("the function can leave in between, and what was committed by then may be meant to stay")
             if isinstance(inner, ast.Try | ast.ExceptHandler):
                 raise Refusal("an exception is handled in between, and what was committed before may be meant to stay")
-            if isinstance(inner, ast.For | ast.AsyncFor | ast.While):
+            if isinstance(inner, ast.For | ast.AsyncFor | ast.While) and (alone or _commits(inner)):
                 raise Refusal("a loop commits in pieces: decide by hand which pieces belong together")
             if isinstance(inner, ast.Call):
                 self.refuse_call(inner)
@@ -224,3 +225,8 @@ class SplitPlans:
         name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
         if name in ("add_task", "delay", "apply_async", "create_task", "send"):
             raise Refusal(f"something is started in between (`{name}`) that may need the first half to be there")
+
+
+def _commits(loop: ast.stmt) -> bool:
+    """Whether a turn of a loop ends a transaction."""
+    return any(isinstance(n, ast.Attribute) and n.attr in ("commit", "begin", "transaction") for n in ast.walk(loop))

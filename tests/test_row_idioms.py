@@ -179,6 +179,31 @@ def test_a_row_that_a_validator_checks_is_locked_before_it_is_checked(tmp_path: 
     assert locked < text.index("ensure_enough(item, count)\n    item")
 
 
+def test_a_row_that_is_looked_at_after_its_transaction_is_locked_inside_of_it(tmp_path: Path) -> None:
+    text = fixed(
+        tmp_path,
+        """
+        async def load(session, id):
+            return await session.get(Item, id)
+
+        @app.get("/items/{id}")
+        async def read(id: int, session: AsyncSession = Depends(get_session)):
+            return (await load(session, id)).name
+
+        @app.post("/buy/{id}")
+        async def buy(id: int, count: int):
+            async with SessionLocal() as session, session.begin():
+                item = await load(session, id)
+                if item.stock < count:
+                    raise HTTPException(409)
+                item.stock -= count
+            return item.stock
+        """,
+    )
+    locked = text.index("await session.refresh(item")
+    assert text.index("session.begin()") < locked < text.index("if item.stock < count")
+
+
 UPSERT = """
 @app.post("/count/{{name}}")
 async def count(name: str, session: AsyncSession = Depends(get_session)):

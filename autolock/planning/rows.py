@@ -267,11 +267,13 @@ class RowPlans:
             raise Refusal(
                 "the row is changed in another function than the one that decides: lock it by hand where it is loaded"
             )
+        end = getattr(window.change.node, "lineno", 0)
         found = [
             s
             for s in statements_of(node)
             for n in header_nodes(s)
             if isinstance(n, ast.Attribute) and n.attr in columns and ast.unparse(n.value) == name
+            if s.lineno <= end
         ]
         if found and self.decides_elsewhere(window, node):
             first = found[0].lineno

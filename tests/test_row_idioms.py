@@ -353,3 +353,43 @@ async def create(names: list[str], session: AsyncSession = Depends(get_session))
     assert refused in finding.fix.reason
     autolock.fix([tmp_path], apply=True, cache=False)
     assert (tmp_path / "main.py").read_text().count("await session.flush()") == (not refused)
+
+
+DELETES = {
+    "by the key of the row": ("await session.execute(delete(Item).where(Item.id == item.id))", ["claim"]),
+    "by the value that was asked for": ("await session.execute(delete(Item).where(Item.name == name))", ["claim"]),
+    "counted": (
+        """done = await session.execute(delete(Item).where(Item.id == item.id))
+    if done.rowcount == 0:
+        raise HTTPException(404)""",
+        [],
+    ),
+    "returning": (
+        """if await session.scalar(delete(Item).where(Item.id == item.id).returning(Item.id)) is None:
+        raise HTTPException(404)""",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", sorted(DELETES))
+def test_a_row_that_is_spent_by_a_delete_statement_is_claimed_twice(name: str, tmp_path: Path) -> None:
+    statement, racy = DELETES[name]
+    code = f"""
+from sqlalchemy import delete
+
+class Credit(Base):
+    __tablename__ = "credits"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    amount: Mapped[int]
+
+@app.post("/claim/{{name}}")
+async def claim(name: str, session: AsyncSession = Depends(get_session)):
+    item = await session.scalar(select(Item).where(Item.name == name))
+    if item is None:
+        raise HTTPException(404)
+    {statement}
+    session.add(Credit(amount=item.stock))
+    await session.commit()
+"""
+    assert found(tmp_path, code) == racy

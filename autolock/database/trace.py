@@ -114,4 +114,5 @@ class DatabaseTrace:
     splits: list[Split] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
+    counted: set[int] = field(default_factory=set)
     clock: int = 0

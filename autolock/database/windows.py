@@ -108,7 +108,16 @@ class RowFinder:
             return self.taken(candidate)
         if candidate.read.what == "column":
             return self.update(candidate)
+        if write.form == "delete" and candidate.read.what == "row":
+            return None if self.tells_how_many(write) else self.claim(candidate)
         return self.skew(candidate)
+
+    def tells_how_many(self, write: RowWrite) -> bool:
+        """Whether somebody asks a DELETE how many rows were there to be deleted."""
+        query, session = write.query, write.session
+        if query is None or session is None or session.library != "sqlalchemy" or query.form == "query":
+            return True  # what the call itself returns tells, and may have been looked at
+        return query.returning or query.serial in self.trace.counted
 
     def has_rival(self, candidate: RowCandidate) -> bool:
         """Whether something else writes the column that a single job reads and writes."""

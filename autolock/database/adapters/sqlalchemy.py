@@ -119,6 +119,7 @@ class SqlAlchemy:
 
     def attribute(self, thing: Thing, name: str, node: ast.AST) -> Value | None:
         if isinstance(thing, Result) and name == "rowcount":
+            self.rows.trace.counted.add(thing.query.serial)
             return Value(None, term=f"rowcount{thing.serial}", made="rowcount")
         if isinstance(thing, Factory) and name == "session":
             return Value(thing)

@@ -393,3 +393,31 @@ async def claim(name: str, session: AsyncSession = Depends(get_session)):
     await session.commit()
 """
     assert found(tmp_path, code) == racy
+
+
+def test_a_row_that_a_helper_without_a_session_changes_is_locked_by_the_caller(tmp_path: Path) -> None:
+    body = """
+        async def load(session: AsyncSession, id: int) -> Item:
+            return await session.scalar(select(Item).where(Item.id == id))
+
+        def take(item: Item, wanted: int) -> None:
+            if item.stock < wanted:
+                raise HTTPException(409)
+            item.stock -= wanted
+
+        @app.post("/items/{id}")
+        async def buy(id: int, wanted: int, session: AsyncSession = Depends(get_session)):
+            item = await load(session, id)
+            take(item, wanted)
+            await session.commit()
+
+        @app.get("/items/{id}")
+        async def show(id: int, session: AsyncSession = Depends(get_session)):
+            return {"stock": (await load(session, id)).stock}
+        """
+    assert found(tmp_path, body) == ["buy"]
+    report = autolock.fix([tmp_path], cache=False)
+    (change,) = [change for rewrite in report.rewrites for change in rewrite.changes]
+    lines = [line.strip() for line in change.after.decode().splitlines()]
+    locked = lines.index('await session.refresh(item, attribute_names=["stock"], with_for_update=True)')
+    assert lines[locked + 1] == "take(item, wanted)"

@@ -12,6 +12,7 @@ from autolock.database.windows import RowWindow
 from autolock.edits import Edit
 from autolock.planning.advice import by_hand
 from autolock.planning.blocks import Refusal, Sources
+from autolock.planning.callers import callers_with_row, first_with_session, uses_up_to
 from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.names import laid_out, name_of, written
 from autolock.planning.opened import TEXTUAL, OpenedPlans
@@ -239,8 +240,11 @@ class RowPlans:
     def refresh(self, window: RowWindow) -> RowPlan:
         """`session.refresh(row, with_for_update=True)` before the row is used, where its query is not to be touched."""
         function = window.function
-        row, mentions = self.mentions(window)
-        session = self.session_name(function, window.look.session)
+        try:
+            row, mentions = self.mentions(window)
+            session = self.session_name(function, window.look.session)
+        except Refusal as refusal:
+            function, row, mentions, session = self.in_a_caller(window, refusal)
         blocks = self.sources.blocks(function.path)
         node = self.node_of(function)
         region = blocks.spanning(mentions, node)
@@ -256,6 +260,19 @@ class RowPlans:
             "The row is loaded elsewhere, for readers too: the refresh locks it here and reads the columns again, so "
             "that the second request waits for the first and sees what it wrote.",
         )
+
+    def in_a_caller(self, window: RowWindow, refusal: Refusal) -> tuple[Ref, str, list[ast.stmt], str]:
+        """The function, the row's name and uses, and the session, of a caller that can lock; raises Refusal."""
+        target = _target(window.change.node)
+        holder = target.value if isinstance(target, ast.Attribute) else None
+        if not isinstance(holder, ast.Name):
+            raise refusal
+        callings = callers_with_row(self.program, window, holder.id)
+        session = window.look.session
+        calling, name = first_with_session(callings, lambda function: self.session_name(function, session))
+        columns = {c.read.column for c in window.candidates if c.read.column}
+        uses = uses_up_to(self.node_of(calling.function), calling.row, columns, calling.statement)
+        return calling.function, calling.row, uses, name
 
     def mentions(self, window: RowWindow) -> tuple[str, list[ast.stmt]]:
         """The name of the row in the function, and the statements that use its columns up to the write."""

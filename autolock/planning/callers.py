@@ -1,0 +1,79 @@
+"""The caller that has both the row and the session, where the function that changes the row has no session."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from autolock.database.windows import RowWindow
+from autolock.planning.blocks import Refusal
+from autolock.planning.statements import header_nodes, statements_of
+from autolock.program.linker import Program, Ref
+
+
+class Calling(NamedTuple):
+    """A function on the way to the change: the name that it has for the row, and its statement that hands it on."""
+
+    function: Ref
+    row: str
+    statement: ast.stmt
+
+
+def callers_with_row(program: Program, window: RowWindow, row: str) -> Iterator[Calling]:
+    """The callers of the function that changes the row, innermost first, as long as they hand the row on by name."""
+    stack = window.change.stack
+    for outer, inner in zip(reversed(stack[:-1]), reversed(stack), strict=False):
+        if outer.function is None or inner.function is None or outer.statement is None:
+            return
+        given = _given(program, inner.function, outer.statement, row)
+        if given is None:
+            return
+        row = given
+        yield Calling(outer.function, row, outer.statement)
+
+
+def _given(program: Program, callee: Ref, statement: ast.stmt, parameter: str) -> str | None:
+    """The plain name that a statement hands to a parameter of a function; None for anything else."""
+    unit = program.unit(callee.path)
+    node = unit.functions.get(callee.name) if unit is not None else None
+    if node is None:
+        return None
+    names = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]
+    short = callee.name.rpartition(".")[2]
+    calls = [n for n in header_nodes(statement) if isinstance(n, ast.Call) and _called(n) == short]
+    if len(calls) != 1 or parameter not in (*names, *(a.arg for a in node.args.kwonlyargs)):
+        return None
+    call = calls[0]
+    if names[:1] in (["self"], ["cls"]):
+        names = names[1:]
+    by_name = next((k.value for k in call.keywords if k.arg == parameter), None)
+    place = names.index(parameter) if parameter in names else len(call.args)
+    value = by_name if by_name is not None else call.args[place] if place < len(call.args) else None
+    return value.id if isinstance(value, ast.Name) else None
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def first_with_session(callings: Iterator[Calling], session_name: Callable[[Ref], str]) -> tuple[Calling, str]:
+    """The innermost of them that has a session at hand, and its name there; raises Refusal."""
+    for calling in callings:
+        try:
+            return calling, session_name(calling.function)
+        except Refusal:
+            continue
+    raise Refusal("no function on the way has both the row and a session at hand: lock the row where it is loaded")
+
+
+def uses_up_to(node: ast.AST, row: str, columns: set[str], last: ast.stmt) -> list[ast.stmt]:
+    """The statements of a function that look at columns of the row, up to one that hands it on, and that one."""
+    before = [
+        s
+        for s in statements_of(node)
+        for n in header_nodes(s)
+        if isinstance(n, ast.Attribute) and n.attr in columns and ast.unparse(n.value) == row
+        if s.lineno <= last.lineno
+    ]
+    return [*before, last]

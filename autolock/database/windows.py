@@ -105,7 +105,7 @@ class RowFinder:
         if candidate.dependence == "where":
             return self.claim(candidate)
         if write.form == "attribute" and candidate.read.what == "row":
-            return self.taken(candidate)
+            return self.taken(candidate) or self.skew(candidate)
         if candidate.read.what == "column":
             return self.update(candidate)
         if write.form == "delete" and candidate.read.what == "row":

@@ -68,28 +68,28 @@ class CheckThenInsert:
         if found.unique is not None and found.change.form != "insert":
             return Match(
                 Severity.LOW,
-                f"`{function}` changes {listed(found.unique)} of a `{model}` because no other was found to have it: "
-                f"{both} both find it free, and the unique constraint makes one of them fail with an unhandled "
-                "IntegrityError.",
+                f"`{function}` changes {listed(found.unique)} of a row of `{model}` because no other was found to "
+                f"have it: {both} both find it free, and the unique constraint makes one of them fail with an "
+                "unhandled IntegrityError.",
             )
         if found.unique is not None:
             return Match(
                 Severity.LOW,
-                f"`{function}` inserts a `{model}` because it found none: {both} both find none, and the unique "
+                f"`{function}` inserts into `{model}` because it found none: {both} both find none, and the unique "
                 f"constraint on {listed(found.unique)} makes one of them fail with an unhandled IntegrityError.",
             )
         if not found.columns:
             return Match(
                 Severity.MEDIUM,
-                f"`{function}` inserts a `{model}` because it found none: {both} both find none and both insert, "
+                f"`{function}` inserts into `{model}` because it found none: {both} both find none and both insert, "
                 "unless a unique constraint refuses the second.",
             )
         return Match(
             Severity.MEDIUM,
-            f"`{function}` inserts a `{model}` because it found none: {both} both find none and both insert, and "
+            f"`{function}` inserts into `{model}` because it found none: {both} both find none and both insert, "
             + (
-                "the code shows no unique constraint that stops the duplicate."
+                "and the code shows no unique constraint that stops the duplicate."
                 if found.model is not None and found.model.library == "sql"
-                else "no unique constraint stops the duplicate."
+                else "and no unique constraint stops the duplicate."
             ),
         )

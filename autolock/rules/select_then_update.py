@@ -63,8 +63,8 @@ class SelectThenUpdate:
         if found.dependence == "data":
             return Match(
                 Severity.HIGH,
-                f"`{found.function.name}` loads a `{found.model_name}`{loaded_at(found)} and writes back a `{what}` "
-                f"computed from it: of {who(found)} at once, one overwrites what the other wrote.",
+                f"`{found.function.name}` loads a row of `{found.model_name}`{loaded_at(found)} and writes back "
+                f"a `{what}` computed from it: of {who(found)} at once, one overwrites what the other wrote.",
             )
         return Match(
             Severity.HIGH if found.change.kind == "augment" or found.change.made == "atomic" else Severity.MEDIUM,

@@ -19,7 +19,6 @@ from autolock.planning.kinds import LockKind
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.rows import RowPlans
 from autolock.planning.sessions import SessionPlans
-from autolock.planning.splits import SplitPlans
 from autolock.program.release import leak
 from autolock.program.values import Location
 
@@ -103,7 +102,6 @@ class _Planner:
         self.guards = Guards(analysis.program, analysis.machine, self.sources)
         self.rows = RowPlans(analysis, self.sources)
         self.sessions = SessionPlans(analysis, self.sources)
-        self.splits = SplitPlans(analysis, self.sources)
 
     def for_group(self, group: list[Matched]) -> tuple[Fix, Plan | None]:
         """The fix of a group of findings, with its plan where there is one."""
@@ -138,7 +136,7 @@ class _Planner:
         if isinstance(window, SessionWindow):
             return self.sessions.plan(window)
         if isinstance(window, SplitWindow):
-            return RowPlan(*self.splits.plan(window))
+            return RowPlan(*self.rows.splits.plan(window))
         return self.rows.plan(window)
 
     def guarding(self, group: list[Matched]) -> Guarding:

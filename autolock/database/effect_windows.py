@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from autolock.database.session_windows import SessionWindow
 from autolock.program.mentions import Mentions
+from autolock.program.trace import context_name
 from autolock.program.windows import RaceWindow, meeting
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from autolock.database.trace import Commit, DatabaseTrace, Effect, RowWrite
     from autolock.program.linker import Program, Ref
     from autolock.program.values import FunctionValue
-
-_CONTEXTS = {"loop": "event loop", "thread": "thread pool"}
 
 
 @dataclass(slots=True)
@@ -86,7 +85,7 @@ class EffectFinder:
             last,
             effect.entry,
             True,
-            _CONTEXTS.get(effect.context, effect.context),
+            context_name(effect.context),
             entries=[effect.entry],
             name=write.model.ref.name,
             session=write.session,

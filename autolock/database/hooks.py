@@ -45,7 +45,7 @@ from autolock.program.values import (
 )
 
 if TYPE_CHECKING:
-    from autolock.database.models import Model, Relationship
+    from autolock.database.models import Relationship
     from autolock.program.core import Core
 
 _ALL = ast.Call(ast.Name("all", ast.Load()), [], [])
@@ -82,7 +82,6 @@ class Databases:
         made = [adapter(self.rows) for adapter in adapters]
         self.by_library = {adapter.library: adapter for adapter in made}
         self.by_package = {package: adapter for adapter in made for package in adapter.packages}
-        self.sql = self.by_library.get(SqlAlchemy.library) or SqlAlchemy(self.rows)
         self.statements = Statements(self.rows)
         self.guessed: dict[str, Session] = {}
         self.texts: dict[str, SqlText | None] = {}
@@ -420,9 +419,6 @@ class Databases:
         adapter = self.adapter_of(thing)
         if adapter is not None:
             adapter.leave(thing, node)
-
-    def table(self, model: Model) -> TableThing:
-        return TableThing(model)
 
 
 def expected(handlers: list[ast.ExceptHandler]) -> frozenset[str]:

@@ -167,4 +167,3 @@ class Result(Thing):
     session: Session
     read: RowRead | None
     scalars: bool = False
-    mappings: bool = False

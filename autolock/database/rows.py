@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from autolock.database.objects import Condition, Expression, Query, Session, Spot
+from autolock.database.objects import Expression, Query, Session, Spot
 from autolock.database.trace import Commit, DatabaseTrace, RowCandidate, RowRead, RowWrite, Split
 from autolock.database.transactions import RowLock, Transaction
 from autolock.program.trace import Read
@@ -494,8 +494,3 @@ def _is_constant(value: Value) -> bool:
 
 def _isolates(session: Session) -> bool:
     return session.isolation.upper().replace("_", " ") in ("SERIALIZABLE", "REPEATABLE READ")
-
-
-def condition_terms(conditions: Sequence[Condition]) -> dict[str, str]:
-    """What each column is compared with, where it is asked to be equal."""
-    return {c.column: c.value.term for c in conditions if c.operator == "=="}

@@ -18,6 +18,7 @@ from autolock.database.sessions import (
     Work,
     is_shared,
 )
+from autolock.program.trace import context_name
 from autolock.program.values import FunctionValue, Location, Root
 from autolock.program.windows import RaceWindow
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from autolock.program.linker import Program, Ref
     from autolock.program.trace import Entry, Event, Frame
 
-_CONTEXTS = {"loop": "event loop", "thread": "thread pool"}
 _P = TypeVar("_P", Provided, Misused)
 
 
@@ -121,7 +121,7 @@ class SessionFinder:
                 frame.statement,
                 statement.entry,
                 session.is_async or any(s.context == "thread" for s in statements),
-                _CONTEXTS.get(statement.context, statement.context),
+                context_name(statement.context),
                 entries=_distinct(s.entry for s in statements),
                 name=str(location),
                 session=session,
@@ -288,7 +288,7 @@ def _provider_window(
 ) -> SessionWindow:
     node = provider.node
     assert not isinstance(node, ast.Lambda)
-    context = _CONTEXTS.get(entries[0].context, entries[0].context)
+    context = context_name(entries[0].context)
     return SessionWindow(
         kind,
         location,
@@ -316,7 +316,7 @@ def _event_window(
         statement,
         event.entry,
         True,
-        _CONTEXTS.get(event.context, event.context),
+        context_name(event.context),
         entries=_distinct(e.entry for e in group),
         name=name,
         session=session,

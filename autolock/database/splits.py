@@ -9,11 +9,9 @@ from autolock.database.harm import is_telling
 from autolock.database.objects import Session
 from autolock.database.trace import Commit, DatabaseTrace, RowRead, RowWrite, Split
 from autolock.database.windows import RowWindow
-from autolock.program.trace import Entry
+from autolock.program.trace import Entry, context_name
 from autolock.program.values import Value
 from autolock.program.windows import RaceWindow, meeting
-
-_CONTEXTS = {"loop": "event loop", "thread": "thread pool"}
 
 
 @dataclass(slots=True)
@@ -82,7 +80,7 @@ def _split(split: Split) -> SplitWindow | None:
         other,
         split.entry,
         True,
-        _CONTEXTS.get(second.context, second.context),
+        context_name(second.context),
         write=pair[1],
         rivals=[(split.entry, pair[0])],
         entries=[split.entry],
@@ -175,7 +173,7 @@ def _order(entry: Entry, one: RowRead, other: RowRead) -> RowWindow:
         last,
         entry,
         True,
-        _CONTEXTS.get(other.context, other.context),
+        context_name(other.context),
         relation="opposite-order",
         read=one,
         write=None,

@@ -113,6 +113,5 @@ class DatabaseTrace:
     commits: list[Commit] = field(default_factory=list)
     splits: list[Split] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
-    answered: set[str] = field(default_factory=set)
     counted: set[int] = field(default_factory=set)
     clock: int = 0

@@ -16,10 +16,9 @@ from autolock.database.rows import same_row
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.program.decisions import effective
 from autolock.program.linker import Program, Ref
-from autolock.program.trace import Held
+from autolock.program.trace import Held, context_name
 from autolock.program.windows import RaceWindow, meeting
 
-_CONTEXTS = {"loop": "event loop", "thread": "thread pool"}
 #: What is known of a table when a row is put into it because there was none, or not too many.
 _ABSENT = frozenset({"missing", "falsy", "compare", "different", "equal"})
 #: Names of functions that fill an empty database, once.
@@ -372,7 +371,7 @@ class RowFinder:
             last,
             candidate.entry,
             True,
-            _CONTEXTS.get(write.context, write.context),
+            context_name(write.context),
             relation=relation,
             dependence=candidate.dependence,
             shape=effective(control.shape, control.negated) if control is not None else "",

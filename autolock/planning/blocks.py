@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from autolock.program.linker import Program, Unit
+from autolock.program.linker import Program, Ref, Unit
 
 
 class Refusal(Exception):
@@ -232,3 +232,7 @@ class Sources:
                 raise Refusal(f"{path} cannot be parsed")
             self._blocks[path] = Blocks(path, unit)
         return self._blocks[path]
+
+    def node_of(self, function: Ref) -> ast.FunctionDef | ast.AsyncFunctionDef:
+        """The definition of a function; raises Refusal where its file cannot be parsed."""
+        return self.blocks(function.path).unit.functions[function.name]

@@ -19,6 +19,7 @@ from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
 from autolock.program.trace import TAKING, Frame, Held, LockUse, Read, Write
+from autolock.program.vain import shared_frames
 from autolock.program.values import Location, LockValue
 from autolock.program.windows import RaceWindow
 
@@ -412,7 +413,7 @@ class Guards:
             called = self._called(function, call) if isinstance(call, ast.Call) else None
             if called is None or depth > 2:
                 continue
-            body = self._node(called)
+            body = self.sources.node_of(called)
             inner = getattr(body, "body", [])
             if any(is_endless(n) for n in own_nodes(inner)):
                 raise Refusal(f"`{called.name}` runs for ever, and the lock would never be free")
@@ -433,15 +434,14 @@ class Guards:
         nodes: dict[Ref, list[ast.AST]] = defaultdict(list)
         for need in needs:
             nodes[need.function].extend(n for n in need.nodes if hasattr(n, "lineno"))
-        return [Use(function, self._own(function, nodes[function]), self._node(function)) for function in regions]
+        return [
+            Use(function, self._own(function, nodes[function]), self.sources.node_of(function)) for function in regions
+        ]
 
     def _own(self, function: Ref, nodes: Iterable[ast.AST]) -> tuple[ast.AST, ...]:
         """The nodes that are the function's own: what a callee calls `self` is another object here."""
-        mine = {id(n) for n in ast.walk(self._node(function))}
+        mine = {id(n) for n in ast.walk(self.sources.node_of(function))}
         return tuple(n for n in nodes if id(n) in mine)
-
-    def _node(self, function: Ref) -> ast.AST:
-        return self.sources.blocks(function.path).unit.functions[function.name]
 
     # -- the edits --------------------------------------------------------------------------------
 
@@ -544,14 +544,14 @@ class Guards:
         facts = self.program.function(called) if called is not None else None
         if called is None or facts is None or facts.is_async or facts.mutates:
             return False
-        body = getattr(self._node(called), "body", [])
+        body = getattr(self.sources.node_of(called), "body", [])
         return only_looks(body, lambda inner: False)
 
     def _binds_outside(self, function: Ref, statements: Sequence[ast.stmt]) -> bool:
         """Whether statements assign to names that a function declares global or nonlocal."""
         outer = {
             name
-            for node in own_nodes(getattr(self._node(function), "body", []))
+            for node in own_nodes(getattr(self.sources.node_of(function), "body", []))
             if isinstance(node, ast.Global | ast.Nonlocal)
             for name in node.names
         }
@@ -643,7 +643,7 @@ class Guards:
     def _overlaps(self, function: Ref, node: ast.stmt, region: Region) -> bool:
         """Whether a `with` is in a region, or the region in it."""
         blocks = self.sources.blocks(function.path)
-        body = self._node(function)
+        body = self.sources.node_of(function)
         if not any(n is node for n in ast.walk(body)):
             return False  # the lock is taken by a caller
         return blocks.inside(node, region, body) or any(
@@ -714,7 +714,7 @@ def _runs(pairs: Iterable[tuple[Read | Write, Write]]) -> _Runs:
     """Both ends of windows by the function that sees both and by what is written, with the depth of that function."""
     found: _Runs = defaultdict(list)
     for one, other in pairs:
-        depth = _shared(one.stack, other.stack)
+        depth = shared_frames(one.stack, other.stack)
         if depth:
             found[one.stack[depth - 1].function, other.location.base].append((depth, one, other))
     return found
@@ -725,15 +725,6 @@ def _is_inside_slot(location: Location, window: RaceWindow) -> bool:
     slot = window.location
     filled = window.dependence == "control" and window.shape in ("missing", "falsy")
     return filled and len(location.fields) > len(slot.fields) and location.fields[: len(slot.fields)] == slot.fields
-
-
-def _shared(one: Sequence[Frame], other: Sequence[Frame]) -> int:
-    depth = 0
-    for a, b in zip(one, other, strict=False):
-        if a.serial != b.serial:
-            break
-        depth += 1
-    return depth
 
 
 def _distinct(needs: Iterable[Need]) -> list[Need]:

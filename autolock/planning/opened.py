@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
 
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
@@ -14,9 +13,6 @@ from autolock.planning.splits import SplitPlans
 from autolock.planning.statements import nth_of, statements_of, text_of
 from autolock.program.linker import Ref
 
-if TYPE_CHECKING:
-    from autolock.engine import Analysis
-
 #: Libraries to which a SELECT is given as text, and those of them whose calls are transactions of their own.
 TEXTUAL = frozenset({"databases", "asyncpg", "psycopg"})
 _OPENING = frozenset({"databases", "asyncpg"})
@@ -26,10 +22,9 @@ _LOCKED = "FOR UPDATE makes the second request wait until the first has committe
 class OpenedPlans:
     """Plans for one window at a time."""
 
-    def __init__(self, analysis: Analysis, sources: Sources) -> None:
-        self.program = analysis.program
+    def __init__(self, sources: Sources, splits: SplitPlans) -> None:
         self.sources = sources
-        self.splits = SplitPlans(analysis, sources)
+        self.splits = splits
 
     def plan(self, window: RowWindow, otherwise: str) -> RowPlan:
         """The plan; raises Refusal with the advice `otherwise` where the two are not in one function."""
@@ -55,9 +50,7 @@ class OpenedPlans:
             return RowPlan([lock], f"Lock the row of `{window.shown}` that is looked at", _LOCKED)
         if look.session.library not in _OPENING or not write.commits or not write.commits[0].automatic:
             raise Refusal(otherwise)
-        unit = self.program.unit(function.path)
-        assert unit is not None
-        region = self.sources.blocks(function.path).spanning([first, last], unit.functions[function.name])
+        region = self.sources.blocks(function.path).spanning([first, last], self.sources.node_of(function))
         check_span(region, function.name)
         self.splits.refuse_between(function, first, last, last.end_lineno or last.lineno)
         header, receiver = self.splits.header(look.session, name)
@@ -72,11 +65,9 @@ class OpenedPlans:
         given = call.args[0] if isinstance(call, ast.Call) and call.args else None
         if not isinstance(given, ast.Name):
             return statement, text_of(statement, joined=False)
-        unit = self.program.unit(function.path)
-        assert unit is not None
         named = [
             s
-            for s in statements_of(unit.functions[function.name])
+            for s in statements_of(self.sources.node_of(function))
             if isinstance(s, ast.Assign) and any(isinstance(t, ast.Name) and t.id == given.id for t in s.targets)
         ]
         if len(named) != 1:

@@ -32,10 +32,8 @@ def ordered_lock(
     keys = list(dict.fromkeys(ast.unparse(key_of_look(r)) for r in looks))
     if len(columns) != 1 or len(keys) < 2:
         raise Refusal(_UNKNOWN)
-    unit = program.unit(function.path)
-    assert unit is not None
     for look in looks:
-        refuse_late_names(unit.functions[function.name], key_of_look(look), statement)
+        refuse_late_names(sources.node_of(function), key_of_look(look), statement)
     name, edits = name_of(program, homes, function, model.ref)
     column = f"{name}.{columns.pop()}"
     listed = ", ".join(keys)

@@ -43,7 +43,7 @@ class RowPlans:
         self.homes = HomeFinder(analysis.program, sources)
         self.splits = SplitPlans(analysis, sources)
         self.sums = SumPlans(analysis.program, sources, self.homes)
-        self.opened = OpenedPlans(analysis, sources)
+        self.opened = OpenedPlans(sources, self.splits)
 
     def plan(self, window: RowWindow) -> RowPlan:
         """The plan of a window; raises Refusal where no rewrite is known to be right."""
@@ -246,7 +246,7 @@ class RowPlans:
         except Refusal as refusal:
             function, row, mentions, session = self.in_a_caller(window, refusal)
         blocks = self.sources.blocks(function.path)
-        node = self.node_of(function)
+        node = self.sources.node_of(function)
         region = blocks.spanning(mentions, node)
         columns = sorted({c.read.column for c in window.candidates if c.read.column})
         names = ", ".join(f'"{c}"' for c in columns)
@@ -271,14 +271,14 @@ class RowPlans:
         session = window.look.session
         calling, name = first_with_session(callings, lambda function: self.session_name(function, session))
         columns = {c.read.column for c in window.candidates if c.read.column}
-        uses = uses_up_to(self.node_of(calling.function), calling.row, columns, calling.statement)
+        uses = uses_up_to(self.sources.node_of(calling.function), calling.row, columns, calling.statement)
         return calling.function, calling.row, uses, name
 
     def mentions(self, window: RowWindow) -> tuple[str, list[ast.stmt]]:
         """The name of the row in the function, and the statements that use its columns up to the write."""
         columns = {c.read.column for c in window.candidates if c.read.column}
         target = _target(window.change.node)
-        node = self.node_of(window.function)
+        node = self.sources.node_of(window.function)
         name = ast.unparse(target.value) if isinstance(target, ast.Attribute) else ""
         if window.change.function != window.function or not name.isidentifier():
             raise Refusal(
@@ -310,18 +310,13 @@ class RowPlans:
         spoken = session.names.get(function)
         if spoken:
             return spoken
-        node = self.node_of(function)
+        node = self.sources.node_of(function)
         assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
             kind, _ = self.machine.type_of_annotation(function.path, argument.annotation, function.name)
             if kind.kind == "external" and kind.name.rpartition(".")[2] in _SESSIONS:
                 return argument.arg
         raise Refusal("the function has no session at hand: lock the row where it is loaded")
-
-    def node_of(self, function: Ref) -> ast.AST:
-        unit = self.program.unit(function.path)
-        assert unit is not None
-        return unit.functions[function.name]
 
     # -- inserts ------------------------------------------------------------------------------
 
@@ -391,7 +386,7 @@ class RowPlans:
 
     def answer(self, window: RowWindow) -> RowPlan:
         """The answer that a failed check gives, given when the constraint refuses, too."""
-        function, node = window.function, self.node_of(window.function)
+        function, node = window.function, self.sources.node_of(window.function)
         test = window.control.node if window.control is not None else None
         check = next((s for s in statements_of(node) if isinstance(s, ast.If) and s.test is test), None)
         if check is None or not isinstance(check.body[-1], ast.Raise) or len(check.body) != 1:
@@ -445,7 +440,7 @@ class RowPlans:
 
     def reselect(self, window: RowWindow) -> RowPlan:
         """Insert in a savepoint, and select again where the constraint refuses."""
-        function, node, write = window.function, self.node_of(window.function), window.change
+        function, node, write = window.function, self.sources.node_of(window.function), window.change
         look = window.first
         if write.function != function or window.look.function != function:
             raise Refusal("the look and the insert are in different functions: insert in a savepoint by hand")

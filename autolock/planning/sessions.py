@@ -59,7 +59,7 @@ class SessionPlans:
 
     def own_session(self, window: SessionWindow) -> RowPlan:
         """The provider opens a session for each request."""
-        session, node = window.session, self.node_of(window.function)
+        session, node = window.session, self.sources.node_of(window.function)
         assert session is not None
         self.refuse_direct_calls(window.function)
         self.refuse_foreign_commits(window)
@@ -75,7 +75,7 @@ class SessionPlans:
 
     def closed(self, window: SessionWindow) -> RowPlan:
         """The provider closes what it opens."""
-        session, node = window.session, self.node_of(window.function)
+        session, node = window.session, self.sources.node_of(window.function)
         assert session is not None
         self.refuse_direct_calls(window.function)
         edits = self.opening(window, session, node, "session", generator=False)
@@ -232,7 +232,7 @@ class SessionPlans:
 
     def undecorated(self, window: SessionWindow) -> RowPlan:
         """The plain function, without what makes it something else."""
-        function, node = window.function, self.node_of(window.function)
+        function, node = window.function, self.sources.node_of(window.function)
         names = (
             ("contextmanager", "asynccontextmanager") if window.kind == "provider-wrapped" else ("lru_cache", "cache")
         )
@@ -256,7 +256,7 @@ class SessionPlans:
     def refuse_with(self, window: SessionWindow) -> None:
         """Handlers that enter the context manager that they are given would be given a session."""
         for user, parameter in self.sessions.dependants.get(window.function, ()):
-            for inner in ast.walk(self.node_of(user)):
+            for inner in ast.walk(self.sources.node_of(user)):
                 if isinstance(inner, ast.With | ast.AsyncWith) and any(
                     isinstance(i.context_expr, ast.Name) and i.context_expr.id == parameter for i in inner.items
                 ):
@@ -283,7 +283,7 @@ class SessionPlans:
 
     def in_sequence(self, window: SessionWindow) -> RowPlan:
         """Await one after the other what was awaited at once."""
-        call, function = window.call, self.node_of(window.function)
+        call, function = window.call, self.sources.node_of(window.function)
         assert call is not None
         if dotted(call.func).rpartition(".")[2] != "gather":
             raise Refusal("the tasks are started one by one: await each before the next, or give each its own session")
@@ -395,11 +395,6 @@ class SessionPlans:
         )
 
     # -- places -------------------------------------------------------------------------------------------
-
-    def node_of(self, function: Ref) -> _Function:
-        unit = self.program.unit(function.path)
-        assert unit is not None
-        return unit.functions[function.name]
 
     def statement_of(self, path: str, variable: str) -> str:
         """The statement at the top level of a file that binds a name."""

@@ -143,9 +143,7 @@ class SplitPlans:
         return list({id(w.node): w for w in (*inside, first, second)}.values())
 
     def region(self, window: SplitWindow, writes: list[RowWrite]) -> Region:
-        unit = self.program.unit(window.function.path)
-        assert unit is not None
-        node = unit.functions[window.function.name]
+        node = self.sources.node_of(window.function)
         statements = [w.stack[-1].statement for w in writes]
         return self.sources.blocks(window.function.path).spanning([s for s in statements if s is not None], node)
 
@@ -197,9 +195,7 @@ class SplitPlans:
         Leaving counts from the line `since` on, where something has been committed; `alone` says that
         every statement commits by itself.
         """
-        unit = self.program.unit(function.path)
-        assert unit is not None
-        region = self.sources.blocks(function.path).spanning([first, last], unit.functions[function.name])
+        region = self.sources.blocks(function.path).spanning([first, last], self.sources.node_of(function))
         for inner in own_nodes(region.statements):
             if isinstance(inner, ast.Raise | ast.Return) and inner.lineno > since:
                 raise Refusal("the function can leave in between, and what was committed by then may be meant to stay")

@@ -68,9 +68,7 @@ class SumPlans:
 
     def is_used_after(self, function: Ref, statement: ast.stmt, row: str) -> bool:
         """Whether the row is looked at again after the assignment, before it has been refreshed."""
-        unit = self.program.unit(function.path)
-        node = unit.functions[function.name] if unit is not None else None
-        assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        node = self.sources.node_of(function)
         refreshed = False
         for after in (s for s in statements_of(node) if s.lineno > statement.lineno):
             refreshed = refreshed or _refreshes(after, row)

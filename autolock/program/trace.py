@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 TAKING = ("with", "async with", "acquire")
 
 
+_CONTEXTS = {"loop": "event loop", "thread": "thread pool"}
+
+
+def context_name(context: str) -> str:
+    """A Context as a person is told of it."""
+    return _CONTEXTS.get(context, context)
+
+
 class Frame(NamedTuple):
     """One call on the way to an event: which function, at which of its statements."""
 

@@ -32,6 +32,7 @@ from autolock.program.trace import (
     Suspension,
     Trace,
     Write,
+    context_name,
 )
 from autolock.program.vain import Vanity, shared_frames
 from autolock.program.values import Location, LockValue, Root, overlaps
@@ -547,7 +548,7 @@ def _matters(shape: str, read: Read, write: Write) -> bool:
 def _context(event: Read | Write | Iteration, mixed: bool) -> str:
     if mixed:
         return "event loop and thread pool"
-    return "event loop" if event.context == "loop" else "thread pool"
+    return context_name(event.context)
 
 
 def meeting(one: tuple[Frame, ...], other: tuple[Frame, ...]) -> tuple[Ref, ast.stmt | None, ast.stmt | None]:

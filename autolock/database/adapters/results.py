@@ -22,9 +22,7 @@ _SAME = frozenset({"scalars", "unique", "tuples", "mappings", "columns", "freeze
 def results(rows: Rows, result: Result, name: str, args: Sequence[Value], node: ast.AST) -> Value | None:
     """The value of a method of a result."""
     if name in _SAME:
-        return Value(
-            replace(result, scalars=result.scalars or name == "scalars", mappings=name == "mappings"), reads_of(result)
-        )
+        return Value(replace(result, scalars=result.scalars or name == "scalars"), reads_of(result))
     if name in _ONE:
         scalar = result.scalars or name.startswith("scalar") or name == "fetchval"
         return one(rows, result, node, scalar)

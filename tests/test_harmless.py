@@ -136,6 +136,318 @@ async def fetch(key):
     return key
 """
 
+OWN = """
+rooms = {}
+
+@app.post("/{room}")
+async def talk(room: str, request: Request):
+    rooms.setdefault(room, set()).add(request)
+    for other in list(rooms[room]):
+        if other is request:
+            continue
+        await other.send("hello")
+    rooms[room].discard(request)
+"""
+
+TOKENS = """
+tokens = set()
+
+@app.put("/{token}")
+async def issue(token: str):
+    tokens.add(token)
+
+@app.post("/{token}")
+async def redeem(token: str):
+    if token not in tokens:
+        raise HTTPException(404)
+    await asyncio.sleep(0)
+    tokens.discard(token)
+"""
+
+NESTED = """
+@app.get("/{name}")
+async def read(name: str):
+    async def visit(node, path=[]):
+        if len(path) > 3:
+            return path
+        await asyncio.sleep(0)
+        path.append(node)
+        return path
+
+    return await visit(name)
+"""
+
+DEFAULT = """
+@app.get("/{name}")
+async def read(name: str):
+    return await visit(name)
+
+async def visit(node, path=[]):
+    if len(path) > 3:
+        return path
+    await asyncio.sleep(0)
+    path.append(node)
+    return path
+"""
+
+LOOKUP = """
+prices = {{}}
+
+def price_of(key):
+    found = prices.get(key)
+    if found is None:
+        return 0
+    if found > 10:
+        {}
+    return found
+
+@app.post("/{{key}}")
+async def pay(key: str):
+    amount = price_of(key)
+    await asyncio.sleep(0)
+    {}
+    return amount
+
+@app.put("/{{key}}")
+async def price(key: str, amount: int):
+    prices[key] = amount
+"""
+
+POOL = """
+class Pool:
+    def __init__(self):
+        self.open = {{}}
+        self.lock = asyncio.Lock()
+
+    def all(self):
+        return list(self.open.values())
+
+    async def add(self, name):
+        async with self.lock:
+            self.open[name] = name
+
+    async def remove(self, name):
+        async with self.lock:
+            {}self.open.pop(name)
+
+pool = Pool()
+
+@app.post("/{{name}}")
+async def connect(name: str):
+    await pool.add(name)
+
+@app.delete("/")
+async def clean():
+    for name in pool.all():
+        await asyncio.sleep(0)
+        await pool.remove(name)
+"""
+
+SWITCHED_OFF = """
+class Manager:
+    def __init__(self):
+        self.off = set()
+
+    def name_of(self, target):
+        return lookup(target)
+
+    def disable(self, target):
+        name = self.name_of(target)
+        if name in self.off:
+            return
+        {}
+        self.off.add(name)
+
+    def enable(self, target):
+        self.off.discard(target)
+
+manager = Manager()
+
+@app.post("/{{name}}")
+def disable(name: str):
+    manager.disable(name)
+
+@app.delete("/{{name}}")
+def enable(name: str):
+    manager.enable(name)
+"""
+
+PUT_BACK = """
+class Settings:
+    def __init__(self):
+        self.values = {{}}
+
+    def set(self, key, value):
+        values = self.values
+        load(key)
+        values[key] = value
+        self.values = values
+
+    def reset(self):
+        {}
+
+settings = Settings()
+
+@app.post("/{{key}}")
+def change(key: str, value: str):
+    settings.set(key, value)
+
+@app.delete("/")
+def reset():
+    settings.reset()
+"""
+
+REJECTED = """
+class Refused(Exception):
+    pass
+
+class State:
+    rejected = None
+
+state = State()
+
+def reject(why):
+    state.rejected = why
+    return Refused(why)
+
+@app.get("/")
+async def call():
+    if state.rejected:
+        raise HTTPException(503)
+    answer = await fetch()
+    {}
+    return answer
+
+async def fetch():
+    await asyncio.sleep(0)
+    return load("answer")
+"""
+
+STOPPED = """
+class Shared:
+    stopped = False
+
+shared = Shared()
+
+@app.post("/stop")
+async def stop():
+    shared.stopped = {}
+
+@app.post("/run")
+async def run():
+    if shared.stopped:
+        raise HTTPException(409)
+    await asyncio.sleep(0)
+    shared.stopped = {}
+"""
+
+PROBE = """
+class Guard:
+    def __init__(self):
+        self.probing = False
+        self.until = 0
+        self.lock = asyncio.Lock()
+
+    async def run(self, now):
+        if self.probing or self.until > now:
+            async with self.lock:
+                {}
+                    self.probing = True
+                await asyncio.sleep(0)
+
+    def done(self, now):
+        self.probing = False
+        self.until = now
+
+guard = Guard()
+
+@app.post("/")
+async def run(now: int):
+    await guard.run(now)
+
+@app.post("/done")
+async def done(now: int):
+    guard.done(now)
+"""
+
+AGAIN = """
+jobs = []
+lock = asyncio.Lock()
+
+@app.post("/run")
+async def run():
+    async with lock:
+        waiting = list(jobs)
+    for job in waiting:
+        await asyncio.sleep(0)
+        async with lock:
+            jobs.{}
+
+@app.post("/{{name}}")
+async def add(name: str):
+    async with lock:
+        jobs.append(name)
+"""
+
+BRANCHES = """
+running = {{}}
+
+@app.post("/{{name}}")
+async def start(name: str):
+    running[name] = name
+
+@app.delete("/")
+async def stop(name: str = "", every: bool = False):
+    global running
+    if name:
+        if name not in running:
+            raise HTTPException(404)
+    await asyncio.sleep(0)
+    if {}:
+        log.info(name)
+    else:
+        running = {{}}
+"""
+
+
+MISSING = """
+refused = {{}}
+
+def is_refused(key):
+    return {} is not None
+
+@app.get("/{{key}}")
+async def load_one(key: str):
+    try:
+        if is_refused(key):
+            raise HTTPException(404)
+        return await fetch(key)
+    except KeyError:
+        refused[key] = True
+        raise HTTPException(404)
+
+async def fetch(key):
+    await asyncio.sleep(0)
+    return load(key)
+"""
+
+MODE = """
+class Modes:
+    def __init__(self):
+        self.mode = None
+
+    async def run(self, mode):
+        {}
+        await asyncio.sleep(0)
+        return self.mode
+
+modes = Modes()
+
+@app.post("/{{mode}}")
+async def run(mode: str):
+    return await modes.run(mode)
+"""
+
 PAIRS = {
     "a setting that comes out the same": (
         SETTING.format('os.getenv("MODE", "").lower() == "test"'),
@@ -163,6 +475,40 @@ PAIRS = {
     ),
     "a removal that minds nothing": (ROOM.format("discard"), ROOM.format("remove")),
     "a note of what was seen": (SEEN.format("pass"), SEEN.format("send_mail(key)")),
+    "one's own element after a loop over all": (OWN, TOKENS),
+    "a default of a nested function": (NESTED, DEFAULT),
+    "a look-up that looks again": (
+        LOOKUP.format("prices.pop(key)", "price_of(key)"),
+        LOOKUP.format("pass", "prices.pop(key) if amount else None"),
+    ),
+    "a removal that looks again under the lock": (
+        POOL.format("if name not in self.open:\n                return\n            "),
+        POOL.format(""),
+    ),
+    "a set of which nothing hangs, with removals": (
+        SWITCHED_OFF.format("log.info(name)"),
+        SWITCHED_OFF.format("send_mail(name)"),
+    ),
+    "an object put back where it is": (
+        PUT_BACK.format("pass"),
+        PUT_BACK.format("self.values = {}"),
+    ),
+    "how the work ended, as a helper says": (
+        REJECTED.format('if answer == "no":\n        raise reject(answer)'),
+        REJECTED.format("reject(answer)"),
+    ),
+    "what was missing elsewhere": (MISSING.format("refused.get(key)"), MISSING.format("refused[key]")),
+    "a mode that the first one chooses": (
+        MODE.format("if self.mode is None:\n            self.mode = mode"),
+        MODE.format("self.mode = mode"),
+    ),
+    "what the check has found": (STOPPED.format("True", "False"), STOPPED.format("False", "True")),
+    "a test that is repeated in part": (
+        PROBE.format("if self.until > now:"),
+        PROBE.format("if now:"),
+    ),
+    "a job put back into the queue": (AGAIN.format("append(job)"), AGAIN.format("remove(job)")),
+    "branches that exclude each other": (BRANCHES.format("name"), BRANCHES.format("not every")),
     "one flight for all": (FLIGHT.format("answer = await task"), FLIGHT.format("answer = await fetch(key)")),
 }
 

@@ -13,15 +13,15 @@ from autolock.edits import Edit
 from autolock.planning.answers import checks_first, only_looks
 from autolock.planning.blocks import Refusal, Region, Sources, awaits, check_span, is_endless, own_nodes
 from autolock.planning.homes import Home, HomeFinder, Use, frozen
+from autolock.program.branches import shared_frames
 from autolock.program.calls import same_lock
 from autolock.program.decisions import effective
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
 from autolock.program.trace import TAKING, Frame, Held, LockUse, Read, Write
-from autolock.program.vain import shared_frames
 from autolock.program.values import Location, LockValue
-from autolock.program.windows import RaceWindow
+from autolock.program.windows import RaceWindow, taken_for
 
 
 def owner_of(location: Location) -> Location:
@@ -206,9 +206,10 @@ class Guards:
         """The lock that guards the Locations already somewhere, if any: the one that is used most."""
         votes: Counter[Location] = Counter()
         locks: dict[Location, LockValue] = {}
-        candidates = [h.lock for n in needs for h in n.held]
-        candidates += [g for w in windows for g in w.guards]
-        for lock in candidates:
+        files = {owner.root.path for owner in owners}
+        held = [(h, n.function) for n in needs for h in n.held]
+        held += [(h, e.function) for w in windows for e in (w.read, w.write) if e is not None for h in e.held]
+        for lock in [h.lock for h, function in held if taken_for(h, function, files)]:
             if lock.location is None or lock.fresh or lock.unknown or lock.keyed or lock.capacity != 1:
                 continue
             if not any(_beside(lock.location, o) for o in owners):

@@ -310,7 +310,7 @@ class Calls(Containers, Files):
         return value if value.term else Value(None, value.reads, argument.arg, value.request, value.made)
 
     def default_of(self, function: FunctionValue, argument: ast.arg) -> Value:
-        """A default value; a mutable one is shared by all calls."""
+        """A default value; a mutable one is shared by all calls, of a nested function only by those of one request."""
         arguments = function.node.args
         positional = [*arguments.posonlyargs, *arguments.args]
         node: ast.expr | None = None
@@ -322,7 +322,9 @@ class Calls(Containers, Files):
         if isinstance(node, ast.Dict | ast.List | ast.Set) or (
             isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in CONTAINER_TYPES
         ):
-            location = Location(Root("default", function.ref.path, f"{function.ref.name}({argument.arg})"))
+            own = function.env is not None and not function.env.shared
+            name = f"{function.ref.name}({argument.arg})"
+            location = None if own else Location(Root("default", function.ref.path, name))
             kind = "dict" if isinstance(node, ast.Dict) else "set" if isinstance(node, ast.Set) else "list"
             return Value(Heap(Type(kind), location))
         if isinstance(node, ast.Constant):

@@ -76,7 +76,7 @@ class Machine(Statements):
             kind,
             state.held,
             self.next_serial(),
-            made=value.made or _known(value),
+            made=_same(value, location) or value.made or _known(value),
             request=value.request,
             operand=operand,
             mine=mine,
@@ -114,6 +114,8 @@ class Machine(Statements):
         ]
         for read, control in checks:
             if read in data or read not in state.fresh or read in state.superseded:
+                continue
+            if _sets_a_flag_anew(write, read, control, state.control):
                 continue
             if not any(_repeats(r, c, read, control, write) for r, c in checks):
                 self.candidate(read, write, "control", control)
@@ -516,6 +518,17 @@ def _repeats(newer: Read, newer_check: Control, older: Read, older_check: Contro
     return newer_check.shape in _ASKING_VALUE or older_check.shape not in _ASKING_VALUE
 
 
+def _sets_a_flag_anew(write: Write, read: Read, control: Control, decisions: tuple[Control, ...]) -> bool:
+    """Whether a flag is set on a newer look at what the same test had asked: the test is repeated, if only in part."""
+    if write.kind != "assign" or write.made != "const":
+        return False
+    asked = {r.location for r in control.reads}
+    return any(
+        later is not control and any(r.serial > read.serial and r.location in asked for r in later.reads)
+        for later in decisions
+    )
+
+
 _ASKING_VALUE = frozenset({"compare", "equal", "different"})
 
 
@@ -527,6 +540,13 @@ def in_order(reads: frozenset[Read]) -> list[Read]:
 def _known(value: Value) -> str:
     """How an object came to be that is shared under a name of its own: it was there before."""
     return "shared" if isinstance(value.obj, Heap) and value.obj.location is not None else ""
+
+
+def _same(value: Value, location: Location) -> str:
+    """Whether an object is put where it is already, after something was changed in it."""
+    if location.fields[-1:] and location.fields[-1].startswith("["):
+        return ""
+    return "same" if isinstance(value.obj, Heap) and value.obj.location == location else ""
 
 
 def _other_key(one: str, other: str) -> bool:

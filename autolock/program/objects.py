@@ -587,7 +587,10 @@ class Objects(Core):
                     return self.property_value(obj, found.obj, name, node)
                 return Value(found.obj, value.reads)
             binding = self.program.class_binding(ref, name)
-            if binding is not None and not self.is_instance_field(binding[0], name):
+            own = binding is not None and (
+                self.is_instance_field(binding[0], name) or self.is_default(obj, binding[0], name)
+            )
+            if binding is not None and not own:
                 return self.class_slot(ref, name, node)
         child = self.child(obj, field, name)
         if obj.location is None:
@@ -630,6 +633,25 @@ class Objects(Core):
             return True
         init = self.program.function(Ref("function", ref.path, f"{ref.name}.__init__"))
         return init is not None and f"self.{name}" in init.mutates
+
+    def is_default(self, obj: Heap, cls: Ref, name: str) -> bool:
+        """Whether a class binds only the first value of what is set on its objects: `rejected = False`."""
+        if obj.location is None or name not in self.mutated_attributes or self.is_model(cls):
+            return False
+        if self.class_value(cls, name).made not in ("const", "none"):
+            return False
+        return not {f"cls.{name}", f"{cls.name}.{name}", f"?.{name}"} & self.set_on_classes
+
+    @cached_property
+    def set_on_classes(self) -> frozenset[str]:
+        """What functions assign to attributes of what has the name of a class, or none: `cls.x`, `Store.x`, `?.x`."""
+        return frozenset(
+            mutated
+            for facts in self.program.modules.values()
+            for function in facts.functions.values()
+            for mutated in function.mutates
+            if "." in mutated and (mutated.startswith(("cls.", "?.")) or mutated[:1].isupper())
+        )
 
     def child(self, heap: Heap, field_: str, name: str = "") -> Value:
         held = heap.fields.get(field_)

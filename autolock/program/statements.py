@@ -517,7 +517,7 @@ class Statements(Calls):
         self.execute(node.body)
         self.database.rows.catching.pop()
         snapshots = frame.caught.pop()
-        attempted = frozenset(r for s in snapshots for r in s.fresh) - known
+        attempted = frozenset(r for s in snapshots for r in s.fresh if not _answers(r)) - known
         self.execute(node.orelse)
         done, done_names = self.state, env.vars
         raised = State(alive=False)
@@ -731,6 +731,13 @@ class Statements(Calls):
     def drop_others(self, acquisitions: set[int]) -> None:
         """Locks that a context manager took are free again once its block has been left."""
         self.state.held = tuple(h for h in self.state.held if h.acquisition in acquisitions)
+
+
+def _answers(read: Read) -> bool:
+    """Whether a look says by its answer that there is nothing, not by an exception: `d.get(key)`, `key in d`."""
+    call = read.node
+    asks = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "get"
+    return asks or read.how == "contains"
 
 
 def _is_lookup(handler: ast.ExceptHandler) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
+from autolock.program.branches import Branches, shared_frames
 from autolock.program.decisions import effective
 from autolock.program.index import dotted
 from autolock.program.linker import Program
@@ -22,6 +23,7 @@ class Vanity:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.branches = Branches(program)
         self._handlers: dict[tuple[str, str], dict[int, ast.ExceptHandler]] = {}
 
     def is_vain(self, candidate: Candidate, rivals: Sequence[Write], same: Iterable[Candidate]) -> bool:
@@ -33,13 +35,17 @@ class Vanity:
         if asked_again(candidate) or any(_looks_anew(other, candidate) for other in same):
             return True
         write, control = candidate.write, candidate.control
+        if candidate.read.how == "iterate" and (_forgives(write) or self.branches.queues_again(candidate)):
+            return True
+        if self.branches.exclude(candidate):
+            return True
         if candidate.dependence != "control":
-            return candidate.read.how == "iterate" and _forgives(write)
+            return write.made == "same" and all(w.kind != "assign" or w.made == "same" for w in rivals)
         if write.mine or (write.made == "none" and all(w.made == "none" for w in rivals)):
             return True
-        if self._tells_the_outcome(candidate) or _is_permission(candidate) or self._only_notes(candidate, rivals):
+        if self._tells_the_outcome(candidate) or _is_permission(candidate) or self._only_notes(candidate):
             return True
-        if _settles_alike(candidate, rivals) or _shares_a_task(candidate):
+        if _keeps_what_was(candidate) or _settles_alike(candidate, rivals) or _shares_a_task(candidate):
             return True
         element = write.location.fields[-1:] and write.location.fields[-1].startswith("[")
         if element or write.made != "const" or (control is not None and control.exit == "raise"):
@@ -47,14 +53,16 @@ class Vanity:
         return all(w.kind == "assign" and w.made == "const" and w.text == write.text for w in rivals)
 
     def _tells_the_outcome(self, candidate: Candidate) -> bool:
-        """Whether the write is made in an `except` clause: a failure decided on it, not the check before."""
+        """Whether the write is made in an `except` clause or by what makes an error: a failure decided on it."""
         control, read, write = candidate.control, candidate.read, candidate.write
         if control is None or isinstance(control.node, ast.Try) or write.kind not in ("assign", "insert"):
             return False
         depth = shared_frames(read.stack, write.stack)
         around = self._handler(read.stack[depth - 1]) if depth else None
-        inside = [self._handler(frame) for frame in write.stack[max(depth - 1, 0) :]]
-        return any(handler is not None and handler is not around for handler in inside)
+        below = write.stack[max(depth - 1, 0) :]
+        if any(isinstance(frame.statement, ast.Raise) for frame in below[:-1]):
+            return True
+        return any(handler is not None and handler is not around for handler in map(self._handler, below))
 
     def _handler(self, frame: Frame) -> ast.ExceptHandler | None:
         """The `except` clause of its function that a frame is in."""
@@ -72,46 +80,43 @@ class Vanity:
                     )
         return self._handlers[key].get(id(frame.statement))
 
-    def _only_notes(self, candidate: Candidate, rivals: Sequence[Write]) -> bool:
+    def _only_notes(self, candidate: Candidate) -> bool:
         """Whether a key is put into a set of what was seen, and nothing else hangs on its having been new.
 
-        A second `add` of the key changes nothing; what could be done twice is a log message.
+        A second `add` of the key changes nothing, and one that comes after a removal is as good as one before
+        it; what could be done twice is a log message.
         """
         read, write, control = candidate.read, candidate.write, candidate.control
         if not _adds_to_a_set(write) or control is None or control.exit == "raise" or candidate.between is not None:
             return False
-        if read.stack[-1].serial != write.stack[-1].serial or any(w.kind == "remove" for w in rivals):
+        if read.stack[-1].serial != write.stack[-1].serial:
             return False
         unit = self.program.unit(write.function.path)
         node = unit.functions.get(write.function.name) if unit is not None else None
+        looked = getattr(read.node, "end_lineno", 0)
         calls = [n for s in (node.body if node else ()) for n in ast.walk(s) if isinstance(n, ast.Call)]
-        return node is not None and all(self._is_quiet(call) for call in calls if call is not write.node)
+        later = [call for call in calls if call.lineno > looked and call is not write.node]
+        return node is not None and all(self._is_quiet(call) for call in later)
 
     @staticmethod
     def _is_quiet(call: ast.Call) -> bool:
         """Whether a call only writes to a log or makes plain values."""
         name = dotted(call.func)
         last = name.rpartition(".")[2] or getattr(call.func, "attr", "")
-        return last in _TELLING or (name in _PLAIN and not isinstance(call.func, ast.Attribute))
+        return (
+            last in _TELLING
+            or name.startswith("inspect.is")
+            or (name in _PLAIN and not isinstance(call.func, ast.Attribute))
+        )
 
 
-_PLAIN = frozenset({"str", "repr", "len", "type", "isinstance", "id", "int", "hash", "tuple", "frozenset"})
-
-
-def shared_frames(one: Sequence[Frame], other: Sequence[Frame]) -> int:
-    """How many calls two stacks have in common, from the outside."""
-    depth = 0
-    for a, b in zip(one, other, strict=False):
-        if a.serial != b.serial:
-            break
-        depth += 1
-    return depth
+_PLAIN = frozenset({"str", "repr", "len", "type", "isinstance", "id", "int", "hash", "tuple", "frozenset", "callable"})
 
 
 def asked_again(candidate: Candidate) -> bool:
     """Whether read and write are two calls of one accessor: the second decides for itself whether it writes."""
     read, write = candidate.read, candidate.write
-    if candidate.dependence != "control" or write.kind not in ("assign", "remove"):
+    if write.kind != "remove" and (candidate.dependence != "control" or write.kind != "assign"):
         return False
     if write.kind == "assign" and (write.request or write.made == "expression"):
         return False
@@ -134,6 +139,14 @@ def _looks_anew(other: Candidate, candidate: Candidate) -> bool:
         return False
     depth = shared_frames(older.stack, write.stack)
     return effective(control.shape, control.negated) in _ABSENT and shared_frames(newer.stack, write.stack) > depth
+
+
+def _keeps_what_was(candidate: Candidate) -> bool:
+    """Whether the constant that is written is what the check found there: nothing was decided by it."""
+    control, write = candidate.control, candidate.write
+    if control is None or write.kind != "assign" or write.made != "const":
+        return False
+    return (effective(control.shape, control.negated), write.text) in (("falsy", "False"), ("truth", "True"))
 
 
 def _forgives(write: Write) -> bool:

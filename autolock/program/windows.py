@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from autolock.program.branches import shared_frames
 from autolock.program.calls import same_lock
 from autolock.program.decisions import effective
 from autolock.program.linker import Program, Ref
@@ -34,7 +35,7 @@ from autolock.program.trace import (
     Write,
     context_name,
 )
-from autolock.program.vain import Vanity, shared_frames
+from autolock.program.vain import Vanity
 from autolock.program.values import Location, LockValue, Root, overlaps
 
 Writer = tuple[Entry, Write]
@@ -179,7 +180,7 @@ class Finder:
         for candidate in self._distinct():
             read, write = candidate.read, candidate.write
             if (
-                candidate.dependence == "control"
+                (candidate.dependence == "control" or write.kind == "remove")
                 and any(r.serial > read.serial for r in rechecked.get(id(write), ()))
                 and not self._common(read.held, write.held)
             ):
@@ -350,7 +351,7 @@ class Finder:
         for item in self.trace.late:
             rivals = [w for w in self.writers(item.write.location, item.entry) if w[1].request]
             common = self._common(item.write.held, item.read.held)
-            if not rivals or common:
+            if not rivals or common or self._is_remembered(item.write):
                 continue
             if not self._late_race(item):
                 continue
@@ -371,6 +372,15 @@ class Finder:
                 rivals=rivals,
                 entries=[item.entry],
             )
+
+    def _is_remembered(self, write: Write) -> bool:
+        """Whether something is written only where there was nothing: it is kept for all, not for one request."""
+        return any(
+            c.control is not None
+            and c.read.location == write.location
+            and effective(c.control.shape, c.control.negated) in ("missing", "falsy")
+            for c in self.by_write[id(write)]
+        )
 
     @staticmethod
     def _late_race(item: LateRead) -> bool:
@@ -500,19 +510,20 @@ def _replaces(written: Location, seen: Location) -> bool:
 
 
 def _own(held: Iterable[Held], event: Read | Write) -> list[Held]:
-    """The locks that are there for the state: taken where it is used, or living where it lives.
+    """The locks that are there for the state of an access."""
+    home = event.location.root.path
+    return [h for h in held if taken_for(h, event.function, {home})]
+
+
+def taken_for(held: Held, function: Ref, homes: set[str]) -> bool:
+    """Whether a lock is there for state that lives in `homes`: taken where it is used, or living where it lives.
 
     What a caller in another file holds for reasons of its own is no guard that somebody forgot.
     """
-    home = event.location.root.path
-    files = {event.function.path, home}
-    return [
-        h
-        for h in held
-        if h.stack[-1].function is None
-        or h.stack[-1].function.path in files
-        or (h.lock.location is not None and h.lock.location.root.path == home)
-    ]
+    taker, place = held.stack[-1].function, held.lock.location
+    if taker is None or taker.path in {function.path, *homes}:
+        return True
+    return place is not None and place.root.path in homes
 
 
 def _holds(held: Iterable[Held], lock: LockValue) -> bool:
@@ -533,9 +544,13 @@ def _matters(shape: str, read: Read, write: Write) -> bool:
         if read.how in ("contains", "iterate"):
             shape = "present" if shape == "truth" else "missing"
         elif shape == "truth":
-            return write.kind in ("augment", "remove") or write.made in ("const", "none", "expression")
+            certain = write.made == "const" and _truth(write.text) is True
+            return write.kind in ("augment", "remove") or (
+                write.made in ("const", "none", "expression") and not certain
+            )
         else:
-            return write.made != "none" or write.kind != "assign"
+            empty = write.made == "none" or (write.made == "const" and _truth(write.text) is False)
+            return not empty or write.kind != "assign"
     if shape == "present" and (element or read.how == "contains"):
         return write.kind == "remove" or write.made == "none" or len(write.location.fields) < len(read.location.fields)
     if shape == "present":
@@ -543,6 +558,14 @@ def _matters(shape: str, read: Read, write: Write) -> bool:
     if shape == "missing":
         return write.kind != "remove" and write.made != "none"
     return True
+
+
+def _truth(text: str) -> bool | None:
+    """Whether the text of a constant is that of something true."""
+    try:
+        return bool(ast.literal_eval(text))
+    except (ValueError, SyntaxError):
+        return None
 
 
 def _context(event: Read | Write | Iteration, mixed: bool) -> str:

@@ -1,0 +1,106 @@
+"""Where two ends of a window stand in the code of the function that sees both: branches, and turns of loops."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Sequence
+
+from autolock.program.linker import Program, Ref
+from autolock.program.trace import Candidate, Frame
+
+#: What a test of local names is made of.
+_PLAIN = (ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.cmpop, ast.boolop, ast.unaryop, ast.Load)
+
+
+class Branches:
+    """Knows the branches around the statements of one program's functions."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self._around: dict[Ref, dict[int, tuple[tuple[ast.If, bool], ...]]] = {}
+
+    def exclude(self, candidate: Candidate) -> bool:
+        """Whether the read is made only where a test of local names is true, and the write only where it is false."""
+        depth = shared_frames(candidate.read.stack, candidate.write.stack)
+        if not depth:
+            return False
+        first, last = candidate.read.stack[depth - 1], candidate.write.stack[depth - 1]
+        if first.function is None or first.statement is None or last.statement is None:
+            return False
+        around = self._branches(first.function)
+        before = {ast.unparse(test.test): (test, side) for test, side in around.get(id(first.statement), ())}
+        for test, side in around.get(id(last.statement), ()):
+            other = before.get(ast.unparse(test.test))
+            if other is not None and other[0] is not test and other[1] != side:
+                return self._stays(first.function, test.test)
+        return False
+
+    def queues_again(self, candidate: Candidate) -> bool:
+        """Whether a loop adds to the end of what it came from: nothing is overwritten by that."""
+        write, frame = candidate.write, candidate.read.stack[-1]
+        call = write.node
+        if write.kind != "insert" or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+            return False
+        if call.func.attr not in ("append", "appendleft") or frame.function is None:
+            return False
+        unit = self.program.unit(frame.function.path)
+        body = unit.functions.get(frame.function.name) if unit is not None else None
+        loops = [n for n in ast.walk(body) if isinstance(n, ast.For | ast.AsyncFor)] if body is not None else []
+        taken = _names(getattr(frame.statement, "targets", ()))
+        return any(
+            (loop is frame.statement or taken & _names([loop.iter])) and any(n is call for n in ast.walk(loop))
+            for loop in loops
+        )
+
+    def _branches(self, function: Ref) -> dict[int, tuple[tuple[ast.If, bool], ...]]:
+        """For each statement of a function the `if`s that it is in, and on which side."""
+        if function not in self._around:
+            unit = self.program.unit(function.path)
+            node = unit.functions.get(function.name) if unit is not None else None
+            self._around[function] = dict(_walk(node.body, ())) if node is not None else {}
+        return self._around[function]
+
+    def _stays(self, function: Ref, test: ast.expr) -> bool:
+        """Whether a test comes out the same each time: it asks parameters that nobody binds again."""
+        unit = self.program.unit(function.path)
+        node = unit.functions.get(function.name) if unit is not None else None
+        if node is None or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return False
+        names = {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}
+        arguments = node.args
+        own = {a.arg for a in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
+        bound = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store | ast.Del)}
+        plain = all(isinstance(n, _PLAIN) for n in ast.walk(test))
+        return plain and bool(names) and names <= own and not names & bound
+
+
+def _names(nodes: Iterable[ast.AST]) -> set[str]:
+    """The names that some expressions mention."""
+    return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def _walk(
+    block: Sequence[ast.stmt], around: tuple[tuple[ast.If, bool], ...]
+) -> Iterator[tuple[int, tuple[tuple[ast.If, bool], ...]]]:
+    for statement in block:
+        yield id(statement), around
+        for name in ("body", "orelse", "finalbody"):
+            inner = getattr(statement, name, None)
+            if not isinstance(inner, list) or isinstance(
+                statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+            ):
+                continue
+            side = ((statement, name == "body"),) if isinstance(statement, ast.If) else ()
+            yield from _walk(inner, (*around, *side))
+        for part in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+            yield from _walk(part.body, around)
+
+
+def shared_frames(one: Sequence[Frame], other: Sequence[Frame]) -> int:
+    """How many calls two stacks have in common, from the outside."""
+    depth = 0
+    for a, b in zip(one, other, strict=False):
+        if a.serial != b.serial:
+            break
+        depth += 1
+    return depth

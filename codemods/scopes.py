@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from codemods.parsing import parse
 from codemods.paths import PlaceError, StatementPath
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ _OTHER = "?"
 
 
 def parsed(code: str) -> ast.Module:
-    """The module as `ast`; raises PlaceError where this interpreter cannot parse it."""
+    """The module as `ast`; raises PlaceError where it cannot be parsed."""
     try:
-        return ast.parse(code)
+        return parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise PlaceError(f"the module cannot be parsed: {error}") from error
 

@@ -138,11 +138,28 @@ def test_bad_input_on_stdin(bad: Bad, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="this interpreter knows all there is")
-def test_syntax_newer_than_the_interpreter_is_named_with_its_version(folder: Path) -> None:
-    (folder / "newer.py").write_text('greeting = t"hello {name}"\n', encoding="utf-8")
+def test_syntax_that_is_too_new_to_be_understood_is_named_with_its_version(folder: Path) -> None:
+    (folder / "newer.py").write_text('def greet():\n    greeting = t"hello {yield}"\n', encoding="utf-8")
     (line,) = complaints(run("check", cwd=folder))
     assert "newer.py" in line
     assert "3.14" in line
+
+
+NEWER = """\
+class Counter[T: int]:
+    def __init__(self, start: T) -> None:
+        self.label = f"{", ".join(["a", "b"])}"
+"""
+
+
+def test_a_file_in_newer_syntax_is_analysed_and_fixed_like_any_other(folder: Path) -> None:
+    app = folder / "app.py"
+    app.write_text(f"{RACY}\n\n{NEWER}", encoding="utf-8")
+    assert run("check", cwd=folder).stdout.count(b"AL101") == 1
+    done = run("fix", "--apply", "--allow-dirty", cwd=folder)
+    assert complaints(done) == []
+    assert app.read_text(encoding="utf-8").endswith(NEWER)
+    assert run("check", cwd=folder).returncode == 0
 
 
 @pytest.mark.parametrize("command", ["check", "fix"])

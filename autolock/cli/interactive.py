@@ -1,6 +1,5 @@
 """`autolock fix --interactive`: the questions and their answers."""
 
-import ast
 import os
 import shlex
 import subprocess
@@ -13,6 +12,7 @@ from autolock.cli.console import emit, say, use_color
 from autolock.cli.diffs import headed
 from autolock.findings import FileChange, Finding, Rewrite
 from autolock.rewrite import Quit
+from codemods.parsing import parse
 
 _QUESTION = "Take this fix? [y]es, [n]o, [a]ll of this rule, [e]dit, [q]uit: "
 
@@ -95,7 +95,7 @@ def _run_editor(files: list[Path]) -> bool:
 
 def _complaint(change: FileChange) -> str:
     try:
-        ast.parse(change.after)
+        parse(change.after)
     except (SyntaxError, ValueError, RecursionError) as error:
         return f"{change.path}: does not parse any more: {error}"
     return ""

@@ -97,7 +97,7 @@ def _name(program: Program, path: str, scope: str, name: str, found: Annotation,
 
 
 def _alias_value(statement: ast.stmt, name: str) -> ast.expr | None:
-    """What `NAME = ...`, `NAME: TypeAlias = ...` or `type NAME = ...` stands for."""
+    """What `NAME = ...` or `NAME: TypeAlias = ...` stands for."""
     if isinstance(statement, ast.Assign):
         bound = [target.id for target in statement.targets if isinstance(target, ast.Name)]
         return statement.value if name in bound else None

@@ -22,6 +22,7 @@ from autolock.program.facts import (
     RouteFacts,
 )
 from autolock.program.library import MUTATORS, ROUTE_DECORATORS
+from codemods.parsing import parse as parsed_module
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _CONTAINERS: dict[type, str] = {
@@ -53,14 +54,14 @@ def dotted(node: ast.AST | None) -> str:
 
 
 def parse(source: bytes | str, path: str) -> ast.Module:
-    """Parse a file's bytes (encoding cookie and BOM are honoured).
+    """Parse a file's bytes (encoding cookie and BOM are honoured), in newer syntax than the interpreter's too.
 
     Raises SyntaxError, also for NUL bytes, undecodable text and nesting that is too deep.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return ast.parse(source, filename=path)
+            return parsed_module(source, path)
         except (ValueError, RecursionError, MemoryError, UnicodeDecodeError) as error:
             reason = "nested too deeply" if isinstance(error, RecursionError | MemoryError) else str(error)
             raise SyntaxError(reason) from error

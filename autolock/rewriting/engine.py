@@ -14,6 +14,7 @@ from libcst.codemod import CodemodContext
 
 from autolock.rewriting.text import Text, TextError, carried
 from codemods.base import PlacedCodemod
+from codemods.parsing import parse
 from codemods.paths import PlaceError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _refusals() -> Iterator[None]:
 
 def _parsed(code: bytes | str) -> ast.Module:
     try:
-        return ast.parse(code)
+        return parse(code)
     except ValueError as error:
         raise RewriteError(f"Python cannot parse the file: {error}") from error
 

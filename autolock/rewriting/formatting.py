@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from autolock.rewriting.style import Style, style_for
 from autolock.rewriting.text import Text, TextError, hunks, lines_of
+from codemods.parsing import parse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,7 +91,7 @@ def _with_ranges(code: str, ranges: list[Range], style: Style, *, is_pyi: bool) 
 
     try:
         result = black.format_str(code, mode=style.mode(is_pyi=is_pyi), lines=ranges)
-        same = ast.dump(ast.parse(code)) == ast.dump(ast.parse(result))
+        same = ast.dump(parse(code)) == ast.dump(parse(result))
     except (ValueError, SyntaxError, RecursionError, MemoryError, InvalidInput):
         return None
     return result if same and _touches_only(code, result, ranges) else None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import ast
 
-import black
-
 from autolock.edits import Edit
 from autolock.planning.blocks import Sources
 from autolock.planning.homes import HomeFinder
@@ -31,6 +29,9 @@ def written(sources: Sources, path: str, node: ast.stmt | ast.expr) -> str:
 
 def laid_out(sources: Sources, path: str, code: str, indent: int) -> str:
     """A statement in several lines where it is longer than the lines of its file."""
+    # Imported late, as few fixes need it.
+    import black
+
     longest = max((len(line) for line in sources.blocks(path).unit.lines), default=0)
     width = min(max(longest, _NARROWEST), 120) - indent
     return black.format_str(code, mode=black.Mode(line_length=width)).rstrip("\n")

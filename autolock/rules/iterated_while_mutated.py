@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from autolock.findings import Severity
-from autolock.program.windows import RaceWindow
 from autolock.rules.base import Match
 from autolock.rules.shapes import function_name, gap
+
+if TYPE_CHECKING:
+    from autolock.program.windows import RaceWindow
 
 
 class IteratedWhileMutated:

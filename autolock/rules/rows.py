@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from autolock.database.windows import RowWindow
-from autolock.program.windows import RaceWindow
+from typing import TYPE_CHECKING
+
 from autolock.rules.shapes import routes_of
+
+if TYPE_CHECKING:
+    from autolock.database.windows import RowWindow
+    from autolock.program.windows import RaceWindow
 
 
 def row_window(window: RaceWindow, *kinds: str) -> RowWindow | None:
     """The window as one of rows, when it is of one of the kinds."""
+    # Imported late: a run in which nothing has changed only asks rules for their names.
+    from autolock.database.windows import RowWindow
+
     return window if isinstance(window, RowWindow) and window.kind in kinds else None
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING
 
-from autolock.database.session_windows import SessionWindow
-from autolock.database.sessions import Outliving
-from autolock.program.windows import RaceWindow
+if TYPE_CHECKING:
+    from autolock.database.session_windows import SessionWindow
+    from autolock.database.sessions import Outliving
+    from autolock.program.windows import RaceWindow
 
 
 def session_window(window: RaceWindow, *kinds: str) -> SessionWindow | None:
     """The window as one of a session, when it is of one of the kinds."""
+    # Imported late: a run in which nothing has changed only asks rules for their names.
+    from autolock.database.session_windows import SessionWindow
+
     return window if isinstance(window, SessionWindow) and window.kind in kinds else None
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from autolock.program.windows import RaceWindow
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autolock.program.windows import RaceWindow
 
 #: Values that every maker makes alike, so that a second one replaces the first without loss.
 _INTERCHANGEABLE = frozenset(

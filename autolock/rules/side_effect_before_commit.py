@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from autolock.database.effect_windows import EffectWindow
 from autolock.findings import Severity
-from autolock.program.windows import RaceWindow
 from autolock.rules.base import Match
+
+if TYPE_CHECKING:
+    from autolock.program.windows import RaceWindow
 
 
 class SideEffectBeforeCommit:
@@ -54,6 +55,9 @@ class SideEffectBeforeCommit:
     codemods: ClassVar[tuple[str, ...]] = ("insert-after", "remove-statement", "replace-expression")
 
     def match(self, window: RaceWindow) -> Match | None:
+        # Imported late: a run in which nothing has changed only asks rules for their names.
+        from autolock.database.effect_windows import EffectWindow
+
         if not isinstance(window, EffectWindow) or window.effect is None or window.commit is None:
             return None
         call = window.effect.node

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from autolock.database.splits import SplitWindow
 from autolock.findings import Severity
-from autolock.program.windows import RaceWindow
 from autolock.rules.base import Match
 from autolock.rules.rows import who
+
+if TYPE_CHECKING:
+    from autolock.program.windows import RaceWindow
 
 
 class SplitTransaction:
@@ -49,6 +50,9 @@ class SplitTransaction:
     codemods: ClassVar[tuple[str, ...]] = ("flush-commit", "wrap-in-transaction", "replace-expression")
 
     def match(self, window: RaceWindow) -> Match | None:
+        # Imported late: a run in which nothing has changed only asks rules for their names.
+        from autolock.database.splits import SplitWindow
+
         if not isinstance(window, SplitWindow):
             return None
         earlier, later = window.pair

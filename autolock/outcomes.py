@@ -150,7 +150,7 @@ class Outcomes:
 
         missing = dict.fromkeys(parts)
         try:
-            with _forked(self, len(shares)) as pool:
+            with _forked(self, min(jobs, len(shares))) as pool:
                 for future in as_completed([pool.submit(_make, share) for share in shares]):
                     for part, outcome in future.result():
                         del missing[part]

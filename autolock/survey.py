@@ -62,7 +62,7 @@ class Survey:
             records = self.loaded.records
             self._lock_names = frozenset(settings.lock_names)
             self._divided = self.loaded.divided()
-            self._databases = ProjectDatabases(self._divided.program, workspace.root)
+            self._databases = ProjectDatabases(self._divided.imports, workspace.root)
             self._outcomes = Outcomes(
                 self._divided,
                 {path: record.digest for path, record in records.items()},

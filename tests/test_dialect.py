@@ -8,7 +8,7 @@ import pytest
 
 from autolock.database.dialect import Dialect, dialect_of
 from autolock.program.index import index
-from autolock.program.linker import Program
+from autolock.program.parts import traits_of
 
 
 def dialect(root: Path, files: dict[str, str]) -> Dialect:
@@ -16,7 +16,7 @@ def dialect(root: Path, files: dict[str, str]) -> Dialect:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text)
     sources = {path: text.encode() for path, text in files.items() if path.endswith(".py")}
-    return dialect_of(Program({path: index(path, data) for path, data in sources.items()}, sources.__getitem__), root)
+    return dialect_of({path: traits_of(index(path, data)).modules for path, data in sources.items()}, root)
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,4 @@ def test_the_evidence_is_a_line(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfe\0 sqlite\xff")
     assert dialect(tmp_path, {"app/db.py": "x = 1\n"}) == Dialect()
-    assert dialect_of(Program({}, lambda path: b""), tmp_path / "missing") == Dialect()
+    assert dialect_of({}, tmp_path / "missing") == Dialect()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from autolock.program.linker import Program
+Imports = Mapping[str, Sequence[str]]
+"""The modules that each file imports."""
 
 _DATABASES = {
     "postgresql": "postgresql",
@@ -52,21 +53,21 @@ class Dialect:
     evidence: str = ""
 
 
-def dialect_of(program: Program, root: Path) -> Dialect:
-    """The database of the program whose paths are relative to `root`.
+def dialect_of(imports: Imports, root: Path) -> Dialect:
+    """The database of a program, from what its files import, whose paths are relative to `root`, and from their text.
 
     URLs and SQLAlchemy's dialects in code, settings and compose files are believed before drivers that are
     imported or installed and URLs that are only asked about, as those may be there for the tests or
     for a user's choice. SQLite is believed only where nothing else is named at all, since it is
     what applications fall back to.
     """
-    named = _first_of_each((*_in_code(program, root, _URL), *_dialects(program), *_in_settings(root)))
+    named = _first_of_each((*_in_code(imports, root, _URL), *_dialects(imports), *_in_settings(root)))
     if len(named) > 1:
         return Dialect()
     found = next(iter(named.values()), None)
     if found is not None and found.name != "sqlite":
         return found
-    others = _first_of_each((*_imported(program), *_installed(root), *_in_code(program, root, _QUESTION)))
+    others = _first_of_each((*_imported(imports), *_installed(root), *_in_code(imports, root, _QUESTION)))
     if found is not None:
         return found if others.keys() <= {"sqlite"} else Dialect()
     return next(iter(others.values())) if len(others) == 1 else Dialect()
@@ -79,19 +80,19 @@ def _first_of_each(found: Iterable[Dialect]) -> dict[str, Dialect]:
     return first
 
 
-def _in_code(program: Program, root: Path, pattern: re.Pattern[bytes]) -> Iterator[Dialect]:
-    for path in sorted(program.modules):
+def _in_code(paths: Iterable[str], root: Path, pattern: re.Pattern[bytes]) -> Iterator[Dialect]:
+    for path in sorted(paths):
         if any(place in path.lower() for place in _PLACES):
             yield from _matches(root / path, path, pattern)
 
 
-def _dialects(program: Program) -> Iterator[Dialect]:
-    for path in sorted(program.modules):
-        for imported in program.modules[path].imports.values():
-            package, _, rest = imported.module.partition("sqlalchemy.dialects.")
+def _dialects(imports: Imports) -> Iterator[Dialect]:
+    for path in sorted(imports):
+        for module in imports[path]:
+            package, _, rest = module.partition("sqlalchemy.dialects.")
             name = _DATABASES.get(rest.partition(".")[0]) if not package else None
             if name:
-                yield Dialect(name, f"{path}: imports {imported.module}")
+                yield Dialect(name, f"{path}: imports {module}")
 
 
 def _in_settings(root: Path) -> Iterator[Dialect]:
@@ -104,12 +105,12 @@ def _in_settings(root: Path) -> Iterator[Dialect]:
             yield from _matches(root / path, path, _IMAGE)
 
 
-def _imported(program: Program) -> Iterator[Dialect]:
-    for path in sorted(program.modules):
-        for imported in program.modules[path].imports.values():
-            name = _DRIVERS.get(imported.module.partition(".")[0].lower()) if not imported.level else None
+def _imported(imports: Imports) -> Iterator[Dialect]:
+    for path in sorted(imports):
+        for module in imports[path]:
+            name = _DRIVERS.get(module.partition(".")[0].lower())
             if name:
-                yield Dialect(name, f"{path}: imports {imported.module}")
+                yield Dialect(name, f"{path}: imports {module}")
 
 
 def _installed(root: Path) -> Iterator[Dialect]:

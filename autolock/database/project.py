@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from autolock.database.dialect import dialect_of
 from autolock.database.migrations import migration_uniques
-from autolock.program.linker import Program
 
 _LIBRARIES = frozenset(
     {
@@ -35,33 +34,32 @@ class DatabaseFacts:
 NO_FACTS = DatabaseFacts()
 
 
-def concerns_databases(program: Program) -> bool:
-    """Whether any file imports a library that talks to a database."""
-    return any(
-        imported.module.partition(".")[0] in _LIBRARIES
-        for facts in program.modules.values()
-        for imported in facts.imports.values()
-    )
+def concerns_databases(modules: Iterable[str]) -> bool:
+    """Whether any of the modules that are imported is of a library that talks to a database."""
+    return any(module.lstrip(".").partition(".")[0] in _LIBRARIES for module in modules)
 
 
 class ProjectDatabases:
-    """The facts of one project, read when they are asked for."""
+    """The facts of one project, read when they are asked for.
 
-    def __init__(self, program: Program, root: Path) -> None:
-        self._program = program
+    `imports` are the modules that each file, relative to `root`, imports at its top level.
+    """
+
+    def __init__(self, imports: Mapping[str, Sequence[str]], root: Path) -> None:
+        self._imports = imports
         self._root = root
 
     @cached_property
     def concerned(self) -> bool:
         """Whether any file imports a library that talks to a database."""
-        return concerns_databases(self._program)
+        return concerns_databases(module for modules in self._imports.values() for module in modules)
 
     @cached_property
     def facts(self) -> DatabaseFacts:
         """What the project's migrations and settings say."""
         if not self.concerned or not self._root.is_dir():
             return NO_FACTS
-        return DatabaseFacts(dialect_of(self._program, self._root).name, migration_uniques(self._root))
+        return DatabaseFacts(dialect_of(self._imports, self._root).name, migration_uniques(self._root))
 
     @cached_property
     def signature(self) -> bytes:

@@ -14,7 +14,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autolock.program.facts import ModuleFacts
+from autolock.program.facts import Import, ModuleFacts
 
 if TYPE_CHECKING:
     from autolock.program.linker import Program
@@ -28,22 +28,34 @@ _WHOLE = "lazy_makers"
 class Traits(NamedTuple):
     """What of one file matters to the others: its imports (module, level, name), and names that it changes.
 
-    `rooted` tells whether anything in it may run by itself: what is registered, or a class that may be middleware.
+    The first `named` of the imports give the file its own top-level names. `rooted` tells whether anything
+    in it may run by itself: what is registered, or a class that may be middleware.
     """
 
     imports: tuple[tuple[str, int, str], ...] = ()
     names: tuple[tuple[str, ...], ...] = ((),) * len(_COLLECTED)
     rooted: bool = False
+    named: int = 0
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """What the file imports names from, or as a name, at its top level; relative ones begin with dots."""
+        return tuple("." * level + module for module, level, _ in self.imports[: self.named])
 
 
 def traits_of(facts: ModuleFacts) -> Traits:
     """The traits of one file."""
     alone = SimpleNamespace(program=SimpleNamespace(modules={facts.path: facts}))
     inner = (imported for table in facts.local_imports.values() for imported in table.values())
-    every = (*facts.imports.values(), *facts.stars, *inner)
-    imports = dict.fromkeys((i.module, i.level, "" if i.name == "-" else i.name) for i in every)
+    imports = dict.fromkeys(map(_written, facts.imports.values()))
+    named = len(imports)
+    imports.update(dict.fromkeys(map(_written, (*facts.stars, *inner))))
     names = tuple(tuple(sorted(collect(alone))) for collect in _collectors())
-    return Traits(tuple(imports), names, bool(facts.routes or facts.lifespans or facts.classes))
+    return Traits(tuple(imports), names, bool(facts.routes or facts.lifespans or facts.classes), named)
+
+
+def _written(imported: Import) -> tuple[str, int, str]:
+    return imported.module, imported.level, "" if imported.name == "-" else imported.name
 
 
 @cache
@@ -183,6 +195,11 @@ class Divided:
     traits: Mapping[str, Traits]
     parts: tuple[tuple[str, ...], ...]
     names: Names
+
+    @property
+    def imports(self) -> dict[str, tuple[str, ...]]:
+        """What each file imports at its top level."""
+        return {path: one.modules for path, one in self.traits.items()}
 
     @staticmethod
     def of(program: Program, traits: Mapping[str, Traits]) -> Divided:

@@ -14,7 +14,7 @@ from functools import partial
 
 from autolock.database.project import concerns_databases
 from autolock.program.facts import FunctionFacts, ModuleFacts
-from autolock.program.linker import Ref
+from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
 from autolock.program.trace import Entry, Trace
 from autolock.program.values import FunctionValue, Heap, Type, Value
@@ -48,7 +48,7 @@ _ALLOWED = 600
 def follow_unreached(machine: Machine) -> list[Entry]:
     """Run what looks and writes and was not reached, from the outside in; gives the entries."""
     entries: list[Entry] = []
-    if not concerns_databases(machine.program):
+    if not concerns_databases(_imported(machine.program)):
         return entries
     kept, machine.trace = machine.trace, Trace()
     for path, facts in sorted(machine.program.modules.items()):
@@ -57,6 +57,10 @@ def follow_unreached(machine: Machine) -> list[Entry]:
     machine.trace = kept
     machine.spawned.clear()
     return entries
+
+
+def _imported(program: Program) -> Iterator[str]:
+    return (found.module for facts in program.modules.values() for found in facts.imports.values())
 
 
 def _is_concerned(facts: ModuleFacts) -> bool:

@@ -112,9 +112,13 @@ class _Planner:
             return Fix(Safety.NONE, _by_hand(window), refusal.reason), None
         files = tuple(dict.fromkeys(e.path for e in guarding.edits))
         locations = tuple(sorted({_key(w) for w, _ in group}))
-        fix = Fix(Safety.SAFE, guarding.title, guarding.reason, files)
+        safety, reason = Safety.SAFE, guarding.reason
+        if guarding.slow:
+            safety = Safety.UNSAFE
+            reason = f"{guarding.slow} under the lock, and all others wait for as long. {reason}"
+        fix = Fix(safety, guarding.title, reason, files)
         fingerprints = tuple(f.fingerprint for _, f in group)
-        return fix, Plan(guarding.title, guarding.reason, Safety.SAFE, fingerprints, tuple(guarding.edits), locations)
+        return fix, Plan(guarding.title, reason, safety, fingerprints, tuple(guarding.edits), locations)
 
     def for_rows(self, matched: Matched) -> tuple[Fix, Plan | None]:
         """The fix of a finding about rows, or about a session."""

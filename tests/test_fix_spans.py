@@ -73,7 +73,7 @@ def test_a_check_that_writes_is_not_made_before_the_lock(tmp_path: Path) -> None
         async def rate(base: str):
             if known(base):
                 return rates[base]
-            await asyncio.sleep(1)
+            await asyncio.sleep(0.1)
             rates[base] = base
             return base
         """,

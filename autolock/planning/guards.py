@@ -13,6 +13,7 @@ from autolock.edits import Edit
 from autolock.planning.answers import checks_first, only_looks
 from autolock.planning.blocks import Refusal, Region, Sources, awaits, check_span, is_endless, own_nodes
 from autolock.planning.homes import Home, HomeFinder, Use, frozen
+from autolock.planning.slow import Slowness
 from autolock.program.branches import shared_frames
 from autolock.program.calls import same_lock
 from autolock.program.decisions import effective
@@ -76,12 +77,16 @@ _Runs = dict[tuple[Ref | None, Location], list[tuple[int, "Read | Write", Write]
 
 @dataclass(slots=True)
 class Guarding:
-    """A finished plan for a group: its edits, and what to say about it."""
+    """A finished plan for a group: its edits, and what to say about it.
+
+    `slow` tells what takes long under the lock.
+    """
 
     edits: list[Edit]
     title: str
     reason: str
     functions: list[str] = field(default_factory=list)
+    slow: str = ""
 
 
 class Guards:
@@ -92,6 +97,7 @@ class Guards:
         self.machine = machine
         self.sources = sources
         self.homes = HomeFinder(program, sources)
+        self.slowness = Slowness(self._called, self._guessed, self._body)
 
     def plan(self, owners: Sequence[Location], windows: Sequence[RaceWindow]) -> Guarding:
         """The edits that put one lock round every window and every other write. Raises Refusal."""
@@ -115,9 +121,23 @@ class Guards:
         if existing is not None:
             guarding = self.with_existing(existing, regions, uses, windows, owners)
             guarding.edits.extend(self.unwrapped(hoisted, existing))
-            return guarding
-        home = self.homes.home(owners[0], family, uses)
-        return self.with_new(home, regions, family, windows, owners)
+        else:
+            home = self.homes.home(owners[0], family, uses)
+            guarding = self.with_new(home, regions, family, windows, owners)
+        guarding.slow = self.slow(regions, windows)
+        return guarding
+
+    def slow(self, regions: Regions, windows: Sequence[RaceWindow]) -> str:
+        """What others would have to wait for; who wants an object that is being made would wait for it anyhow."""
+        for function, spans in regions.items():
+            mine = [w for w in windows if w.function == function]
+            if self._lazy(function, windows) and not any(w.location.fields[-1:] == ("[*]",) for w in mine):
+                continue
+            for region in spans:
+                found = self.slowness.of(function, region.statements)
+                if found:
+                    return f"`{function.name}` {found}"
+        return ""
 
     # -- what must be under the lock ---------------------------------------------------
 
@@ -429,6 +449,25 @@ class Guards:
         found = self.program.resolve(function.path, name, function.name) if name else None
         known = found is not None and found[0].kind == "function" and not found[1]
         return found[0] if known and found is not None else None
+
+    def _guessed(self, function: Ref, call: ast.Call) -> Ref | None:
+        """The only method of the project that has the name of the one that is called."""
+        found = self._methods.get(call.func.attr, ()) if isinstance(call.func, ast.Attribute) else ()
+        return found[0] if len(found) == 1 else None
+
+    @cached_property
+    def _methods(self) -> dict[str, list[Ref]]:
+        found: dict[str, list[Ref]] = defaultdict(list)
+        for path, facts in self.program.modules.items():
+            for name in facts.functions:
+                owner, _, method = name.rpartition(".")
+                if owner in facts.classes:
+                    found[method].append(Ref("function", path, name))
+        return found
+
+    def _body(self, function: Ref) -> Sequence[ast.stmt]:
+        body: Sequence[ast.stmt] = getattr(self.sources.node_of(function), "body", [])
+        return body
 
     def uses(self, regions: Regions, needs: Iterable[Need]) -> list[Use]:
         """How each function with a region reaches the state."""

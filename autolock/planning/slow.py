@@ -1,0 +1,121 @@
+"""What takes long: a lock that is held meanwhile makes every other request wait, which a reviewer must agree to."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable, Sequence
+
+from autolock.planning.blocks import own_nodes
+from autolock.program.index import dotted
+from autolock.program.linker import Ref
+
+#: Seconds of a sleep from which on it is worth a word.
+_LONG = 0.5
+_DEEPEST = 4
+
+_SLEEPS = frozenset({"asyncio.sleep", "anyio.sleep", "trio.sleep", "time.sleep"})
+#: Calls of libraries that run another program, or wait for one.
+_PROGRAMS = frozenset(
+    {
+        "subprocess.run",
+        "subprocess.call",
+        "subprocess.check_call",
+        "subprocess.check_output",
+        "subprocess.getoutput",
+        "os.system",
+        "asyncio.create_subprocess_exec",
+        "asyncio.create_subprocess_shell",
+        "anyio.run_process",
+    }
+)
+#: Calls that wait for work that is under way already, when they are given tasks by name.
+_TASKS = frozenset({"asyncio.gather", "asyncio.wait", "asyncio.shield", "asyncio.as_completed"})
+#: Names of methods that generate, load a model, move a file, or wait for a client, whatever library they are of.
+_NAMES = {
+    "generates": (
+        "generate",
+        "agenerate",
+        "generate_content",
+        "generate_content_async",
+        "completion",
+        "acompletion",
+        "ainvoke",
+        "invoke",
+        "astream",
+        "transcribe",
+        "synthesize",
+        "inference",
+    ),
+    "loads a model": ("from_pretrained", "load_model", "snapshot_download", "hf_hub_download"),
+    "moves a file": ("download", "download_file", "urlretrieve", "upload_file", "download_fileobj", "upload_fileobj"),
+    "runs another program": ("communicate", "wait_closed"),
+    "waits for the client": ("send_text", "send_json", "send_bytes"),
+}
+_WHAT = {name: what for what, names in _NAMES.items() for name in names}
+#: Ends of dotted calls of clients of language models.
+_MODELS = ("completions.create", "responses.create", "messages.create", "images.generate", "images.edit")
+
+Called = Callable[[Ref, ast.Call], "Ref | None"]
+Body = Callable[[Ref], Sequence[ast.stmt]]
+
+
+class Slowness:
+    """Judges statements of one program.
+
+    `called` tells which function of the project a call means, `guessed` which one it probably does, `body` what
+    a function does.
+    """
+
+    def __init__(self, called: Called, guessed: Called, body: Body) -> None:
+        self.called = called
+        self.guessed = guessed
+        self.body = body
+
+    def of(self, function: Ref, statements: Sequence[ast.stmt]) -> str:
+        """What in some statements of a function takes long, as a clause (`sleeps for `5` seconds`), or nothing."""
+        return self._look(function, statements, 0, {function})
+
+    def _look(self, function: Ref, statements: Sequence[ast.stmt], depth: int, seen: set[Ref]) -> str:
+        for node in own_nodes(statements):
+            if isinstance(node, ast.Await) and isinstance(node.value, ast.Name | ast.Attribute):
+                return f"waits for `{ast.unparse(node.value)}`"
+            if isinstance(node, ast.AsyncFor):
+                return f"waits for all of `{ast.unparse(node.iter)}`"
+            found = self._called(function, node, depth, seen) if isinstance(node, ast.Call) else ""
+            if found:
+                return found
+        return ""
+
+    def _called(self, function: Ref, call: ast.Call, depth: int, seen: set[Ref]) -> str:
+        inner = self.called(function, call) or self.guessed(function, call)
+        if inner is None:
+            return _outside(call)
+        if depth == _DEEPEST or inner in seen:
+            return ""
+        seen.add(inner)
+        return self._look(inner, self.body(inner), depth + 1, seen)
+
+
+def _outside(call: ast.Call) -> str:
+    """What a call takes long for that leads out of the project."""
+    name = dotted(call.func)
+    last = getattr(call.func, "attr", name)
+    text = name or last
+    if name in _SLEEPS:
+        return f"sleeps for `{ast.unparse(call.args[0])}` seconds" if _is_long(call.args) else ""
+    if name in _PROGRAMS:
+        return f"runs another program (`{name}`)"
+    if name in _TASKS and any(isinstance(a, ast.Starred | ast.Name) for a in call.args):
+        return f"waits for other work (`{name}`)"
+    if name.endswith(_MODELS):
+        return f"generates (`{name}`)"
+    what = _WHAT.get(last, "")
+    return f"{what} (`{text}`)" if what else ""
+
+
+def _is_long(arguments: Iterable[ast.expr]) -> bool:
+    """Whether a sleep is known to be long."""
+    seconds = next(iter(arguments), None)
+    return (
+        isinstance(seconds, ast.Constant) and isinstance(seconds.value, int | float) and float(seconds.value) >= _LONG
+    )

@@ -1,0 +1,106 @@
+"""A lock that is held while something takes long is offered, but only to who asks for unsafe fixes."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+QUOTA = """
+import asyncio, subprocess
+from fastapi import FastAPI, HTTPException
+from openai import AsyncOpenAI
+import mail
+
+app = FastAPI()
+llm = AsyncOpenAI()
+spent = {{}}
+
+class Backend:
+    async def generate(self, prompt):
+        await asyncio.sleep(0.01)
+        return prompt
+
+    async def think(self, prompt):
+        return await self.engine.transcribe(prompt)
+
+backend = Backend()
+
+async def wait_long():
+    await asyncio.sleep(30)
+
+@app.post("/{{user}}")
+async def ask(user: str, prompt: str):
+    if spent.get(user, 0) >= 10:
+        raise HTTPException(429)
+    {}
+    spent[user] = spent.get(user, 0) + 1
+"""
+
+LAZY = """
+import asyncio
+import engines
+from fastapi import FastAPI
+
+app = FastAPI()
+models = {{}}
+model = None
+
+@app.get("/{{name}}")
+async def read(name: str):
+    global model
+    {}
+"""
+
+SLOW = {
+    "another program": "await asyncio.create_subprocess_exec(prompt)",
+    "a generation": "await llm.chat.completions.create(prompt=prompt)",
+    "a generation below a method": "await backend.think(prompt)",
+    "a task": "task = asyncio.create_task(wait_long())\n    await task",
+    "a stream": "async for part in mail.stream(prompt):\n        print(part)",
+    "a long sleep in a helper": "await wait_long()",
+}
+SHORT = {
+    "a short sleep": "await asyncio.sleep(0.01)",
+    "a mail": "await mail.post(prompt)",
+    "a generation that the project makes in no time": "await Backend().generate(prompt)",
+}
+
+
+def fixes(folder: Path, text: str) -> set[str]:
+    (folder / "main.py").write_text(textwrap.dedent(text), encoding="utf-8")
+    report = autolock.check([folder], cache=False, certainty="race")
+    return {f"{f.fix.safety.value}: {f.fix.reason}" for f in report.findings if f.rule.startswith("AL1")}
+
+
+@pytest.mark.parametrize("work", SLOW.values(), ids=SLOW)
+def test_slow_work_under_the_lock_is_unsafe(tmp_path: Path, work: str) -> None:
+    (fix,) = fixes(tmp_path, QUOTA.format(work))
+    assert fix.startswith("unsafe: `ask` ")
+    assert "under the lock, and all others wait for as long" in fix
+
+
+@pytest.mark.parametrize("work", SHORT.values(), ids=SHORT)
+def test_other_work_under_the_lock_is_safe(tmp_path: Path, work: str) -> None:
+    (fix,) = fixes(tmp_path, QUOTA.format(work))
+    assert fix.startswith("safe: ")
+
+
+def test_who_wants_the_object_that_is_being_made_waits_anyhow(tmp_path: Path) -> None:
+    text = LAZY.format("if model is None:\n        model = await engines.load_model(name)\n    return model")
+    (fix,) = fixes(tmp_path, text)
+    assert fix.startswith("safe: ")
+
+
+def test_who_wants_another_object_would_wait_for_nothing(tmp_path: Path) -> None:
+    text = LAZY.format(
+        "if name not in models:\n        models[name] = await engines.load_model(name)\n    return models"
+    )
+    (fix,) = fixes(tmp_path, text)
+    assert fix.startswith("unsafe: ")

@@ -16,6 +16,7 @@ from autolock.program.values import NOTHING, FunctionValue, Heap, Location, Root
 
 _LIFECYCLE = frozenset({"on_event", "event_handler"})
 _HANDLERS = frozenset({"middleware", "exception_handler"})
+_JOB = "job"
 
 
 def follow_everything(machine: Machine) -> list[Entry]:
@@ -142,6 +143,12 @@ def _route(machine: Machine, path: str, facts: ModuleFacts, route: RouteFacts) -
         return
     function = _endpoint(machine, path, route)
     if function is None:
+        return
+    if route.kind == _JOB:
+        name = f"{function.ref.path}:{function.ref.name}"
+        entry = Entry(function.ref, machine.context_of(function), _JOB, (), False, name)
+        machine.run(entry, partial(machine.activate, function, [], {}, None))
+        yield entry
         return
     labels = labels_of(machine.program, path, facts, route)
     context = machine.context_of(function)

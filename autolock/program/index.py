@@ -21,7 +21,7 @@ from autolock.program.facts import (
     ModuleFacts,
     RouteFacts,
 )
-from autolock.program.library import MUTATORS, ROUTE_DECORATORS
+from autolock.program.library import JOB_DECORATORS, MUTATORS, ROUTE_DECORATORS
 from codemods.parsing import parse as parsed_module
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -309,6 +309,8 @@ class _Indexer:
                     scope=prefix.rstrip("."),
                 )
             )
+        elif call and verb in JOB_DECORATORS:
+            self.facts.routes.append(RouteFacts(base, "job", (), "", qualname, "", call.lineno, prefix.rstrip(".")))
         return name
 
     def binding(self, node: Any, owner: str) -> None:
@@ -366,6 +368,9 @@ class _Indexer:
         name: str = func.attr
         if name in MUTATORS:
             scope.mutates.add(_named(_base(func.value)))
+        elif name == "add_job" and not prefix and dotted(_argument(node, 0, "func")):
+            job = dotted(_argument(node, 0, "func"))
+            self.facts.routes.append(RouteFacts(dotted(func.value), "job", (), "", "", job, node.lineno))
         elif name in _REGISTERING:
             self.registration(node, name, dotted(func.value), prefix)
 

@@ -14,8 +14,8 @@ from autolock.program.trace import Candidate, Frame, Write
 _ABSENT = ("missing", "falsy")
 #: Parts of names of calls that give another value each time.
 _VARYING = ("uuid", "random", "secret", "token", "time", "now", "next", "count", "nonce", "id")
-#: Methods that tell of what happens and change nothing.
-_TELLING = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log"})
+#: Methods that tell of what happens, or put it into another set: twice is as good as once.
+_TELLING = frozenset({"debug", "info", "warning", "warn", "error", "exception", "critical", "log", "add", "discard"})
 
 
 class Vanity:

@@ -11,6 +11,7 @@ from autolock.program.containers import Containers
 from autolock.program.core import DEPTH, REHEARSAL, Activation, OutOfBudget, Spawn
 from autolock.program.effects import Again, Effect, Recorder
 from autolock.program.files import Files
+from autolock.program.injection import is_provider, provided, wired
 from autolock.program.library import (
     AWAITING,
     CONTAINER_TYPES,
@@ -73,6 +74,8 @@ class Calls(Containers, Files):
             if method is not None:
                 bound = self.bound(method, callee)
                 return self.call(bound, args, kwargs, node)
+        if is_provider(callee):
+            return provided(self, callee)
         self.spawn_callbacks(args, kwargs, node)
         return Value(None, _reads(callee, *args, *kwargs.values()), "", _request(*args, *kwargs.values()), "call")
 
@@ -329,6 +332,12 @@ class Calls(Containers, Files):
             return Value(Heap(Type(kind), location))
         if isinstance(node, ast.Constant):
             return Value(None, term=repr(node.value), made="none" if node.value is None else "const")
+        injected = wired(node) if node is not None else None
+        if injected is not None:
+            with self.startup():
+                self.enter_module(function.ref.path)
+                provider = self.evaluate(injected)
+            return provided(self, provider) if is_provider(provider) else Value(None, term=argument.arg)
         named = self.named_default(function, node) if isinstance(node, ast.Name) else NOTHING
         return named if named.obj is not None else Value(None, term=argument.arg)
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from autolock.program.core import BUDGET, SCARCE, TOTAL, Activation, OutOfBudget, Spawn
 from autolock.program.decisions import effective
 from autolock.program.index import dotted
+from autolock.program.injection import is_provider, provided, wired
 from autolock.program.linker import Ref
 from autolock.program.state import State
 from autolock.program.statements import Statements
@@ -390,12 +391,15 @@ class Machine(Statements):
                 if outer in facts.functions:
                     env = self.factory_env(Ref("function", scope.path, outer))
                     self.frames.append(Activation(self.next_serial(), env.function, scope.path, env))
-            value = self.evaluate(node)
+            value = self.evaluate(wired(node) or node)
         self.settle(value, Location(Root("instance", scope.path, f"{scope.name}({name})" if scope.name else name)))
         return value
 
     def provide(self, provider: Value, cache: dict[Ref, Value], then: Callable[[Value], None]) -> None:
         """Run a dependency, once per request, then go on with its value."""
+        if is_provider(provider):
+            then(provided(self, provider))
+            return
         obj = provider.obj
         if isinstance(obj, Heap) and obj.type.kind == "instance" and obj.type.ref is not None:
             method = self.program.method(obj.type.ref, "__call__")

@@ -44,6 +44,7 @@ class Objects(Core):
     def prepare(self) -> None:
         """Make room for what is computed once per program."""
         self._variables: dict[tuple[str, str], Value] = {}
+        self.singletons: dict[tuple[str, str], Value] = {}
         self._functions: dict[Ref, Value] = {}
         self._factories: dict[Ref, Env] = {}
         self._module_frames: dict[str, Env] = {}

@@ -197,6 +197,8 @@ class _Planner:
         ):
             raise Refusal("the lock is not released in the block that takes it")
         block, start, end = found
+        if start < 0 or not isinstance(block[start], ast.Expr):
+            raise Refusal("what `acquire()` answers is asked for: release the lock in a `finally`")
         spot = self.sources.blocks(window.function.path).spot(block[start])
         is_async = use.lock.family == "asyncio"
         edit = Edit(

@@ -50,6 +50,10 @@ _INSTANCE_NAMES = frozenset({"_instance", "instance", "__instance", "_inst", "_s
 _STREAMS = ("StreamingResponse", "EventSourceResponse", "ContentStream")
 
 
+#: What an attempt to take a lock is called, followed by the acquisition that it was.
+TRIED = "acquired"
+
+
 class Calls(Containers, Files):
     """The part of the interpreter that calls things."""
 
@@ -584,7 +588,9 @@ class Calls(Containers, Files):
     def call_lock(self, lock: LockValue, name: str, node: ast.AST) -> Value:
         if name in ("acquire", "acquire_on_behalf_of", "acquire_lock"):
             self.acquire(lock, node, "acquire")
-            return Value(External("autolock.acquired"))
+            conditional = isinstance(node, ast.Call) and bool(node.args or node.keywords) and bool(self.state.held)
+            term = f"{TRIED}@{self.state.held[-1].acquisition}" if conditional else ""
+            return Value(External("autolock.acquired"), term=term)
         if name in ("release", "release_lock"):
             self.release(lock)
         if name in ("wait", "wait_for"):

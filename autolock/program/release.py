@@ -24,11 +24,29 @@ def leak(program: Program, use: LockUse) -> tuple[list[ast.stmt], int, int] | No
         return None
     for block in _blocks(node):
         for start, statement in enumerate(block):
-            if isinstance(statement, ast.Expr) and any(n is use.node for n in ast.walk(statement)):
-                end = _release(block, start + 1, name)
-                if end is not None and any(_can_raise(s) for s in block[start + 1 : end]):
-                    return block, start, end
+            if not any(n is use.node for n in ast.walk(_taking(statement))):
+                continue
+            if isinstance(statement, ast.If) and not _is_refusal(statement):
+                held, first = statement.body, 0
+            else:
+                held, first = block, start + 1
+            end = _release(held, first, name)
+            if end is not None and any(_can_raise(s) for s in held[first:end]):
+                return held, first - 1, end
     return None
+
+
+def _taking(statement: ast.stmt) -> ast.AST:
+    """The part of a statement that may take a lock for the statements after or in it."""
+    if isinstance(statement, ast.If):
+        return statement.test
+    return statement if isinstance(statement, ast.Expr | ast.Assign) else ast.Pass()
+
+
+def _is_refusal(statement: ast.If) -> bool:
+    """`if not lock.acquire(blocking=False): raise ...`: what follows has the lock."""
+    negated = isinstance(statement.test, ast.UnaryOp) and isinstance(statement.test.op, ast.Not)
+    return negated and isinstance(statement.body[-1], ast.Raise | ast.Return | ast.Continue)
 
 
 def _called_on(node: ast.AST) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autolock.database.hooks import expected
-from autolock.program.calls import Calls
+from autolock.program.calls import TRIED, Calls
 from autolock.program.core import OutOfBudget
 from autolock.program.linker import Ref
 from autolock.program.state import State
@@ -310,6 +310,9 @@ class Statements(Calls):
             return
         env = self.frame.env
         before, names = self.state.copy(), dict(env.vars)
+        tried, negated = self.tried(node.test)
+        refused = self.state if negated else before
+        refused.held = tuple(h for h in refused.held if h.acquisition != tried)
         with self.deciding(self.control(node.test, value, False, "")):
             self.execute(node.body)
         then, then_names = self.state, env.vars
@@ -320,6 +323,21 @@ class Statements(Calls):
         self.meet(then, then_names)
         if then.alive is not else_alive:
             self.remember(node, value, then.alive)
+
+    def tried(self, test: ast.expr) -> tuple[int, bool]:
+        """The acquisition that a test asks about, 0 for none, and whether it asks if that has failed."""
+        negated = isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
+        asked = test.operand if isinstance(test, ast.UnaryOp) and negated else test
+        if isinstance(asked, ast.BoolOp) and isinstance(asked.op, ast.And) and not negated:
+            return next((found for part in asked.values if (found := self.tried(part))[0] and not found[1]), (0, False))
+        while isinstance(asked, ast.NamedExpr | ast.Await):
+            asked = asked.value
+        if isinstance(asked, ast.Name):
+            name, _, number = self.frame.env.vars.get(asked.id, NOTHING).term.partition("@")
+            return (int(number) if name == TRIED and number.isdigit() else 0), negated
+        given = isinstance(asked, ast.Call) and bool(asked.args or asked.keywords)
+        taken = [h.acquisition for h in self.state.held if h.node is asked] if given else []
+        return (taken[-1] if taken else 0), negated
 
     def meet(self, other: State, names: dict[str, Value]) -> None:
         """Join the current branch with another that was run before."""

@@ -1,0 +1,125 @@
+"""Locks that are taken only if they are free."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+APP = """
+import threading
+from fastapi import FastAPI, HTTPException
+
+app = FastAPI()
+lock = threading.Lock()
+left = {"n": 1}
+
+def charge(amount):
+    with open("journal") as file:
+        return file.read()
+
+def take():
+    amount = left["n"]
+    charge(amount)
+    left["n"] = amount - 1
+
+@app.post("/")
+def buy():
+"""
+
+HELD = {
+    "in the branch": """
+        if lock.acquire(timeout=1):
+            try:
+                take()
+            finally:
+                lock.release()
+    """,
+    "after a refusal": """
+        if not lock.acquire(blocking=False):
+            raise HTTPException(409)
+        try:
+            take()
+        finally:
+            lock.release()
+    """,
+    "after a refusal, by a name": """
+        free = lock.acquire(blocking=False)
+        if not free:
+            raise HTTPException(409)
+        try:
+            take()
+        finally:
+            lock.release()
+    """,
+}
+
+NOT_HELD = {
+    "in the other branch": """
+        if lock.acquire(timeout=1):
+            lock.release()
+        else:
+            take()
+    """,
+    "in the other branch, by a name": """
+        free = lock.acquire(timeout=1)
+        if free:
+            lock.release()
+        else:
+            take()
+    """,
+    "where it was refused": """
+        if not lock.acquire(timeout=1):
+            take()
+        else:
+            lock.release()
+    """,
+}
+
+LEAKED = {
+    "in the branch": """
+        if lock.acquire(timeout=1):
+            charge(1)
+            lock.release()
+    """,
+    "after a refusal": """
+        if not lock.acquire(blocking=False):
+            raise HTTPException(409)
+        charge(1)
+        lock.release()
+    """,
+    "after a refusal, by a name": """
+        free = lock.acquire(blocking=False)
+        if not free:
+            raise HTTPException(409)
+        charge(1)
+        lock.release()
+    """,
+}
+
+
+def rules(folder: Path, body: str) -> list[str]:
+    text = APP + textwrap.indent(textwrap.dedent(body), "    ")
+    (folder / "main.py").write_text(text, encoding="utf-8")
+    return [f.rule for f in autolock.check([folder], cache=False, certainty="race").findings]
+
+
+@pytest.mark.parametrize("body", HELD.values(), ids=HELD)
+def test_a_lock_that_was_free_guards(tmp_path: Path, body: str) -> None:
+    assert rules(tmp_path, body) == []
+
+
+@pytest.mark.parametrize("body", NOT_HELD.values(), ids=NOT_HELD)
+def test_a_lock_that_was_not_free_guards_nothing(tmp_path: Path, body: str) -> None:
+    assert rules(tmp_path, body) == ["AL101"]
+
+
+@pytest.mark.parametrize("body", LEAKED.values(), ids=LEAKED)
+def test_a_lock_that_an_exception_leaves_taken(tmp_path: Path, body: str) -> None:
+    assert rules(tmp_path, body) == ["AL506"]

@@ -26,6 +26,7 @@ from autolock.database.adapters.sqlalchemy import SqlAlchemy
 from autolock.database.adapters.statements import Statements
 from autolock.database.models import Models
 from autolock.database.objects import Block, Column, Conditions, Expression, Query, Result, Session, TableThing
+from autolock.database.outside import Outside
 from autolock.database.rows import Rows, table_of
 from autolock.database.sessions import Sessions
 from autolock.database.side_effects import SideEffects
@@ -79,6 +80,7 @@ class Databases:
         self.rows = Rows(core, models)
         self.sessions = Sessions(core, self)
         self.effects = SideEffects(core)
+        self.outside = Outside(core)
         made = [adapter(self.rows) for adapter in adapters]
         self.by_library = {adapter.library: adapter for adapter in made}
         self.by_package = {package: adapter for adapter in made for package in adapter.packages}

@@ -103,6 +103,16 @@ class Effect(Event):
     pending: tuple[RowWrite, ...] = ()
 
 
+@dataclass(slots=True, frozen=True, eq=False)
+class Wait(Event):
+    """A request waits for something outside of the process; `transactions` are those that are open meanwhile."""
+
+    entry: Entry
+    serial: int
+    text: str
+    transactions: frozenset[int]
+
+
 @dataclass(slots=True)
 class DatabaseTrace:
     """Everything about rows and sessions that was recorded, over all entry points."""
@@ -113,5 +123,6 @@ class DatabaseTrace:
     commits: list[Commit] = field(default_factory=list)
     splits: list[Split] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
     counted: set[int] = field(default_factory=set)
     clock: int = 0

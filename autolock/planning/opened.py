@@ -47,7 +47,7 @@ class OpenedPlans:
         )
         title = f"Look at `{window.shown}` and write it in one transaction, with the row locked"
         if look.transaction == write.transaction:
-            return RowPlan([lock], f"Lock the row of `{window.shown}` that is looked at", _LOCKED)
+            return RowPlan([lock], f"Lock the row of `{window.shown}` that is looked at", _LOCKED, holds="look")
         if look.session.library not in _OPENING or not write.commits or not write.commits[0].automatic:
             raise Refusal(otherwise)
         region = self.sources.blocks(function.path).spanning([first, last], self.sources.node_of(function))
@@ -58,7 +58,8 @@ class OpenedPlans:
         edits = [Edit(function.path, "wrap-in-transaction", wrap), lock]
         if receiver != name:
             edits += self.splits.moved(function, region, name, receiver)
-        return RowPlan(edits, title, f"{_LOCKED} Outside of a transaction the lock would be given back at once.")
+        reason = f"{_LOCKED} Outside of a transaction the lock would be given back at once."
+        return RowPlan(edits, title, reason, holds="look")
 
     def text(self, function: Ref, statement: ast.stmt, call: ast.AST) -> tuple[ast.stmt, ast.expr]:
         """The SELECT's literal and the statement that holds it: the call's own, or the one that names it before."""

@@ -13,6 +13,7 @@ from autolock.edits import Edit
 from autolock.planning.advice import by_hand
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.callers import callers_with_row, first_with_session, uses_up_to
+from autolock.planning.holding import with_care
 from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.names import laid_out, name_of, written
 from autolock.planning.opened import TEXTUAL, OpenedPlans
@@ -47,6 +48,9 @@ class RowPlans:
 
     def plan(self, window: RowWindow) -> RowPlan:
         """The plan of a window; raises Refusal where no rewrite is known to be right."""
+        return with_care(self.planned(window), window, self.trace)
+
+    def planned(self, window: RowWindow) -> RowPlan:
         library = window.look.session.library
         if library in TEXTUAL and self.dialect != "sqlite" and window.kind in ("row-update", "row-claim"):
             return self.opened.plan(window, by_hand(window, library, self.dialect))
@@ -111,6 +115,7 @@ class RowPlans:
             edits,
             f"Lock the `{window.model_name}` rows in one order first",
             "One SELECT locks both rows, always in the same order, and the later ones find them locked already.",
+            holds="look",
         )
 
     def ordered(self, window: RowWindow, looks: Sequence[RowRead]) -> RowPlan:
@@ -123,6 +128,7 @@ class RowPlans:
             f"Lock the `{window.model_name}` rows in one order before they are loaded",
             "One SELECT locks all the rows, always in the same order: two requests that name them the other way round "
             "wait, instead of ending in a deadlock.",
+            holds="look",
         )
 
     def is_locked_here(self, window: RowWindow) -> bool:
@@ -168,7 +174,8 @@ class RowPlans:
                 lock=not query.locks,
             ),
         )
-        return RowPlan([edit], f"Lock the `{model}` row that `{spot.function.name}` loads", self.lock_reason(skip))
+        title = f"Lock the `{model}` row that `{spot.function.name}` loads"
+        return RowPlan([edit], title, self.lock_reason(skip), holds="look")
 
     def lock_reason(self, skip: bool) -> str:
         reason = (
@@ -193,6 +200,7 @@ class RowPlans:
             edits,
             f"Keep the lock on `{window.model_name}` until the write",
             "A flush sends what is pending and keeps the transaction, and with it the lock, until the last commit.",
+            holds="look",
         )
 
     def lock_others(self, window: RowWindow) -> RowPlan:
@@ -226,6 +234,7 @@ class RowPlans:
             f"Lock the `{window.model_name}` rows that the check looks at",
             "The rows are locked in one order before they are counted: the second request looks when the first has "
             "committed what it decided.",
+            holds="look",
         )
 
     def loads_joined(self, window: RowWindow) -> bool:
@@ -259,6 +268,8 @@ class RowPlans:
             f"Lock `{row}` and read it again before it is used",
             "The row is loaded elsewhere, for readers too: the refresh locks it here and reads the columns again, so "
             "that the second request waits for the first and sees what it wrote.",
+            holds="look",
+            taken_at=(function, region.statements[0].lineno),
         )
 
     def in_a_caller(self, window: RowWindow, refusal: Refusal) -> tuple[Ref, str, list[ast.stmt], str]:
@@ -478,6 +489,7 @@ class RowPlans:
             f"Insert the `{window.model_name}` in a savepoint, and select it where another request was first",
             "The unique constraint lets one request through; the other rolls back to its savepoint and goes on with "
             "the row that is there now.",
+            holds="write",
         )
 
 

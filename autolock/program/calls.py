@@ -64,7 +64,9 @@ class Calls(Containers, Files):
             return self.call_function(obj, args, kwargs, node)
         known = self.database.call(callee, args, kwargs, node)
         if known is not None:
+            self.database.outside.answered.add(id(node))
             return known
+        self.database.outside.called(callee, node)
         if isinstance(obj, ClassValue):
             return self.instantiate(obj, args, kwargs, node)
         if isinstance(obj, External):
@@ -180,6 +182,8 @@ class Calls(Containers, Files):
         for read in effect.reads:
             if not read.early:
                 again.read(read.event)
+        if effect.outside is not None:
+            self.database.outside.note(effect.outside)
         if self.state.pending:
             for peek in effect.peeks:
                 self.late_reads(again.moved_read(peek))

@@ -45,7 +45,10 @@ class DoneWrite:
 
 @dataclass(slots=True)
 class Effect:
-    """What a call did: its result, its accesses, whether it may suspend, what it set on its receiver."""
+    """What a call did: its result, its accesses, whether it may suspend, what it set on its receiver.
+
+    `outside` is a call in it that waits for something outside of the process.
+    """
 
     result: Value
     suspends: Suspension | None
@@ -57,6 +60,7 @@ class Effect:
     candidates: list[Candidate]
     order: list[Read]
     controls: tuple[Control, ...]
+    outside: ast.expr | None
     depth: int
     since: int
 
@@ -74,6 +78,7 @@ class Recorder:
     decided: tuple[Control, ...]
     depth: int
     clock: int
+    waits: int
 
     @staticmethod
     def start(core: Core) -> Recorder:
@@ -91,6 +96,7 @@ class Recorder:
             core.state.control,
             len(core.stack()),
             core.database.rows.trace.clock,
+            core.database.outside.count,
         )
 
     def finish(self, core: Core, function: FunctionValue, result: Value) -> Effect | None:
@@ -123,6 +129,7 @@ class Recorder:
             writes,
             *_unlike(mine, reads, self.depth),
             tuple(c for c in state.control if c not in self.decided),
+            core.database.outside.last if core.database.outside.count != self.waits else None,
             self.depth,
             self.marker.serial,
         )

@@ -423,6 +423,8 @@ class Expressions(Core):
             given = self.database.awaited(obj, node)
             if given is not None:
                 return _from_call(given.also(value), "await")
+        else:
+            self.database.outside.awaited(node.value)
         if isinstance(obj, External | FunctionValue | Method | Partial):
             obj = None
         return Value(obj, value.reads, "", value.request, "await")

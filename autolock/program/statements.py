@@ -469,6 +469,8 @@ class Statements(Calls):
             self.state.control = decided
             if isinstance(node, ast.AsyncFor):
                 self.suspend(node, "async for")
+                if not isinstance(source.obj, Thing):
+                    self.database.outside.awaited(node.iter)
             self.store(node.target, self.iterated(source, node.iter).also(Value(None, looped)), node, "assign")
             self.execute(node.body)
             self.gather_states(frame.continues[-1])
@@ -623,6 +625,8 @@ class Statements(Calls):
         quiet = isinstance(item.context_expr, ast.Call) and text.partition("(")[0].rpartition(".")[2] in _QUIET_MANAGERS
         if asynchronous and not quiet:
             self.suspend(node, text)
+            if not isinstance(obj, Heap):  # a client is made, and asked later
+                self.database.outside.awaited(item.context_expr)
         self.switch(node)
         if item.optional_vars is not None:
             self.store(item.optional_vars, Value(obj, value.reads, "", value.request, "call"), node, "assign")

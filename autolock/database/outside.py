@@ -1,0 +1,124 @@
+"""Other services, programs and pauses: what a request waits for, and holds its rows over."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from autolock.database.trace import Wait
+from autolock.program.values import External, Heap, Method, Value
+
+if TYPE_CHECKING:
+    from autolock.program.core import Core
+
+#: Packages whose plain functions wait for something outside of the process.
+_SERVICES = frozenset(
+    {
+        "aioboto3",
+        "aiohttp",
+        "aiosmtplib",
+        "anthropic",
+        "boto3",
+        "cohere",
+        "docker",
+        "elasticsearch",
+        "emails",
+        "fastapi_mail",
+        "grpc",
+        "httpx",
+        "kubernetes",
+        "litellm",
+        "minio",
+        "mistralai",
+        "ollama",
+        "openai",
+        "paramiko",
+        "requests",
+        "resend",
+        "sendgrid",
+        "smtplib",
+        "stripe",
+        "subprocess",
+        "twilio",
+        "urllib3",
+    }
+)
+_PAUSES = frozenset({"time.sleep", "os.system", "urllib.request.urlopen"})
+#: Methods of sessions and connections, of which it is not always known that they are some.
+_OF_SESSIONS = frozenset(
+    {
+        "add_all",
+        "begin",
+        "begin_nested",
+        "close",
+        "commit",
+        "delete",
+        "exec",
+        "execute",
+        "fetch",
+        "fetch_all",
+        "fetch_one",
+        "fetchrow",
+        "flush",
+        "get_one",
+        "merge",
+        "refresh",
+        "rollback",
+        "run_sync",
+        "scalar",
+        "scalars",
+    }
+)
+
+
+class Outside:
+    """Notes what is waited for; `count` and `last` tell a memoised call of it."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        self.count = 0
+        self.last: ast.expr | None = None
+        self.answered: set[int] = set()
+
+    def called(self, callee: Value, node: ast.Call) -> None:
+        """Something that is no function of the project is called; without `await` only known services take long."""
+        obj = callee.obj
+        if isinstance(obj, External) and _waits(obj.name):
+            self.note(node)
+        elif isinstance(obj, Method) and isinstance(obj.receiver.obj, Heap) and obj.name not in ("close", "quit"):
+            kind = obj.receiver.obj.type
+            if kind.kind == "external" and kind.name.partition(".")[0] in _SERVICES and "sync" not in kind.name.lower():
+                self.note(node)
+
+    def awaited(self, node: ast.expr) -> None:
+        """Something that is neither the project's nor the database's is awaited."""
+        if isinstance(node, ast.Call) and (id(node) in self.answered or _is_quiet(node)):
+            return
+        self.note(node)
+
+    def note(self, node: ast.expr) -> None:
+        """The request waits here, with these transactions open."""
+        core = self.core
+        self.count += 1
+        self.last = node
+        state = core.state
+        begun = frozenset(t.serial for t in state.transactions.values() if t.begun or t.blocks)
+        if not state.transactions or not core.recording or not core.frames or core.frame.ref is None:
+            return
+        text = ast.unparse(node.func if isinstance(node, ast.Call) else node)
+        wait = Wait(node, core.stack(), core.context, core.entry, core.next_serial(), text, begun)
+        core.database.rows.trace.waits.append(wait)
+
+
+def _waits(name: str) -> bool:
+    """Whether an imported function waits for something outside."""
+    package, _, last = name.rpartition(".")
+    made = last[:1].isupper() or last in ("client", "resource", "from_env")
+    return name in _PAUSES or (name.partition(".")[0] in _SERVICES and bool(package) and not made)
+
+
+def _is_quiet(call: ast.Call) -> bool:
+    """Whether a call only lets others run, or belongs to a session that was not recognised."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    nothing = len(call.args) == 1 and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0
+    return name in _OF_SESSIONS or (name == "sleep" and nothing)

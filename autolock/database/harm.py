@@ -9,7 +9,8 @@ from collections import defaultdict
 from autolock.database.objects import Condition
 from autolock.database.schema import Model
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
-from autolock.program.trace import Entry
+from autolock.program.decisions import effective
+from autolock.program.trace import Control, Entry
 from autolock.program.values import Value
 
 #: Tables that only tell what has happened.
@@ -65,6 +66,8 @@ class Harm:
             return True
         if self.consequences(candidate):
             return True
+        if _changes_what_differs(control, write):
+            return False
         if write.made != "const" and not write.text:
             return False
         kind = write.model.columns[write.column].kind if write.column in write.model.columns else ""
@@ -77,7 +80,7 @@ class Harm:
         """Whether a row that two take is a loss: the next job, a voucher that is credited, a token."""
         read, write = candidate.read, candidate.write
         if write.kind == "remove":
-            return any(self.draws_on(other.value, read) for other in self.others(candidate))
+            return any(self.draws_on(other.value, read) and _adds(other) for other in self.others(candidate))
         if write.loops and not read.query.limited:
             return False
         if self.has_key(read) and write.request:
@@ -159,6 +162,35 @@ class Harm:
         if write.query is None or write.query.unknown_values or not write.query.values:
             return None
         return dict(write.query.values)
+
+
+def _changes_what_differs(control: Control, write: RowWrite) -> bool:
+    """`if row.column != new: row.column = new`, `if not row.done: row.done = True`.
+
+    Whoever comes second sets what it would have set anyway: to write without a look comes to the same.
+    """
+    if not isinstance(write.node, ast.Assign) or not isinstance(write.node.targets[0], ast.Attribute):
+        return False
+    target, value = write.node.targets[0], write.node.value
+    shape = effective(control.shape, control.negated)
+    if isinstance(value, ast.Constant) and isinstance(value.value, bool | None):
+        return shape == "falsy" if value.value else shape == "truth" or (shape == "present" and value.value is None)
+    sides = {ast.unparse(target), ast.unparse(value)}
+    return shape == "different" and any(
+        isinstance(n, ast.Compare) and {ast.unparse(n.left), ast.unparse(n.comparators[0])} == sides
+        for n in ast.walk(control.node)
+    )
+
+
+def _adds(write: RowWrite) -> bool:
+    """Whether a write that is made twice counts twice: a new row, or a value that is computed from the old one."""
+    if write.form == "insert" or write.kind == "augment":
+        return True
+    column = write.model.columns.get(write.column)
+    if write.made == "atomic":
+        return column is None or column.kind != "json"
+    own = write.value.reads if write.value is not None else frozenset()
+    return any(isinstance(r, RowRead) and r.column == write.column and r.location == write.location for r in own)
 
 
 def _by_key(condition: Condition) -> Condition:

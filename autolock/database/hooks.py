@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from autolock.database.adapters.base import Adapter
 from autolock.database.adapters.dbapi import Cursor
-from autolock.database.adapters.documents import Pending
+from autolock.database.adapters.documents import ObjectMapper, Pending
 from autolock.database.adapters.mappings import (
     COPYING,
     DUMPS,
@@ -277,6 +277,9 @@ class Databases:
         if model is None:
             return value
         session = next((t for t in map(self.thing, beside) if isinstance(t, Session)), None)
+        mapper = self.by_library.get(model.library)
+        if isinstance(mapper, ObjectMapper):
+            session = mapper.default  # nothing is written before `save()`
         session = session or Session(known=False, term=node.arg)
         query = Query("select", model, exact=False, form="parameter", spot=self.rows.spot(node))
         read = self.rows.select(session, query, node)
@@ -428,7 +431,8 @@ def expected(handlers: list[ast.ExceptHandler]) -> frozenset[str]:
     names: set[str] = set()
     for handler in handlers:
         last = handler.body[-1]
-        if isinstance(last, ast.Raise) and (last.exc is None or _is_same(last.exc, handler.name)):
+        passed = isinstance(last, ast.Raise) and (last.exc is None or _is_same(last.exc, handler.name))
+        if passed and not any(isinstance(n, ast.Return | ast.Continue) for s in handler.body for n in ast.walk(s)):
             continue
         types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
         for node in types:

@@ -90,6 +90,9 @@ def _split(split: Split) -> SplitWindow | None:
     )
 
 
+_WITHOUT_TRANSACTIONS = frozenset({"mongo", "beanie"})
+
+
 def _belong(one: RowWrite, other: RowWrite) -> bool:
     """Whether half of two writes is wrong: the one names the other's row, or both are parts of one change."""
     if one.row is not None and one.row is other.row:
@@ -101,7 +104,8 @@ def _belong(one: RowWrite, other: RowWrite) -> bool:
     if one.location.root == other.location.root:
         return (one.made == "atomic" and other.made == "atomic") or (one.kind == other.kind == "augment")
     if one.kind == other.kind == "remove":
-        return True
+        # Where there are no transactions to speak of, what is left over is removed when it is tried again.
+        return one.model.library not in _WITHOUT_TRANSACTIONS
     counted = one.made == "atomic" or one.kind == "augment", other.made == "atomic" or other.kind == "augment"
     return any(counted) and bool(_terms(one) & _terms(other))
 

@@ -16,7 +16,7 @@ from autolock.database.rows import same_row
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.program.decisions import effective
 from autolock.program.linker import Program, Ref
-from autolock.program.trace import Held, context_name
+from autolock.program.trace import Control, Held, context_name
 from autolock.program.windows import RaceWindow, meeting
 
 #: What is known of a table when a row is put into it because there was none, or not too many.
@@ -174,6 +174,8 @@ class RowFinder:
         shape = effective(control.shape, control.negated) if control is not None else ""
         if candidate.dependence == "control" and shape not in _ABSENT:
             return None
+        if control is not None and _asks_for_enough(control):
+            return None
         if read.what == "column" and (read.row is None or control is None or shape not in ("missing", "compare")):
             return None
         if write.query is not None and write.query.guarded:
@@ -191,6 +193,8 @@ class RowFinder:
         ranged = any(c.operator in ("<", "<=", ">", ">=", "between") for c in read.query.conditions)
         kind = "row-skew" if ranged and not counted and unique is None else "row-insert"
         window = self.make(kind, candidate, "unguarded")
+        if unique is None and (not read.query.exact or any(u > set(columns) for u in write.model.uniques)):
+            columns = ()  # what else was asked, or what a constraint is about beside it, is not known
         window.unique, window.columns, window.counted = unique, columns, counted
         return window
 
@@ -238,6 +242,8 @@ class RowFinder:
         read, write = candidate.read, candidate.write
         if candidate.dependence != "control" or not self.looks_at_others(candidate):
             return None
+        if candidate.control is None or _asks_for_enough(candidate.control) or self.is_of_the_same(candidate):
+            return None
         asked = {c.column for c in read.query.conditions}
         if write.kind != "remove" and write.column not in asked:
             return None
@@ -265,6 +271,14 @@ class RowFinder:
         return not session.autocommits and candidate.entry.label not in self.stopped
 
     @staticmethod
+    def is_of_the_same(candidate: RowCandidate) -> bool:
+        """Whether what is looked at is what changes: both are found by the same keys."""
+        read, write = candidate.read, candidate.write
+        keys = {c.name for c in write.model.columns.values() if c.primary_key} or {"id"}
+        asked = {(c.column, c.value.term) for c in read.query.conditions if c.column in keys and c.value.term}
+        return bool(asked & {(c.column, c.value.term) for c in write.conditions})
+
+    @staticmethod
     def looks_at_others(candidate: RowCandidate) -> bool:
         """Whether rows are counted, in the database or after they were fetched: others than the one that changes."""
         read, write, control = candidate.read, candidate.write, candidate.control
@@ -283,13 +297,10 @@ class RowFinder:
         return write.form == "update"
 
     def is_asked_again(self, candidate: RowCandidate) -> bool:
-        """Whether the same transaction has changed the table by a conditional UPDATE before: that one decides."""
+        """Whether the same run has changed the table by a conditional UPDATE in between: that one decides."""
         write, since = candidate.write, candidate.read.serial
         return write.form != "insert" and any(
-            since < other.serial < write.serial
-            and other.transaction == write.transaction
-            and other.model is write.model
-            and self.is_conditional(other)
+            since < other.serial < write.serial and other.model is write.model and self.is_conditional(other)
             for other in self.harm.by_entry[id(candidate.entry)]
         )
 
@@ -403,6 +414,24 @@ def _counts(test: ast.AST) -> bool:
         and not any(isinstance(c, ast.Constant) and c.value == 0 for c in (n.left, *n.comparators))
         for n in ast.walk(test)
     )
+
+
+def _asks_for_enough(control: Control) -> bool:
+    """Whether a test is there to leave when fewer rows were found than were asked for: `len(found) < len(ids)`."""
+    if control.exit not in ("raise", "return"):
+        return False
+    for node in ast.walk(control.node):
+        if isinstance(node, ast.Compare) and len(node.ops) == 1:
+            left, right = node.left, node.comparators[0]
+            fewer = isinstance(node.ops[0], ast.Lt | ast.NotEq) and _is_length(right)
+            rest = isinstance(left, ast.BinOp) and isinstance(left.op, ast.Sub) and _is_length(left.left)
+            if fewer or rest or (_is_length(left) and _is_length(right)):
+                return True
+    return False
+
+
+def _is_length(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len"
 
 
 def _acquired(held: Iterable[Held]) -> set[int]:

@@ -335,8 +335,13 @@ class RowPlans:
         if window.counted:
             return self.lock_parent(window)
         if window.unique is None:
-            names = ", ".join(window.columns) or "the columns of the check"
+            names = ", ".join(window.columns)
             table = window.model.table if window.model is not None else ""
+            if not names:
+                raise Refusal(
+                    f"what was asked cannot be seen in full: let a unique constraint on {table} say which two rows "
+                    "may not be there together, and handle the IntegrityError"
+                )
             raise Refusal(
                 f"no unique constraint covers the check: add one on {table} ({names}) with a migration "
                 f"(`op.create_unique_constraint(None, {table!r}, [{', '.join(repr(c) for c in window.columns)}])`), "

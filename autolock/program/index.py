@@ -351,16 +351,10 @@ class _Indexer:
         for keyword in node.keywords:
             if keyword.arg == "lifespan":
                 self.facts.lifespans.append((dotted(keyword.value), prefix.rstrip(".")))
-            elif keyword.arg == "exception_handlers" and keyword.value.__class__ is ast.Dict:
-                scope_name = prefix.rstrip(".")
-                for key, value in zip(keyword.value.keys, keyword.value.values, strict=True):
-                    if dotted(value):
-                        caught = dotted(key) if key is not None else ""
-                        self.facts.routes.append(
-                            RouteFacts(
-                                "app", "exception_handler", (), caught, "", dotted(value), node.lineno, scope_name
-                            )
-                        )
+            elif keyword.value.__class__ is ast.Dict:
+                given = keyword.value if keyword.arg == "exception_handlers" else _entry(keyword.value)
+                if given is not None:
+                    self.exception_handlers(given, prefix.rstrip("."))
         if func.__class__ is not ast.Attribute:
             if func.__class__ is ast.Name and func.id in _ROUTE_CLASSES:
                 self.route_object(node, func.id, prefix)
@@ -373,6 +367,15 @@ class _Indexer:
             self.facts.routes.append(RouteFacts(dotted(func.value), "job", (), "", "", job, node.lineno))
         elif name in _REGISTERING:
             self.registration(node, name, dotted(func.value), prefix)
+
+    def exception_handlers(self, node: ast.Dict, scope: str) -> None:
+        """`exception_handlers={Exception: handler}`, given to the application or to what makes it."""
+        for key, value in zip(node.keys, node.values, strict=True):
+            if dotted(value):
+                caught = dotted(key) if key is not None else ""
+                self.facts.routes.append(
+                    RouteFacts("app", "exception_handler", (), caught, "", dotted(value), node.lineno, scope)
+                )
 
     def route_object(self, node: ast.Call, name: str, prefix: str) -> None:
         """Starlette's `Route("/x", endpoint)`."""
@@ -535,3 +538,11 @@ def _methods(call: ast.Call, verb: str) -> tuple[str, ...]:
     if verb in ("get", "post", "put", "patch", "delete", "head", "options", "trace"):
         return (verb.upper(),)
     return ("GET",) if verb in ("api_route", "route") else ()
+
+
+def _entry(node: ast.Dict) -> ast.Dict | None:
+    """The dict that another one holds under "exception_handlers"."""
+    for key, value in zip(node.keys, node.values, strict=True):
+        if isinstance(key, ast.Constant) and key.value == "exception_handlers" and isinstance(value, ast.Dict):
+            return value
+    return None

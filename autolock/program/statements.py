@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -30,6 +31,8 @@ from autolock.program.values import (
     join,
 )
 
+#: Names of context managers that are locks, whatever they are made of.
+_LOCKING = re.compile(r"(^|[._])(lock|locked|locking|mutex|exclusive|exclusively)(_|$)")
 _QUIET_MANAGERS = ("timeout", "timeout_at", "move_on_after", "fail_after", "suppress", "nullcontext", "closing")
 
 
@@ -733,7 +736,11 @@ class Statements(Calls):
                 item = node.items[index]
                 if item.optional_vars is not None:
                     self.store(item.optional_vars, value, node, "assign")
-                self.with_items(node, index + 1)
+                named = _LOCKING.search(source.function.ref.name) is not None
+                if named and len(self.state.held) == len(before):
+                    self.with_lock(node, index, LockValue("both", True, None, item.context_expr, unknown=True), False)
+                else:
+                    self.with_items(node, index + 1)
                 owner.statement = node
             finally:
                 self.frames = inner

@@ -2,7 +2,7 @@
 
 Workers, schedulers and containers that inject services run code in ways that cannot be seen. What
 such a function does to objects of its process depends on how it is run; what it does to rows does
-not: other transactions always run beside it.
+not: other transactions run beside it, unless it is only run by hand, at the start, or by one loop.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from autolock.database.project import concerns_databases
 from autolock.program.facts import FunctionFacts, ModuleFacts
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
+from autolock.program.served import Served
 from autolock.program.trace import Entry, Trace
 from autolock.program.values import FunctionValue, Heap, Type, Value
 
@@ -50,10 +51,11 @@ def follow_unreached(machine: Machine) -> list[Entry]:
     entries: list[Entry] = []
     if not concerns_databases(_imported(machine.program)):
         return entries
+    served = Served(machine.program.modules)
     kept, machine.trace = machine.trace, Trace()
     for path, facts in sorted(machine.program.modules.items()):
         if _BY_HAND.search(path.lower()) is None and _is_concerned(facts):
-            entries.extend(_module(machine, path, facts))
+            entries.extend(_module(machine, path, facts, served))
     machine.trace = kept
     machine.spawned.clear()
     return entries
@@ -68,7 +70,7 @@ def _is_concerned(facts: ModuleFacts) -> bool:
     return "__main__" not in facts.module_refs
 
 
-def _module(machine: Machine, path: str, facts: ModuleFacts) -> Iterator[Entry]:
+def _module(machine: Machine, path: str, facts: ModuleFacts, served: Served) -> Iterator[Entry]:
     started = {r.function or r.target for r in facts.routes} | {name for name, _ in facts.lifespans}
     candidates = [
         f
@@ -77,6 +79,7 @@ def _module(machine: Machine, path: str, facts: ModuleFacts) -> Iterator[Entry]:
         and not f.parent
         and f.qualname not in started
         and _ONCE.match(f.qualname.rpartition(".")[2]) is None
+        and served.is_served(f)
     ]
     for function in sorted(candidates, key=lambda f: (f.qualname.rpartition(".")[2].startswith("_"), f.line)):
         ref = Ref("function", path, function.qualname)

@@ -62,6 +62,13 @@ class SelectThenUpdate:
         if found is None:
             return None
         what = found.shown
+        if found.change.form == "save":
+            return Match(
+                Severity.HIGH,
+                f"`{found.function.name}` loads a row of `{found.model_name}`{loaded_at(found)} and saves all of its "
+                f"columns: of {who(found)} at once, or of one and whatever else sets `{what}`, the later one sets the "
+                "other's change back.",
+            )
         if found.dependence == "data":
             return Match(
                 Severity.HIGH,

@@ -53,8 +53,9 @@ class WriteSkew:
         found = row_window(window, "row-skew")
         if found is None:
             return None
+        done = {"insert": "adds one", "remove": "deletes one"}.get(found.change.kind, "changes one")
         return Match(
             Severity.MEDIUM,
             f"`{found.function.name}` decides by other rows of `{found.model_name}`{loaded_at(found)} and then "
-            f"changes one: {who(found)} at once both decide on what the other is about to change.",
+            f"{done}: {who(found)} at once both decide on what the other is about to change.",
         )

@@ -53,8 +53,9 @@ class Mongo(Driver):
         return self.inner(thing, name)
 
     def element(self, thing: Thing, key: Value) -> Value | None:
-        name = key.term[1:-1] if key.made == "const" else ""
-        return self.inner(thing, name) if isinstance(thing, Store) else None
+        quoted = key.term[:1] in ("'", '"')
+        name = key.term[1:-1] if quoted else key.term.rpartition(".")[2]
+        return self.inner(thing, name if key.made == "const" else "") if isinstance(thing, Store) else None
 
     @staticmethod
     def inner(store: Store, name: str) -> Value:

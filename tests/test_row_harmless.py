@@ -251,6 +251,21 @@ async def enter_later(clubs, slug: str):
 """,
         ["AL202"],
     ),
+    "a method that a library calls": (
+        """
+class Users(BaseUsers):
+    async def on_after_login(self, user):
+        await self.clubs.enter(user.slug)
+
+async def users():
+    yield Users()
+
+@app.get("/me")
+async def me(found: Users = Depends(users)):
+    return found.me
+""",
+        ["AL202"],
+    ),
     "a command": (
         """
 @cli.command()

@@ -30,7 +30,7 @@ class Served:
     """
 
     def __init__(self, modules: Mapping[str, ModuleFacts]) -> None:
-        self.callers: dict[str, list[FunctionFacts]] = defaultdict(list)
+        self.callers: defaultdict[str, list[FunctionFacts]] = defaultdict(list)
         self.starting: set[str] = set()
         self.registered: set[int] = set()
         for facts in modules.values():
@@ -65,7 +65,8 @@ class Served:
                 return True
             if name not in seen:
                 seen.add(name)
-                waiting.extend(self.callers[name])
+                # A method that nobody calls by its name is called by the library whose class it extends.
+                waiting.extend(self.callers.get(name) or self.callers.get(found.owner.rpartition(".")[2], ()))
         return False
 
 

@@ -66,7 +66,7 @@ class Served:
             if name not in seen:
                 seen.add(name)
                 # A method that nobody calls by its name is called by the library whose class it extends.
-                waiting.extend(self.callers.get(name) or self.callers.get(found.owner.rpartition(".")[2], ()))
+                waiting.extend(self.callers.get(name) or self.callers.get(found.owner.rpartition(".")[2], []))
         return False
 
 

@@ -111,3 +111,34 @@ def test_what_a_lazily_made_object_holds_is_left_alone(tmp_path: Path) -> None:
     )
     assert "    with mailer_lock:\n            if mailer is None:" in after
     assert "\n    get_mailer().sender = sender" in after
+
+
+def test_the_question_whether_it_is_there_is_asked_under_the_lock(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        """
+        import time
+        from fastapi import FastAPI, HTTPException
+
+        app = FastAPI()
+        tokens = {}
+
+        @app.put("/{token}")
+        def issue(token: str):
+            tokens[token] = {"until": time.time() + 60}
+
+        @app.get("/{token}")
+        def read(token: str):
+            if token in tokens:
+                data = tokens[token]
+                if time.time() > data["until"]:
+                    del tokens[token]
+                    raise HTTPException(401)
+                return data
+            raise HTTPException(404)
+        """,
+    )
+    body = after[after.index("def read") :].splitlines()
+    lock = next(number for number, line in enumerate(body) if "with tokens_lock" in line)
+    question = next(number for number, line in enumerate(body) if "if token in tokens" in line)
+    assert lock < question

@@ -448,6 +448,47 @@ async def run(mode: str):
     return await modes.run(mode)
 """
 
+ANSWER = """
+inside = None
+
+@app.get("/")
+def is_inside():
+    global inside
+    if inside is None:
+        try:
+            load_configuration(inside)
+            inside = True
+        except OSError:
+            {}
+    return inside
+"""
+
+REFILL = """
+known = []
+lock = asyncio.Lock()
+
+async def all_known():
+    async with lock:
+        return list(known)
+
+async def refresh():
+    found = await fetch()
+    async with lock:
+        {}
+        known.extend(found)
+
+async def fetch():
+    await asyncio.sleep(0)
+    return [1]
+
+@app.get("/")
+async def read():
+    found = await all_known()
+    if not found:
+        await refresh()
+    return await all_known()
+"""
+
 PAIRS = {
     "a setting that comes out the same": (
         SETTING.format('os.getenv("MODE", "").lower() == "test"'),
@@ -502,6 +543,8 @@ PAIRS = {
         MODE.format("if self.mode is None:\n            self.mode = mode"),
         MODE.format("self.mode = mode"),
     ),
+    "an answer that comes out the same": (ANSWER.format("inside = False"), ANSWER.format("inside = secrets.token_hex() + str(1)")),
+    "a list that is cleared and filled": (REFILL.format("known.clear()"), REFILL.format("pass")),
     "what the check has found": (STOPPED.format("True", "False"), STOPPED.format("False", "True")),
     "a test that is repeated in part": (
         PROBE.format("if self.until > now:"),

@@ -21,7 +21,7 @@ from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
 from autolock.program.trace import TAKING, Frame, Held, LockUse, Read, Write
-from autolock.program.values import Location, LockValue
+from autolock.program.values import Location, LockValue, overlaps
 from autolock.program.windows import RaceWindow, taken_for
 
 
@@ -198,8 +198,32 @@ class Guards:
             held = tuple(
                 h for h in other.held if any(h.acquisition == o.acquisition for o in one.held) and not h.lock.fresh
             )
+            test = self.presence_test(window.function, first, one, other)
+            if test is not None:
+                first = last = test
             found.append(Need(other.stack, depth - 1, first, last, (one.node, other.node), held, other.context))
         return found
+
+    def presence_test(self, function: Ref, first: ast.stmt, one: Read | Write, other: Write) -> ast.If | None:
+        """The `if key in d:` that a window stands under: without it the lock would be taken after the question."""
+        asked = {
+            id(read.node)
+            for read in self.machine.trace.looks.values()
+            if read.how == "contains"
+            and read.function == function
+            and overlaps(read.location, other.location)
+            and read.key == other.key
+            and read.node is not one.node
+        }
+        if not asked:
+            return None
+        blocks = self.sources.blocks(function.path)
+        for spot in reversed(blocks.chain(first, self.sources.node_of(function))):
+            owner = spot.owner
+            inside = isinstance(owner, ast.If) and spot.prefix.endswith("body")
+            if inside and isinstance(owner, ast.If) and any(id(n) in asked for n in ast.walk(owner.test)):
+                return owner
+        return None
 
     @cached_property
     def _candidates(self) -> _Runs:

@@ -45,7 +45,12 @@ class Vanity:
             return True
         if self._tells_the_outcome(candidate) or _is_permission(candidate) or self._only_notes(candidate):
             return True
-        if _keeps_what_was(candidate) or _settles_alike(candidate, rivals) or _shares_a_task(candidate):
+        if (
+            _keeps_what_was(candidate)
+            or _empties_what_is_empty(candidate)
+            or _settles_alike(candidate, rivals)
+            or _shares_a_task(candidate)
+        ):
             return True
         element = write.location.fields[-1:] and write.location.fields[-1].startswith("[")
         if element or write.made != "const" or (control is not None and control.exit == "raise"):
@@ -149,6 +154,14 @@ def _keeps_what_was(candidate: Candidate) -> bool:
     return (effective(control.shape, control.negated), write.text) in (("falsy", "False"), ("truth", "True"))
 
 
+def _empties_what_is_empty(candidate: Candidate) -> bool:
+    """Whether a container is cleared because it was found empty: what fills it next is what matters."""
+    control, call = candidate.control, candidate.write.node
+    if control is None or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
+        return False
+    return call.func.attr == "clear" and effective(control.shape, control.negated) in _ABSENT
+
+
 def _forgives(write: Write) -> bool:
     """Whether a removal does not mind that the element is gone: `s.discard(x)`, `d.pop(k, None)`."""
     call = write.node
@@ -182,6 +195,8 @@ def _settles_alike(candidate: Candidate, rivals: Sequence[Write]) -> bool:
         return False
     if any(w.function != write.function or w.kind != "assign" for w in rivals):
         return False
+    if write.made == "const":  # an answer that is remembered: found out twice, it is the same
+        return control.shape in ("missing", "present") and len({w.text for w in rivals if w.made == "const"}) > 1
     return write.made == "shared" or (write.made == "expression" and not _varies(write.node))
 
 

@@ -543,7 +543,10 @@ PAIRS = {
         MODE.format("if self.mode is None:\n            self.mode = mode"),
         MODE.format("self.mode = mode"),
     ),
-    "an answer that comes out the same": (ANSWER.format("inside = False"), ANSWER.format("inside = secrets.token_hex() + str(1)")),
+    "an answer that comes out the same": (
+        ANSWER.format("inside = False"),
+        ANSWER.format("inside = secrets.token_hex() + str(1)"),
+    ),
     "a list that is cleared and filled": (REFILL.format("known.clear()"), REFILL.format("pass")),
     "what the check has found": (STOPPED.format("True", "False"), STOPPED.format("False", "True")),
     "a test that is repeated in part": (

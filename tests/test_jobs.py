@@ -69,3 +69,10 @@ def test_a_job_does_not_run_beside_itself(tmp_path: Path, started: dict[str, str
 
 def test_what_nobody_schedules_does_not_run(tmp_path: Path) -> None:
     assert races(tmp_path, value="0", hit='totals["seen"] += 1', decorators="", added="") == []
+
+
+def test_of_a_job_is_said_what_comes_in_between(tmp_path: Path) -> None:
+    parts = {"value": "0", "hit": 'totals["seen"] += 1', **STARTED["scheduled_job"]}
+    (tmp_path / "main.py").write_text(textwrap.dedent(APP).format(**parts), encoding="utf-8")
+    (finding,) = autolock.check([tmp_path], cache=False, certainty="race").findings
+    assert finding.message.endswith("`hit` may change it in between, and the check is no longer true.")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QUOTA = """
-import asyncio, subprocess
+import asyncio, hashlib
 from fastapi import FastAPI, HTTPException
 from openai import AsyncOpenAI
 import mail
@@ -31,6 +31,9 @@ class Backend:
         return await self.engine.transcribe(prompt)
 
 backend = Backend()
+
+def is_valid(password):
+    return hashlib.pbkdf2_hmac("sha256", password, b"salt", 100_000)
 
 async def wait_long():
     await asyncio.sleep(30)
@@ -65,6 +68,7 @@ SLOW = {
     "a task": "task = asyncio.create_task(wait_long())\n    await task",
     "a stream": "async for part in mail.stream(prompt):\n        print(part)",
     "a long sleep in a helper": "await wait_long()",
+    "a password on another thread": "await asyncio.to_thread(is_valid, prompt)",
 }
 SHORT = {
     "a short sleep": "await asyncio.sleep(0.01)",

@@ -30,7 +30,7 @@ _PROGRAMS = frozenset(
 )
 #: Calls that wait for work that is under way already, when they are given tasks by name.
 _TASKS = frozenset({"asyncio.gather", "asyncio.wait", "asyncio.shield", "asyncio.as_completed"})
-#: Names of methods that generate, load a model, move a file, or wait for a client, whatever library they are of.
+#: Names of what generates, loads a model, moves a file, hashes or waits for a client, whatever library it is of.
 _NAMES = {
     "generates": (
         "generate",
@@ -48,7 +48,8 @@ _NAMES = {
     ),
     "loads a model": ("from_pretrained", "load_model", "snapshot_download", "hf_hub_download"),
     "moves a file": ("download", "download_file", "urlretrieve", "upload_file", "download_fileobj", "upload_fileobj"),
-    "runs another program": ("communicate", "wait_closed"),
+    "runs another program": ("communicate",),
+    "hashes a password": ("hashpw", "checkpw", "pbkdf2_hmac", "scrypt"),
     "waits for the client": ("send_text", "send_json", "send_bytes"),
 }
 _WHAT = {name: what for what, names in _NAMES.items() for name in names}
@@ -81,9 +82,21 @@ class Slowness:
                 return f"waits for `{ast.unparse(node.value)}`"
             if isinstance(node, ast.AsyncFor):
                 return f"waits for all of `{ast.unparse(node.iter)}`"
-            found = self._called(function, node, depth, seen) if isinstance(node, ast.Call) else ""
-            if found:
-                return found
+            if isinstance(node, ast.Call):
+                found = self._called(function, node, depth, seen) or self._handed(function, node, depth, seen)
+                if found:
+                    return found
+        return ""
+
+    def _handed(self, function: Ref, call: ast.Call, depth: int, seen: set[Ref]) -> str:
+        """What a function does that is handed on to be called: `to_thread(load)`, `partial(load, name)`."""
+        given = [a for a in (*call.args, *(k.value for k in call.keywords)) if isinstance(a, ast.Name | ast.Attribute)]
+        for argument in given:
+            reference = ast.Call(argument, [], [])
+            if self.called(function, reference) is not None:
+                found = self._called(function, reference, depth, seen)
+                if found:
+                    return found
         return ""
 
     def _called(self, function: Ref, call: ast.Call, depth: int, seen: set[Ref]) -> str:

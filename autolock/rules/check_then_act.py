@@ -66,8 +66,17 @@ class CheckThenAct:
         return Match(
             self.severity(window),
             f"`{function_name(window)}` checks `{window.shown}`, {gap(window)}, then {_ACTS[write.kind]} it: "
-            f"{routes_of(window)} at once both pass the check before either of them has changed `{window.shown}`.",
+            f"{self.harm(window)}",
         )
+
+    @staticmethod
+    def harm(window: RaceWindow) -> str:
+        """What goes wrong: two do the same, or, where only one of its kind runs, another one comes in between."""
+        rivals = sorted({f"`{write.function.name}`" for _, write in window.rivals})
+        if any(entry.many for entry in window.entries) or not rivals:
+            at_once = routes_of(window)
+            return f"{at_once} at once both pass the check before either of them has changed `{window.shown}`."
+        return f"{' and '.join(rivals[:2])} may change it in between, and the check is no longer true."
 
     @staticmethod
     def severity(window: RaceWindow) -> Severity:

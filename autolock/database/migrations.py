@@ -78,7 +78,7 @@ def migration_uniques(root: Path) -> Mapping[str, tuple[frozenset[str], ...]]:
     parsed are left out.
     """
     made = _Made()
-    for path in _migrations(root):
+    for path in migration_files(root):
         tree = _tree(path)
         for statement in tree.body if tree else ():
             if isinstance(statement, ast.FunctionDef) and not statement.name.startswith("downgrade"):
@@ -86,8 +86,8 @@ def migration_uniques(root: Path) -> Mapping[str, tuple[frozenset[str], ...]]:
     return made.left()
 
 
-def _migrations(root: Path) -> Iterator[str]:
-    """Files of folders called `versions`, in the order of their names."""
+def migration_files(root: Path) -> Iterator[str]:
+    """The migrations below a folder: files of folders called `versions`, in the order of their names."""
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in _NO_FOLDERS and not name.startswith("."))
         if "versions" in folder.removeprefix(str(root)).split(os.sep):

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from autolock.database.dialect import dialect_of
-from autolock.database.migrations import migration_uniques
+from autolock.database.migrations import migration_files, migration_uniques
 
 _LIBRARIES = frozenset(
     {
@@ -18,9 +18,6 @@ _LIBRARIES = frozenset(
         *("advanced_alchemy", "fastapi_users", "fastapi_users_db_sqlalchemy", "peewee"),
     }
 )
-_SETTINGS = (".toml", ".ini", ".cfg", ".yml", ".yaml", ".txt", ".env", ".example", "Pipfile", ".in")
-_NO_FOLDERS = frozenset({"node_modules", "site-packages", "venv", "__pycache__"})
-_DEEP = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +54,21 @@ class ProjectDatabases:
     @cached_property
     def facts(self) -> DatabaseFacts:
         """What the project's migrations and settings say."""
-        if not self.concerned or not self._root.is_dir():
+        if not self.concerned:
             return NO_FACTS
-        return DatabaseFacts(dialect_of(self._imports, self._root).name, migration_uniques(self._root))
+        return DatabaseFacts(self._dialect, migration_uniques(self._root))
+
+    @cached_property
+    def _dialect(self) -> str:
+        return dialect_of(self._imports, self._root).name
 
     @cached_property
     def signature(self) -> bytes:
-        """Something that changes whenever a file changes that the facts are read from."""
+        """Something that changes whenever the facts do, found without parsing the migrations."""
         if not self.concerned:
             return b""
-        return "\0".join(self._stamps()).encode("utf-8", "surrogatepass")
-
-    def _stamps(self) -> Iterator[str]:
-        for folder, folders, files in os.walk(self._root):
-            folders[:] = sorted(n for n in folders if n not in _NO_FOLDERS and not n.startswith("."))
-            parts = folder.removeprefix(str(self._root)).split(os.sep)[1:]
-            migrations = "versions" in parts
-            for name in sorted(files):
-                if (migrations and name.endswith(".py")) or (len(parts) <= _DEEP and name.endswith(_SETTINGS)):
-                    yield from _stamp(os.path.join(folder, name))
+        stamps = (stamp for path in migration_files(self._root) for stamp in _stamp(path))
+        return "\0".join((self._dialect, *stamps)).encode("utf-8", "surrogatepass")
 
 
 def _stamp(path: str) -> Iterator[str]:

@@ -94,7 +94,7 @@ EDITS: tuple[Callable[[Repo, Path, str], None], ...] = tuple(
 )
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, 3, 9])
 def test_kept_outcomes_are_those_of_a_run_without_a_cache(tmp_path: Path, seed: int) -> None:
     for name in CHOSEN:
         shutil.copytree(FIXTURES / name / "before", tmp_path, dirs_exist_ok=True)

@@ -385,6 +385,8 @@ def _pool(processes: int) -> ProcessPoolExecutor:
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
+    from autolock.program import objects  # noqa: F401 - traits need it: once here, not in each process
+
     # Forked processes have everything imported already; on macOS forking is not safe.
     method = "fork" if sys.platform == "linux" else None
     return ProcessPoolExecutor(processes, multiprocessing.get_context(method), _prepare_process)

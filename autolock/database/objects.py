@@ -52,10 +52,10 @@ class Session(Thing):
 
     `maps` when what is assigned to a row's attribute is written by the next flush, and a row that is
     loaded again is the same object. `autocommits` when a statement outside of a transaction is
-    committed at once, `pooled` when each may run on another connection, `opened` where it was made, `known`
-    whether that was seen. `used` counts the statements run
-    through it, `names` are
-    the expressions by which functions have named it.
+    committed at once, `flushes` when it keeps changes until they are flushed, `pooled` when each
+    statement may run on another connection, `opened` where it was made, `known` whether that was seen.
+    `used` counts the statements run through it, `names` are the expressions by which functions have
+    named it.
     """
 
     library: str = "sqlalchemy"
@@ -63,6 +63,7 @@ class Session(Thing):
     autocommits: bool = False
     pooled: bool = False
     maps: bool = True
+    flushes: bool = True
     expires: bool = True
     autoflush: bool = True
     isolation: str = ""

@@ -43,7 +43,7 @@ def ordered_lock(
             ".populate_existing().with_for_update().all()"
         )
     else:
-        select, more = _select(program, function, first)
+        select, more = imported_select(program, function, "sqlmodel" if _is_exec(first.node) else "sqlalchemy")
         edits = [*edits, *more]
         run = first.node.func.attr if _is_exec(first.node) else "execute"  # type: ignore[attr-defined]
         code = (
@@ -62,15 +62,48 @@ def _is_exec(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "exec"
 
 
-def _select(program: Program, function: Ref, look: RowRead) -> tuple[str, list[Edit]]:
-    """`select` as the file names it, imported where it is not."""
+def imported_select(program: Program, function: Ref, module: str) -> tuple[str, list[Edit]]:
+    """`select` as the file names it, imported from a module where it is not."""
     found = program.resolve(function.path, "select", function.name)
     if found is not None and found[0].kind == "external" and not found[1]:
         return "select", []
     if found is not None:
         raise Refusal("the name select is taken here")
-    module = "sqlmodel" if _is_exec(look.node) else "sqlalchemy"
     return "select", [Edit(function.path, "import-name", frozen(module=module, name="select", alias=""))]
+
+
+def ordered_keys(writes: Sequence[RowWrite]) -> tuple[str, list[ast.expr]] | None:
+    """For UPDATEs of one table that are built by calls: the key's column and what each compares it with.
+
+    None where there is but one row of each table. Raises Refusal where the keys cannot be seen.
+    """
+    by_table: dict[str, dict[int, RowWrite]] = {}
+    for write in writes:
+        by_table.setdefault(write.model.table, {})[id(write.node)] = write
+    for group in by_table.values():
+        compared = [_compared(w) for w in group.values()] if len(group) > 1 else []
+        keys = {ast.unparse(c.comparators[0]): c.comparators[0] for c in compared}
+        if len(keys) > 1:
+            columns = {ast.unparse(c.left) for c in compared}
+            if len(columns) != 1:
+                raise Refusal(_UNKNOWN)
+            return columns.pop(), list(keys.values())
+    return None
+
+
+def _compared(write: RowWrite) -> ast.Compare:
+    """`Model.key == key` in an UPDATE that asks for nothing else."""
+    query = write.query
+    if query is None or len(query.conditions) != 1 or query.conditions[0].operator != "==":
+        raise Refusal(_UNKNOWN)
+    for node in ast.walk(write.node):
+        if (
+            isinstance(node, ast.Compare)
+            and isinstance(node.left, ast.Attribute)
+            and node.left.attr == query.conditions[0].column
+        ):
+            return node
+    raise Refusal(_UNKNOWN)
 
 
 def key_of_look(look: RowRead) -> ast.expr:

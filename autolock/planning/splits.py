@@ -11,7 +11,7 @@ from autolock.edits import Edit
 from autolock.planning.blocks import Refusal, Region, Sources, own_nodes
 from autolock.planning.homes import frozen
 from autolock.planning.names import laid_out
-from autolock.planning.ordered import ordered_text
+from autolock.planning.ordered import imported_select, ordered_keys, ordered_text, refuse_late_names
 from autolock.program.index import dotted
 from autolock.program.linker import Ref
 
@@ -57,15 +57,26 @@ class SplitPlans:
     def flushed(self, window: SplitWindow, first: Commit, second: Commit) -> tuple[list[Edit], str, str]:
         assert window.first is not None
         last = self.statement_of(second, window.function)
+        edits = self.flushes(window.function, first.session, window.first, last)
+        if not _flushes(first.session):
+            return (
+                [*self.ordering_of_statements(window, first.session), *edits],
+                f"Commit `{window.shown}` together",
+                "The statements are sent as they are run: a failure before the one commit that is left takes "
+                "everything back, and nobody sees half of it.",
+            )
         return (
-            self.flushes(window.function, first.session, window.first, last),
+            edits,
             f"Commit `{window.shown}` together",
             "A flush sends the statements and keeps the transaction open: a failure before the one commit that is left "
             "takes everything back, and nobody sees half of it.",
         )
 
     def flushes(self, function: Ref, session: Session, first: ast.stmt, last: ast.stmt) -> list[Edit]:
-        """Every commit of the function between two of its statements becomes a flush; raises Refusal."""
+        """Every commit of the function between two of its statements becomes a flush; raises Refusal.
+
+        On a connection, which sends each statement as it is run, the commit just goes.
+        """
         blocks = self.sources.blocks(function.path)
         edits: list[Edit] = []
         found = [(c, self.statement_of(c, function)) for c in self.commits_of(function, session)]
@@ -76,8 +87,13 @@ class SplitPlans:
             text = ast.unparse(commit.node) if isinstance(commit.node, ast.expr) else ""
             if not text:
                 raise Refusal("the first commit is the end of a `with` block: put both writes into one")
-            arguments = frozen(at=blocks.spot(statement).path, expression=text, nth=0)
-            edits.append(Edit(function.path, "flush-commit", arguments))
+            at = blocks.spot(statement).path
+            if _flushes(session):
+                edits.append(Edit(function.path, "flush-commit", frozen(at=at, expression=text, nth=0)))
+            elif isinstance(statement, ast.Expr):
+                edits.append(Edit(function.path, "remove-statement", frozen(at=at)))
+            else:
+                raise Refusal("what the first commit gives is used: put both writes into one transaction by hand")
         if not edits:
             raise Refusal("a helper commits in between: give it a way to leave the commit to its caller")
         return edits
@@ -168,6 +184,28 @@ class SplitPlans:
         code = laid_out(self.sources, function.path, code, region.statements[0].col_offset + 4)
         return [Edit(function.path, "insert-before", frozen(at=region.at, code=code))]
 
+    def ordering_of_statements(self, window: SplitWindow, session: Session) -> list[Edit]:
+        """The same for UPDATEs that are built, not written as text: rows of one table are locked in one order first."""
+        function, name = window.function, session.names.get(window.function)
+        writes = [w for w in self.writes_of(window) if w.form == "update"]
+        found = ordered_keys(writes)
+        if found is None or self.dialect == "sqlite":
+            return []
+        column, keys = found
+        assert window.first is not None
+        for key in keys:
+            refuse_late_names(self.sources.node_of(function), key, window.first)
+        if name is None or any(w.function != function for w in writes):
+            raise Refusal("rows of one table change together: lock them in one order first, and commit once")
+        select, imports = imported_select(self.program, function, "sqlalchemy")
+        listed = ", ".join(ast.unparse(k) for k in keys)
+        chosen = f"{select}({column}).where({column}.in_([{listed}]))"
+        code = f"{name}.execute({chosen}.order_by({column}).with_for_update())"
+        code = f"await {code}" if session.is_async else code
+        code = laid_out(self.sources, function.path, code, window.first.col_offset)
+        at = self.sources.blocks(function.path).spot(window.first).path
+        return [*imports, Edit(function.path, "insert-before", frozen(at=at, code=code))]
+
     def moved(self, function: Ref, region: Region, name: str, receiver: str) -> list[Edit]:
         """Every call on the pool inside of the block, made on the connection."""
         blocks = self.sources.blocks(function.path)
@@ -221,6 +259,10 @@ class SplitPlans:
         name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
         if name in ("add_task", "delay", "apply_async", "create_task", "send"):
             raise Refusal(f"something is started in between (`{name}`) that may need the first half to be there")
+
+
+def _flushes(session: Session) -> bool:
+    return session.library == "sqlalchemy" and session.flushes
 
 
 def _commits(loop: ast.stmt) -> bool:

@@ -16,6 +16,7 @@ from autolock.program.trace import Read
 from autolock.program.values import NO_READS, NOTHING, ClassValue, External, FunctionValue, Row, Thing, Value
 
 _SESSIONS = {"Session": False, "AsyncSession": True, "Connection": False, "AsyncConnection": True}
+_CONNECTIONS = frozenset({"Connection", "AsyncConnection"})
 _RUNNING = frozenset({"execute", "exec", "scalars", "scalar", "stream", "stream_scalars"})
 _BULK = frozenset({"bulk_save_objects", "bulk_insert_mappings", "add_all"})
 
@@ -49,7 +50,9 @@ class SqlAlchemy:
             return Value(replace(base, scoped=True, node=node, serial=Factory().serial), made="new")
         if short in _SESSIONS:
             engine = self.engine_of(args, kwargs)
-            return Value(self.opened(Factory(engine=engine, is_async=_SESSIONS[short]), kwargs, node), made="new")
+            made_here = self.opened(Factory(engine=engine, is_async=_SESSIONS[short]), kwargs, node)
+            made_here.flushes = short not in _CONNECTIONS
+            return Value(made_here, made="new")
         if short == "flag_modified" and len(args) >= 2 and isinstance(args[0].obj, Row):
             column = args[1].term.strip("'\"")
             held = self.rows.column_value(args[0].obj, column, node)
@@ -94,7 +97,7 @@ class SqlAlchemy:
             return None
         is_async = short.startswith(("Async", "async"))
         if short in (*_SESSIONS, "async_scoped_session", "scoped_session"):
-            return Session(is_async=is_async, known=False)
+            return Session(is_async=is_async, known=False, flushes=short not in _CONNECTIONS)
         if short in ("sessionmaker", "async_sessionmaker"):
             return Factory(is_async=is_async)
         return Engine(is_async=is_async) if short in ("Engine", "AsyncEngine") else None
@@ -156,6 +159,7 @@ class SqlAlchemy:
         if name not in ("begin", "connect"):
             return Value(None, made="call")
         connection = self.opened(Factory(engine=engine, is_async=engine.is_async, expires=False), {}, node)
+        connection.flushes = False
         return Value(Block(connection, gives=connection) if name == "begin" else connection, made="new")
 
     def session_method(self, session: Session, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> Value | None:

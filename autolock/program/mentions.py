@@ -77,14 +77,15 @@ class Mentions:
         return False
 
     def calls(self, function: Ref) -> Iterator[tuple[str, ast.Call]]:
-        """Every direct call of a function."""
-        short = function.name.rpartition(".")[2]
+        """Every direct call of a function; of a method, also those on objects of which nothing is known here."""
+        owner, _, short = function.name.rpartition(".")
         for path in self.program.modules:
             unit = self.program.unit(path) if self.is_taken(path, short) else None
             for scope, _, node in _expressions(unit.tree.body, "") if unit is not None else ():
                 if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] == short:
                     found = self.program.resolve(path, dotted(node.func), scope)
-                    if found is not None and found[0] == function:
+                    some = owner and isinstance(node.func, ast.Attribute) and (found is None or found[1])
+                    if some or (found is not None and found[0] == function):
                         yield path, node
 
     def depends(self, provider: Ref) -> Iterator[tuple[str, ast.stmt, ast.Call]]:

@@ -37,6 +37,7 @@ from autolock.program.values import (
     NOTHING,
     ClassValue,
     External,
+    FunctionValue,
     Heap,
     Method,
     Row,
@@ -286,6 +287,24 @@ class Databases:
         row = self.rows.make_row(query, session, read)
         row.term = value.term
         return Value(row, value.reads, value.term, value.request, value.made)
+
+    def returned(self, function: FunctionValue, value: Value) -> Value:
+        """What a function gives of which only its annotation says that it is a session: one for a request."""
+        node = function.node
+        if isinstance(node, ast.Lambda) or node.returns is None or not self.core.recording:
+            return value
+        arguments = node.args
+        if arguments.posonlyargs or arguments.args or arguments.kwonlyargs or arguments.vararg or arguments.kwarg:
+            return value
+        kind, _ = self.core.type_of_annotation(function.ref.path, node.returns, function.ref.name)
+        key = f"{function.ref.path}:{function.ref.name}()"
+        if key not in self.guessed:
+            found = self.thing(Value(Heap(kind), term=key))
+            if not isinstance(found, Session):
+                return value
+            self.guessed[key] = found
+        self.rows.trace.clock += 1
+        return Value(self.guessed[key], value.reads, key, value.request, value.made)
 
     # -- attributes and elements -----------------------------------------------------------
 

@@ -11,6 +11,7 @@ from autolock.program.containers import Containers
 from autolock.program.core import DEPTH, REHEARSAL, Activation, OutOfBudget, Spawn
 from autolock.program.effects import Again, Effect, Recorder
 from autolock.program.files import Files
+from autolock.program.index import dotted
 from autolock.program.injection import is_provider, provided, wired
 from autolock.program.library import (
     AWAITING,
@@ -248,7 +249,7 @@ class Calls(Containers, Files):
         result = self.returned(frame, control)
         if on_yield is None:
             self.forget(since, result, shaped)
-        return result
+        return result if result.obj is not None else self.database.returned(function, result)
 
     def adopt(self, function: FunctionValue, env: Env, frame: Activation) -> None:
         """Arguments of which only the annotation says that they are rows."""
@@ -481,7 +482,8 @@ class Calls(Containers, Files):
                 self.store_attribute(args[0], attribute, args[2], self.frame.statement, "assign")
             return NOTHING
         if bare == "setattr" and len(args) == 3 and isinstance(args[0].obj, Row):
-            self.database.rows.assign_some(args[0].obj, Value(None, args[2].reads, "", args[2].request), node)
+            value = self.mapping_of(node) or Value(None, args[2].reads, "", args[2].request)
+            self.database.rows.assign_some(args[0].obj, value, node)
             return NOTHING
         if name in ("types.SimpleNamespace", "argparse.Namespace"):
             return Value(
@@ -508,6 +510,29 @@ class Calls(Containers, Files):
             held = {n: v for n, v in source.fields.items() if n == "[*]"}
             obj = Heap(Type("list"), fields=held)
         return Value(obj, reads, term, request, "expression")
+
+    def mapping_of(self, node: ast.Call) -> Value | None:
+        """The mapping whose known items a `setattr(row, key, ...)` puts into a row, each under its own name."""
+        source = self.source_of_items(node.args[1], node.args[2], node)
+        given = self.evaluate(source) if source is not None and dotted(source) else None
+        known = isinstance(given.obj, Heap) and any(n.startswith("['") for n in given.obj.fields) if given else False
+        return given if known else None
+
+    def source_of_items(self, key: ast.expr, value: ast.expr, node: ast.Call) -> ast.expr | None:
+        """`data` in `setattr(row, key, data[key])`, and where `for key, value in data.items()` is round it."""
+        if isinstance(value, ast.Subscript):
+            return value.value if ast.unparse(value.slice) == ast.unparse(key) else None
+        unit, ref = self.unit(self.frame.path), self.frame.ref
+        function = unit.functions.get(ref.name) if unit is not None and ref is not None else None
+        for loop in ast.walk(function) if function is not None else ():
+            if not isinstance(loop, ast.For) or not isinstance(loop.iter, ast.Call):
+                continue
+            names, items = ast.unparse(loop.target).strip("()"), loop.iter.func
+            if names != f"{ast.unparse(key)}, {ast.unparse(value)}" or not any(n is node for n in ast.walk(loop)):
+                continue
+            if isinstance(items, ast.Attribute) and items.attr == "items":
+                return items.value
+        return None
 
     def all_contents(self, values: list[Value], node: ast.AST) -> frozenset[Read]:
         """Passing a shared container to something reads what is in it."""

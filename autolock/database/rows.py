@@ -356,9 +356,20 @@ class Rows:
             for read in _in_order(control.reads):
                 if read.location.root == write.location.root:
                     self.trace.candidates.append(RowCandidate(self.core.entry, read, write, "control", control))
-        origin = write.row.origin if write.row is not None else None
+        origin = write.row.origin if write.row is not None else self.found_for(write)
         if isinstance(origin, RowRead) and self.is_chosen_by(origin.query, write):
             self.candidate(origin, write, "where")
+
+    @staticmethod
+    def found_for(write: RowWrite) -> RowRead | None:
+        """The look that told which row a statement changes: `UPDATE jobs SET ... WHERE id = job.id`."""
+        for condition in write.conditions if write.form == "update" else ():
+            for read in _in_order(condition.value.reads):
+                same = read.location.root == write.location.root and read.column == condition.column
+                if same and read.what == "column" and condition.operator == "==":
+                    origin = read.row.origin if read.row is not None else None
+                    return origin if isinstance(origin, RowRead) else read
+        return None
 
     @staticmethod
     def is_own(read: RowRead, write: RowWrite) -> bool:

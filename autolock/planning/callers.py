@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from autolock.database.objects import Session
 from autolock.database.windows import RowWindow
 from autolock.planning.blocks import Refusal
 from autolock.planning.statements import header_nodes, statements_of
+from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
+from autolock.program.trace import Frame
 
 
 class Calling(NamedTuple):
@@ -31,6 +34,35 @@ def callers_with_row(program: Program, window: RowWindow, row: str) -> Iterator[
             return
         row = given
         yield Calling(outer.function, row, outer.statement)
+
+
+def session_through_calls(function: Ref, session: Session, *stacks: Sequence[Frame]) -> str | None:
+    """The session as a function can write it that runs its queries through others: `self.orders.session`."""
+    for stack in stacks:
+        for place, frame in enumerate(stack[:-1]):
+            if frame.function == function:
+                found = _said_in(stack[place:], session)
+                if found is not None:
+                    return found
+    return None
+
+
+def _said_in(stack: Sequence[Frame], session: Session) -> str | None:
+    """The session's name in the outermost of some calls."""
+    outer = stack[0]
+    said = session.names.get(outer.function) if outer.function is not None else None
+    if said is not None or len(stack) < 2:
+        return said
+    callee, inner = stack[1].function, _said_in(stack[1:], session)
+    if callee is None or outer.statement is None or inner is None:
+        return None
+    root, dot, rest = inner.partition(".")
+    short = callee.name.rpartition(".")[2]
+    calls = [n for n in header_nodes(outer.statement) if isinstance(n, ast.Call) and _called(n) == short]
+    if root != "self" or not dot or len(calls) != 1 or not isinstance(calls[0].func, ast.Attribute):
+        return None
+    receiver = dotted(calls[0].func.value)
+    return f"{receiver}.{rest}" if receiver else None
 
 
 def _given(program: Program, callee: Ref, statement: ast.stmt, parameter: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from autolock.database.trace import DatabaseTrace, RowRead
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
 from autolock.planning.blocks import Refusal, Sources, check_span
@@ -11,7 +12,8 @@ from autolock.planning.homes import frozen
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.splits import SplitPlans
 from autolock.planning.statements import nth_of, statements_of, text_of
-from autolock.program.linker import Ref
+from autolock.planning.texts import named_text
+from autolock.program.linker import Program
 
 #: Libraries to which a SELECT is given as text, and those of them whose calls are transactions of their own.
 TEXTUAL = frozenset({"databases", "asyncpg", "psycopg"})
@@ -22,8 +24,10 @@ _LOCKED = "FOR UPDATE makes the second request wait until the first has committe
 class OpenedPlans:
     """Plans for one window at a time."""
 
-    def __init__(self, sources: Sources, splits: SplitPlans) -> None:
+    def __init__(self, program: Program, sources: Sources, trace: DatabaseTrace, splits: SplitPlans) -> None:
+        self.program = program
         self.sources = sources
+        self.trace = trace
         self.splits = splits
 
     def plan(self, window: RowWindow, otherwise: str) -> RowPlan:
@@ -34,12 +38,12 @@ class OpenedPlans:
         alone = look.function == function == write.function and look.query.form == "text" and not look.locks
         if not alone or name is None or first is None or last is None or look.query.joined or write.loops:
             raise Refusal(otherwise)
-        holder, literal = self.text(function, first, look.node)
+        path, holder, literal = self.text(look, first)
         lock = Edit(
-            function.path,
+            path,
             "lock-rows",
             frozen(
-                at=self.sources.blocks(function.path).spot(holder).path,
+                at=self.sources.blocks(path).spot(holder).path,
                 expression=ast.unparse(literal),
                 nth=nth_of(holder, literal),
                 form="text",
@@ -61,16 +65,21 @@ class OpenedPlans:
         reason = f"{_LOCKED} Outside of a transaction the lock would be given back at once."
         return RowPlan(edits, title, reason, holds="look")
 
-    def text(self, function: Ref, statement: ast.stmt, call: ast.AST) -> tuple[ast.stmt, ast.expr]:
-        """The SELECT's literal and the statement that holds it: the call's own, or the one that names it before."""
+    def text(self, look: RowRead, statement: ast.stmt) -> tuple[str, ast.stmt, ast.expr]:
+        """The SELECT's literal and the statement that holds it: the call's own, or the one that names it."""
+        function, call = look.function, look.node
         given = call.args[0] if isinstance(call, ast.Call) and call.args else None
-        if not isinstance(given, ast.Name):
-            return statement, text_of(statement, joined=False)
+        if not isinstance(given, ast.Name | ast.Attribute):
+            return function.path, statement, text_of(statement, joined=False)
         named = [
             s
             for s in statements_of(self.sources.node_of(function))
-            if isinstance(s, ast.Assign) and any(isinstance(t, ast.Name) and t.id == given.id for t in s.targets)
+            if isinstance(s, ast.Assign) and any(ast.unparse(t) == ast.unparse(given) for t in s.targets)
         ]
-        if len(named) != 1:
-            raise Refusal("the SQL text is made elsewhere: add FOR UPDATE to it by hand, in one transaction")
-        return named[0], text_of(named[0], joined=False)
+        if len(named) == 1:
+            return function.path, named[0], text_of(named[0], joined=False)
+        spot = named_text(self.program, self.sources, self.trace, look)
+        assert spot.function is not None
+        assert spot.statement is not None
+        assert isinstance(spot.node, ast.expr)
+        return spot.function.path, spot.statement, spot.node

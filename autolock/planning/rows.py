@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from autolock.database.objects import Condition, Query, Session
@@ -11,8 +12,8 @@ from autolock.database.trace import RowRead
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
 from autolock.planning.advice import by_hand
-from autolock.planning.blocks import Refusal, Sources
-from autolock.planning.callers import callers_with_row, first_with_session, uses_up_to
+from autolock.planning.blocks import Refusal, Region, Sources
+from autolock.planning.callers import callers_with_row, first_with_session, session_through_calls, uses_up_to
 from autolock.planning.holding import with_care
 from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.names import laid_out, name_of, written
@@ -20,9 +21,11 @@ from autolock.planning.opened import TEXTUAL, OpenedPlans
 from autolock.planning.ordered import ordered_lock
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.splits import SplitPlans
-from autolock.planning.statements import header_nodes, nth_of, statements_of, text_of
+from autolock.planning.statements import bound_in, header_nodes, loops_round, nth_of, statements_of, text_of
 from autolock.planning.sums import SumPlans
+from autolock.planning.texts import named_text
 from autolock.planning.upserts import changes_of_found, locking
+from autolock.program.index import dotted
 from autolock.program.linker import Ref
 
 if TYPE_CHECKING:
@@ -44,7 +47,7 @@ class RowPlans:
         self.homes = HomeFinder(analysis.program, sources)
         self.splits = SplitPlans(analysis, sources)
         self.sums = SumPlans(analysis.program, sources, self.homes)
-        self.opened = OpenedPlans(sources, self.splits)
+        self.opened = OpenedPlans(analysis.program, sources, self.trace, self.splits)
 
     def plan(self, window: RowWindow) -> RowPlan:
         """The plan of a window; raises Refusal where no rewrite is known to be right."""
@@ -78,10 +81,21 @@ class RowPlans:
             )
         if window.look.transaction != window.change.transaction:
             raise Refusal("the transaction ends between the look and the write: load the row again, locked, after it")
+        if window.change.loops and not window.look.query.limited and self.changes_several(window):
+            return RowPlan(
+                self.in_order(window, _LOOP),
+                f"Lock the `{window.model_name}` rows that the loop changes",
+                "The rows are locked in one order where they are loaded: the second request waits, and loads what the "
+                "first has left.",
+                holds="look",
+            )
         several = self.several(window)
         if several:
             return self.ordered(window, several)
         query = window.look.query
+        if query.form == "text" and (query.spot is None or query.spot.function is None):
+            spot = named_text(self.program, self.sources, self.trace, window.look)
+            return self.lock_query(window, replace(query, spot=spot))
         if self.is_locked_here(window):
             return self.lock_query(window, query)
         return self.refresh(window)
@@ -96,14 +110,20 @@ class RowPlans:
         Locked one after the other, in the order of the arguments, two requests would wait for each other.
         """
         changed = [c for c in window.candidates if c.read.what == "column" and c.read.row is not None]
-        if window.change.loops and not window.look.query.limited:
-            raise Refusal(
-                "rows are changed in a loop: lock them all with one ordered "
-                "`select(...).where(...).order_by(id).with_for_update()` before it"
-            )
         entry = window.entry
         looks = {c.read.row: c.read for c in changed if c.entry is entry}
         return list(looks.values()) if len({r.node for r in looks.values()}) > 1 else []
+
+    def changes_several(self, window: RowWindow) -> bool:
+        """Whether each turn of a loop may change another row: the row is not loaded before the loop and handed in."""
+        for frame in window.change.stack:
+            if frame.function is None or frame.statement is None:
+                return True
+            for loop in loops_round(self.sources.node_of(frame.function), frame.statement):
+                row = _row_changed(window.change.node) if frame is window.change.stack[-1] else None
+                if row is None or any(isinstance(n, ast.Name) and n.id == row for n in bound_in(loop)):
+                    return True
+        return False
 
     def ordered_looks(self, window: RowWindow) -> RowPlan:
         """For rows that are locked in the order of the arguments."""
@@ -158,7 +178,7 @@ class RowPlans:
         model = window.model_name
         joined = query.joined or self.loads_joined(window)
         form = {"refresh": "refresh", "get": "get", "query": "query", "text": "text"}.get(query.form, "select")
-        if form == "text":
+        if form == "text" and not isinstance(node, ast.Constant):
             node = text_of(spot.statement, joined)
         edit = Edit(
             spot.function.path,
@@ -205,37 +225,43 @@ class RowPlans:
 
     def lock_others(self, window: RowWindow) -> RowPlan:
         """The rows that a check looks at, locked in one order: nobody changes one of them before the commit."""
-        query, spot = window.look.query, window.look.query.spot
-        plain = query.form == "select" and query.entity == "row" and not (query.grouped or query.joined)
-        if window.change.form == "insert" or not plain or self.dialect == "sqlite":
+        if window.change.form == "insert" or self.dialect == "sqlite":
             raise Refusal(_SKEW)
-        if spot is None or spot.function != window.function or spot.statement is None or window.model is None:
-            raise Refusal(_SKEW)
-        keys = [c.name for c in window.model.columns.values() if c.primary_key]
-        name, imports = name_of(self.program, self.homes, spot.function, window.model.ref)
-        node = spot.node
-        assert isinstance(node, ast.expr)
-        text = ast.unparse(node)
-        order = "" if query.ordered else f".order_by({', '.join(f'{name}.{k}' for k in keys)})"
-        if not keys and not query.ordered:
-            raise Refusal(_SKEW)
-        edit = Edit(
-            spot.function.path,
-            "replace-expression",
-            frozen(
-                at=self.sources.blocks(spot.function.path).spot(spot.statement).path,
-                expression=text,
-                nth=nth_of(spot.statement, spot.node),
-                replacement=f"{written(self.sources, spot.function.path, node)}{order}{_LOCKING}",
-            ),
-        )
         return RowPlan(
-            [*imports, edit],
+            self.in_order(window, _SKEW),
             f"Lock the `{window.model_name}` rows that the check looks at",
             "The rows are locked in one order before they are counted: the second request looks when the first has "
             "committed what it decided.",
             holds="look",
         )
+
+    def in_order(self, window: RowWindow, otherwise: str) -> list[Edit]:
+        """The edits by which a SELECT of several rows locks them in one order; raises Refusal with `otherwise`."""
+        query, spot = window.look.query, window.look.query.spot
+        plain = query.form == "select" and query.entity == "row" and not (query.grouped or query.joined)
+        if not plain or spot is None or spot.function != window.function or spot.statement is None:
+            raise Refusal(otherwise)
+        if any(loops_round(self.sources.node_of(spot.function), spot.statement)):
+            raise Refusal(otherwise)  # each turn would lock its rows after those of the last
+        model = query.model
+        keys = [c.name for c in model.columns.values() if c.primary_key] if model is not None else []
+        if model is None or (not keys and not query.ordered):
+            raise Refusal(otherwise)
+        name, imports = name_of(self.program, self.homes, spot.function, model.ref)
+        node = spot.node
+        assert isinstance(node, ast.expr)
+        order = "" if query.ordered else f".order_by({', '.join(f'{name}.{k}' for k in keys)})"
+        edit = Edit(
+            spot.function.path,
+            "replace-expression",
+            frozen(
+                at=self.sources.blocks(spot.function.path).spot(spot.statement).path,
+                expression=ast.unparse(node),
+                nth=nth_of(spot.statement, spot.node),
+                replacement=f"{written(self.sources, spot.function.path, node)}{order}{_LOCKING}",
+            ),
+        )
+        return [*imports, edit]
 
     def loads_joined(self, window: RowWindow) -> bool:
         spot = window.look.query.spot
@@ -251,18 +277,12 @@ class RowPlans:
         function = window.function
         try:
             row, mentions = self.mentions(window)
-            session = self.session_name(function, window.look.session)
+            session = self.session_at(window, function)
         except Refusal as refusal:
             function, row, mentions, session = self.in_a_caller(window, refusal)
-        blocks = self.sources.blocks(function.path)
-        node = self.sources.node_of(function)
-        region = blocks.spanning(mentions, node)
+        region = self.sources.blocks(function.path).spanning(mentions, self.sources.node_of(function))
         columns = sorted({c.read.column for c in window.candidates if c.read.column})
-        names = ", ".join(f'"{c}"' for c in columns)
-        await_ = "await " if window.look.session.is_async else ""
-        code = f"{await_}{session}.refresh({row}, attribute_names=[{names}], with_for_update=True)"
-        code = laid_out(self.sources, function.path, code, region.statements[0].col_offset)
-        edit = Edit(function.path, "insert-before", frozen(at=region.at, code=code))
+        edit = self.refreshing(window, function, row, region, columns, session)
         return RowPlan(
             [edit],
             f"Lock `{row}` and read it again before it is used",
@@ -272,6 +292,17 @@ class RowPlans:
             taken_at=(function, region.statements[0].lineno),
         )
 
+    def refreshing(
+        self, window: RowWindow, function: Ref, row: str, region: Region, columns: Sequence[str], session: str = ""
+    ) -> Edit:
+        """The edit that refreshes columns of a row, locked, before a region."""
+        session = session or self.session_at(window, function)
+        names = ", ".join(f'"{c}"' for c in columns)
+        await_ = "await " if window.look.session.is_async else ""
+        code = f"{await_}{session}.refresh({row}, attribute_names=[{names}], with_for_update=True)"
+        code = laid_out(self.sources, function.path, code, region.statements[0].col_offset)
+        return Edit(function.path, "insert-before", frozen(at=region.at, code=code))
+
     def in_a_caller(self, window: RowWindow, refusal: Refusal) -> tuple[Ref, str, list[ast.stmt], str]:
         """The function, the row's name and uses, and the session, of a caller that can lock; raises Refusal."""
         target = _target(window.change.node)
@@ -279,8 +310,7 @@ class RowPlans:
         if not isinstance(holder, ast.Name):
             raise refusal
         callings = callers_with_row(self.program, window, holder.id)
-        session = window.look.session
-        calling, name = first_with_session(callings, lambda function: self.session_name(function, session))
+        calling, name = first_with_session(callings, lambda function: self.session_at(window, function))
         columns = {c.read.column for c in window.candidates if c.read.column}
         uses = uses_up_to(self.sources.node_of(calling.function), calling.row, columns, calling.statement)
         return calling.function, calling.row, uses, name
@@ -291,11 +321,9 @@ class RowPlans:
         target = _target(window.change.node)
         node = self.sources.node_of(window.function)
         name = ast.unparse(target.value) if isinstance(target, ast.Attribute) else ""
-        if window.change.function != window.function or not name.isidentifier():
-            raise Refusal(
-                "the row is changed in another function than the one that decides: lock it by hand where it is loaded"
-            )
         end = getattr(window.change.node, "lineno", 0)
+        if window.change.function != window.function or not name.isidentifier():
+            name, end = self.handed_on(window)
         found = [
             s
             for s in statements_of(node)
@@ -311,10 +339,32 @@ class RowPlans:
         return name, found
 
     @staticmethod
+    def handed_on(window: RowWindow) -> tuple[str, int]:
+        """The name of the row where it is loaded and handed to what changes it, and the line where that happens."""
+        first, last = window.first, window.last
+        target = first.targets[0] if isinstance(first, ast.Assign) and len(first.targets) == 1 else None
+        if not isinstance(target, ast.Name) or last is None or not _hands_on(last, target.id):
+            raise Refusal(
+                "the row is changed in another function than the one that decides: lock it by hand where it is loaded"
+            )
+        return target.id, last.lineno
+
+    @staticmethod
     def decides_elsewhere(window: RowWindow, node: ast.AST) -> bool:
         """Whether a function that is given the row checks it: `ensure_enough(account, amount)`."""
         own = {id(n) for n in ast.walk(node)}
         return any(c.control is not None and id(c.control.node) not in own for c in window.candidates)
+
+    def session_at(self, window: RowWindow, function: Ref) -> str:
+        """The session as a function on the way can write it, through what it calls where it has none itself."""
+        look = window.look
+        try:
+            return self.session_name(function, look.session)
+        except Refusal:
+            name = session_through_calls(function, look.session, look.stack, window.change.stack)
+            if name is None:
+                raise
+            return name
 
     def session_name(self, function: Ref, session: Session) -> str:
         """The session, as the function can write it."""
@@ -363,23 +413,46 @@ class RowPlans:
             parent = self.parent_look(window, condition)
             if parent is None or condition.operator != "==":
                 continue
-            if parent.query.spot is None or parent.query.spot.function != window.function:
-                raise Refusal(
-                    f"lock the `{parent.query.model.ref.name if parent.query.model else 'parent'}` row where it is "
-                    "loaded, before the rows are counted: others load it there, too"
-                )
             if self.dialect == "sqlite":
                 break
+            if parent.query.spot is None or parent.query.spot.function != window.function:
+                return self.refresh_parent(window, parent, condition)
             made = self.lock_query(window, parent.query)
-            made.reason = (
-                "Whoever counts the rows holds the lock on the row that they belong to: the second request counts when "
-                "the first has committed."
-            )
+            made.reason = _PARENT_REASON
             return made
         raise Refusal(
             "a count or maximum cannot be locked: lock the parent row first "
             "(`select(Parent).where(...).with_for_update()`), or let a constraint decide"
         )
+
+    def refresh_parent(self, window: RowWindow, parent: RowRead, condition: Condition) -> RowPlan:
+        """The same lock by a refresh before the count, where the row is loaded for others, too."""
+        model, spot = parent.query.model, window.look.query.spot
+        name = model.ref.name if model is not None else "parent"
+        refusal = Refusal(
+            f"lock the `{name}` row where it is loaded, before the rows are counted: others load it there, too"
+        )
+        if spot is None or spot.statement is None or spot.function != window.function:
+            raise refusal
+        keys = {r.column for r in condition.value.reads if isinstance(r, RowRead) and r.query is parent.query}
+        row = next(
+            (
+                dotted(n.value)
+                for n in header_nodes(spot.statement)
+                if isinstance(n, ast.Attribute) and n.attr in keys and dotted(n.value)
+            ),
+            None,
+        )
+        if row is None:
+            raise refusal
+        asked = {r for c in window.candidates if c.control is not None for r in c.control.reads}
+        limits = {r.column for r in asked if isinstance(r, RowRead) and r.query is parent.query and r.column}
+        region = self.sources.blocks(window.function.path).spanning(
+            [spot.statement], self.sources.node_of(window.function)
+        )
+        edit = self.refreshing(window, window.function, row, region, sorted(limits or keys))
+        title = f"Lock the `{name}` row before the `{window.model_name}` rows are counted"
+        return RowPlan([edit], title, _PARENT_REASON, holds="look", taken_at=(window.function, spot.statement.lineno))
 
     def parent_look(self, window: RowWindow, condition: Condition) -> RowRead | None:
         """The look in this run that has loaded the row to which the counted rows belong."""
@@ -499,6 +572,14 @@ class RowPlans:
 
 
 _LOCKING = ".with_for_update().execution_options(populate_existing=True)"
+_LOOP = (
+    "rows are changed in a loop: lock them all with one ordered "
+    "`select(...).where(...).order_by(id).with_for_update()` before it"
+)
+_PARENT_REASON = (
+    "Whoever counts the rows holds the lock on the row that they belong to: the second request counts when the first "
+    "has committed."
+)
 _SKEW = (
     "lock the rows that the check reads, in one order, or the row that they belong to; for ranges let an exclusion "
     "constraint decide"
@@ -515,6 +596,15 @@ def _target(node: ast.AST) -> ast.expr | None:
     if isinstance(node, ast.Assign):
         return node.targets[0]
     return node.target if isinstance(node, ast.AugAssign | ast.AnnAssign) else None
+
+
+def _row_changed(node: ast.AST) -> str | None:
+    """The plain name of the row in `row.column = ...` and in `setattr(row, ...)`."""
+    target = _target(node)
+    holder = target.value if isinstance(target, ast.Attribute) else None
+    if isinstance(node, ast.Call) and node.args:
+        holder = node.args[0]
+    return holder.id if isinstance(holder, ast.Name) else None
 
 
 def _added(statement: ast.stmt | None) -> str | None:

@@ -52,6 +52,21 @@ def header_nodes(statement: ast.stmt) -> Iterator[ast.AST]:
         )
 
 
+def loops_round(function: ast.AST, statement: ast.stmt) -> Iterator[ast.For | ast.AsyncFor | ast.While]:
+    """The loops of a function in whose bodies a statement is."""
+    every = (n for n in ast.walk(function) if isinstance(n, ast.For | ast.AsyncFor | ast.While))
+    for loop in every:
+        if loop is not statement and any(inner is statement for inner in ast.walk(loop)):
+            yield loop
+
+
+def bound_in(node: ast.AST) -> Iterator[ast.Name]:
+    """The names that a statement, or what is inside it, binds."""
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
+            yield inner
+
+
 def is_kept(statement: ast.stmt, row: str) -> bool:
     """Whether a statement only hands the row to the session: `session.add(row)`, `session.refresh(row)`."""
     value = statement.value if isinstance(statement, ast.Expr) else None

@@ -1,0 +1,36 @@
+"""SQL texts that a module names, and that functions run by that name."""
+
+from __future__ import annotations
+
+import ast
+
+from autolock.database.objects import Spot
+from autolock.database.trace import DatabaseTrace, RowRead
+from autolock.planning.blocks import Refusal, Sources
+from autolock.planning.statements import text_of
+from autolock.program.index import dotted
+from autolock.program.linker import Program
+
+_ELSEWHERE = "the SQL text is made elsewhere: add FOR UPDATE to it by hand, in one transaction"
+
+
+def named_text(program: Program, sources: Sources, trace: DatabaseTrace, look: RowRead) -> Spot:
+    """The literal that a look runs under the name of a module's constant; raises Refusal.
+
+    The constant may serve nobody who does not write: readers would wait for the lock, too.
+    """
+    call, function = look.node, look.function
+    name = dotted(call.args[0]) if isinstance(call, ast.Call) and call.args else ""
+    found = program.resolve(function.path, name, function.name) if name else None
+    if found is None or found[0].kind != "variable" or found[1]:
+        raise Refusal(_ELSEWHERE)
+    ref, _ = found
+    body = sources.blocks(ref.path).unit.tree.body
+    named = [s for s in body if isinstance(s, ast.Assign) and any(dotted(t) == ref.name for t in s.targets)]
+    if len(named) != 1:
+        raise Refusal(_ELSEWHERE)
+    writers = {id(c.entry) for c in trace.candidates if c.read.node is call}
+    others = [r for e, r in trace.reads if r.query.text == look.query.text and id(e) not in writers]
+    if others:
+        raise Refusal(f"`{name}` is run by readers, too: give the writer a text of its own with FOR UPDATE")
+    return Spot(ref, named[0], text_of(named[0], joined=look.query.joined))

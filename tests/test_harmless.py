@@ -489,6 +489,22 @@ async def read():
     return await all_known()
 """
 
+STAMPS = """
+class Stamp:
+    start = 0
+
+async def trim(offset, stamps: list[Stamp] = []):
+    {}
+    for stamp in stamps:
+        start = stamp.start
+        await asyncio.sleep(0)
+        stamp.start = start - offset
+
+@app.post("/{{offset}}")
+async def post(offset: int):
+    await trim(offset)
+"""
+
 PAIRS = {
     "a setting that comes out the same": (
         SETTING.format('os.getenv("MODE", "").lower() == "test"'),
@@ -548,6 +564,7 @@ PAIRS = {
         ANSWER.format("inside = secrets.token_hex() + str(1)"),
     ),
     "a list that is cleared and filled": (REFILL.format("known.clear()"), REFILL.format("pass")),
+    "elements of a default that nobody fills": (STAMPS.format("pass"), STAMPS.format("stamps.append(Stamp())")),
     "what the check has found": (STOPPED.format("True", "False"), STOPPED.format("False", "True")),
     "a test that is repeated in part": (
         PROBE.format("if self.until > now:"),

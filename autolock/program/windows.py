@@ -234,7 +234,7 @@ class Finder:
         common = self._common(read.held, write.held)
         valid = [h for h in common if not h.lock.fresh]
         rivals = self._rivals(candidate, shape, valid)
-        if not rivals.writers:
+        if not rivals.writers or self._is_nothing(write.location):
             return
         relation = self._relation(read, write, common, valid)
         if valid:
@@ -277,6 +277,12 @@ class Finder:
             cheap=self._is_made(write, is_stateless),
             plain=self._is_made(write, keeps_nothing),
         )
+
+    def _is_nothing(self, location: Location) -> bool:
+        """Whether a place is in an element of a mutable default into which nobody puts any."""
+        if location.root.kind != "default" or len(location.fields) < 2:
+            return False
+        return not any(len(write.location.fields) == 1 for _, write in self.by_root[location.root])
 
     def _rivals(self, candidate: Candidate, shape: str, valid: list[Held]) -> Rivals:
         """The writes that make a candidate's read wrong and take none of the locks that span it."""

@@ -505,6 +505,60 @@ async def post(offset: int):
     await trim(offset)
 """
 
+RESUME = """
+stopped = set()
+quiet = False
+
+def is_stopped(name):
+    return quiet or name in stopped
+
+def resume(name):
+    {}stopped.remove(name)
+
+@app.post("/{{name}}")
+async def run(name: str):
+    if is_stopped(name):
+        await asyncio.sleep(0)
+        resume(name)
+
+@app.delete("/{{name}}")
+async def stop(name: str):
+    stopped.add(name)
+"""
+
+FILTER = """
+class Settings:
+    def __init__(self):
+        self.media = ["a", "b"]
+
+settings = Settings()
+
+@app.get("/")
+def read():
+    unknown = [m for m in settings.media if m not in allowed()]
+    if unknown:
+        report(unknown)
+        settings.media = {}
+    return settings.media
+"""
+
+SIZE = """
+import sys, time
+
+class Connection:
+    def __init__(self):
+        self.seen = 0
+
+connection = Connection()
+
+@app.get("/")
+async def read():
+    if {} > 100:
+        raise HTTPException(413)
+    await asyncio.sleep(0)
+    connection.seen = time.time()
+"""
+
 PAIRS = {
     "a setting that comes out the same": (
         SETTING.format('os.getenv("MODE", "").lower() == "test"'),
@@ -565,6 +619,15 @@ PAIRS = {
     ),
     "a list that is cleared and filled": (REFILL.format("known.clear()"), REFILL.format("pass")),
     "elements of a default that nobody fills": (STAMPS.format("pass"), STAMPS.format("stamps.append(Stamp())")),
+    "a removal that asks whether it is there": (
+        RESUME.format("if name in stopped:\n        "),
+        RESUME.format(""),
+    ),
+    "a filter": (
+        FILTER.format("[m for m in settings.media if m in allowed()]"),
+        FILTER.format("[*settings.media, next_one()]"),
+    ),
+    "the size of an object": (SIZE.format("sys.getsizeof(connection.seen)"), SIZE.format("connection.seen")),
     "what the check has found": (STOPPED.format("True", "False"), STOPPED.format("False", "True")),
     "a test that is repeated in part": (
         PROBE.format("if self.until > now:"),

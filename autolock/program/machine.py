@@ -513,10 +513,14 @@ def _halves(one: Write, other: Write) -> bool:
 def _repeats(newer: Read, newer_check: Control, older: Read, older_check: Control, write: Write) -> bool:
     """Whether a check looks again at what an older one looked at: asking for the value also asks whether it is there.
 
-    Something that is put where nothing was has been decided by the look that found nothing.
+    Something that is put where nothing was has been decided by the look that found nothing, and what is taken
+    away by the look that found it.
     """
     if newer.serial <= older.serial or newer is older:
         return False
+    found = effective(newer_check.shape, newer_check.negated) == "present" and newer.how == "contains"
+    if write.kind == "remove" and found:
+        return True
     if write.kind == "assign" and effective(newer_check.shape, newer_check.negated) in ("missing", "falsy"):
         return True
     return newer_check.shape in _ASKING_VALUE or older_check.shape not in _ASKING_VALUE

@@ -39,6 +39,8 @@ class Vanity:
             return True
         if self.branches.exclude(candidate):
             return True
+        if _is_filter(write.node) and all(w.node is write.node for w in rivals):
+            return True
         if candidate.dependence != "control":
             return write.made == "same" and all(w.kind != "assign" or w.made == "same" for w in rivals)
         if write.mine or (write.made == "none" and all(w.made == "none" for w in rivals)):
@@ -198,6 +200,17 @@ def _settles_alike(candidate: Candidate, rivals: Sequence[Write]) -> bool:
     if write.made == "const":  # an answer that is remembered: found out twice, it is the same
         return control.shape in ("missing", "present") and len({w.text for w in rivals if w.made == "const"}) > 1
     return write.made == "shared" or (write.made == "expression" and not _varies(write.node))
+
+
+def _is_filter(node: ast.AST) -> bool:
+    """Whether an assignment keeps some of the elements of what it had: done twice, it comes out the same."""
+    value = getattr(node, "value", None)
+    if not isinstance(value, ast.ListComp | ast.SetComp) or len(value.generators) != 1:
+        return False
+    kept, source = value.generators[0].target, value.generators[0].iter
+    targets = [ast.dump(t) for t in getattr(node, "targets", ())]
+    same = [t.replace("Store()", "Load()") for t in targets] == [ast.dump(source)]
+    return same and ast.unparse(kept) == ast.unparse(value.elt)
 
 
 def _varies(node: ast.AST) -> bool:

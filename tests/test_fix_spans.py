@@ -142,3 +142,31 @@ def test_the_question_whether_it_is_there_is_asked_under_the_lock(tmp_path: Path
     lock = next(number for number, line in enumerate(body) if "with tokens_lock" in line)
     question = next(number for number, line in enumerate(body) if "if token in tokens" in line)
     assert lock < question
+
+
+def test_no_lock_is_made_by_the_request_that_needs_it(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        """
+        import asyncio
+        from fastapi import FastAPI, Request
+
+        app = FastAPI()
+
+        class Store:
+            def __init__(self):
+                self.known = []
+
+            def add(self, name):
+                self.known.append(name)
+
+        @app.post("/{name}")
+        async def add(name: str, request: Request):
+            store = getattr(request.app.state, "store", None)
+            if store is None:
+                store = await asyncio.to_thread(Store)
+                request.app.state.store = store
+            store.add(name)
+        """,
+    )
+    assert "Lock" not in after

@@ -282,8 +282,9 @@ class HomeFinder:
             for node in ast.walk(blocks.unit.tree):
                 if isinstance(node, ast.Assign | ast.AnnAssign):
                     for target in _dotted_targets(node):
-                        if target.endswith(f".{suffix}") or target == suffix:
-                            return path, blocks.spot(node).path, target.rpartition(".")[0]
+                        holder = target.rpartition(".")[0]
+                        if (target.endswith(f".{suffix}") or target == suffix) and not _through_request(holder):
+                            return path, blocks.spot(node).path, holder
         return None
 
     def for_file(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home:
@@ -314,6 +315,12 @@ class HomeFinder:
     @staticmethod
     def _define(path: str, after: str, target: str, kind: str) -> Edit:
         return Edit(path, "define-lock", _frozen(after=after, target=target, kind=kind))
+
+
+def _through_request(holder: str) -> bool:
+    """Whether state is reached through a request (`request.app.state`): what is set there is not set at start-up."""
+    first, *rest = holder.split(".")
+    return rest == ["app", "state"] and first != "self"
 
 
 class _Frozen(dict[str, str | int | bool]):

@@ -50,6 +50,11 @@ class Ticket(Base):
     owner: Mapped[str]
     worth: Mapped[int]
 
+class Log(Base):
+    __tablename__ = "audit_logs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str]
+
 async def session():
     async with Sessions() as opened:
         yield opened
@@ -124,6 +129,8 @@ async def other(id: int, owner: str, db: AsyncSession = Depends(session)):
         ("if club.owner != owner: club.owner = owner", False),
         ("if not club.open: club.open = True", False),
         ("if club.open: club.open = False", False),
+        ("if owner and not club.open: club.open = True", False),
+        ("if club.members > 5 and not club.open: club.open = True", False),
         ("if club.state != 'closed': club.state = 'open'", True),
         ("if club.state == 'new': club.state = 'open'", True),
         ("if club.state == '': club.state = 'open'", True),
@@ -131,6 +138,50 @@ async def other(id: int, owner: str, db: AsyncSession = Depends(session)):
 )
 def test_to_set_what_differs_is_to_set_it(change: str, racy: bool, tmp_path: Path) -> None:
     assert bool(rules(tmp_path, CHANGES.format(change=change))) is racy
+
+
+PACKED = """
+from sqlalchemy import JSON
+from sqlalchemy.orm.attributes import flag_modified
+
+class Settings(Base):
+    __tablename__ = "settings"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    value: Mapped[dict] = mapped_column(JSON)
+
+@app.put("/settings/{{id}}")
+async def change(id: int, key: str, db: AsyncSession = Depends(session)):
+    row = await db.scalar(select(Settings).where(Settings.id == id))
+    {change}
+    flag_modified(row, "value")
+    await db.commit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "racy"),
+    [
+        ("row.value = {'key': key}", False),
+        ("row.value['key'] = key", True),
+        ("row.value = {**row.value, 'key': key}", True),
+    ],
+)
+def test_a_document_that_is_replaced_is_not_merged(change: str, racy: bool, tmp_path: Path) -> None:
+    assert bool(rules(tmp_path, PACKED.format(change=change))) is racy
+
+
+NEXT = """
+@app.post("/next")
+async def take(db: AsyncSession = Depends(session)):
+    club = await db.scalar(select(Club).where(Club.state == "waiting").order_by(Club.id).limit(1))
+    club.state = "{state}"
+    await db.commit()
+"""
+
+
+@pytest.mark.parametrize(("state", "expected"), [("running", ["AL207"]), ("cancelled", []), ("archived", [])])
+def test_a_row_that_is_put_away_is_not_taken(state: str, expected: list[str], tmp_path: Path) -> None:
+    assert rules(tmp_path, NEXT.format(state=state)) == expected
 
 
 def test_to_set_what_differs_is_a_race_where_more_follows(tmp_path: Path) -> None:
@@ -158,6 +209,7 @@ async def spend(code: str, db: AsyncSession = Depends(session)):
     ("use", "racy"),
     [
         ("club.owner = ticket.owner", False),
+        ("db.add(Log(text=ticket.code))", False),
         ("club.members += ticket.worth", True),
         ("club.members = club.members + ticket.worth", True),
         ("db.add(Seat(club_id=club.id, name=ticket.owner))", True),

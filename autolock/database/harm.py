@@ -9,7 +9,7 @@ from collections import defaultdict
 from autolock.database.objects import Condition
 from autolock.database.schema import Model
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
-from autolock.program.decisions import effective
+from autolock.program.decisions import effective, shape_of
 from autolock.program.trace import Control, Entry
 from autolock.program.values import Value
 
@@ -19,6 +19,8 @@ _TELLING = ("log", "audit", "event", "history", "activity", "notification", "tra
 _PLAIN = frozenset({"str", "bool", "enum", "uuid"})
 #: Columns whose old value is looked at, and never added to.
 _WHOLE = re.compile(r"passw|(^|_)(hash|hashed|secret|token|digest|signature|etag)(_|$)")
+#: States that a row is put into because it is no longer wanted: to do so twice is to do it once.
+_ENDING = re.compile(r"(?i)cancel|revok|expir|delet|archiv|abort|inactiv|disabl|supersed|stale")
 #: Columns of text that may well hold an object with fields.
 _PACKED = re.compile(r"json|config|settings|options|preferences|meta|data|payload|blob|struct|extra|attributes")
 
@@ -80,12 +82,18 @@ class Harm:
         """Whether a row that two take is a loss: the next job, a voucher that is credited, a token."""
         read, write = candidate.read, candidate.write
         if write.kind == "remove":
-            return any(self.draws_on(other.value, read) and _adds(other) for other in self.others(candidate))
+            return any(
+                self.draws_on(other.value, read)
+                and _adds(other)
+                and not is_telling(other)
+                and other.stack[0].serial == write.stack[0].serial  # a dependency throws away what has expired
+                for other in self.others(candidate)
+            )
         if write.loops and not read.query.limited:
             return False
         if self.has_key(read) and write.request:
             return False  # a new name for the row that the old one names
-        if read.query.limited and (read.query.ordered or not self.has_key(read)):
+        if read.query.limited and (read.query.ordered or not self.has_key(read)) and not _ENDING.search(write.text):
             return True
         return bool(self.consequences(candidate))
 
@@ -173,6 +181,9 @@ def _changes_what_differs(control: Control, write: RowWrite) -> bool:
         return False
     target, value = write.node.targets[0], write.node.value
     shape = effective(control.shape, control.negated)
+    if isinstance(control.node, ast.BoolOp) and isinstance(control.node.op, ast.And) and not control.negated:
+        about = [v for v in control.node.values if ast.unparse(target) in ast.unparse(v)]
+        shape = shape_of(about[0]) if len(about) == 1 else shape
     if isinstance(value, ast.Constant) and isinstance(value.value, bool | None):
         return shape == "falsy" if value.value else shape == "truth" or (shape == "present" and value.value is None)
     sides = {ast.unparse(target), ast.unparse(value)}

@@ -193,7 +193,7 @@ class RowFinder:
         ranged = any(c.operator in ("<", "<=", ">", ">=", "between") for c in read.query.conditions)
         kind = "row-skew" if ranged and not counted and unique is None else "row-insert"
         window = self.make(kind, candidate, "unguarded")
-        if unique is None and (not read.query.exact or any(u > set(columns) for u in write.model.uniques)):
+        if unique is None and (not read.query.exact or self.may_be_refused(write, columns)):
             columns = ()  # what else was asked, or what a constraint is about beside it, is not known
         window.unique, window.columns, window.counted = unique, columns, counted
         return window
@@ -236,6 +236,12 @@ class RowFinder:
         }
         covering = [u for u in write.model.uniques if u <= asked]
         return next(iter([*covering, *(u for u in write.model.uniques if asked and asked <= u <= asked | same)]), None)
+
+    @staticmethod
+    def may_be_refused(write: RowWrite, columns: tuple[str, ...]) -> bool:
+        """Whether a constraint about more columns, or for some rows only, may still refuse a second row."""
+        asked, partial = set(columns), write.model.partial_uniques
+        return any(u > asked for u in write.model.uniques) or any(u <= asked or u >= asked for u in partial)
 
     def skew(self, candidate: RowCandidate) -> RowWindow | None:
         """Other rows are looked at to decide on a change of one."""

@@ -11,7 +11,9 @@ from autolock.database.objects import Condition, Query, Session
 from autolock.database.trace import RowRead
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
+from autolock.findings import Safety
 from autolock.planning.advice import by_hand
+from autolock.planning.answered import other_conflict, refuse_forgotten
 from autolock.planning.blocks import Refusal, Region, Sources
 from autolock.planning.callers import callers_with_row, first_with_session, session_through_calls, uses_up_to
 from autolock.planning.holding import with_care
@@ -481,6 +483,8 @@ class RowPlans:
         if check is None or not isinstance(check.body[-1], ast.Raise) or len(check.body) != 1:
             raise Refusal("the answer of the failed check is not in this function: catch the IntegrityError by hand")
         statements = self.saving(window)
+        if _session_of(window).is_async:
+            refuse_forgotten(self.program, self.analysis.machine.database.models, function, node, check.body[-1])
         region = self.sources.blocks(function.path).spanning(statements, node)
         session = self.session_name(function, _session_of(window))
         error, imports = self.error_name(function)
@@ -496,12 +500,17 @@ class RowPlans:
                 error=error,
             ),
         )
-        return RowPlan(
+        made = RowPlan(
             [*imports, edit],
             f"Answer a conflict on `{window.model_name}` like a failed check",
             "The unique constraint lets one request through; the other gets the answer that the check would have "
             "given, instead of a 500.",
         )
+        other = other_conflict(self.trace, window)
+        if other:
+            made.safety = Safety.UNSAFE
+            made.reason += f" But so does one that {other} refuses, of which the answer does not tell."
+        return made
 
     def saving(self, window: RowWindow) -> list[ast.stmt]:
         """The statements of the function from the insert to where it reaches the database."""

@@ -55,6 +55,8 @@ class SqlAlchemy:
             return Value(made_here, made="new")
         if short == "flag_modified" and len(args) >= 2 and isinstance(args[0].obj, Row):
             column = args[1].term.strip("'\"")
+            if f".{column}" in args[0].obj.fields:
+                return NOTHING  # what was assigned before is the change
             held = self.rows.column_value(args[0].obj, column, node)
             self.rows.assign(args[0].obj, column, held, node, "assign", held.reads)
             return NOTHING

@@ -1,0 +1,86 @@
+"""What an answer to a conflict may say, and which other conflicts would get it."""
+
+from __future__ import annotations
+
+import ast
+
+from autolock.database.models import Models
+from autolock.database.schema import Model
+from autolock.database.trace import DatabaseTrace
+from autolock.database.windows import RowWindow
+from autolock.planning.blocks import Refusal
+from autolock.program.linker import Program, Ref
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def other_conflict(trace: DatabaseTrace, window: RowWindow) -> str:
+    """A constraint, other than that of the check, that would get the same answer; empty where there is none."""
+    write = window.change
+    commits = set(map(id, write.commits))
+    for entry, other in trace.writes:
+        together = entry is window.entry and other.form == "insert" and commits & set(map(id, other.commits))
+        if together and other.model is not write.model and _beside_key(other.model):
+            return f"a constraint of `{other.model.ref.name}`"
+    asked = [
+        {c.column for c in read.query.conditions}
+        for entry, read in trace.reads
+        if entry is window.entry and read.query.model is write.model and read.serial < write.serial
+    ]
+    for unique in _beside_key(write.model):
+        if unique != window.unique and not any(unique <= columns for columns in asked):
+            return f"the unique constraint on {', '.join(f'`{n}`' for n in sorted(unique))}"
+    return ""
+
+
+def _beside_key(model: Model) -> list[frozenset[str]]:
+    """The unique constraints of a table without its primary key."""
+    keys = {c.name for c in model.columns.values() if c.primary_key}
+    return sorted((u for u in model.uniques if not u <= keys), key=sorted)
+
+
+def refuse_forgotten(program: Program, models: Models, function: Ref, node: Function, answer: ast.stmt) -> None:
+    """Refuse an answer that names a row's attribute: a rollback makes the session forget it.
+
+    An AsyncSession cannot load it again at that place. Raises Refusal.
+    """
+    for named in ast.walk(answer):
+        holder = named.value if isinstance(named, ast.Attribute) else None
+        if isinstance(holder, ast.Name) and _may_be_row(program, models, function, node, holder.id):
+            raise Refusal(
+                f"the answer tells `{ast.unparse(named)}`, which the session forgets when it rolls back: keep it in a "
+                "variable before the insert, and catch the IntegrityError by hand"
+            )
+
+
+def _may_be_row(program: Program, models: Models, function: Ref, node: Function, name: str) -> bool:
+    """Whether a name of a function may be a row: a parameter of a mapped class, or what was awaited or looped over."""
+    arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
+    argument = next((a for a in arguments if a.arg == name), None)
+    if argument is not None:
+        return argument.annotation is None or _is_mapped(program, models, function, argument.annotation)
+    for inner in ast.walk(node):
+        stored = any(isinstance(t, ast.Name) and t.id == name for t in _targets(inner))
+        if stored and (
+            isinstance(inner, ast.For | ast.AsyncFor) or any(isinstance(n, ast.Await) for n in ast.walk(inner))
+        ):
+            return True
+    return False
+
+
+def _targets(node: ast.AST) -> list[ast.AST]:
+    """What a statement or `:=` binds."""
+    if isinstance(node, ast.Assign):
+        return [n for t in node.targets for n in ast.walk(t)]
+    if isinstance(node, ast.AnnAssign | ast.NamedExpr | ast.For | ast.AsyncFor):
+        return list(ast.walk(node.target))
+    return []
+
+
+def _is_mapped(program: Program, models: Models, function: Ref, annotation: ast.expr) -> bool:
+    for node in ast.walk(annotation):
+        name = ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else ""
+        found = program.resolve(function.path, name, function.name) if name else None
+        if found is not None and not found[1] and found[0].kind == "class" and models.of(found[0]) is not None:
+            return True
+    return False

@@ -1,0 +1,105 @@
+"""What a conflict is answered with, and when a person has to agree to that."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autolock
+from autolock.findings import Safety
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = """
+from fastapi import Depends, FastAPI, HTTPException
+from pydantic import BaseModel
+from sqlalchemy import ForeignKey, UniqueConstraint, select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+
+Sessions = async_sessionmaker(create_async_engine("postgresql+asyncpg://db/club"), expire_on_commit=False)
+app = FastAPI()
+
+class Base(DeclarativeBase):
+    pass
+
+class Club(Base):
+    __tablename__ = "clubs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    slug: Mapped[str] = mapped_column(unique=True)
+    {more}
+
+class Seat(Base):
+    __tablename__ = "seats"
+    __table_args__ = (UniqueConstraint("club_id", "name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    club_id: Mapped[int] = mapped_column(ForeignKey("clubs.id"))
+    name: Mapped[str]
+
+class Wanted(BaseModel):
+    name: str
+
+async def session():
+    async with Sessions() as opened:
+        yield opened
+"""
+
+SIT = """
+@app.post("/clubs/{{id}}/seats")
+async def sit(id: int, wanted: Wanted, db: AsyncSession = Depends(session)):
+    club = await db.scalar(select(Club).where(Club.id == id))
+    number = club.id
+    if await db.scalar(select(Seat).where(Seat.club_id == number, Seat.name == wanted.name)) is not None:
+        raise HTTPException(409, f"{{{answer}}} is taken")
+    db.add(Seat(club_id=number, name=wanted.name))
+    await db.commit()
+"""
+
+FOUND = """
+@app.post("/clubs/{{slug}}")
+async def found(slug: str, name: str, db: AsyncSession = Depends(session)):
+    if await db.scalar(select(Club).where(Club.slug == slug)) is not None:
+        raise HTTPException(409, "there is one")
+    {look}
+    club = Club(slug=slug, {given})
+    db.add(club)
+    {and_}
+    await db.commit()
+"""
+
+
+def fix_of(folder: Path, text: str, more: str = "") -> autolock.findings.Fix:
+    (folder / "main.py").write_text(HEAD.replace("{more}", more) + textwrap.dedent(text), encoding="utf-8")
+    (found,) = [f for f in autolock.check([folder], cache=False).findings if f.rule == "AL203"]
+    assert found.fix is not None
+    return found.fix
+
+
+@pytest.mark.parametrize(
+    ("answer", "safety"), [("club.slug", Safety.NONE), ("wanted.name", Safety.SAFE), ("number", Safety.SAFE)]
+)
+def test_an_answer_that_the_rollback_takes_away_is_left_to_a_person(
+    answer: str, safety: Safety, tmp_path: Path
+) -> None:
+    assert fix_of(tmp_path, SIT.format(answer=answer)).safety is safety
+
+
+def test_another_constraint_that_nobody_checks_makes_it_unsafe(tmp_path: Path) -> None:
+    text = FOUND.format(look="pass", given="name=name", and_="pass")
+    fix = fix_of(tmp_path, text, "name: Mapped[str] = mapped_column(unique=True)")
+    assert fix.safety is Safety.UNSAFE
+    assert "the unique constraint on `name`" in fix.reason
+
+
+def test_another_row_in_the_same_transaction_makes_it_unsafe(tmp_path: Path) -> None:
+    text = FOUND.format(look="pass", given="", and_="db.add(Seat(club_id=club.id, name=name))")
+    fix = fix_of(tmp_path, text)
+    assert fix.safety is Safety.UNSAFE
+    assert "a constraint of `Seat`" in fix.reason
+
+
+def test_the_one_constraint_that_is_checked_is_answered_safely(tmp_path: Path) -> None:
+    assert fix_of(tmp_path, FOUND.format(look="pass", given="", and_="pass")).safety is Safety.SAFE

@@ -240,7 +240,7 @@ class RowFinder:
     @staticmethod
     def may_be_refused(write: RowWrite, columns: tuple[str, ...]) -> bool:
         """Whether a constraint about more columns, or for some rows only, may still refuse a second row."""
-        asked, partial = set(columns), write.model.partial_uniques
+        asked, partial = set(columns) & set(write.model.columns), write.model.partial_uniques
         return any(u > asked for u in write.model.uniques) or any(u <= asked or u >= asked for u in partial)
 
     def skew(self, candidate: RowCandidate) -> RowWindow | None:

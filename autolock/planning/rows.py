@@ -284,6 +284,7 @@ class RowPlans:
             function, row, mentions, session = self.in_a_caller(window, refusal)
         region = self.sources.blocks(function.path).spanning(mentions, self.sources.node_of(function))
         columns = sorted({c.read.column for c in window.candidates if c.read.column})
+        self.refuse_pending(window, function, columns)
         edit = self.refreshing(window, function, row, region, columns, session)
         return RowPlan(
             [edit],
@@ -304,6 +305,18 @@ class RowPlans:
         code = f"{await_}{session}.refresh({row}, attribute_names=[{names}], with_for_update=True)"
         code = laid_out(self.sources, function.path, code, region.statements[0].col_offset)
         return Edit(function.path, "insert-before", frozen(at=region.at, code=code))
+
+    def refuse_pending(self, window: RowWindow, function: Ref, columns: Sequence[str]) -> None:
+        """Refuse a refresh that would take back what another function has assigned and nobody has flushed."""
+        rows = {id(c.write.row) for c in window.candidates if c.write.row is not None}
+        for entry, write in self.trace.writes:
+            pending = write.form == "attribute" and write.transaction == window.change.transaction
+            before = pending and entry is window.entry and write.serial < window.change.serial
+            if before and id(write.row) in rows and write.column in columns and write.function != function:
+                raise Refusal(
+                    f"`{write.function.name}` has changed `{write.column}` before, which a refresh would take back: "
+                    "flush, then lock and read the row again"
+                )
 
     def in_a_caller(self, window: RowWindow, refusal: Refusal) -> tuple[Ref, str, list[ast.stmt], str]:
         """The function, the row's name and uses, and the session, of a caller that can lock; raises Refusal."""

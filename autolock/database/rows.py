@@ -306,6 +306,7 @@ class Rows:
         if column:
             location = location.child(f".{column}")
         atomic = isinstance(value.obj, Expression)
+        origin = row.origin if row is not None else None
         write = RowWrite(
             node,
             core.stack(),
@@ -331,6 +332,7 @@ class Rows:
             catching=self.caught(),
             decided=core.state.control,
             loops=core.loops,
+            found=origin if isinstance(origin, RowRead) else None,
         )
         self.trace.writes.append((core.entry, write))
         self.close(write, NO_READS if atomic else value.reads | own)

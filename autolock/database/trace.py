@@ -39,7 +39,7 @@ class RowWrite(Write):
 
     `value` is what is written, `conditions` what an UPDATE or DELETE asks of the row, `query` its
     statement. `catching` are the exceptions that somebody up the calls expects, `commits` what
-    became of it.
+    became of it, `found` is the look that had loaded the row by then.
     """
 
     form: str
@@ -55,6 +55,7 @@ class RowWrite(Write):
     catching: frozenset[str] = frozenset()
     decided: tuple[Control, ...] = ()
     loops: int = 0
+    found: RowRead | None = None
     commits: list[Commit] = field(default_factory=list)
     flushes: list[frozenset[str]] = field(default_factory=list)
 

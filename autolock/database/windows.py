@@ -201,8 +201,10 @@ class RowFinder:
     def taken(self, candidate: RowCandidate) -> RowWindow | None:
         """A row is given a name that no other row was seen to have."""
         read, write = candidate.read, candidate.write
-        origin = write.row.origin if write.row is not None else None
-        if not isinstance(origin, RowRead) or origin.key == read.key or candidate.dependence != "control":
+        control = candidate.control
+        if write.found is None or write.found.key == read.key or control is None:
+            return None
+        if effective(control.shape, control.negated) not in _ABSENT:
             return None
         free = next((c for c in read.query.conditions if self.is_given(c, write)), None)
         if free is None:

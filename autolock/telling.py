@@ -57,13 +57,12 @@ def _location(window: RaceWindow) -> str:
 
 def place_of(program: Program, window: RaceWindow) -> Place:
     """The lines from the read to the write, in the function that sees both."""
-    last = window.last
-    first = window.first or last
-    assert first is not None
+    function, first, last = window.seat
     assert last is not None
+    first = first or last
     if first.lineno > last.lineno:
         first, last = last, first
-    lines = _lines(program, window.function.path)
+    lines = _lines(program, function.path)
     end = last.end_lineno if not _is_block(last) else last.lineno
     end_line = end or last.lineno
     if end_line == last.end_lineno:
@@ -71,16 +70,16 @@ def place_of(program: Program, window: RaceWindow) -> Place:
     else:
         end_column = len(lines[end_line - 1].rstrip()) + 1 if end_line <= len(lines) else 1
     return Place(
-        window.function.path,
+        function.path,
         first.lineno,
         _characters(lines, first.lineno, first.col_offset),
         end_line,
         end_column,
-        window.function.name,
+        function.name,
     )
 
 
-def _is_block(node: ast.stmt) -> bool:
+def _is_block(node: ast.expr | ast.stmt) -> bool:
     return hasattr(node, "body") or isinstance(node, ast.Match)
 
 

@@ -421,3 +421,59 @@ def test_a_row_that_a_helper_without_a_session_changes_is_locked_by_the_caller(t
     lines = [line.strip() for line in change.after.decode().splitlines()]
     locked = lines.index('await session.refresh(item, attribute_names=["stock"], with_for_update=True)')
     assert lines[locked + 1] == "take(item, wanted)"
+
+
+RENAMING = """
+    from pydantic import BaseModel
+
+    class Change(BaseModel):
+        name: str | None = None
+        stock: int | None = None
+
+    @app.patch("/items/{id}")
+    async def change(id: int, data: Change, session: AsyncSession = Depends(get_session)):
+        item = await session.get(Item, id)
+        other = (await session.execute(select(Item).where(Item.name == data.name))).scalar_one_or_none()
+        if CHECK:
+            raise HTTPException(409)
+        for key, value in data.model_dump(exclude_unset=True).items():
+            setattr(item, key, value)
+        await session.commit()
+    """
+
+
+@pytest.mark.parametrize(
+    ("check", "racy"),
+    [("other and other.id != item.id", ["change"]), ("other is not None", ["change"]), ("other is None", [])],
+)
+def test_a_name_that_was_found_free_is_given_with_all_that_the_request_sets(
+    check: str, racy: list[str], tmp_path: Path
+) -> None:
+    assert found(tmp_path, RENAMING.replace("CHECK", check)) == racy
+
+
+CHARGING = """
+    from sqlalchemy import update
+
+    async def charge(session: AsyncSession, item: Item, wanted: int) -> None:
+        if item.stock < wanted:
+            raise HTTPException(409)
+        await session.execute(update(Item).where(Item.id == item.id).values(stock=Item.stock - wanted))
+        await session.commit()
+
+    @app.post("/items/{id}")
+    async def buy(id: int, wanted: int, session: AsyncSession = Depends(get_session)):
+        await charge(session, await session.get(Item, id), wanted)
+
+    @app.post("/items/{id}/gift")
+    async def give(id: int, session: AsyncSession = Depends(get_session)):
+        await charge(session, await session.get(Item, id), 1)
+    """
+
+
+def test_a_check_of_a_row_that_callers_have_loaded_is_shown_where_it_is_made(tmp_path: Path) -> None:
+    assert found(tmp_path, CHARGING) == ["charge"]
+
+
+def test_a_check_that_the_update_makes_again_is_none(tmp_path: Path) -> None:
+    assert found(tmp_path, CHARGING.replace("Item.id == item.id", "Item.id == item.id, Item.stock >= wanted")) == []

@@ -14,10 +14,11 @@ from autolock.database.models import Model, Models
 from autolock.database.objects import Condition
 from autolock.database.rows import same_row
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
+from autolock.program.branches import shared_frames
 from autolock.program.decisions import effective
 from autolock.program.linker import Program, Ref
 from autolock.program.trace import Control, Held, context_name
-from autolock.program.windows import RaceWindow, meeting
+from autolock.program.windows import RaceWindow, Seat, meeting
 
 #: What is known of a table when a row is put into it because there was none, or not too many.
 _ABSENT = frozenset({"missing", "falsy", "compare", "different", "equal"})
@@ -53,6 +54,24 @@ class RowWindow(RaceWindow):
         """The dependent write."""
         assert isinstance(self.write, RowWrite)
         return self.write
+
+    @property
+    def seat(self) -> Seat:
+        """Where it is decided and then written: of a row that a caller has loaded, the helper that does both."""
+        control, own = self.control, Seat(self.function, self.first, self.last)
+        if (
+            self.write is None
+            or control is None
+            or self.dependence != "control"
+            or not isinstance(control.node, ast.expr)
+        ):
+            return own
+        frames = self.write.stack
+        depth = next((n for n, frame in enumerate(frames) if frame.serial == control.frame), -1)
+        decided = frames[depth]
+        if depth < max(shared_frames(self.look.stack, frames), 1) or decided.function is None:
+            return own
+        return Seat(decided.function, control.node, decided.statement)
 
     @property
     def model_name(self) -> str:
@@ -450,11 +469,18 @@ _ORDER = ("row-update", "row-claim", "row-stale", "row-lock-lost", "row-insert",
 
 
 def _merged(windows: Iterable[RowWindow]) -> Iterator[RowWindow]:
-    """One window for each function and table: the plainest one, with all entry points."""
+    """One window for each function and table: the plainest one, with all entry points.
+
+    Those of several functions are one where all are decided in the same helper.
+    """
     groups: dict[object, list[RowWindow]] = defaultdict(list)
     for window in windows:
         groups[window.function, window.location.root, _family(window)].append(window)
+    shown: dict[object, list[RowWindow]] = defaultdict(list)
     for group in groups.values():
+        best = min(group, key=_rank)
+        shown[best.seat.function, best.location.root, _family(best)] += group
+    for group in shown.values():
         best = min(group, key=_rank)
         best.entries = list({id(e): e for w in group for e in w.entries}.values())
         best.candidates = [c for w in group for c in w.candidates]

@@ -84,7 +84,9 @@ class Calls(Containers, Files):
         if is_provider(callee):
             return provided(self, callee)
         self.spawn_callbacks(args, kwargs, node)
-        return Value(None, _reads(callee, *args, *kwargs.values()), "", _request(callee, *args, *kwargs.values()), "call")
+        return Value(
+            None, _reads(callee, *args, *kwargs.values()), "", _request(callee, *args, *kwargs.values()), "call"
+        )
 
     # -- functions of the project ---------------------------------------------------
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from autolock.program.branches import shared_frames
 from autolock.program.calls import same_lock
@@ -40,6 +41,14 @@ from autolock.program.values import Location, LockValue, Root, overlaps
 
 Writer = tuple[Entry, Write]
 _READABLE = re.compile(r"[A-Za-z_][\w.]*|'[^']*'")
+
+
+class Seat(NamedTuple):
+    """Where a Window is shown: a function, and the first and the last of what is concerned there."""
+
+    function: Ref
+    first: ast.expr | ast.stmt | None
+    last: ast.stmt | None
 
 
 @dataclass(slots=True)
@@ -92,6 +101,11 @@ class RaceWindow:
         if text.endswith("[*]") and _READABLE.fullmatch(key):
             return f"{text[:-3]}[{key}]"
         return text.replace("[*]", "[...]") if not text.endswith("[*]") else str(self.location.base)
+
+    @property
+    def seat(self) -> Seat:
+        """Where the Window is shown."""
+        return Seat(self.function, self.first, self.last)
 
     @property
     def gap_text(self) -> str:

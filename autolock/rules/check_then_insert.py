@@ -54,7 +54,7 @@ class CheckThenInsert:
         found = row_window(window, "row-insert")
         if found is None:
             return None
-        model, function, both = found.model_name, found.function.name, f"{who(found)} at once"
+        model, function, both = found.model_name, found.seat.function.name, f"{who(found)} at once"
         if found.counted:
             return Match(
                 Severity.MEDIUM,

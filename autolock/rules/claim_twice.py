@@ -56,6 +56,6 @@ class ClaimTwice:
             told = f"changes `{found.shown}`, and both go on with it"
         return Match(
             Severity.HIGH,
-            f"`{found.function.name}` finds a row of `{found.model_name}` by what it is and then {told}: "
+            f"`{found.seat.function.name}` finds a row of `{found.model_name}` by what it is and then {told}: "
             f"{who(found)} at once can find the same row.",
         )

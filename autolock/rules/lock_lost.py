@@ -50,6 +50,6 @@ class LockLost:
             return None
         return Match(
             Severity.HIGH,
-            f"`{found.function.name}` locks a row of `{found.model_name}`, ends the transaction, and then writes "
+            f"`{found.seat.function.name}` locks a row of `{found.model_name}`, ends the transaction, and then writes "
             f"`{found.shown}`: of {who(found)} at once, one overwrites what the other wrote after the lock was gone.",
         )

@@ -33,4 +33,4 @@ def listed(names: tuple[str, ...] | frozenset[str]) -> str:
 def loaded_at(window: RowWindow) -> str:
     """`loads the row in get_current_user`, where the look is in another function."""
     read = window.look
-    return "" if read.function == window.function else f" (loaded by `{read.function.name}`)"
+    return "" if read.function == window.seat.function else f" (loaded by `{read.function.name}`)"

@@ -61,6 +61,7 @@ class SelectThenUpdate:
         found = row_window(window, "row-update")
         if found is None:
             return None
+        function = found.seat.function.name
         what = found.shown
         if found.change.form == "save":
             return Match(
@@ -72,11 +73,11 @@ class SelectThenUpdate:
         if found.dependence == "data":
             return Match(
                 Severity.HIGH,
-                f"`{found.function.name}` loads a row of `{found.model_name}`{loaded_at(found)} and writes back "
+                f"`{function}` loads a row of `{found.model_name}`{loaded_at(found)} and writes back "
                 f"a `{what}` computed from it: of {who(found)} at once, one overwrites what the other wrote.",
             )
         return Match(
             Severity.HIGH if found.change.kind == "augment" or found.change.made == "atomic" else Severity.MEDIUM,
-            f"`{found.function.name}` checks `{what}`{loaded_at(found)} and then changes it: {who(found)} at once both "
+            f"`{function}` checks `{what}`{loaded_at(found)} and then changes it: {who(found)} at once both "
             f"pass the check, and the second acts on what is no longer true.",
         )

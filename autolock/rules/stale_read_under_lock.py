@@ -48,14 +48,15 @@ class StaleReadUnderLock:
         found = row_window(window, "row-stale")
         if found is None:
             return None
+        function = found.seat.function.name
         if found.relation == "early":
             return Match(
                 Severity.HIGH,
-                f"`{found.function.name}` gives its lock back before it commits `{found.shown}`: {who(found)} at once, "
+                f"`{function}` gives its lock back before it commits `{found.shown}`: {who(found)} at once, "
                 "one reads what the other has not committed yet, and overwrites it.",
             )
         return Match(
             Severity.HIGH,
-            f"`{found.function.name}` locks a row of `{found.model_name}` that the session has loaded before, without "
+            f"`{function}` locks a row of `{found.model_name}` that the session has loaded before, without "
             f"populate_existing: of {who(found)} at once, one still computes `{found.shown}` from before the lock.",
         )

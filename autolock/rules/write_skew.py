@@ -56,6 +56,6 @@ class WriteSkew:
         done = {"insert": "adds one", "remove": "deletes one"}.get(found.change.kind, "changes one")
         return Match(
             Severity.MEDIUM,
-            f"`{found.function.name}` decides by other rows of `{found.model_name}`{loaded_at(found)} and then "
+            f"`{found.seat.function.name}` decides by other rows of `{found.model_name}`{loaded_at(found)} and then "
             f"{done}: {who(found)} at once both decide on what the other is about to change.",
         )

@@ -151,3 +151,29 @@ def test_a_helper_that_was_followed_before_is_known_to_ask(tmp_path: Path) -> No
         return await ask("x")
     """ + textwrap.indent(BOOK % ("pass", "pass", 'await ask("x")', "pass"), "    ")
     assert fix_of(tmp_path, text).safety is Safety.UNSAFE
+
+
+PENDING = """
+def touch(club: Club, seats: int):
+    club.seats = seats
+
+async def current(id: int, db: AsyncSession = Depends(session)) -> Club:
+    return (await db.execute(select(Club).where(Club.id == id))).scalar_one()
+
+@app.get("/{id}")
+async def show(club: Club = Depends(current)):
+    return club.seats
+
+@app.post("/{id}")
+async def book(seats: int, club: Club = Depends(current), db: AsyncSession = Depends(session)):
+    %s
+    if club.seats < 1:
+        raise HTTPException(409)
+    club.seats = club.seats - 1 if club.state == "open" else club.seats
+    await db.commit()
+"""
+
+
+@pytest.mark.parametrize(("before", "safety"), [("pass", Safety.SAFE), ("touch(club, seats)", Safety.NONE)])
+def test_a_refresh_does_not_take_back_what_a_helper_has_assigned(before: str, safety: Safety, tmp_path: Path) -> None:
+    assert fix_of(tmp_path, PENDING % before).safety is safety

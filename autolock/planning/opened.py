@@ -56,7 +56,7 @@ class OpenedPlans:
             raise Refusal(otherwise)
         region = self.sources.blocks(function.path).spanning([first, last], self.sources.node_of(function))
         check_span(region, function.name)
-        self.splits.refuse_between(function, first, last, last.end_lineno or last.lineno)
+        self.splits.refuse_between(function, first, last, last.end_lineno or last.lineno, look.session)
         header, receiver = self.splits.header(look.session, name)
         wrap = frozen(at=region.at, count=region.count, header=header, is_async=True)
         edits = [Edit(function.path, "wrap-in-transaction", wrap), lock]

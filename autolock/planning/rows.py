@@ -21,6 +21,7 @@ from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.names import laid_out, name_of, written
 from autolock.planning.opened import TEXTUAL, OpenedPlans
 from autolock.planning.ordered import ordered_lock
+from autolock.planning.queries import lockable
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.splits import SplitPlans
 from autolock.planning.statements import bound_in, header_nodes, loops_round, nth_of, statements_of, text_of
@@ -97,9 +98,9 @@ class RowPlans:
         query = window.look.query
         if query.form == "text" and (query.spot is None or query.spot.function is None):
             spot = named_text(self.program, self.sources, self.trace, window.look)
-            return self.lock_query(window, replace(query, spot=spot))
+            return self.lock_query(window, window.look, replace(query, spot=spot))
         if self.is_locked_here(window):
-            return self.lock_query(window, query)
+            return self.lock_query(window, window.look, query)
         return self.refresh(window)
 
     @property
@@ -169,26 +170,22 @@ class RowPlans:
         writers = {id(c.entry) for c in self.trace.candidates if c.read.query.spot == query.spot}
         return all(id(entry) in writers for entry, read in self.trace.reads if read.query.spot == query.spot)
 
-    def lock_query(self, window: RowWindow, query: Query) -> RowPlan:
+    def lock_query(self, window: RowWindow, look: RowRead, query: Query) -> RowPlan:
         """FOR UPDATE on the query that loads the row."""
-        spot = query.spot
-        assert spot is not None
-        assert spot.function is not None
-        assert spot.statement is not None
-        node = spot.node
+        function, statement, node = lockable(self.sources, look, query)
         skip = window.kind == "row-claim" and query.limited and query.ordered
         model = window.model_name
         joined = query.joined or self.loads_joined(window)
         form = {"refresh": "refresh", "get": "get", "query": "query", "text": "text"}.get(query.form, "select")
         if form == "text" and not isinstance(node, ast.Constant):
-            node = text_of(spot.statement, joined)
+            node = text_of(statement, joined)
         edit = Edit(
-            spot.function.path,
+            function.path,
             "lock-rows",
             frozen(
-                at=self.sources.blocks(spot.function.path).spot(spot.statement).path,
+                at=self.sources.blocks(function.path).spot(statement).path,
                 expression=ast.unparse(node),
-                nth=nth_of(spot.statement, node),
+                nth=nth_of(statement, node),
                 form=form,
                 of=model if joined and form != "text" else "",
                 skip_locked=skip,
@@ -196,7 +193,7 @@ class RowPlans:
                 lock=not query.locks,
             ),
         )
-        title = f"Lock the `{model}` row that `{spot.function.name}` loads"
+        title = f"Lock the `{model}` row that `{function.name}` loads"
         return RowPlan([edit], title, self.lock_reason(skip), holds="look")
 
     def lock_reason(self, skip: bool) -> str:
@@ -432,7 +429,7 @@ class RowPlans:
                 break
             if parent.query.spot is None or parent.query.spot.function != window.function:
                 return self.refresh_parent(window, parent, condition)
-            made = self.lock_query(window, parent.query)
+            made = self.lock_query(window, parent, parent.query)
             made.reason = _PARENT_REASON
             return made
         raise Refusal(

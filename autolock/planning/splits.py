@@ -10,6 +10,7 @@ from autolock.database.trace import Commit, DatabaseTrace, RowWrite
 from autolock.edits import Edit
 from autolock.planning.blocks import Refusal, Region, Sources, own_nodes
 from autolock.planning.homes import frozen
+from autolock.planning.lasting import LastingCalls
 from autolock.planning.names import laid_out
 from autolock.planning.ordered import imported_select, ordered_keys, ordered_text, refuse_late_names
 from autolock.program.index import dotted
@@ -37,6 +38,7 @@ class SplitPlans:
         self.trace: DatabaseTrace = analysis.machine.database.rows.trace
         self.dialect = analysis.machine.database.dialect
         self.sources = sources
+        self.lasting = LastingCalls(analysis.program)
 
     def plan(self, window: SplitWindow) -> tuple[list[Edit], str, str]:
         """Edits, title and reason; raises Refusal."""
@@ -44,7 +46,7 @@ class SplitPlans:
         if first.automatic:
             assert window.first is not None
             assert window.last is not None
-            self.refuse_between(window.function, window.first, window.last, window.first.lineno)
+            self.refuse_between(window.function, window.first, window.last, window.first.lineno, first.session)
             return self.wrapped(window)
         if second.automatic or first.function != window.function:
             raise Refusal(
@@ -82,7 +84,7 @@ class SplitPlans:
         found = [(c, self.statement_of(c, function)) for c in self.commits_of(function, session)]
         between = [(c, s) for c, s in found if first.lineno <= s.lineno < last.lineno]
         since = min((s.lineno for _, s in between), default=first.lineno)
-        self.refuse_between(function, first, last, since, session.autocommits)
+        self.refuse_between(function, first, last, since, session)
         for commit, statement in between:
             text = ast.unparse(commit.node) if isinstance(commit.node, ast.expr) else ""
             if not text:
@@ -227,12 +229,12 @@ class SplitPlans:
 
     # -- what forbids it --------------------------------------------------------------------
 
-    def refuse_between(self, function: Ref, first: ast.stmt, last: ast.stmt, since: int, alone: bool = True) -> None:
+    def refuse_between(self, function: Ref, first: ast.stmt, last: ast.stmt, since: int, session: Session) -> None:
         """Refuse where something between the two is meant to last, or cannot be taken back.
 
-        Leaving counts from the line `since` on, where something has been committed; `alone` says that
-        every statement commits by itself.
+        Leaving counts from the line `since` on, where something has been committed.
         """
+        alone = session.autocommits
         region = self.sources.blocks(function.path).spanning([first, last], self.sources.node_of(function))
         for inner in own_nodes(region.statements):
             if isinstance(inner, ast.Raise | ast.Return) and inner.lineno > since:
@@ -245,6 +247,13 @@ class SplitPlans:
                 self.refuse_call(inner)
             if isinstance(inner, ast.Await) and isinstance(inner.value, ast.Call):
                 self.refuse_outside(inner.value, function)
+        between = range(since + 1, last.lineno)
+        lasting = self.lasting.first_in(function, region.statements, session.names.get(function) or "", between)
+        if lasting is not None:
+            raise Refusal(
+                f"what `{lasting}` does in between is not taken back when the transaction fails: decide by hand when "
+                "it is due"
+            )
 
     def refuse_outside(self, call: ast.Call, function: Ref) -> None:
         """Refuse to keep a transaction open over a call to another service."""

@@ -1,0 +1,141 @@
+"""What fixes on rows write into code as services have it: each app is a few lines."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = """
+import os
+
+from fastapi import Depends, FastAPI, HTTPException
+from sqlalchemy import ForeignKey, create_engine, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+
+engine = create_engine("postgresql://localhost/shop")
+SessionLocal = sessionmaker(engine)
+app = FastAPI()
+
+class Base(DeclarativeBase):
+    pass
+
+class Item(Base):
+    __tablename__ = "items"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    stock: Mapped[int]
+
+class Part(Base):
+    __tablename__ = "parts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("items.id"))
+
+def get_session():
+    with SessionLocal() as session:
+        yield session
+"""
+
+
+def fixed(folder: Path, body: str) -> str:
+    """The program after its safe fixes, without its head; a second run leaves it as it is."""
+    main = folder / "main.py"
+    main.write_text(HEAD + textwrap.dedent(body))
+    autolock.fix([folder], apply=True, allow_dirty=True, cache=False)
+    once = main.read_text()
+    autolock.fix([folder], apply=True, allow_dirty=True, cache=False)
+    assert main.read_text() == once
+    return once[once.index("@app.") :]
+
+
+def refusals(folder: Path, body: str) -> list[str]:
+    """Why the findings of a program have no fix."""
+    (folder / "main.py").write_text(HEAD + textwrap.dedent(body))
+    report = autolock.check([folder], cache=False)
+    return [f.fix.reason for f in report.findings if f.fix.safety.value == "none"]
+
+
+BRANCHING = {
+    "one branch each": """
+    query = session.query(Item)
+    if name:
+        query = query.filter(Item.name == name)
+    else:
+        query = query.filter(Item.id == id)
+    item = RUN
+    """,
+    "in a loop": """
+    query = session.query(Item).filter(Item.id == id)
+    for word in name.split():
+        query = query.filter(Item.name.contains(word))
+    item = RUN
+    """,
+    "conditional expression": """
+    query = session.query(Item).filter(Item.name == name) if name else session.query(Item).filter(Item.id == id)
+    item = RUN
+    """,
+}
+BUYING = """
+@app.post("/buy/{{id}}")
+def buy(id: int, name: str = "", session: Session = Depends(get_session)):
+{body}
+    if item.stock > 0:
+        item.stock -= 1
+        session.commit()
+"""
+
+
+@pytest.mark.parametrize("shape", sorted(BRANCHING))
+def test_a_query_that_is_built_in_branches_is_locked_where_it_is_run(shape: str, tmp_path: Path) -> None:
+    body = BUYING.format(body=BRANCHING[shape].replace("RUN", "query.first()").strip("\n"))
+    after = fixed(tmp_path, body)
+    assert "item = query.populate_existing().with_for_update().first()" in after
+    assert after.count("with_for_update") == 1
+
+
+def test_a_query_of_two_branches_that_has_no_name_is_left_to_the_reader(tmp_path: Path) -> None:
+    body = """
+    @app.post("/buy/{id}")
+    def buy(id: int, name: str = "", session: Session = Depends(get_session)):
+        query = {"item": select(Item).where(Item.id == id) if id else select(Item).where(Item.name == name)}
+        item = session.scalars(query["item"]).one()
+        if item.stock > 0:
+            item.stock -= 1
+            session.commit()
+    """
+    (reason,) = refusals(tmp_path, body)
+    assert "where it is run" in reason
+
+
+DELETING = """
+@app.delete("/items/{{id}}")
+def remove(id: int, session: Session = Depends(get_session)):
+    item = session.get(Item, id)
+    part = session.scalars(select(Part).where(Part.item_id == id)).one()
+    session.delete(part)
+    session.commit()
+    {between}
+    session.delete(item)
+    session.commit()
+
+def clean(path):
+    os.remove(path)
+"""
+
+
+@pytest.mark.parametrize("between", ["os.remove(item.name)", "clean(item.name)"])
+def test_what_a_rollback_does_not_take_back_keeps_commits_apart(between: str, tmp_path: Path) -> None:
+    reasons = refusals(tmp_path, DELETING.format(between=between))
+    assert any("is not taken back" in reason for reason in reasons)
+
+
+def test_commits_with_only_rows_between_them_become_one(tmp_path: Path) -> None:
+    after = fixed(tmp_path, DELETING.format(between="session.refresh(item)"))
+    assert after.count("session.commit()") == 1
+    assert after.count("session.flush()") == 1

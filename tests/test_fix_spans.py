@@ -170,3 +170,32 @@ def test_no_lock_is_made_by_the_request_that_needs_it(tmp_path: Path) -> None:
         """,
     )
     assert "Lock" not in after
+
+
+def test_in_threads_an_answer_is_read_under_the_lock_that_the_write_had(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        """
+        import time
+        from fastapi import FastAPI
+
+        app = FastAPI()
+        stock = {}
+
+        @app.post("/{name}")
+        def take(name: str):
+            left = stock.get(name, 10)
+            time.sleep(0.01)
+            stock[name] = left - 1
+            return {"left": stock[name]}
+
+        @app.put("/{name}")
+        def put(name: str):
+            left = stock.get(name, 10)
+            time.sleep(0.01)
+            stock[name] = left + 1
+            return {"name": name}
+        """,
+    )
+    assert '        return {"left": stock[name]}' in after
+    assert '\n    return {"name": name}' in after

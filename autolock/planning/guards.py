@@ -6,7 +6,7 @@ import ast
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from autolock.edits import Edit
@@ -114,6 +114,8 @@ class Guards:
         if existing is not None:
             needs, hoisted = self.hoist(needs, existing)
         regions = self.regions(needs)
+        if family == "threading":
+            regions = self.with_answers(regions, owners, windows)
         for function, spans in regions.items():
             for region in spans:
                 self.check(function, region, family, existing, hoisted)
@@ -395,6 +397,19 @@ class Guards:
         for need in needs:
             spans[need.function].append(self._span(need))
         return {function: self._merged(function, items) for function, items in spans.items()}
+
+    def with_answers(self, regions: Regions, owners: Sequence[Location], windows: Sequence[RaceWindow]) -> Regions:
+        """The regions, with a `return` that follows and tells what was written.
+
+        Between two statements of a thread another request may write, and the answer would be that request's.
+        What is made once and for all is the same for both.
+        """
+        looks = self.machine.trace.looks.values()
+        told = {id(read.stack[-1].statement) for read in looks if _belongs(read.location, owners)}
+        return {
+            function: spans if self._lazy(function, windows) else [_with_return(region, told) for region in spans]
+            for function, spans in regions.items()
+        }
 
     def _merged(self, function: Ref, spans: list[list[ast.stmt]]) -> list[Region]:
         """One region for spans that touch each other, one of its own for each that does not."""
@@ -759,6 +774,14 @@ class Guards:
             f"Every function that writes {state} takes `{lock}`: {who}. It holds within one "
             f"process; several workers need a lock outside of it."
         )
+
+
+def _with_return(region: Region, told: set[int]) -> Region:
+    """The region, longer by the `return` that comes next if it is one of those."""
+    following = region.block[region.last + 1 : region.last + 2]
+    if following and isinstance(following[0], ast.Return) and id(following[0]) in told and not awaits(following):
+        return replace(region, last=region.last + 1)
+    return region
 
 
 def _held(held: Iterable[Held], lock: LockValue) -> bool:

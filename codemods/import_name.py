@@ -138,7 +138,7 @@ class ImportName(PlacedCodemod):
         """The block with the statement on a line of its own."""
         new = Import(self.source, is_from=bool(self.name))
         imports = _import_lines(block.lines[: self._stop(block)])
-        group = _group_for(imports, new)
+        group = _group_for(imports, new, block.lines)
         if group:
             place = place_of_import([imports[line] for line in group], new)
             line = group[place] if place < len(group) else group[-1] + 1
@@ -232,18 +232,27 @@ def _import_lines(lines: tuple[Statement, ...]) -> dict[int, Import]:
     return found
 
 
-def _group_for(imports: dict[int, Import], new: Import) -> list[int]:
+def _group_for(imports: dict[int, Import], new: Import, lines: tuple[Statement, ...]) -> list[int]:
     """The run of lines that a new import belongs to: imports of its package if there are any, else of its kind.
 
-    Which of the others are the project's own is not known here, so that they need not be in one order.
+    Which of the others are the project's own is not known here, so that they need not be in one order; where
+    blank lines part them, the first of them are those that are not.
     """
     for like in (lambda item: item.package == new.package, lambda item: item.kind is new.kind):
         start = next((line for line, item in imports.items() if item.kind is new.kind and like(item)), None)
         if start is not None:
             run = _run(imports, start, like)
             whole = _run(imports, start, lambda item: item.kind is new.kind)
-            return whole if _is_sorted([imports[line] for line in whole]) else run
+            if _is_sorted([imports[line] for line in whole]):
+                return whole
+            parted = next((n for n, line in enumerate(run) if n and _is_parted(lines[line])), len(run))
+            return run[:parted]
     return []
+
+
+def _is_parted(line: Statement) -> bool:
+    """Whether there is a blank line above a statement."""
+    return any(above.comment is None for above in getattr(line, "leading_lines", ()))
 
 
 def _is_sorted(present: list[Import]) -> bool:

@@ -198,6 +198,12 @@ def test_what_is_imported_already(code: str, arguments: Arguments) -> None:
         ),
         ("x = 1\nimport os\n", {"module": "asyncio", "before": "body[0]"}, "import asyncio\n\nx = 1\nimport os\n"),
         ("import asyncio as a\n", {"module": "asyncio"}, "import asyncio as a\nimport asyncio\n"),
+        (
+            "from fastapi import Depends\n\nfrom app.db import get\nfrom app.api import post\n",
+            {"module": "sqlalchemy.exc", "name": "IntegrityError"},
+            "from fastapi import Depends\nfrom sqlalchemy.exc import IntegrityError\n\n"
+            "from app.db import get\nfrom app.api import post\n",
+        ),
     ],
 )
 def test_where_imports_go(code: str, arguments: Arguments, expected: str) -> None:

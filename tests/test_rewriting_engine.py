@@ -170,6 +170,11 @@ def test_refuses_a_codemod_without_inverse() -> None:
         (b"a = 1\nb = 2\nc = 3\n", [wrap("body[0]", 2), wrap("body[1]", 2, "other")], "overlaps"),
         (b"a = 1\n", [edit("careless", at="body[0]")], "does not give the original"),
         (
+            b"def f():\n    a = 1\n",
+            [edit("wrap-in-lock", at="body[0].body[0]", count=1, lock="lock", is_async=True)],
+            "'async with' outside async function",
+        ),
+        (
             b"a = 1\n",
             [edit("remove-statement", at="body[0]"), edit("snapshot-iteration", at="body[0]")],
             "no plain for|removed",

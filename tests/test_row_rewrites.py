@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HEAD = """
 import os
 
-from fastapi import Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException, Request
 from sqlalchemy import ForeignKey, create_engine, select
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
@@ -139,3 +139,44 @@ def test_commits_with_only_rows_between_them_become_one(tmp_path: Path) -> None:
     after = fixed(tmp_path, DELETING.format(between="session.refresh(item)"))
     assert after.count("session.commit()") == 1
     assert after.count("session.flush()") == 1
+
+
+def test_a_session_of_unknown_origin_is_awaited_only_where_its_calls_are(tmp_path: Path) -> None:
+    body = """
+    class User(Base):
+        __tablename__ = "users"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(unique=True)
+
+    @app.middleware("http")
+    async def open_session(request, call_next):
+        response = await call_next(request)
+        return response
+
+    def borrowed(request: Request):
+        return request.state.db
+
+    def borrowed_async(request: Request):
+        return request.state.async_db
+
+    @app.post("/users")
+    def register(name: str, db=Depends(borrowed)):
+        if db.query(User).filter(User.name == name).one_or_none():
+            raise HTTPException(409)
+        user = User(name=name)
+        db.add(user)
+        db.commit()
+        return user.id
+
+    @app.post("/users/async")
+    async def register_async(name: str, other=Depends(borrowed_async)):
+        if await other.scalar(select(User).where(User.name == name)):
+            raise HTTPException(409)
+        user = User(name=name)
+        other.add(user)
+        await other.commit()
+        return user.id
+    """
+    after = fixed(tmp_path, body)
+    assert "        db.rollback()" in after
+    assert "        await other.rollback()" in after

@@ -134,7 +134,7 @@ class Databases:
             dumped = self.heap_method(receiver.obj, receiver, name, args, kwargs, node)
             if dumped is not None:
                 return dumped
-        thing = self.thing(receiver) or self.guess(receiver, name, args)
+        thing = self.thing(receiver) or self.guess(receiver, name, args, node)
         if thing is not None:
             if isinstance(thing, Session):
                 self.sessions.called(thing, name, node)
@@ -197,16 +197,21 @@ class Databases:
                 return found
         return None
 
-    def guess(self, receiver: Value, name: str, args: list[Value]) -> Session | None:
-        """A session of which nothing is known but that it is given statements or mapped objects."""
+    def guess(self, receiver: Value, name: str, args: list[Value], node: ast.AST) -> Session | None:
+        """A session of which nothing is known but that it is given statements or mapped objects.
+
+        It is an asynchronous one when one of its calls is awaited.
+        """
         if isinstance(receiver.obj, ClassValue | External) or not receiver.term:
             return None
         known = self.guessed.get(receiver.term)
+        awaited = self.core.awaiting is node
         if known is not None and (name in _TELLING or name in _LATER):
+            known.is_async = known.is_async or awaited
             return known
         if name not in _TELLING or not args or not self.tells(name, args[0]):
             return None
-        made = Session(known=False, term=receiver.term, is_async=self.core.awaiting is not None)
+        made = Session(known=False, term=receiver.term, is_async=awaited)
         if isinstance(receiver.obj, Heap):
             made.location = receiver.obj.location
         self.guessed[receiver.term] = made

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from autolock.findings import Certainty, FileChange, Finding, Problem, Rewrite
+from autolock.rewriting.compiling import check_compiles
 from autolock.rewriting.engine import Codemods, RewriteError, apply_edits
 from autolock.rewriting.formatting import format_changed
 
@@ -168,6 +169,7 @@ class _Rewriting:
     def _change(self, path: str, edits: Sequence[Edit]) -> FileChange:
         before = self.overlay[path] if path in self.overlay else self.tree.read(path)
         after = apply_edits(before, edits, self.tree.codemods)
+        check_compiles(before, after)
         return FileChange(path, before, format_changed(self.tree.root / path, before, after))
 
     def _overlay_with(self, rewrites: Iterable[Rewrite]) -> dict[str, bytes]:

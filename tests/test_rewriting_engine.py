@@ -9,7 +9,7 @@ from codemods_registry import CODEMODS
 from libcst.codemod.commands.convert_format_to_fstring import ConvertFormatStringCommand
 
 from autolock.edits import Edit
-from autolock.rewriting import RewriteError, apply_edits
+from autolock.rewriting import RewriteError, apply_edits, check_compiles
 from codemods.remove_statement import RemoveStatement
 
 if TYPE_CHECKING:
@@ -170,11 +170,6 @@ def test_refuses_a_codemod_without_inverse() -> None:
         (b"a = 1\nb = 2\nc = 3\n", [wrap("body[0]", 2), wrap("body[1]", 2, "other")], "overlaps"),
         (b"a = 1\n", [edit("careless", at="body[0]")], "does not give the original"),
         (
-            b"def f():\n    a = 1\n",
-            [edit("wrap-in-lock", at="body[0].body[0]", count=1, lock="lock", is_async=True)],
-            "'async with' outside async function",
-        ),
-        (
             b"a = 1\n",
             [edit("remove-statement", at="body[0]"), edit("snapshot-iteration", at="body[0]")],
             "no plain for|removed",
@@ -185,3 +180,12 @@ def test_refuses(source: bytes, edits: list[Edit], reason: str) -> None:
     with pytest.raises(RewriteError, match=reason) as raised:
         apply_edits(source, edits, {**CODEMODS, "careless": Careless})
     assert raised.value.reason == str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "after", [b"def f():\n    await g()\n", b"async with lock:\n    a = 1\n", b"def f():\n    a = 1\n    global a\n"]
+)
+def test_what_parses_and_cannot_run_is_no_result(after: bytes) -> None:
+    with pytest.raises(RewriteError, match="would not be valid Python"):
+        check_compiles(b"a = 1\n", after)
+    check_compiles(after, after)

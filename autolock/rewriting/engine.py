@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -58,7 +57,6 @@ def apply_edits(source: bytes, edits: Sequence[Edit], codemods: Codemods | None 
         after = text.written(carried(text.code, printed, code))
         if ast.dump(_parsed(after)) != ast.dump(_parsed(code)):
             raise RewriteError("the edited file does not read as it was meant to")
-        _refuse_nonsense(source, after)
         if _undone(edited, steps).code != printed:
             raise RewriteError("taking the edits back does not give the original file")
         return after
@@ -86,24 +84,6 @@ def _parsed(code: bytes | str) -> ast.Module:
         return parse(code)
     except ValueError as error:
         raise RewriteError(f"Python cannot parse the file: {error}") from error
-
-
-def _refuse_nonsense(before: bytes, after: bytes) -> None:
-    """Raise RewriteError for what parses and still is no program: `await` in a `def`, `return` outside of one."""
-    wrong = _compile_error(after)
-    if wrong and not _compile_error(before):
-        raise RewriteError(f"the edited file would not be valid Python: {wrong}")
-
-
-def _compile_error(code: bytes) -> str:
-    """What the compiler says against a file; empty where it says nothing."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            compile(code, "<edited>", "exec", dont_inherit=True)
-        except SyntaxError as error:
-            return f"{error.msg} on line {error.lineno}"
-    return ""
 
 
 def _in_order(edits: Sequence[Edit], codemods: Codemods) -> list[PlacedCodemod]:

@@ -1,0 +1,147 @@
+"""Speaks ASGI with the application in this process: its lifespan, and one request at a time or many.
+
+The protocol: https://asgi.readthedocs.io/en/latest/specs/main.html
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlencode
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client sends. `body` is sent as JSON unless it is text, which is sent as it is."""
+
+    method: str
+    path: str
+    query: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+
+    @property
+    def title(self) -> str:
+        """The first line of the request, for people."""
+        return f"{self.method} {self.path}" + (f"?{urlencode(self.query, doseq=True)}" if self.query else "")
+
+
+@dataclass(frozen=True)
+class Response:
+    """What came back: `body` is parsed where it is JSON, text otherwise. Status 500 where the application raised."""
+
+    status: int
+    body: Any
+    error: str = ""
+
+
+def scope_of(request: Request, app: Any) -> dict[str, Any]:
+    """The ASGI scope of a request, as a server on localhost would make it."""
+    headers = {"host": "testserver", **{name.lower(): value for name, value in request.headers.items()}}
+    if request.body is not None:
+        headers.setdefault("content-type", "application/json")
+        headers["content-length"] = str(len(payload(request)))
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": request.method.upper(),
+        "scheme": "http",
+        "path": request.path,
+        "raw_path": quote(request.path).encode(),
+        "query_string": urlencode(request.query, doseq=True).encode(),
+        "root_path": "",
+        "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],
+        "client": ("127.0.0.1", 50000),
+        "server": ("testserver", 80),
+        "app": app,
+    }
+
+
+def payload(request: Request) -> bytes:
+    """The bytes of a request's body."""
+    if request.body is None:
+        return b""
+    return request.body.encode() if isinstance(request.body, str) else json.dumps(request.body).encode()
+
+
+async def send(app: Any, request: Request, state: dict[str, Any]) -> Response:
+    """Send one request and wait until the application has done with it, background tasks included.
+
+    `state` is what the lifespan left for requests. An exception that the application does not handle is
+    the status 500, as with a server; its text is in `error`.
+    """
+    parts: list[bytes] = []
+    status = 500
+    messages = [{"type": "http.request", "body": payload(request), "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if messages:
+            return messages.pop()
+        await asyncio.get_running_loop().create_future()  # a client that stays connected
+        raise AssertionError
+
+    async def take(message: dict[str, Any]) -> None:
+        nonlocal status
+        if message["type"] == "http.response.start":
+            status = message["status"]
+        elif message["type"] == "http.response.body":
+            parts.append(bytes(message.get("body", b"")))
+
+    error = ""
+    try:
+        await app({**scope_of(request, app), "state": dict(state)}, receive, take)
+    except Exception as raised:
+        error = f"{type(raised).__name__}: {raised}"
+        status = 500 if not parts else status
+    return Response(status, _read(b"".join(parts)), error)
+
+
+def _read(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode("utf-8", "replace")
+
+
+class Lifespan:
+    """The start and the end of an application. `state` is what its lifespan yields."""
+
+    def __init__(self, app: Any) -> None:
+        self.state: dict[str, Any] = {}
+        self._app = app
+        self._inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Run the application's start-up.
+
+        Raises RuntimeError with the application's message when it fails to start.
+        """
+        self._task = asyncio.create_task(self._run())
+        await self._tell("startup")
+
+    async def stop(self) -> None:
+        """Run the application's shutdown."""
+        if self._task is not None and not self._task.done():
+            await self._tell("shutdown")
+            await self._task
+
+    async def _run(self) -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self.state, "app": self._app}
+        try:
+            await self._app(scope, self._inbox.get, self._heard.put)
+        except Exception as raised:
+            message = f"{type(raised).__name__}: {raised}"
+            await self._heard.put({"type": "lifespan.unsupported", "message": message})
+
+    async def _tell(self, what: str) -> None:
+        await self._inbox.put({"type": f"lifespan.{what}"})
+        heard = await self._heard.get()
+        if heard["type"].endswith(".failed"):
+            raise RuntimeError(f"the application's {what} failed: {heard.get('message', '')}")
+        if heard["type"] == "lifespan.unsupported" and what == "startup" and heard.get("message"):
+            raise RuntimeError(f"the application's startup failed: {heard['message']}")

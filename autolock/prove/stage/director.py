@@ -1,0 +1,153 @@
+"""Who goes next: the decisions of one run, and when there is one to take.
+
+The event loop asks the director whenever nothing is left to run. A decision lets one gate go, and
+what follows runs until every request is again at a gate, finished, or known to be blocked
+(the scheduling points of CHESS, Musuvathi and Qadeer, OSDI 2008, with SQL statements and resumptions
+of the user's own code in place of memory accesses).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from .frames import Project, await_chain
+from .lanes import Gate, Lane
+
+#: Seconds without progress after which a request inside a driver is asked about.
+PATIENCE = 0.002
+#: Seconds which a request may spend inside a driver before the run is given up.
+LONGEST_WAIT = 5.0
+#: Gates that one run may pass; a run that goes on is hung in a loop.
+LONGEST_RUN = 2_000
+
+#: Says whether as many requests as given wait for locks in the database.
+Probe = Callable[[int], bool]
+#: Takes the lanes that could go on and the lane that went last; returns the one to go.
+Chooser = Callable[["tuple[int, ...]", "int | None"], int]
+
+
+class Stuck(Exception):
+    """A run cannot go on: a deadlock, a hang or an endless loop. The message says which requests stand where."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One gate passed: by which lane, what it was, and which other lanes could have gone instead."""
+
+    lane: int
+    gate: Gate
+    enabled: tuple[int, ...]
+    previous: int | None
+
+    @property
+    def preempts(self) -> bool:
+        """Whether a lane that could have gone on was left."""
+        return self.previous is not None and self.previous != self.lane and self.previous in self.enabled
+
+
+@dataclass
+class Director:
+    """Runs the lanes of one schedule; `choose` takes the decisions."""
+
+    project: Project
+    lanes: list[Lane]
+    choose: Chooser
+    probe: Probe | None = None
+    steps: list[Step] = field(default_factory=list)
+    stuck: Stuck | None = None
+    _waiting_since: float | None = None
+    _fire_timer: Callable[[], bool] = bool
+    _at_end: Callable[[], None] = bool
+
+    def attach(self, fire_timer: Callable[[], bool], at_end: Callable[[], None]) -> None:
+        """`fire_timer` makes the earliest timer of a lane due, False when there is none; `at_end` is called once."""
+        self._fire_timer, self._at_end = fire_timer, at_end
+
+    @property
+    def over(self) -> bool:
+        """Whether every request has come to rest."""
+        return all(lane.finished for lane in self.lanes)
+
+    def decide(self) -> float:
+        """Let one gate go, or end the run. Returns for how many seconds to wait for input before asking again."""
+        if self.over or self.stuck:
+            self._at_end()
+            return 0
+        if self._in_driver():
+            return PATIENCE
+        self._waiting_since = None
+        gates = {lane.number: gate for lane in self.lanes if (gate := lane.next_gate())}
+        if not gates:
+            if not self._fire_timer():
+                self._give_up("every request waits for another one")
+            return 0
+        if len(self.steps) >= LONGEST_RUN:
+            self._give_up("the requests go on for ever")
+            return 0
+        self._let_go(gates)
+        return 0
+
+    def _let_go(self, gates: dict[int, Gate]) -> None:
+        previous = self.steps[-1].lane if self.steps else None
+        enabled = tuple(number for number, gate in gates.items() if not self._only_polls(number, gate)) or tuple(gates)
+        number = self.choose(enabled, previous)
+        gate = gates[number]
+        lane = self.lanes[number]
+        lane.gates.remove(gate)
+        lane.last = gate
+        self.steps.append(Step(number, gate, enabled, previous))
+        gate.go()
+
+    def _only_polls(self, number: int, gate: Gate) -> bool:
+        """A loop that sleeps and looks again learns nothing new until somebody else has moved."""
+        last = self.lanes[number].last
+        return bool(
+            gate.polls
+            and last is not None
+            and last.key == gate.key
+            and self.steps
+            and self.steps[-1].lane == number
+        )
+
+    def _in_driver(self) -> bool:
+        """Whether to wait for a request that is inside a driver or on a worker thread."""
+        waiting = sum(self._busy(lane) for lane in self.lanes)
+        if not waiting:
+            return False
+        now = time.perf_counter()
+        if self._waiting_since is None:
+            self._waiting_since = now
+            return True
+        waited = now - self._waiting_since
+        if waited > LONGEST_WAIT:
+            self._give_up("a request did not come back from its driver")
+            return False
+        return waited < PATIENCE or self.probe is None or not self.probe(waiting)
+
+    def _busy(self, lane: Lane) -> bool:
+        if lane.gates or lane.finished:
+            return False
+        if lane.workers:
+            return True
+        return any(self.project.in_driver(await_chain(task.get_coro())) for task in lane.tasks if not task.done())
+
+    def _give_up(self, why: str) -> None:
+        self.stuck = Stuck(f"{why}: {'; '.join(self._where(lane) for lane in self.lanes if not lane.finished)}")
+
+    def _where(self, lane: Lane) -> str:
+        for task in lane.tasks:
+            frame = None if task.done() else self.project.innermost(await_chain(task.get_coro()))
+            if frame is not None:
+                spot = self.project.spot(frame)
+                return f"{lane.name} at {spot.path}:{spot.line}"
+        return f"{lane.name} {lane.last.label if lane.last else 'at its start'}"
+
+
+def current_task_of(handle: asyncio.Handle) -> asyncio.Task[Any] | None:
+    """The task that a handle of the event loop resumes; None for other callbacks."""
+    owner = getattr(handle._callback, "__self__", None)  # type: ignore[attr-defined]
+    return owner if isinstance(owner, asyncio.Task) else None

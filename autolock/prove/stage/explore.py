@@ -1,0 +1,86 @@
+"""Which schedules are played, in which order.
+
+Schedules with few preemptions come first (iterative context bounding: Musuvathi and Qadeer, PLDI 2007), each exactly once:
+a schedule is the decisions of an earlier one up to a point, one other decision there, and from then on
+no preemption that is not forced.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from .play import Run
+
+#: Plays the schedule that begins with these decisions, and goes on without preemptions.
+Player = Callable[["tuple[int, ...]"], Run]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """How far to look: preemptions a schedule (None for any number), schedules, and seconds."""
+
+    preemptions: int | None = 2
+    schedules: int = 20_000
+    seconds: float = 60.0
+
+
+class Diverged(Exception):
+    """A schedule could not be repeated: the same decisions led somewhere else. The message names the step."""
+
+
+class Exploration:
+    """The schedules of some requests. After iterating, `exhausted` says whether all within the bound were played."""
+
+    def __init__(self, play: Player, bound: Bound) -> None:
+        self._play = play
+        self._bound = bound
+        self._order = itertools.count()
+        self.played = 0
+        self.exhausted = False
+        self.beyond = False
+
+    def __iter__(self) -> Iterator[Run]:
+        until = time.monotonic() + self._bound.seconds
+        waiting: list[tuple[int, int, tuple[int, ...]]] = [(0, 0, ())]
+        while waiting:
+            if self.played >= self._bound.schedules or time.monotonic() > until:
+                return
+            _, _, prefix = heapq.heappop(waiting)
+            run = self._play(prefix)
+            self.played += 1
+            if run.choices[: len(prefix)] != prefix:
+                raise Diverged(f"decision {len(prefix)} of a schedule was not possible when it was played again")
+            for cost, branch in self._branches(run, len(prefix)):
+                heapq.heappush(waiting, (cost, next(self._order), branch))
+            yield run
+        self.exhausted = True
+
+    def _branches(self, run: Run, decided: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """The schedules that leave this one at a decision which it took by itself, with their preemptions."""
+        cost = sum(step.preempts for step in run.steps[:decided])
+        for index in range(decided, len(run.steps)):
+            step = run.steps[index]
+            for other in step.enabled:
+                if other == step.lane:
+                    continue
+                extra = int(step.previous is not None and step.previous != other and step.previous in step.enabled)
+                if self._bound.preemptions is None or cost + extra <= self._bound.preemptions:
+                    yield cost + extra, (*run.choices[:index], other)
+                else:
+                    self.beyond = True
+            cost += step.preempts
+
+
+def follow(prefix: tuple[int, ...]) -> Callable[[tuple[int, ...], int | None], int]:
+    """A chooser that takes the given decisions, then leaves no request that can go on."""
+    decisions = iter(prefix)
+
+    def choose(enabled: tuple[int, ...], previous: int | None) -> int:
+        wanted = next(decisions, previous)
+        return wanted if wanted in enabled else enabled[0]
+
+    return choose

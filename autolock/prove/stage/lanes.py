@@ -1,0 +1,72 @@
+"""A lane: everything that one request sets going, and the gates at which it stops."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from .frames import Spot
+
+
+def _always() -> bool:
+    return True
+
+
+@dataclass
+class Gate:
+    """A point at which a request has stopped until the schedule lets it go.
+
+    `kind` is "start", "resume", "task", "line", "statement", "commit", "rollback" or "lock"; `ready` says whether it could
+    go on at all now (a lock may be taken); `polls` that it comes from waiting for time to pass.
+    """
+
+    kind: str
+    label: str
+    go: Callable[[], None]
+    spot: Spot | None = None
+    values: dict[str, str] = field(default_factory=dict)
+    ready: Callable[[], bool] = _always
+    polls: bool = False
+
+    @property
+    def key(self) -> tuple[str, str, Spot | None]:
+        """The same for the same step of another run."""
+        return self.kind, self.label, self.spot
+
+
+class Lane:
+    """One request: its tasks, its worker threads, the gates at which it stands."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.gates: deque[Gate] = deque()
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.workers = 0
+        self.answered = False
+        self.closed = False
+        self.last: Gate | None = None
+        self.draws = 0
+        self.lock = threading.Lock()
+
+    @property
+    def name(self) -> str:
+        """A, B, C, as the lanes are drawn."""
+        return chr(ord("A") + self.number)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the request is answered and nothing that it started goes on."""
+        return self.answered and not self.gates and not self.workers and all(task.done() for task in self.tasks)
+
+    def next_gate(self) -> Gate | None:
+        """The first gate that could be passed now."""
+        return next((gate for gate in self.gates if gate.ready()), None)
+
+
+#: The lane to which the running task or thread belongs; not set for what the application does by itself.
+LANE: ContextVar[Lane | None] = ContextVar("autolock_lane", default=None)

@@ -1,0 +1,128 @@
+"""One run: the requests of a schedule, from the start of the state to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from .asgi import Request, Response, send
+from .director import Chooser, Director, Probe, Step
+from .frames import Project
+from .lanes import Gate, Lane
+from .loop import GatedLoop
+from .threads import Abandoned, Stepper
+
+
+class Data(Protocol):
+    """Where the application keeps what outlives a request: it can be put back, and looked at."""
+
+    def restore(self) -> None:
+        """Put back what was there at the start."""
+
+    def picture(self) -> dict[str, Any]:
+        """What is there now, as plain data by name."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to: the answers in the order of the requests, and the state that was left."""
+
+    responses: tuple[Response | None, ...]
+    state: dict[str, Any]
+    stuck: str = ""
+
+    def served(self) -> tuple[int, ...]:
+        """The numbers of the requests that were answered with success."""
+        return tuple(n for n, answer in enumerate(self.responses) if answer is not None and answer.status < 400)
+
+
+@dataclass(frozen=True)
+class Run:
+    """An outcome, and the steps that led to it."""
+
+    outcome: Outcome
+    steps: tuple[Step, ...]
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """Which lane went at each decision: with these the run can be repeated."""
+        return tuple(step.lane for step in self.steps)
+
+    @property
+    def preemptions(self) -> int:
+        """How often a request was left that could have gone on."""
+        return sum(step.preempts for step in self.steps)
+
+
+@dataclass
+class Stage:
+    """An application ready to be played: its loop, its state, and the hooks that make requests stop."""
+
+    app: Any
+    project: Project
+    loop: GatedLoop
+    stepper: Stepper
+    data: tuple[Data, ...] = ()
+    probe: Probe | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+
+    def play(self, requests: tuple[Request, ...], choose: Chooser) -> Run:
+        """Run the requests at once, as `choose` decides, from the same state as every other run."""
+        return self.loop.run_until_complete(self._play(requests, choose))
+
+    def play_in_turn(self, requests: tuple[Request, ...], order: tuple[int, ...]) -> Run:
+        """Run the requests one after the other in the given order; each has come to rest before the next begins."""
+        return self.play(requests, lambda enabled, previous: next(n for n in order if n in enabled))
+
+    async def _play(self, requests: tuple[Request, ...], choose: Chooser) -> Run:
+        for data in self.data:
+            data.restore()
+        lanes = [Lane(number) for number in range(len(requests))]
+        over = self.loop.create_future()
+        director = Director(self.project, lanes, choose, self.probe)
+        responses: dict[int, Response] = {}
+        self.stepper.director = director
+        self.loop.begin(director, partial(_finish, over))
+        try:
+            for lane, request in zip(lanes, requests, strict=True):
+                self.loop.start(lane, partial(self._request, lane, request, responses))
+            await over
+        finally:
+            self.loop.end()
+            await _abandon(lanes)
+        state = {name: value for data in self.data for name, value in data.picture().items()}
+        answers = tuple(responses.get(lane.number) for lane in lanes)
+        return Run(Outcome(answers, state, str(director.stuck or "")), tuple(director.steps))
+
+    async def _request(self, lane: Lane, request: Request, responses: dict[int, Response]) -> None:
+        begin = self.loop.create_future()
+        lane.gates.append(Gate("start", request.title, partial(begin.set_result, None)))
+        await begin
+        try:
+            responses[lane.number] = await send(self.app, request, self.state)
+        except Abandoned:
+            return
+        finally:
+            lane.answered = True
+
+
+def _finish(over: asyncio.Future[None]) -> None:
+    if not over.done():
+        over.set_result(None)
+
+
+async def _abandon(lanes: list[Lane]) -> None:
+    """End what a run that was given up has left: its tasks, and its threads at their gates."""
+    left: list[asyncio.Task[Any]] = []
+    for lane in lanes:
+        lane.closed = True
+        for gate in lane.gates:
+            gate.go()
+        lane.gates.clear()
+        left.extend(task for task in lane.tasks if not task.done())
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=2)

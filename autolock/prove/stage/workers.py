@@ -1,0 +1,73 @@
+"""Where threads begin: what runs on anyio's worker threads and in executors belongs to the request that asked for it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import Any
+
+from .lanes import LANE
+from .threads import Stepper
+
+
+def follow_threads(stepper: Stepper) -> None:
+    """Make executors, anyio and `time.sleep` tell the stepper. Once for a process; without a lane they are as they were."""
+    _follow_executors(stepper)
+    _follow_anyio(stepper)
+    _follow_sleep(stepper)
+
+
+def _follow_executors(stepper: Stepper) -> None:
+    submit = ThreadPoolExecutor.submit
+
+    def submit_in_lane(self: ThreadPoolExecutor, work: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        lane = LANE.get()
+        if lane is None or lane.closed:
+            return submit(self, work, *args, **options)
+        lane.workers += 1
+        future = submit(self, copy_context().run, partial(stepper.run, lane, work), *args, **options)
+        future.add_done_callback(lambda _: stepper.loop.call_soon_threadsafe(_one_less, lane))
+        return future
+
+    ThreadPoolExecutor.submit = submit_in_lane  # type: ignore[method-assign, assignment]
+
+
+def _one_less(lane: Any) -> None:
+    lane.workers -= 1
+
+
+def _follow_anyio(stepper: Stepper) -> None:
+    try:
+        from anyio import to_thread
+    except ImportError:
+        return
+    run_sync = to_thread.run_sync
+
+    async def run_sync_in_lane(work: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        lane = LANE.get()
+        if lane is None or lane.closed:
+            return await run_sync(work, *args, **options)
+        lane.workers += 1
+        try:
+            return await run_sync(partial(stepper.run, lane, work), *args, **options)
+        finally:
+            lane.workers -= 1
+
+    to_thread.run_sync = run_sync_in_lane
+
+
+def _follow_sleep(stepper: Stepper) -> None:
+    sleep = time.sleep
+
+    def sleep_in_lane(seconds: float) -> None:
+        lane = LANE.get()
+        if lane is None or lane.closed:
+            sleep(seconds)
+        elif not stepper.on_loop_thread():
+            stepper.stop(lane, "sleep", "sleeps", stepper.caller(sys._getframe(1)), polls=True)
+
+    time.sleep = sleep_in_lane

@@ -1,7 +1,8 @@
 """Serializability: an outcome of concurrent requests is right if some order, one after the other, gives it.
 
 Papadimitriou, The serializability of concurrent database updates, JACM 26 (1979). What differs between two runs of the
-same order (times, random values) is masked before anything is compared.
+same order (times, random values) is masked before anything is compared. A request that was turned away with a clean
+answer (a conflict, too many requests) counts as one that was never sent.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from .asgi import Request
 from .play import Outcome, Run, Stage
 
 Path = tuple[str, ...]
-_MASK = "<varies>"
+
+#: Answers that say: not now, nothing was done.
+TURNED_AWAY = frozenset([409, 423, 429, 503])
 
 
 @dataclass(frozen=True)
 class Violation:
-    """Why an outcome is wrong, in one sentence, and where it differs from the serial order that is nearest to it."""
+    """Why an outcome is wrong, and where it differs from the nearest serial order: what, found, expected."""
 
     why: str
     differences: tuple[tuple[str, str, str], ...] = ()
@@ -28,60 +31,98 @@ class Violation:
 
 @dataclass
 class Oracle:
-    """What the serial orders of some requests come to, and what they leave open."""
+    """What the serial orders of some requests come to, and what they leave open.
 
-    serial: dict[tuple[int, ...], Outcome] = field(default_factory=dict)
+    `problems` says what makes the orders worth nothing as a measure; `masked` what differs from run to run.
+    """
+
+    stage: Stage
+    requests: tuple[Request, ...]
+    invariants: dict[str, str] = field(default_factory=dict)
     masked: set[Path] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
+    _serial: dict[tuple[int, ...], Outcome] = field(default_factory=dict)
 
-    @classmethod
-    def of(cls, stage: Stage, requests: tuple[Request, ...]) -> Oracle:
-        """Play every order of the requests twice. `problems` says what makes the orders worth nothing as a measure."""
-        oracle = cls()
-        before = stage.play((), lambda enabled, previous: enabled[0]).outcome
-        for order in permutations(range(len(requests))):
-            first, second = (stage.play_in_turn(requests, order).outcome for _ in range(2))
-            oracle.masked |= set(_differences(_flat(first), _flat(second)))
-            oracle.serial[order] = first
-        oracle._judge(before)
-        return oracle
-
-    def _judge(self, before: Outcome) -> None:
-        outcomes = list(self.serial.values())
+    def prepare(self) -> None:
+        """Play every order of all requests twice."""
+        before = self.stage.play((), lambda enabled, previous: enabled[0]).outcome
+        outcomes = list(self.orders(range(len(self.requests))).values())
         if any(outcome.stuck for outcome in outcomes):
             self.problems.append("a request does not come to an end even when it is alone")
         if not any(outcome.served() for outcome in outcomes):
-            answer = next((answer for answer in outcomes[0].responses if answer), None)
-            status = f"status {answer.status}: {str(answer.body)[:200]}" if answer else "no answer"
-            self.problems.append(f"no request succeeds, the first one gives {status}")
-        elif all(self._masked_state(outcome) == self._masked_state(before) for outcome in outcomes):
+            self.problems.append(f"no request succeeds: {self.requests[0].title} gives {_told(outcomes[0])}")
+        elif all(self._state(outcome) == self._state(before) for outcome in outcomes):
             self.problems.append("no request changes the state that is watched")
 
-    def _masked_state(self, outcome: Outcome) -> dict[Path, Any]:
-        return {path: value for path, value in _flat(outcome).items() if path[0] == "state" and path not in self.masked}
+    def orders(self, numbers: Iterator[int] | range) -> dict[tuple[int, ...], Outcome]:
+        """The outcome of every order of some of the requests, each played twice the first time that it is asked for."""
+        found = {}
+        for order in permutations(numbers):
+            if order not in self._serial:
+                first, second = (self._play(order) for _ in range(2))
+                self.masked |= set(differences(flat(first), flat(second)))
+                self._serial[order] = first
+            found[order] = self._serial[order]
+        return found
+
+    def _play(self, order: tuple[int, ...]) -> Outcome:
+        """The outcome of one order; requests which are not in it have no response."""
+        return self.stage.play_in_turn(self.requests, order).outcome
 
     def judge(self, run: Run) -> Violation | None:
         """None when some serial order gives the outcome of a run."""
         outcome = run.outcome
         if outcome.stuck:
             return Violation(outcome.stuck)
-        seen = _flat(outcome)
-        nearest: list[tuple[str, str, str]] | None = None
-        for order, serial in self.serial.items():
-            expected = _flat(serial)
-            differing = [path for path in _differences(seen, expected) if not self._is_masked(path)]
+        for title, condition in self.invariants.items():
+            if not _holds(condition, outcome):
+                return Violation(f"broken: {title}")
+        away = [n for n, answer in enumerate(outcome.responses) if answer is not None and answer.status in TURNED_AWAY]
+        violation = self._against(outcome, range(len(self.requests)), set())
+        if violation is not None and away:
+            stayed = [number for number in range(len(self.requests)) if number not in away]
+            if stayed and self._against(outcome, iter(stayed), set(away)) is None:
+                return None
+        return violation
+
+    def _against(self, outcome: Outcome, numbers: Iterator[int] | range, ignored: set[int]) -> Violation | None:
+        seen = flat(outcome)
+        nearest: list[Path] | None = None
+        expected_of_nearest: dict[Path, Any] = {}
+        for serial in self.orders(numbers).values():
+            expected = flat(serial)
+            differing = [path for path in differences(seen, expected) if not self._is_left_out(path, ignored)]
             if not differing:
                 return None
-            told = [(".".join(path), str(seen.get(path, "nothing")), str(expected.get(path, "nothing"))) for path in differing]
-            if nearest is None or len(told) < len(nearest):
-                nearest = told
-        return Violation("no order of the requests, one after the other, gives this", tuple(nearest or ()))
+            if nearest is None or len(differing) < len(nearest):
+                nearest, expected_of_nearest = differing, expected
+        told = ((".".join(path), _text(seen, path), _text(expected_of_nearest, path)) for path in nearest or ())
+        return Violation("no order of the requests, one after the other, gives this", tuple(told))
 
-    def _is_masked(self, path: Path) -> bool:
+    def _is_left_out(self, path: Path, ignored: set[int]) -> bool:
+        if path[0] == "responses" and int(path[1]) in ignored:
+            return True
         return any(path[: len(masked)] == masked for masked in self.masked)
 
+    def _state(self, outcome: Outcome) -> dict[Path, Any]:
+        return {path: value for path, value in flat(outcome).items() if path[0] == "state" and path not in self.masked}
 
-def _flat(outcome: Outcome) -> dict[Path, Any]:
+
+def _holds(condition: str, outcome: Outcome) -> bool:
+    """Whether a user's condition, in Python over `responses` and `state`, is true of an outcome."""
+    return bool(eval(condition, {"responses": outcome.responses, "state": outcome.state}))  # noqa: S307
+
+
+def _told(outcome: Outcome) -> str:
+    answer = next((answer for answer in outcome.responses if answer), None)
+    return f"status {answer.status}: {answer.error or str(answer.body)[:200]}" if answer else "no answer"
+
+
+def _text(flattened: dict[Path, Any], path: Path) -> str:
+    return repr(flattened[path]) if path in flattened else "nothing"
+
+
+def flat(outcome: Outcome) -> dict[Path, Any]:
     """An outcome as leaves by path."""
     answers = {
         str(number): None if answer is None else {"status": answer.status, "body": answer.body}
@@ -101,6 +142,7 @@ def _leaves(value: Any, path: Path) -> Iterator[tuple[Path, Any]]:
         yield path, value
 
 
-def _differences(one: dict[Path, Any], other: dict[Path, Any]) -> list[Path]:
+def differences(one: dict[Path, Any], other: dict[Path, Any]) -> list[Path]:
+    """The paths at which two outcomes differ."""
     nothing = object()
     return [path for path in {**one, **other} if one.get(path, nothing) != other.get(path, nothing)]

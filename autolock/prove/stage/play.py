@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
 from .asgi import Request, Response, send
+from .chance import start_again
 from .director import Chooser, Director, Probe, Step
 from .frames import Project
 from .lanes import Gate, Lane
@@ -73,13 +75,18 @@ class Stage:
         return self.loop.run_until_complete(self._play(requests, choose))
 
     def play_in_turn(self, requests: tuple[Request, ...], order: tuple[int, ...]) -> Run:
-        """Run the requests one after the other in the given order; each has come to rest before the next begins."""
-        return self.play(requests, lambda enabled, previous: next(n for n in order if n in enabled))
+        """Run the requests of `order` one after the other; each has come to rest before the next begins."""
+        return self.loop.run_until_complete(
+            self._play(requests, lambda enabled, previous: next(n for n in order if n in enabled), order)
+        )
 
-    async def _play(self, requests: tuple[Request, ...], choose: Chooser) -> Run:
+    async def _play(self, requests: tuple[Request, ...], choose: Chooser, sent: Collection[int] | None = None) -> Run:
         for data in self.data:
             data.restore()
+        start_again()
         lanes = [Lane(number) for number in range(len(requests))]
+        for lane in lanes:
+            lane.answered = sent is not None and lane.number not in sent
         over = self.loop.create_future()
         director = Director(self.project, lanes, choose, self.probe)
         responses: dict[int, Response] = {}
@@ -87,6 +94,8 @@ class Stage:
         self.loop.begin(director, partial(_finish, over))
         try:
             for lane, request in zip(lanes, requests, strict=True):
+                if lane.answered:
+                    continue
                 self.loop.start(lane, partial(self._request, lane, request, responses))
             await over
         finally:

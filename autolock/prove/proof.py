@@ -1,0 +1,93 @@
+"""What was run for a finding, and what it showed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from autolock.findings import Finding
+from autolock.prove.requests import RequestDoc
+
+
+class Verdict(str, Enum):
+    """What running the requests showed. Nothing is claimed beyond what was run."""
+
+    WITNESSED = "witnessed"
+    HELD = "held"
+    INCONCLUSIVE = "inconclusive"
+    NOT_DRIVEN = "not driven"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How far to look: preemptions a schedule, schedules and seconds a set of requests."""
+
+    preemptions: int = 2
+    schedules: int = 5_000
+    seconds: float = 60.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One set of requests, and what all their schedules came to. `result` is what the stage told of it."""
+
+    requests: tuple[RequestDoc, ...]
+    result: dict[str, Any]
+
+    @property
+    def verdict(self) -> Verdict:
+        """What this set of requests showed."""
+        if self.result.get("problems"):
+            return Verdict.NOT_DRIVEN
+        if self.result["witness"]:
+            return Verdict.WITNESSED
+        return Verdict.HELD if self.result["exhausted"] else Verdict.INCONCLUSIVE
+
+
+@dataclass(frozen=True)
+class Side:
+    """The trials of one version of the application."""
+
+    trials: tuple[Trial, ...] = ()
+    missing: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """One witness is enough; held only when all that was driven held."""
+        verdicts = [trial.verdict for trial in self.trials if trial.verdict is not Verdict.NOT_DRIVEN]
+        if not verdicts:
+            return Verdict.NOT_DRIVEN
+        for one in (Verdict.WITNESSED, Verdict.INCONCLUSIVE):
+            if one in verdicts:
+                return one
+        return Verdict.HELD
+
+    @property
+    def decisive(self) -> Trial | None:
+        """The trial that the verdict rests on: the first witness, or the one with most schedules."""
+        driven = [trial for trial in self.trials if trial.verdict is self.verdict]
+        if self.verdict is Verdict.WITNESSED:
+            return driven[0]
+        return max(driven, key=lambda trial: trial.result.get("played", 0), default=None)
+
+    @property
+    def why_not(self) -> str:
+        """What is missing to drive it, in one sentence."""
+        problems = [problem for trial in self.trials for problem in trial.result.get("problems", ())]
+        return self.missing or (problems[0] if problems else "")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A finding with what was run before its fix and after it; None for a side that was not asked for."""
+
+    finding: Finding
+    before: Side | None
+    after: Side | None
+    bounds: Bounds = field(default_factory=Bounds)
+
+    @property
+    def fix_fails(self) -> bool:
+        """Whether the race is still there after the fix."""
+        return self.after is not None and self.after.verdict is Verdict.WITNESSED

@@ -1,0 +1,161 @@
+"""Values for the parameters and bodies of requests, from the OpenAPI document and from what the application holds.
+
+A schema's own examples come first, then values which are in the state already (a row's id, a key of a dictionary), then
+the smallest value that fits the schema (https://json-schema.org/draft/2020-12/json-schema-validation).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+_FORMATS = {
+    "email": "ada@example.com",
+    "uuid": "00000000-0000-4000-8000-000000000001",
+    "date": "2030-01-01",
+    "date-time": "2030-01-01T00:00:00Z",
+    "time": "12:00:00",
+    "uri": "https://example.com/",
+    "password": "correct-horse-1",
+}
+_AMOUNT = re.compile(r"amount|quantity|qty|count|number|price|points|cents|size|limit|units|copies|nights|seats")
+_MOST_CANDIDATES = 4
+
+
+@dataclass
+class Known:
+    """Plain values of the application's state, by the name of the column, attribute or dictionary that holds them."""
+
+    by_name: dict[str, list[Any]] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> Known:
+        """Collect what a picture of the state shows."""
+        known = cls()
+        for title, value in state.items():
+            known._collect(title.rpartition(".")[2].removeprefix("table "), value)
+        return known
+
+    def _collect(self, name: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for key, inside in value.items():
+                if not key.isidentifier() or not isinstance(inside, dict):
+                    self._add(key, inside)
+                self.keys.append(key)
+                self._collect(key, inside)
+        elif isinstance(value, list):
+            for row in value:
+                if isinstance(row, dict):
+                    for column, inside in row.items():
+                        self._add(f"{_singular(name)}_{column}", inside)
+                        self._add(column, inside)
+                        self._collect(column, inside)
+                else:
+                    self._add(name, row)
+
+    def _add(self, name: str, value: Any) -> None:
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            values = self.by_name.setdefault(name.lower(), [])
+            if value not in values:
+                values.append(value)
+
+    def candidates(self, name: str, kind: str) -> list[Any]:
+        """Values that a parameter of this name may want, best first."""
+        wanted = name.lower()
+        found = [*self.by_name.get(wanted, ()), *self.by_name.get(f"{wanted}_id", ())]
+        if kind == "integer":
+            found += [int(key) for key in self.keys if key.isdigit()]
+            found += self.by_name.get("id", []) if not _AMOUNT.search(wanted) else []
+        if kind == "string":
+            found += self.by_name.get("id", []) if wanted.endswith("id") else []
+            found += self.keys
+        fitting = [value for value in found if isinstance(value, {"integer": int, "string": str}.get(kind, (int, float)))]
+        return list(dict.fromkeys(fitting))[:_MOST_CANDIDATES]
+
+
+def _singular(name: str) -> str:
+    return name.removesuffix("s")
+
+
+@dataclass
+class Sampler:
+    """Makes values for schemas of one OpenAPI document. `choices` counts the values that could be taken for each name."""
+
+    document: dict[str, Any]
+    known: Known
+    picks: dict[str, int] = field(default_factory=dict)
+    choices: dict[str, int] = field(default_factory=dict)
+
+    def value(self, schema: dict[str, Any], name: str) -> Any:
+        """A value that fits a schema, for the parameter or property of this name."""
+        schema = self.resolve(schema)
+        for key in ("example", "const", "default"):
+            if schema.get(key) is not None:
+                return schema[key]
+        if schema.get("examples"):
+            examples = schema["examples"]
+            return examples[0] if isinstance(examples, list) else next(iter(examples.values()))
+        if schema.get("enum"):
+            return schema["enum"][0]
+        kind = _kind(schema)
+        if kind == "object":
+            return self._object(schema)
+        if kind == "array":
+            return [self.value(schema.get("items", {}), name.removesuffix("s"))]
+        return self._scalar(schema, kind, name)
+
+    def resolve(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """A schema with its reference followed, and the first of its alternatives that is not null."""
+        seen = 0
+        while seen < 20:
+            seen += 1
+            if "$ref" in schema:
+                found: Any = self.document
+                for part in schema["$ref"].removeprefix("#/").split("/"):
+                    found = found[part]
+                schema = found
+                continue
+            options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
+            if not options:
+                return schema
+            schema = next((option for option in options if option.get("type") != "null"), options[0])
+        return schema
+
+    def _object(self, schema: dict[str, Any]) -> dict[str, Any]:
+        properties = schema.get("properties", {})
+        wanted = schema.get("required") or list(properties)
+        made = {name: self.value(properties.get(name, {}), name) for name in wanted}
+        if not properties and schema.get("additionalProperties"):
+            inside = schema["additionalProperties"]
+            made["first"] = self.value(inside, "first") if isinstance(inside, dict) else 1
+        return made
+
+    def _scalar(self, schema: dict[str, Any], kind: str, name: str) -> Any:
+        if kind == "boolean":
+            return True
+        options = [*self.known.candidates(name, kind), *_smallest(schema, kind, name)]
+        self.choices[name] = len(options)
+        return options[self.picks.get(name, 0) % len(options)]
+
+
+def _kind(schema: dict[str, Any]) -> str:
+    kind = schema.get("type", "object" if "properties" in schema else "string")
+    return str(next((one for one in kind if one != "null"), "string") if isinstance(kind, list) else kind)
+
+
+def _smallest(schema: dict[str, Any], kind: str, name: str) -> Iterator[Any]:
+    if kind in {"integer", "number"}:
+        lowest = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1 if "exclusiveMinimum" in schema else 1)
+        yield max(lowest, 1) if schema.get("maximum", 1) >= 1 else lowest
+        yield (max(lowest, 1)) + 1
+        return
+    if schema.get("format") in _FORMATS:
+        yield _FORMATS[schema["format"]]
+    elif "email" in name.lower():
+        yield _FORMATS["email"]
+    else:
+        text = name.lower() or "text"
+        yield text.ljust(int(schema.get("minLength", 0)), "x")[: int(schema.get("maxLength", 200))]

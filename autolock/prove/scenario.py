@@ -1,0 +1,90 @@
+"""A scenario: what a person adds to what autolock can find out by itself, in a TOML file.
+
+    app = "main:app"
+    [env]                                       # of the application; {postgres} is a fresh database
+    DATABASE_URL = "{postgres}"
+    [overrides]                                 # dependencies by name
+    "deps:current_user" = { value = { id = 1 } }
+    [[setup]]                                   # sent once, in turn, before the races
+    method = "POST"
+    path = "/items"
+    body = { name = "mug" }
+    [[race]]                                    # what is sent at once
+    route = "POST /purchase"
+    requests = [{ method = "POST", path = "/purchase", body = { item = "mug" } }]
+    [invariants]                                # Python over `responses` and `state`
+    "stock is never negative" = "state['main.stock']['mug'] >= 0"
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autolock.errors import AutolockError
+from autolock.prove.requests import RequestDoc
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_KEYS = {"app", "env", "overrides", "setup", "race", "invariants", "allow"}
+
+
+@dataclass(frozen=True)
+class Race:
+    """Requests that are sent at once. A single request stands for two of its kind."""
+
+    requests: tuple[RequestDoc, ...]
+    route: str = ""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What a person says of how to drive an application."""
+
+    app: str = ""
+    env: dict[str, str] = field(default_factory=dict)
+    overrides: dict[str, Any] = field(default_factory=dict)
+    setup: tuple[RequestDoc, ...] = ()
+    races: tuple[Race, ...] = ()
+    invariants: dict[str, str] = field(default_factory=dict)
+    allow: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path) -> Scenario:
+        """Read a scenario. Raises AutolockError with the file's name and what is wrong."""
+        try:
+            text = tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise AutolockError(f"{path}: cannot be read ({error.strerror}); name a scenario file") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise AutolockError(f"{path}: is not valid TOML ({error}); mend it or start from `autolock prove --init`") from error
+        unknown = sorted(set(text) - _KEYS)
+        if unknown:
+            raise AutolockError(f"{path}: unknown key {unknown[0]!r}; a scenario has {', '.join(sorted(_KEYS))}")
+        try:
+            races = tuple(Race(_doubled(race["requests"]), race.get("route", "")) for race in text.get("race", ()))
+        except (KeyError, TypeError) as error:
+            raise AutolockError(f"{path}: a [[race]] needs a list `requests` of tables with method and path") from error
+        return cls(
+            app=text.get("app", ""),
+            env={name: str(value) for name, value in text.get("env", {}).items()},
+            overrides=text.get("overrides", {}),
+            setup=tuple(_request(request) for request in text.get("setup", ())),
+            races=races,
+            invariants=text.get("invariants", {}),
+            allow=tuple(text.get("allow", ())),
+        )
+
+
+def _doubled(requests: list[dict[str, Any]]) -> tuple[RequestDoc, ...]:
+    made = tuple(_request(request) for request in requests)
+    return made * 2 if len(made) == 1 else made
+
+
+def _request(table: dict[str, Any]) -> RequestDoc:
+    return {key: table[key] for key in ("method", "path", "query", "headers", "body") if key in table}

@@ -1,0 +1,138 @@
+"""Brings an application on the stage: hooks first, then its import, its start-up, and a checkpoint of all it keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from .asgi import Lifespan, Request
+from .chance import tame_chance
+from .frames import Project
+from .heap import Checkpoint
+from .locks import watch_locks
+from .loop import GatedLoop
+from .oracle import flat
+from .outside import close_the_door, stub_clients
+from .play import Data, Outcome, Stage
+from .remote import RemoteData
+from .sqlite import SqliteData
+from .statements import Statements
+from .threads import Stepper
+from .workers import follow_threads
+
+
+class CannotOpen(Exception):
+    """The application could not be started; the message says why."""
+
+
+@dataclass
+class Opened:
+    """An application on the stage, and how to take what it holds as the start of every run."""
+
+    stage: Stage
+    lifespan: Lifespan
+    sqlite: SqliteData
+    remote: RemoteData | None
+
+    @classmethod
+    def of(cls, app: str, root: str, options: dict[str, Any], remote: RemoteData | None) -> Opened:
+        """Import `app` (`module:name`, an application or a function that makes one) and start it.
+
+        `options`: `lines` to stop threads at, `overrides` of dependencies, hosts to `allow`.
+        Raises CannotOpen.
+        """
+        folder = os.path.join(root, options.get("folder", "."))
+        os.chdir(folder)
+        sys.path.insert(0, folder)
+        project, loop = Project(root), GatedLoop()
+        asyncio.set_event_loop(loop)
+        stepper = Stepper(project, loop, options.get("lines"))
+        watch_locks(stepper)
+        follow_threads(stepper)
+        sqlite = SqliteData()
+        sqlite.follow()
+        allowed = frozenset(options.get("allow", ()))
+        close_the_door(allowed)
+        application = _imported(app)
+        Statements(stepper).follow()
+        stub_clients(allowed)
+        tame_chance()
+        for dependency, replacement in options.get("overrides", {}).items():
+            application.dependency_overrides[_named(dependency)] = _replacement(replacement)
+        lifespan = Lifespan(application)
+        try:
+            loop.run_until_complete(lifespan.start())
+        except RuntimeError as error:
+            raise CannotOpen(str(error)) from error
+        stage = Stage(application, project, loop, stepper, state=lifespan.state)
+        return cls(stage, lifespan, sqlite, remote)
+
+    def remember(self) -> None:
+        """Take what the application holds now as the start of every run."""
+        data: list[Data] = [Checkpoint(self.stage.project), self.sqlite]
+        self.sqlite.remember()
+        if self.remote is not None:
+            self.remote.remember()
+            data.append(self.remote)
+            self.stage.probe = self.remote.all_wait
+        self.stage.data = tuple(data)
+
+    def warm(self, requests: tuple[Request, ...]) -> None:
+        """Play the requests once and undo it, so that connections are open and lazy parts of libraries are made."""
+        self.remember()
+        self.stage.play_in_turn(requests, tuple(range(len(requests))))
+        for data in self.stage.data:
+            data.restore()
+        self.remember()
+
+    def keep(self, requests: tuple[Request, ...]) -> Outcome:
+        """Send requests in turn and keep what they did: the set-up of a scenario."""
+        self.stage.data = ()
+        outcome = self.stage.play_in_turn(requests, tuple(range(len(requests)))).outcome
+        self.remember()
+        return outcome
+
+    def document(self) -> dict[str, Any]:
+        """The application's OpenAPI document; empty where it makes none."""
+        make = getattr(self.stage.app, "openapi", None)
+        return dict(make()) if make is not None else {}
+
+    def close(self) -> None:
+        """End the application."""
+        self.stage.loop.run_until_complete(self.lifespan.stop())
+
+
+def _imported(app: str) -> Any:
+    try:
+        found = _named(app)
+    except BaseException as error:
+        raise CannotOpen(f"importing {app} fails: {type(error).__name__}: {error}") from error
+    if inspect.isfunction(found) and not inspect.iscoroutinefunction(found):
+        return found()
+    return found
+
+
+def _named(name: str) -> Any:
+    module, _, path = name.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _replacement(how: dict[str, Any]) -> Any:
+    """`{"value": ...}` always gives that; `{"call": "module:function"}` is called in its place."""
+    return _named(how["call"]) if "call" in how else lambda: how["value"]
+
+
+def changed_by(before: Outcome, after: Outcome) -> list[str]:
+    """The parts of the state that differ between two outcomes, by name."""
+    one, other = flat(before), flat(after)
+    return sorted(
+        {".".join(path[1:]) for path in {**one, **other} if path[0] == "state" and one.get(path) != other.get(path)}
+    )

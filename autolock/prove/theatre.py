@@ -1,0 +1,115 @@
+"""Opens a copy of the application in a process of its own, on a fresh database where it can be pointed to one."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autolock.findings import FileChange
+from autolock.prove import databases
+from autolock.prove.actors import Actor, PlayFailed
+from autolock.prove.application import Application
+from autolock.prove.scenario import Scenario
+
+_NOT_COPIED = (".git", ".venv", "venv", "node_modules", "__pycache__", ".autolock_cache", ".mypy_cache", ".tox", ".nox")
+
+
+@contextmanager
+def copied(root: Path, changes: Sequence[FileChange]) -> Iterator[Path]:
+    """A copy of a tree with changes made; gone afterwards. The original is not touched by what the application writes."""
+    with tempfile.TemporaryDirectory(prefix="autolock-proof-", ignore_cleanup_errors=True) as folder:
+        tree = Path(folder).resolve() / root.resolve().name
+        shutil.copytree(root, tree, symlinks=True, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+        for change in changes:
+            (tree / change.path).write_bytes(change.after)
+        yield tree
+
+
+@dataclass(frozen=True)
+class Play:
+    """An application that is open: the process that plays it, and what it told when it opened."""
+
+    actor: Actor
+    document: dict[str, Any]
+    state: dict[str, Any]
+    database: str
+
+
+@dataclass
+class Theatre:
+    """How to open an application. `lines` are those at which worker threads stop, by path."""
+
+    python: str
+    application: Application
+    scenario: Scenario
+    server: databases.Server | None
+    lines: dict[str, list[int]] | None = None
+    seconds: float = 120.0
+
+    @contextmanager
+    def opened(self, tree: Path) -> Iterator[Play]:
+        """The application of a tree, set up. Raises PlayFailed when it does not start in any way that was tried."""
+        failures: list[PlayFailed] = []
+        for environment, server in self._ways(tree):
+            with ExitStack() as attempt:
+                try:
+                    play = self._open(attempt, tree, environment, server)
+                except PlayFailed as error:
+                    failures.append(error)
+                    continue
+                with attempt.pop_all():
+                    yield play
+                    return
+        raise failures[-1]
+
+    def _ways(self, tree: Path) -> Iterator[tuple[dict[str, str], databases.Server | None]]:
+        """Environments to try, with the server that they need."""
+        if self.scenario.env:
+            needs = any("{postgres}" in value for value in self.scenario.env.values())
+            yield self.scenario.env, self.server if needs else None
+            return
+        if self.server is not None:
+            for environment in databases.Settings.of(tree).environments:
+                yield environment, self.server
+        yield {}, None
+
+    def _open(
+        self, stack: ExitStack, tree: Path, environment: dict[str, str], server: databases.Server | None
+    ) -> Play:
+        answers: dict[str, Callable[[], Any]] = {}
+        url = ""
+        if server is not None:
+            from autolock.prove.postgres import PostgresData
+
+            url = stack.enter_context(server.database())
+            data = PostgresData(url)
+            stack.callback(data.close)
+            answers = {
+                "remember": data.remember,
+                "restore": data.restore,
+                "picture": data.picture,
+                "waiting": data.waiting,
+            }
+            environment = databases.filled(environment, url)
+        actor = Actor(self.python, tree, environment, answers, seconds=self.seconds)
+        stack.enter_context(actor)
+        told = actor.do(
+            "open",
+            app=self.application.name,
+            root=str(tree),
+            folder=self.application.folder,
+            postgres=server is not None,
+            lines=self.lines,
+            overrides=self.scenario.overrides,
+            allow=list(self.scenario.allow),
+            invariants=self.scenario.invariants,
+        )
+        state = told["state"]
+        if self.scenario.setup:
+            state = actor.do("keep", requests=list(self.scenario.setup))["state"]
+        return Play(actor, told["openapi"], state, "PostgreSQL" if url else "its own settings")

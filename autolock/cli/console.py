@@ -39,7 +39,7 @@ def render(report: Report, format: str, output: Path | None, *, quiet: bool, ver
         verbose=verbose,
         quiet=quiet,
         version=__version__,
-        unicode=output is not None or _draws_lines(),
+        unicode=output is not None or draws_lines(),
         rules=registry.rule_infos(),
     )
     return reporter.render(report, options)
@@ -71,7 +71,8 @@ def complain(problems: Iterable[Problem]) -> None:
         say(f"autolock: {problem}")
 
 
-def _draws_lines() -> bool:
+def draws_lines() -> bool:
+    """Whether standard output has the characters that lines are drawn with."""
     try:
         _DRAWING.encode(sys.stdout.encoding or "ascii")
     except (UnicodeEncodeError, LookupError):

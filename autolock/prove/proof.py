@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from autolock.findings import Finding
-from autolock.prove.requests import RequestDoc
+from autolock.prove.scenario import Race
 
 
 class Verdict(str, Enum):
@@ -30,9 +30,9 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Trial:
-    """One set of requests, and what all their schedules came to. `result` is what the stage told of it."""
+    """Requests that were sent at once, and what all their schedules came to. `result` is what the stage told of it."""
 
-    requests: tuple[RequestDoc, ...]
+    race: Race
     result: dict[str, Any]
 
     @property

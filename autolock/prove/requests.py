@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from autolock.prove.samples import Known, Sampler
+from autolock.prove.samples import Known, Sampler, is_amount
 
 RequestDoc = dict[str, Any]
 
@@ -16,6 +16,8 @@ RequestDoc = dict[str, Any]
 Try = Callable[[list[RequestDoc]], dict[str, Any]]
 
 _MOST_TRIES = 40
+_MOST_AMOUNTS = 8
+_MOST_REPEATS = 12
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,41 @@ def _request(method: str, path: str, operation: dict[str, Any], sampler: Sampler
         request["body"] = "&".join(f"{quote(str(name))}={quote(str(value))}" for name, value in fields.items())
         headers["content-type"] = "application/x-www-form-urlencoded"
     return request
+
+
+def to_the_limit(request: RequestDoc, state: dict[str, Any], attempt: Try) -> tuple[list[RequestDoc], RequestDoc] | None:
+    """Requests to send first, and one of which only one more is served then: the last seat, the rest of the stock.
+
+    Looks among amounts that the state holds, then sends the request again and again. None where it never comes to an end.
+    """
+    for amount in _amounts_of(state):
+        asking = _asking_for(request, amount)
+        if asking is not None and asking != request and _served(attempt([asking, asking])) == 1:
+            return [], asking
+    served = _served(attempt([request] * _MOST_REPEATS))
+    return ([request] * (served - 1), request) if 1 < served < _MOST_REPEATS else None
+
+
+def _served(answer: dict[str, Any]) -> int:
+    """How many requests were served before the first that was not."""
+    statuses = [response["status"] if response else 500 for response in answer["responses"]]
+    refused = (number for number, status in enumerate(statuses) if status >= 400)
+    return next(refused, len(statuses))
+
+
+def _amounts_of(state: dict[str, Any]) -> list[float]:
+    values = [value for values in Known.of(state).by_name.values() for value in values]
+    return list(dict.fromkeys(value for value in values if isinstance(value, (int, float)) and value > 1))[:_MOST_AMOUNTS]
+
+
+def _asking_for(request: RequestDoc, amount: float) -> RequestDoc | None:
+    for place in ("body", "query"):
+        contents = request.get(place)
+        if isinstance(contents, dict):
+            name = next((name for name, value in contents.items() if is_amount(name) and isinstance(value, (int, float))), "")
+            if name:
+                return {**request, place: {**contents, name: amount}}
+    return None
 
 
 def variant(request: RequestDoc) -> RequestDoc | None:

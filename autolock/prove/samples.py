@@ -57,6 +57,8 @@ class Known:
                     self._add(name, row)
 
     def _add(self, name: str, value: Any) -> None:
+        if isinstance(value, str) and value.startswith("<"):
+            return  # how a picture names what it cannot show
         if isinstance(value, (str, int, float)) and not isinstance(value, bool):
             values = self.by_name.setdefault(name.lower(), [])
             if value not in values:
@@ -68,12 +70,17 @@ class Known:
         found = [*self.by_name.get(wanted, ()), *self.by_name.get(f"{wanted}_id", ())]
         if kind == "integer":
             found += [int(key) for key in self.keys if key.isdigit()]
-            found += self.by_name.get("id", []) if not _AMOUNT.search(wanted) else []
+            found += self.by_name.get("id", []) if not is_amount(wanted) else []
         if kind == "string":
             found += self.by_name.get("id", []) if wanted.endswith("id") else []
             found += self.keys
         fitting = [value for value in found if isinstance(value, {"integer": int, "string": str}.get(kind, (int, float)))]
         return list(dict.fromkeys(fitting))[:_MOST_CANDIDATES]
+
+
+def is_amount(name: str) -> bool:
+    """Whether a name is that of a quantity rather than of a thing."""
+    return bool(_AMOUNT.search(name.lower()))
 
 
 def _singular(name: str) -> str:

@@ -36,10 +36,11 @@ _KEYS = {"app", "env", "overrides", "setup", "race", "invariants", "allow"}
 
 @dataclass(frozen=True)
 class Race:
-    """Requests that are sent at once. A single request stands for two of its kind."""
+    """Requests that are sent at once, after those of the `prelude`, one after the other."""
 
     requests: tuple[RequestDoc, ...]
     route: str = ""
+    prelude: tuple[RequestDoc, ...] = ()
 
 
 @dataclass(frozen=True)

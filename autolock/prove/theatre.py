@@ -91,6 +91,7 @@ class Theatre:
             stack.callback(data.close)
             answers = {
                 "remember": data.remember,
+                "forget": data.forget,
                 "restore": data.restore,
                 "picture": data.picture,
                 "waiting": data.waiting,

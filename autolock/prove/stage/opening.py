@@ -7,8 +7,8 @@ import importlib
 import inspect
 import os
 import sys
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from .asgi import Lifespan, Request
 from .chance import tame_chance
@@ -30,6 +30,16 @@ class CannotOpen(Exception):
     """The application could not be started; the message says why."""
 
 
+class Kept(Data, Protocol):
+    """Data whose starts are stacked."""
+
+    def remember(self) -> None:
+        """Take what is there now as the start of every run."""
+
+    def forget(self) -> None:
+        """Go back to the start before the last one."""
+
+
 @dataclass
 class Opened:
     """An application on the stage, and how to take what it holds as the start of every run."""
@@ -38,6 +48,11 @@ class Opened:
     lifespan: Lifespan
     sqlite: SqliteData
     remote: RemoteData | None
+    _checkpoints: list[Checkpoint] = field(default_factory=list)
+
+    @property
+    def _kept(self) -> tuple[Kept, ...]:
+        return (self.sqlite,) if self.remote is None else (self.sqlite, self.remote)
 
     @classmethod
     def of(cls, app: str, root: str, options: dict[str, Any], remote: RemoteData | None) -> Opened:
@@ -70,32 +85,40 @@ class Opened:
         except RuntimeError as error:
             raise CannotOpen(str(error)) from error
         stage = Stage(application, project, loop, stepper, state=lifespan.state)
+        if remote is not None:
+            stage.probe = remote.all_wait
         return cls(stage, lifespan, sqlite, remote)
 
     def remember(self) -> None:
-        """Take what the application holds now as the start of every run."""
-        data: list[Data] = [Checkpoint(self.stage.project), self.sqlite]
-        self.sqlite.remember()
-        if self.remote is not None:
-            self.remote.remember()
-            data.append(self.remote)
-            self.stage.probe = self.remote.all_wait
-        self.stage.data = tuple(data)
+        """Take what the application holds now as the start of every run, until it is forgotten."""
+        for one in self._kept:
+            one.remember()
+        self._checkpoints.append(Checkpoint(self.stage.project))
+        self.stage.data = (self._checkpoints[-1], *self._kept)
+
+    def forget(self) -> None:
+        """Go back to the start before the last one."""
+        self._checkpoints.pop()
+        self._checkpoints[-1].restore()
+        for one in self._kept:
+            one.forget()
+        self.stage.data = (self._checkpoints[-1], *self._kept)
 
     def warm(self, requests: tuple[Request, ...]) -> None:
         """Play the requests once and undo it, so that connections are open and lazy parts of libraries are made."""
-        self.remember()
         self.stage.play_in_turn(requests, tuple(range(len(requests))))
         for data in self.stage.data:
             data.restore()
         self.remember()
 
     def keep(self, requests: tuple[Request, ...]) -> Outcome:
-        """Send requests in turn and keep what they did: the set-up of a scenario."""
+        """Send requests in turn and keep what they did, until it is forgotten."""
+        for data in self.stage.data:
+            data.restore()
         self.stage.data = ()
-        outcome = self.stage.play_in_turn(requests, tuple(range(len(requests)))).outcome
+        self.stage.play_in_turn(requests, tuple(range(len(requests))))
         self.remember()
-        return outcome
+        return self.stage.play((), lambda enabled, previous: enabled[0]).outcome
 
     def document(self) -> dict[str, Any]:
         """The application's OpenAPI document; empty where it makes none."""

@@ -60,7 +60,7 @@ class Oracle:
         for order in permutations(numbers):
             if order not in self._serial:
                 first, second = (self._play(order) for _ in range(2))
-                self.masked |= set(differences(flat(first), flat(second)))
+                self.masked.update(differences(flat(first), flat(second)))
                 self._serial[order] = first
             found[order] = self._serial[order]
         return found

@@ -18,6 +18,10 @@ class RemoteData:
         """Take what it holds now as the start of every run."""
         self.wire.ask("remember")
 
+    def forget(self) -> None:
+        """Go back to the start before the last one."""
+        self.wire.ask("forget")
+
     def restore(self) -> None:
         """Put back what it held."""
         self.wire.ask("restore")

@@ -5,15 +5,14 @@ from __future__ import annotations
 import socket
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
 from typing import Any
 
 from .asgi import Request
-from .explore import Bound, Diverged, Exploration, follow
+from .explore import Bound, follow
 from .opening import CannotOpen, Opened, changed_by
-from .oracle import Oracle, Violation
-from .play import Outcome, Run
+from .play import Outcome
 from .remote import RemoteData
+from .search import Search, outcome_told, run_told
 from .wire import Wire
 
 Message = dict[str, Any]
@@ -66,87 +65,40 @@ class Server:
         return self._app.stage.play((), lambda enabled, previous: enabled[0]).outcome
 
     def _keep(self, message: Message) -> Message:
-        return _outcome(self._app.keep(_requests(message)))
+        return outcome_told(self._app.keep(_requests(message)))
 
     def _try(self, message: Message) -> Message:
         """What requests come to, one after the other, and which state they change; it is undone."""
         requests = _requests(message)
         outcome = self._app.stage.play_in_turn(requests, tuple(range(len(requests)))).outcome
-        return {**_outcome(outcome), "changed": changed_by(self._start(), outcome)}
+        return {**outcome_told(outcome), "changed": changed_by(self._start(), outcome)}
 
     def _explore(self, message: Message) -> Message:
-        requests = _requests(message)
-        stage = self._app.stage
-        self._app.warm(requests)
-        oracle = Oracle(stage, requests, self._invariants)
-        oracle.prepare()
-        if oracle.problems:
-            return {"problems": oracle.problems}
-        bound = Bound(message["preemptions"], message["schedules"], message["seconds"])
-        exploration = Exploration(lambda prefix: stage.play(requests, follow(prefix)), bound)
-        witness: Message | None = None
-        violations = longest = 0
-        diverged = ""
+        """All schedules of the requests within the bound, after the `prelude`, compared with their serial orders."""
+        opened = self._app
+        opened.keep(tuple(Request(**request) for request in message["prelude"]))
         try:
-            for run in exploration:
-                longest = max(longest, len(run.steps))
-                violation = oracle.judge(run)
-                if violation is not None:
-                    violations += 1
-                    if witness is None:
-                        witness = {**_run(run), **_violation(violation), "number": exploration.played}
-                        if message.get("first"):
-                            break
-        except Diverged as error:
-            diverged = str(error)
-        return {
-            "played": exploration.played,
-            "violations": violations,
-            "exhausted": exploration.exhausted and not diverged,
-            "beyond": exploration.beyond,
-            "diverged": diverged,
-            "steps": longest,
-            "witness": witness,
-            "serial": [
-                {"order": list(order), **_outcome(outcome)}
-                for order, outcome in oracle.orders(range(len(requests))).items()
-            ],
-            "masked": sorted(".".join(path) for path in oracle.masked),
-        }
+            return self._searched(opened, message)
+        finally:
+            opened.forget()
+
+    def _searched(self, opened: Opened, message: Message) -> Message:
+        requests = _requests(message)
+        opened.warm(requests)
+        try:
+            search = Search(opened.stage, requests, self._invariants)
+            bound = Bound(message["preemptions"], message["schedules"], message["seconds"])
+            return search.run(bound, stop_at_first=message["first"])
+        finally:
+            opened.forget()
 
     def _replay(self, message: Message) -> Message:
         requests = _requests(message)
-        return _run(self._app.stage.play(requests, follow(tuple(message["choices"]))))
+        return run_told(self._app.stage.play(requests, follow(tuple(message["choices"]))))
 
 
 def _requests(message: Message) -> tuple[Request, ...]:
     return tuple(Request(**request) for request in message["requests"])
-
-
-def _outcome(outcome: Outcome) -> Message:
-    return {
-        "responses": [None if answer is None else asdict(answer) for answer in outcome.responses],
-        "state": outcome.state,
-        "stuck": outcome.stuck,
-    }
-
-
-def _violation(violation: Violation) -> Message:
-    return {"why": violation.why, "differences": [list(difference) for difference in violation.differences]}
-
-
-def _run(run: Run) -> Message:
-    steps = [
-        {
-            "lane": step.lane,
-            "kind": step.gate.kind,
-            "label": step.gate.label,
-            "spot": asdict(step.gate.spot) if step.gate.spot else None,
-            "values": step.gate.values,
-        }
-        for step in run.steps
-    ]
-    return {**_outcome(run.outcome), "choices": list(run.choices), "preemptions": run.preemptions, "steps": steps}
 
 
 def main(descriptor: int) -> None:

@@ -19,7 +19,7 @@ class SqliteData:
     def __init__(self) -> None:
         self._memory: list[sqlite3.Connection] = []
         self._files: dict[str, sqlite3.Connection] = {}
-        self._before: list[tuple[sqlite3.Connection, sqlite3.Connection]] = []
+        self._starts: list[list[tuple[sqlite3.Connection, sqlite3.Connection]]] = []
 
     def follow(self) -> None:
         """Hear of every connection that is opened from now on."""
@@ -48,15 +48,21 @@ class SqliteData:
 
     def remember(self) -> None:
         """Take what the databases hold now as the start of every run."""
-        self._before = []
+        start = []
         for connection in [*self._memory, *self._files.values()]:
             copy = sqlite3.Connection(":memory:", check_same_thread=False)
             connection.backup(copy)
-            self._before.append((connection, copy))
+            start.append((connection, copy))
+        self._starts.append(start)
+
+    def forget(self) -> None:
+        """Go back to the start before the last one."""
+        self._starts.pop()
+        self.restore()
 
     def restore(self) -> None:
         """Put back what the databases held."""
-        for connection, copy in self._before:
+        for connection, copy in self._starts[-1]:
             if connection.in_transaction:
                 connection.rollback()
             copy.backup(connection)
@@ -64,7 +70,7 @@ class SqliteData:
     def picture(self) -> dict[str, Any]:
         """The rows of every table, in the order of their keys."""
         tables: dict[str, Any] = {}
-        for connection, _ in self._before:
+        for connection, _ in self._starts[-1]:
             for (name,) in _rows(connection, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
                 cursor = connection.execute(f'SELECT * FROM "{name}"')
                 columns = [column[0] for column in cursor.description]

@@ -1,0 +1,93 @@
+"""Searches the schedules of some requests for an outcome that no serial order gives, and tells what it saw as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from .asgi import Request
+from .explore import Bound, Diverged, Exploration, follow
+from .oracle import Oracle, Violation
+from .play import Outcome, Run, Stage
+
+Message = dict[str, Any]
+
+
+class Search:
+    """One set of requests on one stage."""
+
+    def __init__(self, stage: Stage, requests: tuple[Request, ...], invariants: dict[str, str]) -> None:
+        self._stage = stage
+        self._requests = requests
+        self._oracle = Oracle(stage, requests, invariants)
+        self._witness: Message | None = None
+        self._violations = 0
+        self._longest = 0
+
+    def run(self, bound: Bound, *, stop_at_first: bool) -> Message:
+        """Play schedules until the bound is reached, or the first witness.
+
+        Returns `problems` where the requests prove nothing, else what was played and the first witness.
+        """
+        self._oracle.prepare()
+        if self._oracle.problems:
+            return {"problems": self._oracle.problems}
+        exploration = Exploration(lambda prefix: self._stage.play(self._requests, follow(prefix)), bound)
+        diverged = ""
+        try:
+            for run in exploration:
+                self._look_at(run, exploration.played)
+                if self._witness is not None and stop_at_first:
+                    break
+        except Diverged as error:
+            diverged = str(error)
+        return {
+            "played": exploration.played,
+            "violations": self._violations,
+            "exhausted": exploration.exhausted,
+            "beyond": exploration.beyond,
+            "diverged": diverged,
+            "steps": self._longest,
+            "witness": self._witness,
+            "serial": self._serial(),
+            "masked": sorted(".".join(path) for path in self._oracle.masked),
+        }
+
+    def _look_at(self, run: Run, number: int) -> None:
+        self._longest = max(self._longest, len(run.steps))
+        violation = self._oracle.judge(run)
+        if violation is not None:
+            self._violations += 1
+            self._witness = self._witness or {**run_told(run), **_violation(violation), "number": number}
+
+    def _serial(self) -> list[Message]:
+        orders = self._oracle.orders(range(len(self._requests)))
+        return [{"order": list(order), **outcome_told(outcome)} for order, outcome in orders.items()]
+
+
+def outcome_told(outcome: Outcome) -> Message:
+    """An outcome as plain data."""
+    return {
+        "responses": [None if answer is None else asdict(answer) for answer in outcome.responses],
+        "state": outcome.state,
+        "stuck": outcome.stuck,
+    }
+
+
+def _violation(violation: Violation) -> Message:
+    return {"why": violation.why, "differences": [list(difference) for difference in violation.differences]}
+
+
+def run_told(run: Run) -> Message:
+    """A run as plain data: what it came to, and its steps."""
+    steps = [
+        {
+            "lane": step.lane,
+            "kind": step.gate.kind,
+            "label": step.gate.label,
+            "spot": asdict(step.gate.spot) if step.gate.spot else None,
+            "values": step.gate.values,
+        }
+        for step in run.steps
+    ]
+    return {**outcome_told(run.outcome), "choices": list(run.choices), "preemptions": run.preemptions, "steps": steps}

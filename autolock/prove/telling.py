@@ -1,0 +1,142 @@
+"""A proof in words: verdicts with their bounds, and the witness as an interleaving with real values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from autolock.findings import Action, Finding, Place, Step, Window
+from autolock.prove.proof import Bounds, Proof, Side, Trial, Verdict
+from autolock.prove.requests import RequestDoc
+
+_MOST_DIFFERENCES = 4
+
+
+def title_of(request: RequestDoc) -> str:
+    """A request on one line."""
+    query = "&".join(f"{name}={value}" for name, value in request.get("query", {}).items())
+    body = request.get("body")
+    line = f"{request['method']} {request['path']}" + (f"?{query}" if query else "")
+    return line if body is None else f"{line} {body if isinstance(body, str) else json.dumps(body)}"
+
+
+def summary(name: str, side: Side, bounds: Bounds, database: str = "") -> str:
+    """The verdict of one side in one sentence, with the bound within which it is true."""
+    trial = side.decisive
+    if side.verdict is Verdict.NOT_DRIVEN or trial is None:
+        return f"{name}: not driven: {side.why_not}"
+    result = trial.result
+    if side.verdict is Verdict.WITNESSED:
+        number = result["witness"]["number"]
+        return f"{name}: witnessed by schedule {number}: {result['witness']['why']}"
+    played = sum(one.result.get("played", 0) for one in side.trials)
+    within = f"2 requests, at most {bounds.preemptions} preemptions, 1 instance"
+    if side.verdict is Verdict.HELD:
+        return f"{name}: held: all {played} schedules within {within} give what some order of the requests gives"
+    reason = result["diverged"] or f"the budget was spent after {played} schedules"
+    return f"{name}: inconclusive within {within}: {reason}"
+
+
+def differences(trial: Trial) -> Iterator[str]:
+    """What the witness has and the nearest serial order has not, a line each."""
+    witness = trial.result["witness"]
+    told = witness["differences"]
+    for path, found, expected in told[:_MOST_DIFFERENCES]:
+        yield f"{_named(path)} is {found}; one after the other it is {expected}"
+    if len(told) > _MOST_DIFFERENCES:
+        yield f"and {len(told) - _MOST_DIFFERENCES} more"
+
+
+def _named(path: str) -> str:
+    parts = path.split(".")
+    if parts[0] == "responses":
+        return f"the answer to {chr(ord('A') + int(parts[1]))}: {'.'.join(parts[2:])}"
+    return ".".join(parts[1:])
+
+
+def setting(trial: Trial) -> Iterator[str]:
+    """The requests of a trial, a line each."""
+    for number, request in enumerate(trial.race.requests):
+        yield f"{chr(ord('A') + number)} sends {title_of(request)}"
+    if trial.race.prelude:
+        yield f"after {len(trial.race.prelude)} times {title_of(trial.race.prelude[0])}"
+
+
+@dataclass
+class Lanes:
+    """Makes windows that can be drawn from the steps of witnesses; code is read from the tree under `root`."""
+
+    root: Path
+
+    def window(self, finding: Finding, trial: Trial) -> Window:
+        """The witness of a trial as an interleaving of two requests."""
+        steps = tuple(self._steps(finding, trial.result["witness"]["steps"]))
+        return Window(finding.window.location, finding.window.context, steps, finding.window.guards)
+
+    def _steps(self, finding: Finding, steps: Sequence[dict[str, Any]]) -> Iterator[Step]:
+        seen: dict[int, dict[str, str]] = {}
+        for step in steps:
+            spot = step["spot"]
+            if spot is None:
+                continue
+            place = Place(spot["path"], spot["line"], 1, spot["line"], 1, spot["function"])
+            values = {name: text for name, text in step["values"].items() if seen.get(step["lane"], {}).get(name) != text}
+            seen.setdefault(step["lane"], {}).update(step["values"])
+            yield Step(
+                request=chr(ord("A") + step["lane"]),
+                action=_action(step),
+                place=place,
+                code=step["label"] if step["kind"] in {"statement", "commit", "rollback"} else self._line(place),
+                value=", ".join(f"{name}={text}" for name, text in values.items()),
+            )
+
+    def _line(self, place: Place) -> str:
+        try:
+            lines = (self.root / place.path).read_text("utf-8", "replace").splitlines()
+        except OSError:
+            return ""
+        return lines[place.line - 1].strip() if place.line <= len(lines) else ""
+
+
+def _action(step: dict[str, Any]) -> Action:
+    if step["kind"] == "statement":
+        return Action.READ if step["label"].lstrip().upper().startswith("SELECT") else Action.WRITE
+    return {
+        "commit": Action.WRITE,
+        "rollback": Action.WRITE,
+        "lock": Action.ACQUIRE,
+        "line": Action.READ,
+    }.get(step["kind"], Action.SUSPEND)
+
+
+def document(proof: Proof) -> dict[str, Any]:
+    """A proof as plain data, for --format json."""
+    return {
+        "fingerprint": proof.finding.fingerprint,
+        "rule": proof.finding.rule,
+        "path": proof.finding.place.path,
+        "line": proof.finding.place.line,
+        "function": proof.finding.place.function,
+        "routes": list(proof.finding.routes),
+        "bounds": {"requests": 2, "instances": 1, "preemptions": proof.bounds.preemptions},
+        **{name: _side(side) for name, side in (("before", proof.before), ("after", proof.after)) if side is not None},
+    }
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {
+        "verdict": side.verdict.value,
+        "missing": side.why_not if side.verdict is Verdict.NOT_DRIVEN else "",
+        "trials": [
+            {
+                "verdict": trial.verdict.value,
+                "prelude": list(trial.race.prelude),
+                "requests": list(trial.race.requests),
+                **trial.result,
+            }
+            for trial in side.trials
+        ],
+    }

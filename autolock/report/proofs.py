@@ -1,0 +1,90 @@
+"""Proofs for a person at a terminal: a verdict a line, the witness as two lanes, and what it has that no serial order has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from autolock.prove.proof import Proof, Side, Verdict
+from autolock.prove.telling import Lanes, differences, setting, summary
+from autolock.report.picture import picture
+from autolock.report.typeset import Glyphs, glyphs, wrap
+
+if TYPE_CHECKING:
+    from autolock.findings import Finding
+
+_STYLES = {
+    Verdict.WITNESSED: "bold red",
+    Verdict.HELD: "bold green",
+    Verdict.INCONCLUSIVE: "bold yellow",
+    Verdict.NOT_DRIVEN: "yellow",
+}
+_INDENT = "  "
+_NARROWEST = 60
+
+
+def render_proofs(proofs: Sequence[Proof], root: Path, *, width: int, color: bool, unicode: bool, quiet: bool) -> str:
+    """The proofs in lines of at most `width` cells (60 at the least); without pictures when `quiet`."""
+    page = _Page(root, max(width, _NARROWEST), glyphs(unicode), color, quiet)
+    out = StringIO()
+    console = Console(file=out, width=page.width, force_terminal=color, no_color=not color, highlight=False)
+    for line in page.lines(proofs):
+        console.print(line, soft_wrap=True)
+    return out.getvalue()
+
+
+class _Page:
+    def __init__(self, root: Path, width: int, drawn: Glyphs, color: bool, quiet: bool) -> None:
+        self.width = width
+        self._lanes = Lanes(root)
+        self._glyphs = drawn
+        self._color = color
+        self._quiet = quiet
+
+    def lines(self, proofs: Sequence[Proof]) -> Iterator[Text]:
+        for proof in proofs:
+            yield from self._proof(proof)
+            yield Text("")
+        yield Text(_counted(proofs))
+
+    def _proof(self, proof: Proof) -> Iterator[Text]:
+        place = proof.finding.place
+        yield Text.assemble(
+            (f"{proof.finding.rule} ", "bold"), f"{place.path}:{place.line}  {place.function}  ", (proof.finding.name, "dim")
+        )
+        for name, side in (("before", proof.before), ("after", proof.after)):
+            if side is not None:
+                yield from self._side(proof, proof.finding, name, side)
+
+    def _side(self, proof: Proof, finding: Finding, name: str, side: Side) -> Iterator[Text]:
+        for line in wrap(summary(name, side, proof.bounds), self.width - 2 * len(_INDENT)):
+            yield Text(f"{_INDENT}{line}", style=_STYLES[side.verdict])
+        trial = side.decisive
+        if trial is None or self._quiet or side.verdict is not Verdict.WITNESSED:
+            return
+        for line in setting(trial):
+            yield Text(f"{_INDENT * 2}{line}", overflow="fold")
+        drawn = replace(finding, window=self._lanes.window(finding, trial))
+        for row in picture(drawn, self.width - 4, self._glyphs, self._color):
+            yield Text(_INDENT * 2).append_text(row)
+        for line in differences(trial):
+            yield Text(f"{_INDENT * 2}{self._glyphs.cross} {line}")
+
+
+def _counted(proofs: Sequence[Proof]) -> str:
+    """`2 findings: before 2 witnessed; after 2 held`."""
+    parts = []
+    for name in ("before", "after"):
+        sides = [side for proof in proofs if (side := getattr(proof, name)) is not None]
+        counts = [(sum(side.verdict is verdict for side in sides), verdict.value) for verdict in Verdict]
+        told = ", ".join(f"{number} {word}" for number, word in counts if number)
+        if told:
+            parts.append(f"{name} {told}")
+    noun = "finding" if len(proofs) == 1 else "findings"
+    return f"{len(proofs)} {noun}: {'; '.join(parts)}" if proofs else "nothing to prove: no races found"

@@ -16,9 +16,13 @@ from autolock.errors import AutolockError
 WITNESSED = 1
 
 App = Annotated[str, typer.Option("--app", metavar="MODULE:NAME", help="The application, where it is not found.")]
-Python = Annotated[str, typer.Option("--python", metavar="FILE", help="The interpreter with the application's packages.")]
+Python = Annotated[
+    str, typer.Option("--python", metavar="FILE", help="The interpreter with the application's packages.")
+]
 Which = Annotated[str, typer.Option("--finding", metavar="FINGERPRINT", help="Only this finding; a beginning will do.")]
-Route = Annotated[str, typer.Option("--route", metavar="'POST /path'", help="Only findings of this route.")]
+Route = Annotated[
+    str, typer.Option("--route", metavar="'POST /path'", help="The findings of this route, or the route itself.")
+]
 ScenarioFile = Annotated[
     Path | None, typer.Option("--scenario", metavar="FILE", help="How to drive the application, in TOML.")
 ]
@@ -50,7 +54,7 @@ def prove(
     1: a race is still there after its fix, 2: could not run.
     """
     from autolock import api
-    from autolock.prove.proof import Bounds
+    from autolock.prove.proof import Bounds, Subject
     from autolock.prove.prover import Prover
     from autolock.prove.scenario import Scenario
 
@@ -74,12 +78,14 @@ def prove(
         report = api.fix([path], **chosen)
     complain(report.errors)
     wanted = [
-        one
+        Subject.of(one, report.findings)
         for one in report.findings
         if one.fingerprint.startswith(finding) and (not route or route in one.routes)
     ]
-    if not wanted and (finding or route):
-        raise AutolockError(f"no finding {finding or 'of ' + route}; `autolock check` lists them")
+    if not wanted and finding:
+        raise AutolockError(f"no finding {finding}; `autolock check --format json` gives their fingerprints")
+    if not wanted and route:
+        wanted = [Subject((route,))]
     root = Path(report.root)
     prover = Prover(
         root,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -43,7 +44,7 @@ class Actor:
         ours, theirs = socket.socketpair()
         ours.settimeout(seconds)
         self._socket = ours
-        self._output = tempfile.TemporaryFile()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the actor)
         self._answers = answers or {}
         self._process = subprocess.Popen(
             [python, "-X", "utf8", str(_STAGE), str(theirs.fileno())],
@@ -107,8 +108,6 @@ def _limit_memory(mebibytes: int) -> None:
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
     """End the process and what it has started: it leads a session of its own."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()

@@ -14,14 +14,18 @@ _LIKELY = ("main", "app", "asgi", "server", "api", "application")
 
 @dataclass(frozen=True)
 class Application:
-    """An application to import: `name` is `module:attribute`, `folder` (relative to the root) is where it is imported from."""
+    """An application to import: `name` is `module:attribute`, `folder` (relative to the root) is where it is
+    imported from.
+    """
 
     name: str
     folder: str = "."
 
 
 def find_application(root: Path) -> Application | None:
-    """The likeliest application of a tree: made at the top of a module, nearest to the root, best named; None if there is none."""
+    """The likeliest application of a tree: made at the top of a module, nearest to the root, best named;
+    None if there is none.
+    """
     found = sorted(_candidates(root), key=lambda one: one[0])
     return found[0][1] if found else None
 
@@ -45,15 +49,25 @@ def _applications(path: Path) -> Iterator[tuple[str, bool]]:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError):
         return
+    makers = {node.name for node in tree.body if isinstance(node, ast.FunctionDef) and _makes_one(node)}
     for statement in tree.body:
         if isinstance(statement, (ast.Assign, ast.AnnAssign)) and isinstance(statement.value, ast.Call):
             target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
             called = ast.unparse(statement.value.func)
-            if isinstance(target, ast.Name) and (called.endswith("FastAPI") or called.endswith(("create_app", "get_app"))):
+            if isinstance(target, ast.Name) and (called.endswith("FastAPI") or called in makers):
                 yield target.id, True
-        elif isinstance(statement, ast.FunctionDef) and not statement.args.args:
-            if statement.returns is not None and ast.unparse(statement.returns).endswith("FastAPI"):
-                yield statement.name, False
+    for statement in tree.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name in makers and not statement.args.args:
+            yield statement.name, False
+
+
+def _makes_one(function: ast.FunctionDef) -> bool:
+    """Whether a function returns an application, as far as it says so or makes one itself."""
+    if function.returns is not None:
+        return ast.unparse(function.returns).endswith("FastAPI")
+    calls = (node for node in ast.walk(function) if isinstance(node, ast.Call))
+    returns = any(isinstance(node, ast.Return) and node.value is not None for node in ast.walk(function))
+    return returns and any(ast.unparse(call.func).endswith("FastAPI") for call in calls)
 
 
 def _importable(root: Path, path: Path, name: str) -> Application:

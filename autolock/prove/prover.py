@@ -6,17 +6,17 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, product
 from pathlib import Path
 from typing import Any
 
 from autolock.errors import AutolockError
-from autolock.findings import FileChange, Finding
+from autolock.findings import FileChange
 from autolock.prove import databases
 from autolock.prove.actors import PlayFailed
 from autolock.prove.application import Application, find_application
-from autolock.prove.proof import Bounds, Proof, Side, Trial, Verdict
-from autolock.prove.requests import Driven, RequestDoc, drive, to_the_limit, variant
+from autolock.prove.proof import Bounds, Proof, Side, Subject, Trial, Verdict
+from autolock.prove.requests import Driven, Drivers, RequestDoc, to_the_limit, variant
 from autolock.prove.scenario import Race, Scenario
 from autolock.prove.theatre import Play, Theatre, copied
 
@@ -45,8 +45,8 @@ class Prover:
     bounds: Bounds = field(default_factory=Bounds)
     progress: Progress = _silent
 
-    def prove(self, findings: Sequence[Finding], *, before: bool = True, after: bool = True) -> list[Proof]:
-        """Play each finding on the asked sides.
+    def prove(self, subjects: Sequence[Subject], *, before: bool = True, after: bool = True) -> list[Proof]:
+        """Play each subject on the asked sides.
 
         Raises AutolockError when there is no application to play.
         """
@@ -54,12 +54,9 @@ class Prover:
         with ExitStack() as stack:
             server = stack.enter_context(databases.running()) if self._wants_postgres() else None
             theatre = Theatre(self.python, application, self.scenario, server)
-            first = self._side(theatre, findings, (), "before") if before else {}
-            second = self._side(theatre, findings, self.changes, "after") if after else {}
-        return [
-            Proof(finding, first.get(finding.fingerprint), second.get(finding.fingerprint), self.bounds)
-            for finding in findings
-        ]
+            first = self._side(theatre, subjects, (), "before") if before else {}
+            second = self._side(theatre, subjects, self.changes, "after") if after else {}
+        return [Proof(subject, first.get(subject.key), second.get(subject.key), self.bounds) for subject in subjects]
 
     def _wants_postgres(self) -> bool:
         """Whether the application, or the scenario, has a setting that names a database."""
@@ -75,19 +72,19 @@ class Prover:
         return found
 
     def _side(
-        self, theatre: Theatre, findings: Sequence[Finding], changes: Sequence[FileChange], name: str
+        self, theatre: Theatre, subjects: Sequence[Subject], changes: Sequence[FileChange], name: str
     ) -> dict[str, Side]:
         with copied(self.root, changes) as tree:
             try:
                 with theatre.opened(tree) as play:
                     driver = _Driver(play, self.scenario, self.bounds)
                     sides = {}
-                    for finding in findings:
-                        self.progress(f"{name}: {finding.rule} {finding.place.path}:{finding.place.line}")
-                        sides[finding.fingerprint] = driver.side(finding)
+                    for subject in subjects:
+                        self.progress(f"{name}: {subject.title}")
+                        sides[subject.key] = driver.side(subject)
                     return sides
             except PlayFailed as error:
-                return {finding.fingerprint: Side(missing=str(error)) for finding in findings}
+                return {subject.key: Side(missing=str(error)) for subject in subjects}
 
 
 class _Driver:
@@ -97,54 +94,59 @@ class _Driver:
         self._play = play
         self._scenario = scenario
         self._bounds = bounds
-        self._driven: dict[str, Driven] = {}
+        self._drivers = Drivers(play.document, play.state, self._try)
         self._trials: dict[str, Trial] = {}
 
-    def side(self, finding: Finding) -> Side:
-        """Play the sets of requests of one finding until one is a witness."""
+    def side(self, subject: Subject) -> Side:
+        """Play the sets of requests of one subject until one is a witness."""
         trials: list[Trial] = []
-        for race in self._races(finding):
+        for race in self._races(subject):
             trial = self._trial(race)
             trials.append(trial)
             if trial.verdict is Verdict.WITNESSED:
                 break
-        return Side(tuple(trials), self._missing(finding))
+        return Side(tuple(trials), self._missing(subject))
 
-    def _races(self, finding: Finding) -> Iterator[Race]:
-        """The scenario's races for the finding's routes; where there are none, those that can be made."""
-        given = [race for race in self._scenario.races if not race.route or race.route in finding.routes]
+    def _races(self, subject: Subject) -> Iterator[Race]:
+        """The scenario's races for the subject's routes; where there are none, those that can be made."""
+        given = [race for race in self._scenario.races if not race.route or race.route in subject.routes]
         if given:
             yield from given
             return
-        requests = [driven.request for driven in self._driven_routes(finding) if driven.request is not None]
-        for one, other in combinations_with_replacement(requests, 2):
-            yield from self._pair(one, other)
+        own = self._driven(subject.routes)
+        rivals = self._driven(subject.rivals)
+        for one, other in [*combinations_with_replacement(own, 2), *product(own, rivals)]:
+            prelude = one.prelude if one.prelude == other.prelude else (*one.prelude, *other.prelude)
+            if one.request is not None and other.request is not None:
+                yield from self._pair(prelude, one.request, other.request)
 
-    def _driven_routes(self, finding: Finding) -> list[Driven]:
-        return [self._drive(route) for route in finding.routes[:_MOST_ROUTES]]
+    def _driven(self, routes: Sequence[str]) -> list[Driven]:
+        driven = [self._drivers.drive(route) for route in routes[:_MOST_ROUTES]]
+        return [one for one in driven if one.request is not None]
 
-    def _missing(self, finding: Finding) -> str:
-        reasons = (driven.missing for driven in self._driven_routes(finding) if driven.missing)
-        return next(reasons, "" if finding.routes else "no route leads here")
+    def _missing(self, subject: Subject) -> str:
+        driven = (self._drivers.drive(route) for route in subject.routes[:_MOST_ROUTES])
+        reasons = (one.missing for one in driven if one.missing)
+        return next(reasons, "" if subject.routes else "no route leads here")
 
-    def _pair(self, one: RequestDoc, other: RequestDoc) -> Iterator[Race]:
-        """A request against another one, against the other with contents of its own, and for the last of what there is."""
-        yield Race((one, other))
+    def _pair(self, prelude: tuple[RequestDoc, ...], one: RequestDoc, other: RequestDoc) -> Iterator[Race]:
+        """A request against another, against one with contents of its own, and for the last of what there is."""
+        yield Race((one, other), prelude=prelude)
         varied = variant(other)
         if varied is not None:
-            yield Race((one, varied))
-        last = to_the_limit(one, self._play.state, self._try) if one == other else None
-        if last is not None:
-            prelude, request = last
-            yield Race((request, request), prelude=tuple(prelude))
+            yield Race((one, varied), prelude=prelude)
+        if one == other:
+            last = to_the_limit(one, self._play.state, lambda requests: self._try_after(prelude, requests))
+            if last is not None:
+                before, request = last
+                yield Race((request, request), prelude=(*prelude, *before))
+
+    def _try_after(self, prelude: tuple[RequestDoc, ...], requests: list[RequestDoc]) -> dict[str, Any]:
+        answer = self._try([*prelude, *requests])
+        return {**answer, "responses": answer["responses"][len(prelude) :]}
 
     def _try(self, requests: list[RequestDoc]) -> dict[str, Any]:
         return self._play.actor.do("try", requests=requests)
-
-    def _drive(self, route: str) -> Driven:
-        if route not in self._driven:
-            self._driven[route] = drive(route, self._play.document, self._play.state, self._try)
-        return self._driven[route]
 
     def _trial(self, race: Race) -> Trial:
         key = repr((race.prelude, race.requests))

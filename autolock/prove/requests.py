@@ -18,36 +18,103 @@ Try = Callable[[list[RequestDoc]], dict[str, Any]]
 _MOST_TRIES = 40
 _MOST_AMOUNTS = 8
 _MOST_REPEATS = 12
+_MOST_SECRETS = 12
 
 
 @dataclass(frozen=True)
 class Driven:
-    """A request that can drive a route, or what is missing to make one."""
+    """A request that can drive a route, after others that prepare for it; or what is missing to make one."""
 
     request: RequestDoc | None
+    prelude: tuple[RequestDoc, ...] = ()
     missing: str = ""
 
 
-def drive(route: str, document: dict[str, Any], state: dict[str, Any], attempt: Try) -> Driven:
-    """Find a request for `METHOD /path` that succeeds; one that changes the state before one that does not."""
-    method, _, path = route.partition(" ")
-    operation = document.get("paths", {}).get(path, {}).get(method.lower())
-    if operation is None:
-        return Driven(None, f"{route} is not in the application's OpenAPI document")
-    fallback: RequestDoc | None = None
-    refusal = ""
-    for request in itertools.islice(_requests(method, path, operation, document, state), _MOST_TRIES):
-        answer = attempt([request])
-        response = answer["responses"][0] or {"status": 0, "body": answer.get("stuck", ""), "error": ""}
-        if response["status"] in {401, 403}:
-            return Driven(None, f"{route} wants authentication (status {response['status']})")
-        if 200 <= response["status"] < 400:
-            if answer["changed"]:
-                return Driven(request)
-            fallback = fallback or request
-        else:
-            refusal = refusal or f"{route} answers {response['status']}: {_short(response)}"
-    return Driven(fallback, "" if fallback else refusal or f"no request could be made for {route}")
+class Drivers:
+    """Finds requests for the routes of one application. `state` is what it holds at the start."""
+
+    def __init__(self, document: dict[str, Any], state: dict[str, Any], attempt: Try) -> None:
+        self._document = document
+        self._state = state
+        self._attempt = attempt
+        self._found: dict[str, Driven] = {}
+
+    def drive(self, route: str) -> Driven:
+        """A request for `METHOD /path` that succeeds, one that changes something if there is one."""
+        if route not in self._found:
+            self._found[route] = self._prepared(route, self._alone(route, (), self._state))
+        return self._found[route]
+
+    def _prepared(self, route: str, alone: Driven) -> Driven:
+        """Where a route refuses all alone, another request that writes may make what it looks for."""
+        if alone.request is not None or route not in self._routes():
+            return alone
+        for other in self._routes():
+            if other.startswith(("POST", "PUT")) and other != route:
+                first = self._alone(other, (), self._state)
+                if first.request is not None:
+                    after = self._attempt([first.request])["state"]
+                    then = self._alone(route, (first.request,), after)
+                    if then.request is not None:
+                        return then
+        return alone
+
+    def _routes(self) -> list[str]:
+        paths = self._document.get("paths", {})
+        return [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
+
+    def _alone(self, route: str, prelude: tuple[RequestDoc, ...], state: dict[str, Any]) -> Driven:
+        method, _, path = route.partition(" ")
+        operation = self._document.get("paths", {}).get(path, {}).get(method.lower())
+        if operation is None:
+            return Driven(None, missing=f"{route} is not in the application's OpenAPI document")
+        fallback: RequestDoc | None = None
+        refusal = ""
+        for made in itertools.islice(_requests(method, path, operation, self._document, state), _MOST_TRIES):
+            request, response, changes = self._send(made, prelude, state)
+            if response["status"] in {401, 403}:
+                told = f"{route} wants authentication (status {response['status']}); override it in a scenario"
+                return Driven(None, missing=told)
+            if 200 <= response["status"] < 400:
+                if changes:
+                    return Driven(request, prelude)
+                fallback = fallback or request
+            else:
+                refusal = refusal or f"{route} answers {response['status']}: {_short(response)}"
+        return Driven(fallback, prelude, "" if fallback else refusal or f"no request could be made for {route}")
+
+    def _send(
+        self, request: RequestDoc, prelude: tuple[RequestDoc, ...], state: dict[str, Any]
+    ) -> tuple[RequestDoc, dict[str, Any], bool]:
+        """The request as it was sent in the end, its answer, and whether it changed anything."""
+        answer = self._attempt([*prelude, request])
+        response = _last(answer)
+        if response["status"] in {401, 403} and "authorization" not in str(request["headers"]).lower():
+            signed = self._signed_in(request, prelude, state)
+            if signed is not None:
+                request, answer = signed, self._attempt([*prelude, signed])
+        return request, _last(answer), answer["state"] != state
+
+    def _signed_in(
+        self, request: RequestDoc, prelude: tuple[RequestDoc, ...], state: dict[str, Any]
+    ) -> RequestDoc | None:
+        """The request with a key or token that the application itself holds, in the header that its document names."""
+        for secret in Known.of(state).secrets()[:_MOST_SECRETS]:
+            for name, form in self._headers():
+                signed = {**request, "headers": {**request["headers"], name: form.format(secret)}}
+                if _last(self._attempt([*prelude, signed]))["status"] not in {401, 403}:
+                    return signed
+        return None
+
+    def _headers(self) -> list[tuple[str, str]]:
+        schemes = self._document.get("components", {}).get("securitySchemes", {}).values()
+        named = [(str(scheme["name"]), "{}") for scheme in schemes if scheme.get("in") == "header"]
+        return [*named, ("Authorization", "Bearer {}")]
+
+
+def _last(answer: dict[str, Any]) -> dict[str, Any]:
+    nothing = {"status": 0, "body": answer.get("stuck", ""), "error": ""}
+    return answer["responses"][-1] or nothing
 
 
 def _short(response: dict[str, Any]) -> str:
@@ -65,7 +132,9 @@ def _requests(
     made = [first]
     names = [name for name, count in sampler.choices.items() if count > 1]
     ranges = [range(sampler.choices[name]) for name in names]
-    picked = sorted(itertools.islice(itertools.product(*ranges), 4096), key=lambda picks: (sum(picks), max(picks, default=0)))
+    picked = sorted(
+        itertools.islice(itertools.product(*ranges), 4096), key=lambda picks: (sum(picks), max(picks, default=0))
+    )
     for picks in picked:
         sampler.picks = dict(zip(names, picks, strict=True))
         request = _request(method, path, operation, sampler)
@@ -100,10 +169,13 @@ def _request(method: str, path: str, operation: dict[str, Any], sampler: Sampler
     return request
 
 
-def to_the_limit(request: RequestDoc, state: dict[str, Any], attempt: Try) -> tuple[list[RequestDoc], RequestDoc] | None:
+def to_the_limit(
+    request: RequestDoc, state: dict[str, Any], attempt: Try
+) -> tuple[list[RequestDoc], RequestDoc] | None:
     """Requests to send first, and one of which only one more is served then: the last seat, the rest of the stock.
 
-    Looks among amounts that the state holds, then sends the request again and again. None where it never comes to an end.
+    Looks among amounts that the state holds, then sends the request again and again. None where it never
+    comes to an end.
     """
     for amount in _amounts_of(state):
         asking = _asking_for(request, amount)
@@ -122,14 +194,18 @@ def _served(answer: dict[str, Any]) -> int:
 
 def _amounts_of(state: dict[str, Any]) -> list[float]:
     values = [value for values in Known.of(state).by_name.values() for value in values]
-    return list(dict.fromkeys(value for value in values if isinstance(value, (int, float)) and value > 1))[:_MOST_AMOUNTS]
+    return list(dict.fromkeys(value for value in values if isinstance(value, (int, float)) and value > 1))[
+        :_MOST_AMOUNTS
+    ]
 
 
 def _asking_for(request: RequestDoc, amount: float) -> RequestDoc | None:
     for place in ("body", "query"):
         contents = request.get(place)
         if isinstance(contents, dict):
-            name = next((name for name, value in contents.items() if is_amount(name) and isinstance(value, (int, float))), "")
+            name = next(
+                (name for name, value in contents.items() if is_amount(name) and isinstance(value, (int, float))), ""
+            )
             if name:
                 return {**request, place: {**contents, name: amount}}
     return None

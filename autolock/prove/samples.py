@@ -21,6 +21,7 @@ _FORMATS = {
     "password": "correct-horse-1",
 }
 _AMOUNT = re.compile(r"amount|quantity|qty|count|number|price|points|cents|size|limit|units|copies|nights|seats")
+_SECRET = re.compile(r"token|key|secret|session|credential")
 _MOST_CANDIDATES = 4
 
 
@@ -64,6 +65,11 @@ class Known:
             if value not in values:
                 values.append(value)
 
+    def secrets(self) -> list[str]:
+        """Texts that may be keys or tokens, those whose names say so first."""
+        named = [value for name, values in self.by_name.items() if _SECRET.search(name) for value in values]
+        return [value for value in dict.fromkeys([*named, *self.keys]) if isinstance(value, str)]
+
     def candidates(self, name: str, kind: str) -> list[Any]:
         """Values that a parameter of this name may want, best first."""
         wanted = name.lower()
@@ -74,7 +80,9 @@ class Known:
         if kind == "string":
             found += self.by_name.get("id", []) if wanted.endswith("id") else []
             found += self.keys
-        fitting = [value for value in found if isinstance(value, {"integer": int, "string": str}.get(kind, (int, float)))]
+        fitting = [
+            value for value in found if isinstance(value, {"integer": int, "string": str}.get(kind, (int, float)))
+        ]
         return list(dict.fromkeys(fitting))[:_MOST_CANDIDATES]
 
 
@@ -89,7 +97,9 @@ def _singular(name: str) -> str:
 
 @dataclass
 class Sampler:
-    """Makes values for schemas of one OpenAPI document. `choices` counts the values that could be taken for each name."""
+    """Makes values for schemas of one OpenAPI document. `choices` counts the values that could be taken for
+    each name.
+    """
 
     document: dict[str, Any]
     known: Known
@@ -143,9 +153,19 @@ class Sampler:
     def _scalar(self, schema: dict[str, Any], kind: str, name: str) -> Any:
         if kind == "boolean":
             return True
-        options = [*self.known.candidates(name, kind), *_smallest(schema, kind, name)]
+        known = [value for value in self.known.candidates(name, kind) if _fits(value, schema)]
+        options = [*known, *_smallest(schema, kind, name)]
         self.choices[name] = len(options)
         return options[self.picks.get(name, 0) % len(options)]
+
+
+def _fits(value: Any, schema: dict[str, Any]) -> bool:
+    """Whether a value keeps to the bounds and the pattern of a schema."""
+    if isinstance(value, str):
+        size = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
+        return size and ("pattern" not in schema or re.search(schema["pattern"], value) is not None)
+    above = value >= schema.get("minimum", value) and value > schema.get("exclusiveMinimum", value - 1)
+    return bool(above and value <= schema.get("maximum", value))
 
 
 def _kind(schema: dict[str, Any]) -> str:

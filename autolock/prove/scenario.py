@@ -1,23 +1,24 @@
 """A scenario: what a person adds to what autolock can find out by itself, in a TOML file.
 
-    app = "main:app"
-    [env]                                       # of the application; {postgres} is a fresh database
-    DATABASE_URL = "{postgres}"
-    [overrides]                                 # dependencies by name
-    "deps:current_user" = { value = { id = 1 } }
-    [[setup]]                                   # sent once, in turn, before the races
-    method = "POST"
-    path = "/items"
-    body = { name = "mug" }
-    [[race]]                                    # what is sent at once
-    route = "POST /purchase"
-    requests = [{ method = "POST", path = "/purchase", body = { item = "mug" } }]
-    [invariants]                                # Python over `responses` and `state`
-    "stock is never negative" = "state['main.stock']['mug'] >= 0"
+app = "main:app"
+[env]                                       # of the application; {postgres} is a fresh database
+DATABASE_URL = "{postgres}"
+[overrides]                                 # dependencies by name
+"deps:current_user" = { value = { id = 1 } }
+[[setup]]                                   # sent once, in turn, before the races
+method = "POST"
+path = "/items"
+body = { name = "mug" }
+[[race]]                                    # what is sent at once
+route = "POST /purchase"
+requests = [{ method = "POST", path = "/purchase", body = { item = "mug" } }]
+[invariants]                                # Python over `responses` and `state`
+"stock is never negative" = "state['main.stock']['mug'] >= 0"
 """
 
 from __future__ import annotations
 
+import importlib
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,11 +26,6 @@ from typing import Any
 
 from autolock.errors import AutolockError
 from autolock.prove.requests import RequestDoc
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _KEYS = {"app", "env", "overrides", "setup", "race", "invariants", "allow"}
 
@@ -59,11 +55,13 @@ class Scenario:
     def read(cls, path: Path) -> Scenario:
         """Read a scenario. Raises AutolockError with the file's name and what is wrong."""
         try:
-            text = tomllib.loads(path.read_text(encoding="utf-8"))
+            text = _parse(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise AutolockError(f"{path}: cannot be read ({error.strerror}); name a scenario file") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise AutolockError(f"{path}: is not valid TOML ({error}); mend it or start from `autolock prove --init`") from error
+        except ValueError as error:
+            raise AutolockError(
+                f"{path}: is not valid TOML ({error}); mend it or start from `autolock prove --init`"
+            ) from error
         unknown = sorted(set(text) - _KEYS)
         if unknown:
             raise AutolockError(f"{path}: unknown key {unknown[0]!r}; a scenario has {', '.join(sorted(_KEYS))}")
@@ -89,3 +87,9 @@ def _doubled(requests: list[dict[str, Any]]) -> tuple[RequestDoc, ...]:
 
 def _request(table: dict[str, Any]) -> RequestDoc:
     return {key: table[key] for key in ("method", "path", "query", "headers", "body") if key in table}
+
+
+def _parse(text: str) -> dict[str, Any]:
+    loads = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli").loads
+    parsed: dict[str, Any] = loads(text)
+    return parsed

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from autolock.findings import Action, Finding, Place, Step, Window
+from autolock.findings import Action, Finding, Place, Step
 from autolock.prove.proof import Bounds, Proof, Side, Trial, Verdict
 from autolock.prove.requests import RequestDoc
 
@@ -67,23 +67,22 @@ def setting(trial: Trial) -> Iterator[str]:
 
 @dataclass
 class Lanes:
-    """Makes windows that can be drawn from the steps of witnesses; code is read from the tree under `root`."""
+    """Makes the steps of witnesses ready to be drawn; code is read from the tree under `root`."""
 
     root: Path
 
-    def window(self, finding: Finding, trial: Trial) -> Window:
+    def steps(self, trial: Trial) -> Iterator[Step]:
         """The witness of a trial as an interleaving of two requests."""
-        steps = tuple(self._steps(finding, trial.result["witness"]["steps"]))
-        return Window(finding.window.location, finding.window.context, steps, finding.window.guards)
-
-    def _steps(self, finding: Finding, steps: Sequence[dict[str, Any]]) -> Iterator[Step]:
+        steps: Sequence[dict[str, Any]] = trial.result["witness"]["steps"]
         seen: dict[int, dict[str, str]] = {}
         for step in steps:
             spot = step["spot"]
             if spot is None:
                 continue
             place = Place(spot["path"], spot["line"], 1, spot["line"], 1, spot["function"])
-            values = {name: text for name, text in step["values"].items() if seen.get(step["lane"], {}).get(name) != text}
+            values = {
+                name: text for name, text in step["values"].items() if seen.get(step["lane"], {}).get(name) != text
+            }
             seen.setdefault(step["lane"], {}).update(step["values"])
             yield Step(
                 request=chr(ord("A") + step["lane"]),
@@ -115,14 +114,23 @@ def _action(step: dict[str, Any]) -> Action:
 def document(proof: Proof) -> dict[str, Any]:
     """A proof as plain data, for --format json."""
     return {
-        "fingerprint": proof.finding.fingerprint,
-        "rule": proof.finding.rule,
-        "path": proof.finding.place.path,
-        "line": proof.finding.place.line,
-        "function": proof.finding.place.function,
-        "routes": list(proof.finding.routes),
+        **_finding(proof.subject.finding),
+        "routes": list(proof.subject.routes),
         "bounds": {"requests": 2, "instances": 1, "preemptions": proof.bounds.preemptions},
         **{name: _side(side) for name, side in (("before", proof.before), ("after", proof.after)) if side is not None},
+    }
+
+
+def _finding(finding: Finding | None) -> dict[str, Any]:
+    if finding is None:
+        return {}
+    place = finding.place
+    return {
+        "fingerprint": finding.fingerprint,
+        "rule": finding.rule,
+        "path": place.path,
+        "line": place.line,
+        "function": place.function,
     }
 
 

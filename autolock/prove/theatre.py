@@ -21,7 +21,9 @@ _NOT_COPIED = (".git", ".venv", "venv", "node_modules", "__pycache__", ".autoloc
 
 @contextmanager
 def copied(root: Path, changes: Sequence[FileChange]) -> Iterator[Path]:
-    """A copy of a tree with changes made; gone afterwards. The original is not touched by what the application writes."""
+    """A copy of a tree with changes made; gone afterwards. The original is not touched by what the
+    application writes.
+    """
     with tempfile.TemporaryDirectory(prefix="autolock-proof-", ignore_cleanup_errors=True) as folder:
         tree = Path(folder).resolve() / root.resolve().name
         shutil.copytree(root, tree, symlinks=True, ignore=shutil.ignore_patterns(*_NOT_COPIED))
@@ -78,9 +80,7 @@ class Theatre:
                 yield environment, self.server
         yield {}, None
 
-    def _open(
-        self, stack: ExitStack, tree: Path, environment: dict[str, str], server: databases.Server | None
-    ) -> Play:
+    def _open(self, stack: ExitStack, tree: Path, environment: dict[str, str], server: databases.Server | None) -> Play:
         answers: dict[str, Callable[[], Any]] = {}
         url = ""
         if server is not None:

@@ -44,14 +44,20 @@ def picture(finding: Finding, width: int, glyphs: Glyphs, color: bool) -> list[T
     The lanes are as wide as their contents need. Long code goes on in a second line and is cut
     there; values are never pushed out by it, they take a line of their own.
     """
-    stops = list(_stops(finding.window.steps, glyphs))
+    place = finding.place
+    return lanes(finding.window.steps, (place.path, place.function), width, glyphs, color)
+
+
+def lanes(steps: Sequence[Step], owner: tuple[str, str], width: int, glyphs: Glyphs, color: bool) -> list[Text]:
+    """Steps of two requests side by side; `owner` is the path and the function that need not be named again."""
+    stops = list(_stops(steps, glyphs))
     widest = min((width - _GAP) // 2, _WIDEST)
     digits = max((len(stop.number) for stop in stops), default=0)
     natural = max((cell_len(stop.code) + stop.value_width for stop in stops), default=0) + 3 + digits
     # Words for what each step does are a help, but the code comes first.
     words = natural + _WORD_WIDTH + 1 <= widest
     lane = max(min(natural + words * (_WORD_WIDTH + 1), widest), _NARROWEST)
-    return list(_Drawing(_Cells(lane, digits, words, glyphs, color), finding, stops).lines())
+    return list(_Drawing(_Cells(lane, digits, words, glyphs, color), owner, stops).lines())
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,13 +181,13 @@ class _Cells:
 class _Drawing:
     """Puts the two lanes side by side, a step a row, with an arrow wherever the other request goes on."""
 
-    def __init__(self, cells: _Cells, finding: Finding, stops: Sequence[_Stop]) -> None:
+    def __init__(self, cells: _Cells, owner: tuple[str, str], stops: Sequence[_Stop]) -> None:
         self._cells = cells
         self._glyphs = cells.glyphs
         self._stops = stops
         self._started = [False, False]
         self._left = [sum(stop.lane == lane for stop in stops) for lane in (0, 1)]
-        self._owners = [(finding.place.path, finding.place.function)] * 2
+        self._owners = [owner] * 2
 
     def lines(self) -> Iterator[Text]:
         yield self._titles()

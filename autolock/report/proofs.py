@@ -1,23 +1,20 @@
-"""Proofs for a person at a terminal: a verdict a line, the witness as two lanes, and what it has that no serial order has."""
+"""Proofs for a person at a terminal: a verdict a line, the witness as two lanes, and what it has that no
+serial order has.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
 from autolock.prove.proof import Proof, Side, Verdict
 from autolock.prove.telling import Lanes, differences, setting, summary
-from autolock.report.picture import picture
+from autolock.report.picture import lanes
 from autolock.report.typeset import Glyphs, glyphs, wrap
-
-if TYPE_CHECKING:
-    from autolock.findings import Finding
 
 _STYLES = {
     Verdict.WITNESSED: "bold red",
@@ -54,15 +51,14 @@ class _Page:
         yield Text(_counted(proofs))
 
     def _proof(self, proof: Proof) -> Iterator[Text]:
-        place = proof.finding.place
-        yield Text.assemble(
-            (f"{proof.finding.rule} ", "bold"), f"{place.path}:{place.line}  {place.function}  ", (proof.finding.name, "dim")
-        )
+        finding = proof.subject.finding
+        detail = f"  {finding.place.function}  " if finding is not None else ""
+        yield Text.assemble((proof.subject.title, "bold"), detail, (finding.name if finding is not None else "", "dim"))
         for name, side in (("before", proof.before), ("after", proof.after)):
             if side is not None:
-                yield from self._side(proof, proof.finding, name, side)
+                yield from self._side(proof, name, side)
 
-    def _side(self, proof: Proof, finding: Finding, name: str, side: Side) -> Iterator[Text]:
+    def _side(self, proof: Proof, name: str, side: Side) -> Iterator[Text]:
         for line in wrap(summary(name, side, proof.bounds), self.width - 2 * len(_INDENT)):
             yield Text(f"{_INDENT}{line}", style=_STYLES[side.verdict])
         trial = side.decisive
@@ -70,8 +66,7 @@ class _Page:
             return
         for line in setting(trial):
             yield Text(f"{_INDENT * 2}{line}", overflow="fold")
-        drawn = replace(finding, window=self._lanes.window(finding, trial))
-        for row in picture(drawn, self.width - 4, self._glyphs, self._color):
+        for row in lanes(list(self._lanes.steps(trial)), ("", ""), self.width - 4, self._glyphs, self._color):
             yield Text(_INDENT * 2).append_text(row)
         for line in differences(trial):
             yield Text(f"{_INDENT * 2}{self._glyphs.cross} {line}")
@@ -86,5 +81,5 @@ def _counted(proofs: Sequence[Proof]) -> str:
         told = ", ".join(f"{number} {word}" for number, word in counts if number)
         if told:
             parts.append(f"{name} {told}")
-    noun = "finding" if len(proofs) == 1 else "findings"
+    noun = "proof" if len(proofs) == 1 else "proofs"
     return f"{len(proofs)} {noun}: {'; '.join(parts)}" if proofs else "nothing to prove: no races found"

@@ -1,4 +1,6 @@
-"""What the application's interpreter runs: `python .../stage SOCKET`. The package goes by a name that no application has."""
+"""What the application's interpreter runs: `python .../stage SOCKET`. The package goes by a name that no
+application has.
+"""
 
 import importlib.util
 import pathlib
@@ -10,7 +12,8 @@ def _load() -> None:
     spec = importlib.util.spec_from_file_location(
         "_autolock_stage", folder / "__init__.py", submodule_search_locations=[str(folder)]
     )
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = sys.modules["_autolock_stage"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 

@@ -61,7 +61,7 @@ class Director:
     stuck: Stuck | None = None
     _waiting_since: float | None = None
     _fire_timer: Callable[[], bool] = bool
-    _at_end: Callable[[], None] = bool
+    _at_end: Callable[[], object] = bool
 
     def attach(self, fire_timer: Callable[[], bool], at_end: Callable[[], None]) -> None:
         """`fire_timer` makes the earliest timer of a lane due, False when there is none; `at_end` is called once."""
@@ -106,11 +106,7 @@ class Director:
         """A loop that sleeps and looks again learns nothing new until somebody else has moved."""
         last = self.lanes[number].last
         return bool(
-            gate.polls
-            and last is not None
-            and last.key == gate.key
-            and self.steps
-            and self.steps[-1].lane == number
+            gate.polls and last is not None and last.key == gate.key and self.steps and self.steps[-1].lane == number
         )
 
     def _in_driver(self) -> bool:

@@ -1,6 +1,7 @@
 """Which schedules are played, in which order.
 
-Schedules with few preemptions come first (iterative context bounding: Musuvathi and Qadeer, PLDI 2007), each exactly once:
+Schedules with few preemptions come first (iterative context bounding: Musuvathi and Qadeer, PLDI 2007), each
+exactly once:
 a schedule is the decisions of an earlier one up to a point, one other decision there, and from then on
 no preemption that is not forced.
 """

@@ -30,9 +30,35 @@ class Owner(Enum):
 
 #: Top-level packages which talk to a database: a task inside one of them waits for a socket or a thread.
 DRIVERS = frozenset(
-    "aiomysql aioodbc aiopg aiosqlite asyncmy asyncpg beanie databases edgy gino motor odmantic ormar peewee "
-    "piccolo prisma psycopg psycopg2 psycopg_pool pymongo pymysql redis saffier sqlalchemy sqlite3 sqlmodel "
-    "tortoise".split()
+    [
+        "aiomysql",
+        "aioodbc",
+        "aiopg",
+        "aiosqlite",
+        "asyncmy",
+        "asyncpg",
+        "beanie",
+        "databases",
+        "edgy",
+        "gino",
+        "motor",
+        "odmantic",
+        "ormar",
+        "peewee",
+        "piccolo",
+        "prisma",
+        "psycopg",
+        "psycopg2",
+        "psycopg_pool",
+        "pymongo",
+        "pymysql",
+        "redis",
+        "saffier",
+        "sqlalchemy",
+        "sqlite3",
+        "sqlmodel",
+        "tortoise",
+    ]
 )
 FRAMEWORKS = frozenset(["fastapi", "starlette"])
 

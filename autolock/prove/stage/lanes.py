@@ -21,7 +21,8 @@ def _always() -> bool:
 class Gate:
     """A point at which a request has stopped until the schedule lets it go.
 
-    `kind` is "start", "resume", "task", "line", "statement", "commit", "rollback" or "lock"; `ready` says whether it could
+    `kind` is "start", "resume", "task", "line", "statement", "commit", "rollback" or "lock"; `ready` says
+    whether it could
     go on at all now (a lock may be taken); `polls` that it comes from waiting for time to pass.
     """
 

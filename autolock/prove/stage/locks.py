@@ -2,7 +2,8 @@
 
 A thread of a request that finds its lock taken stands at a gate until the lock is free, instead of blocking the
 process. Put in place of `threading.Lock` and `threading.RLock` before the application is imported, so that conditions,
-events, semaphores and queues, which the standard library builds on them, are seen as well. Elsewhere they are the real locks.
+events, semaphores and queues, which the standard library builds on them, are seen as well. Elsewhere they
+are the real locks.
 """
 
 from __future__ import annotations
@@ -100,8 +101,8 @@ def watch_locks(stepper: Stepper) -> None:
     Locks which libraries make for themselves (the start of a thread, logging, connection pools) stay what they are.
     """
     WatchedLock.stepper = stepper
-    threading.Lock = _chosen(WatchedLock, stepper)  # type: ignore[assignment, misc]
-    threading.RLock = _chosen(WatchedRLock, stepper)  # type: ignore[assignment, misc]
+    threading.Lock = _chosen(WatchedLock, stepper)  # type: ignore[assignment]
+    threading.RLock = _chosen(WatchedRLock, stepper)  # type: ignore[assignment]
     threading._allocate_lock = _chosen(WatchedLock, stepper)  # type: ignore[attr-defined]
 
 

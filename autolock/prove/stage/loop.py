@@ -1,6 +1,7 @@
 """An event loop whose requests stop at gates.
 
-It differs from asyncio's own in three places: a step that would resume the project's own code for a request is held back
+It differs from asyncio's own in three places: a step that would resume the project's own code for a request
+is held back
 until the director lets it go, `asyncio.sleep` of a request is over at once (how long a sleep takes is no promise of
 who comes first), and other timers of requests fire only when nothing else can happen.
 """
@@ -38,7 +39,7 @@ class GatedLoop(asyncio.SelectorEventLoop):
         self._held_timers: list[asyncio.TimerHandle] = []
         self.set_task_factory(_task_of_lane)
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As asyncio's; a request's `sleep` is due at once, its other timers are kept back."""

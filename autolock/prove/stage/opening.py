@@ -16,7 +16,6 @@ from .frames import Project
 from .heap import Checkpoint
 from .locks import watch_locks
 from .loop import GatedLoop
-from .oracle import flat
 from .outside import close_the_door, stub_clients
 from .play import Data, Outcome, Stage
 from .remote import RemoteData
@@ -151,11 +150,3 @@ def _named(name: str) -> Any:
 def _replacement(how: dict[str, Any]) -> Any:
     """`{"value": ...}` always gives that; `{"call": "module:function"}` is called in its place."""
     return _named(how["call"]) if "call" in how else lambda: how["value"]
-
-
-def changed_by(before: Outcome, after: Outcome) -> list[str]:
-    """The parts of the state that differ between two outcomes, by name."""
-    one, other = flat(before), flat(after)
-    return sorted(
-        {".".join(path[1:]) for path in {**one, **other} if path[0] == "state" and one.get(path) != other.get(path)}
-    )

@@ -110,7 +110,7 @@ class Oracle:
 
 def _holds(condition: str, outcome: Outcome) -> bool:
     """Whether a user's condition, in Python over `responses` and `state`, is true of an outcome."""
-    return bool(eval(condition, {"responses": outcome.responses, "state": outcome.state}))  # noqa: S307
+    return bool(eval(condition, {"responses": outcome.responses, "state": outcome.state}))
 
 
 def _told(outcome: Outcome) -> str:

@@ -61,7 +61,7 @@ def _stub_httpx(allowed: frozenset[str]) -> None:
 def _stub_requests(allowed: frozenset[str]) -> None:
     if "requests" not in sys.modules:
         return
-    from requests import Response, adapters
+    from requests import Response, adapters  # type: ignore[import-untyped, unused-ignore]
 
     really = adapters.HTTPAdapter.send
 
@@ -84,7 +84,7 @@ def close_the_door(allowed: frozenset[str]) -> None:
         _check(self.family, address, allowed)
         connect(self, address)
 
-    socket.socket.connect = connect_inside  # type: ignore[method-assign]
+    socket.socket.connect = connect_inside  # type: ignore[method-assign, assignment]
 
 
 def _check(family: int, address: Any, allowed: frozenset[str]) -> None:
@@ -92,4 +92,6 @@ def _check(family: int, address: Any, allowed: frozenset[str]) -> None:
         return
     host = str(address[0])
     if host not in allowed and not host.startswith("127.") and host not in {"localhost", "::1"}:
-        raise Refused(f"autolock keeps the application from connecting to {host}:{address[1]}; allow it in the scenario")
+        raise Refused(
+            f"autolock keeps the application from connecting to {host}:{address[1]}; allow it in the scenario"
+        )

@@ -1,4 +1,6 @@
-"""Data that the other side keeps for the stage: a PostgreSQL database, for which the application's environment may lack a driver of its own."""
+"""Data that the other side keeps for the stage: a PostgreSQL database, for which the application's
+environment may lack a driver of its own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Searches the schedules of some requests for an outcome that no serial order gives, and tells what it saw as plain data."""
+"""Searches the schedules of some requests for an outcome that no serial order gives, and tells what it saw
+as plain data.
+"""
 
 from __future__ import annotations
 

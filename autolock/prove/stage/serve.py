@@ -9,7 +9,7 @@ from typing import Any
 
 from .asgi import Request
 from .explore import Bound, follow
-from .opening import CannotOpen, Opened, changed_by
+from .opening import CannotOpen, Opened
 from .play import Outcome
 from .remote import RemoteData
 from .search import Search, outcome_told, run_told
@@ -68,10 +68,9 @@ class Server:
         return outcome_told(self._app.keep(_requests(message)))
 
     def _try(self, message: Message) -> Message:
-        """What requests come to, one after the other, and which state they change; it is undone."""
+        """What requests come to, one after the other; it is undone."""
         requests = _requests(message)
-        outcome = self._app.stage.play_in_turn(requests, tuple(range(len(requests)))).outcome
-        return {**outcome_told(outcome), "changed": changed_by(self._start(), outcome)}
+        return outcome_told(self._app.stage.play_in_turn(requests, tuple(range(len(requests)))).outcome)
 
     def _explore(self, message: Message) -> Message:
         """All schedules of the requests within the bound, after the `prelude`, compared with their serial orders."""

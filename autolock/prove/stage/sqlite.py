@@ -31,12 +31,12 @@ class SqliteData:
             private = ":memory:" in str(name) or "mode=memory" in str(name) or name == ""
             if private:
                 options["check_same_thread"] = False
-            connection = connect(database, *args, **options)
+            connection: sqlite3.Connection = connect(database, *args, **options)
             self._heard(str(name), private, connection)
             return connection
 
-        sqlite3.connect = open_and_tell
-        sqlite3.dbapi2.connect = open_and_tell
+        sqlite3.connect = open_and_tell  # type: ignore[assignment]
+        sqlite3.dbapi2.connect = open_and_tell  # type: ignore[assignment]
 
     def _heard(self, name: str, private: bool, connection: sqlite3.Connection) -> None:
         if private:
@@ -71,7 +71,9 @@ class SqliteData:
         """The rows of every table, in the order of their keys."""
         tables: dict[str, Any] = {}
         for connection, _ in self._starts[-1]:
-            for (name,) in _rows(connection, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
+            for (name,) in _rows(
+                connection, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+            ):
                 cursor = connection.execute(f'SELECT * FROM "{name}"')
                 columns = [column[0] for column in cursor.description]
                 rows = sorted(map(tuple, cursor.fetchall()), key=repr)

@@ -1,7 +1,9 @@
 """Gates before SQL statements and commits, for SQLAlchemy and for drivers that are used without it.
 
-Inside SQLAlchemy's asyncio the handler runs in a greenlet, so one hook on the engine's events serves every driver below it
-(https://docs.sqlalchemy.org/en/20/core/events.html). Without SQLAlchemy the methods of the drivers' connections are wrapped.
+Inside SQLAlchemy's asyncio the handler runs in a greenlet, so one hook on the engine's events serves every
+driver below it
+(https://docs.sqlalchemy.org/en/20/core/events.html). Without SQLAlchemy the methods of the drivers'
+connections are wrapped.
 """
 
 from __future__ import annotations
@@ -43,6 +45,9 @@ DRIVER_METHODS = (
 #: Packages whose calls of a driver, or of themselves, are part of a step that had its gate.
 _SENDERS = frozenset(["sqlalchemy", "asyncpg", "psycopg", "redis"])
 
+#: Modules of theirs which only pass a call of the application on.
+_PROXIES = frozenset(["asyncpg.pool"])
+
 
 class Statements:
     """Makes requests stop before what they send to a database."""
@@ -55,7 +60,9 @@ class Statements:
         return self._stepper.project
 
     def follow(self) -> None:
-        """Hook every library that the application has imported. Once for a process; code without a lane runs as before."""
+        """Hook every library that the application has imported. Once for a process; code without a lane runs
+        as before.
+        """
         self._follow_sqlalchemy()
         for module, owner, method, kind in DRIVER_METHODS:
             self._follow_method(module, owner, method, kind)
@@ -82,7 +89,7 @@ class Statements:
         if not self._stepper.on_loop_thread():
             self._stepper.stop(lane, kind, label, self._stepper.caller(sys._getframe(2)))
             return
-        import greenlet
+        import greenlet  # type: ignore[import-untyped, unused-ignore]
 
         here = greenlet.getcurrent()
         if here.parent is not None and type(here).__name__ == "_AsyncIoGreenlet":
@@ -103,7 +110,9 @@ class Statements:
         setattr(found, method, self._stopping(getattr(found, method), kind))
 
     def _stopping(self, send: Callable[..., Any], kind: str) -> Callable[..., Any]:
-        """The method of a driver, with a gate before it. What a driver returns is awaited or entered, so the gate is in its start."""
+        """The method of a driver, with a gate before it. What a driver returns is awaited or entered, so the
+        gate is in its start.
+        """
 
         @functools.wraps(send)
         def with_gate(*args: Any, **options: Any) -> Any:
@@ -121,7 +130,7 @@ class Statements:
         """Whether SQLAlchemy, or the same driver, sends this on behalf of a call that had its gate."""
         while frame is not None:
             name = str(frame.f_globals.get("__name__", ""))
-            if name.split(".")[0] in _SENDERS:
+            if name.split(".")[0] in _SENDERS and name not in _PROXIES:
                 return True
             if self._project.owner(frame.f_code).value == "project":
                 return False

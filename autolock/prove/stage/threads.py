@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from time import sleep as _pause
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from time import sleep as _pause
 from types import FrameType
 from typing import Any
 
@@ -111,7 +111,9 @@ class Stepper:
                 return True
             if not self._let_a_thread_go():
                 if self.director is not None:
-                    self.director.stuck = Stuck("the event loop waits for a lock of `threading` that nobody can release")
+                    self.director.stuck = Stuck(
+                        "the event loop waits for a lock of `threading` that nobody can release"
+                    )
                 raise Abandoned
         return True
 

@@ -1,4 +1,6 @@
-"""Where threads begin: what runs on anyio's worker threads and in executors belongs to the request that asked for it."""
+"""Where threads begin: what runs on anyio's worker threads and in executors belongs to the request that
+asked for it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ from .threads import Stepper
 
 
 def follow_threads(stepper: Stepper) -> None:
-    """Make executors, anyio and `time.sleep` tell the stepper. Once for a process; without a lane they are as they were."""
+    """Make executors, anyio and `time.sleep` tell the stepper. Once for a process; without a lane they are
+    as they were.
+    """
     _follow_executors(stepper)
     _follow_anyio(stepper)
     _follow_sleep(stepper)
@@ -24,7 +28,9 @@ def follow_threads(stepper: Stepper) -> None:
 def _follow_executors(stepper: Stepper) -> None:
     submit = ThreadPoolExecutor.submit
 
-    def submit_in_lane(self: ThreadPoolExecutor, work: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+    def submit_in_lane(
+        self: ThreadPoolExecutor, work: Callable[..., Any], /, *args: Any, **options: Any
+    ) -> Future[Any]:
         lane = LANE.get()
         if lane is None or lane.closed:
             return submit(self, work, *args, **options)
@@ -57,7 +63,7 @@ def _follow_anyio(stepper: Stepper) -> None:
         finally:
             lane.workers -= 1
 
-    to_thread.run_sync = run_sync_in_lane
+    to_thread.run_sync = run_sync_in_lane  # type: ignore[assignment]
 
 
 def _follow_sleep(stepper: Stepper) -> None:
@@ -70,4 +76,4 @@ def _follow_sleep(stepper: Stepper) -> None:
         elif not stepper.on_loop_thread():
             stepper.stop(lane, "sleep", "sleeps", stepper.caller(sys._getframe(1)), polls=True)
 
-    time.sleep = sleep_in_lane
+    time.sleep = sleep_in_lane  # type: ignore[assignment]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ def _candidates(root: Path) -> Iterator[tuple[tuple[int, int, str], Application]
         folders[:] = [name for name in folders if name not in _SKIPPED and not name.startswith(".")]
         for file in files:
             path = Path(folder, file)
-            if file.endswith(".py") and b"FastAPI" in path.read_bytes():
+            if file.endswith(".py") and re.search(rb"FastAPI|_app\(", path.read_bytes()):
                 for name, is_made in _applications(path):
                     application = _importable(root, path, name)
                     depth = len(path.relative_to(root).parts)
@@ -54,7 +55,8 @@ def _applications(path: Path) -> Iterator[tuple[str, bool]]:
         if isinstance(statement, (ast.Assign, ast.AnnAssign)) and isinstance(statement.value, ast.Call):
             target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
             called = ast.unparse(statement.value.func)
-            if isinstance(target, ast.Name) and (called.endswith("FastAPI") or called in makers):
+            makes = called.endswith("FastAPI") or called in makers
+            if isinstance(target, ast.Name) and (makes or (target.id in _LIKELY and "app" in called.lower())):
                 yield target.id, True
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef) and statement.name in makers and not statement.args.args:

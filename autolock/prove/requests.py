@@ -28,6 +28,7 @@ class Driven:
     request: RequestDoc | None
     prelude: tuple[RequestDoc, ...] = ()
     missing: str = ""
+    changes: bool = False
 
 
 class Drivers:
@@ -46,16 +47,17 @@ class Drivers:
         return self._found[route]
 
     def _prepared(self, route: str, alone: Driven) -> Driven:
-        """Where a route refuses all alone, another request that writes may make what it looks for."""
-        if alone.request is not None or route not in self._routes():
+        """Where a route refuses all alone, or has nothing to change, another request may make what it looks for."""
+        if alone.changes or route not in self._routes():
             return alone
         for other in self._routes():
             if other.startswith(("POST", "PUT")) and other != route:
                 first = self._alone(other, (), self._state)
-                if first.request is not None:
-                    after = self._attempt([first.request])["state"]
-                    then = self._alone(route, (first.request,), after)
-                    if then.request is not None:
+                if first.request is not None and first.changes:
+                    after = self._attempt([first.request])
+                    told = (first.request.get("body"), _last(after)["body"])
+                    then = self._alone(route, (first.request,), after["state"], told)
+                    if then.changes or (then.request is not None and alone.request is None):
                         return then
         return alone
 
@@ -63,21 +65,25 @@ class Drivers:
         paths = self._document.get("paths", {})
         return [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
 
-    def _alone(self, route: str, prelude: tuple[RequestDoc, ...], state: dict[str, Any]) -> Driven:
+    def _alone(
+        self, route: str, prelude: tuple[RequestDoc, ...], state: dict[str, Any], told: tuple[Any, ...] = ()
+    ) -> Driven:
         method, _, path = route.partition(" ")
         operation = self._document.get("paths", {}).get(path, {}).get(method.lower())
         if operation is None:
             return Driven(None, missing=f"{route} is not in the application's OpenAPI document")
         fallback: RequestDoc | None = None
         refusal = ""
-        for made in itertools.islice(_requests(method, path, operation, self._document, state), _MOST_TRIES):
+        for made in itertools.islice(
+            _requests(method, path, operation, Sampler(self._document, Known.of(state, told))), _MOST_TRIES
+        ):
             request, response, changes = self._send(made, prelude, state)
             if response["status"] in {401, 403}:
                 told = f"{route} wants authentication (status {response['status']}); override it in a scenario"
                 return Driven(None, missing=told)
             if 200 <= response["status"] < 400:
                 if changes:
-                    return Driven(request, prelude)
+                    return Driven(request, prelude, changes=True)
                 fallback = fallback or request
             else:
                 refusal = refusal or f"{route} answers {response['status']}: {_short(response)}"
@@ -122,11 +128,8 @@ def _short(response: dict[str, Any]) -> str:
     return str(text)[:160]
 
 
-def _requests(
-    method: str, path: str, operation: dict[str, Any], document: dict[str, Any], state: dict[str, Any]
-) -> Iterator[RequestDoc]:
+def _requests(method: str, path: str, operation: dict[str, Any], sampler: Sampler) -> Iterator[RequestDoc]:
     """Requests for one operation: the likeliest values first, then others in place of one value after the other."""
-    sampler = Sampler(document, Known.of(state))
     first = _request(method, path, operation, sampler)
     yield first
     made = [first]

@@ -7,7 +7,7 @@ the smallest value that fits the schema (https://json-schema.org/draft/2020-12/j
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,9 +33,11 @@ class Known:
     keys: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, state: dict[str, Any]) -> Known:
-        """Collect what a picture of the state shows."""
+    def of(cls, state: dict[str, Any], told: Sequence[Any] = ()) -> Known:
+        """Collect what was just sent and answered, then what a picture of the state shows."""
         known = cls()
+        for message in told:
+            known._collect("", message if isinstance(message, list) else [message])
         for title, value in state.items():
             known._collect(title.rpartition(".")[2].removeprefix("table "), value)
         return known
@@ -56,6 +58,7 @@ class Known:
                         self._collect(column, inside)
                 else:
                     self._add(name, row)
+                    self.keys.extend([row] if isinstance(row, str) and not row.startswith("<") else [])
 
     def _add(self, name: str, value: Any) -> None:
         if isinstance(value, str) and value.startswith("<"):

@@ -77,10 +77,10 @@ class Director:
         if self.over or self.stuck:
             self._at_end()
             return 0
-        if self._in_driver():
+        gates = {lane.number: gate for lane in self.lanes if (gate := lane.next_gate())}
+        if self._in_driver(others_can_go=bool(gates)):
             return PATIENCE
         self._waiting_since = None
-        gates = {lane.number: gate for lane in self.lanes if (gate := lane.next_gate())}
         if not gates:
             if not self._fire_timer():
                 self._give_up("every request waits for another one")
@@ -109,8 +109,11 @@ class Director:
             gate.polls and last is not None and last.key == gate.key and self.steps and self.steps[-1].lane == number
         )
 
-    def _in_driver(self) -> bool:
-        """Whether to wait for a request that is inside a driver or on a worker thread."""
+    def _in_driver(self, *, others_can_go: bool) -> bool:
+        """Whether to wait for a request that is inside a driver or on a worker thread.
+
+        One that waits for a lock in the database is not waited for while there are others which may give it back.
+        """
         waiting = sum(self._busy(lane) for lane in self.lanes)
         if not waiting:
             return False
@@ -122,7 +125,9 @@ class Director:
         if waited > LONGEST_WAIT:
             self._give_up("a request did not come back from its driver")
             return False
-        return waited < PATIENCE or self.probe is None or not self.probe(waiting)
+        if waited < PATIENCE or self.probe is None or not others_can_go:
+            return True
+        return not self.probe(waiting)
 
     def _busy(self, lane: Lane) -> bool:
         if lane.gates or lane.finished:

@@ -178,7 +178,8 @@ class Checkpoint:
         self._seen[id(app)] = app
         self._holders.append(("app.state", lambda: dict(app.state._state)))
         yield app.state
-        yield from (getattr(route, "endpoint", None) for route in app.routes)
+        yield from _endpoints(app.routes)
+        yield from _middleware(app)
         overrides = getattr(app, "dependency_overrides", {})
         yield from overrides.values()
 
@@ -203,6 +204,27 @@ class Checkpoint:
             return
         contents.clear()
         contents.update(before)
+
+
+def _endpoints(routes: Any) -> Iterator[Any]:
+    """The functions behind routes, those of included routers and of mounted applications too."""
+    for route in routes:
+        yield getattr(route, "endpoint", None)
+        for name in ("original_router", "app"):
+            inner = getattr(route, name, None)
+            if type(inner).__module__ in _APPLICATIONS:
+                yield inner
+            elif inner is not None:
+                yield from _endpoints(getattr(inner, "routes", ()))
+
+
+def _middleware(app: Any) -> Iterator[Any]:
+    """The layers round an application, and the functions that some of them call."""
+    layer = getattr(app, "middleware_stack", None)
+    while layer is not None and type(layer).__module__ not in _APPLICATIONS:
+        yield layer
+        yield getattr(layer, "dispatch_func", None)
+        layer = getattr(layer, "app", None)
 
 
 def _parts_of_callable(thing: Any) -> Iterator[Any]:

@@ -8,12 +8,13 @@ answer (a conflict, too many requests) counts as one that was never sent.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Any
 
 from .asgi import Request
 from .play import Outcome, Run, Stage
+from .renaming import Names, renamed_answer, renamed_state, renamings
 
 Path = tuple[str, ...]
 
@@ -42,10 +43,12 @@ class Oracle:
     masked: set[Path] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     _serial: dict[tuple[int, ...], Outcome] = field(default_factory=dict)
+    _start: dict[str, Any] = field(default_factory=dict)
 
     def prepare(self) -> None:
         """Play every order of all requests twice."""
         before = self.stage.play((), lambda enabled, previous: enabled[0]).outcome
+        self._start = before.state
         outcomes = list(self.orders(range(len(self.requests))).values())
         if any(outcome.stuck for outcome in outcomes):
             self.problems.append("a request does not come to an end even when it is alone")
@@ -86,18 +89,19 @@ class Oracle:
         return violation
 
     def _against(self, outcome: Outcome, numbers: Iterator[int] | range, ignored: set[int]) -> Violation | None:
-        seen = flat(outcome)
-        nearest: list[Path] | None = None
-        expected_of_nearest: dict[Path, Any] = {}
-        for serial in self.orders(numbers).values():
-            expected = flat(serial)
-            differing = [path for path in differences(seen, expected) if not self._is_left_out(path, ignored)]
-            if not differing:
-                return None
-            if nearest is None or len(differing) < len(nearest):
-                nearest, expected_of_nearest = differing, expected
-        told = ((".".join(path), _text(seen, path), _text(expected_of_nearest, path)) for path in nearest or ())
-        return Violation("no order of the requests, one after the other, gives this", tuple(told))
+        orders = self.orders(numbers).values()
+        nearest: Violation | None = None
+        for names in renamings(self._start, outcome.state):
+            seen = flat(_renamed_outcome(outcome, names))
+            for serial in orders:
+                expected = flat(serial)
+                differing = [path for path in differences(seen, expected) if not self._is_left_out(path, ignored)]
+                if not differing:
+                    return None
+                if nearest is None or len(differing) < len(nearest.differences):
+                    told = ((".".join(path), _text(seen, path), _text(expected, path)) for path in differing)
+                    nearest = Violation("no order of the requests, one after the other, gives this", tuple(told))
+        return nearest
 
     def _is_left_out(self, path: Path, ignored: set[int]) -> bool:
         if path[0] == "responses" and int(path[1]) in ignored:
@@ -106,6 +110,13 @@ class Oracle:
 
     def _state(self, outcome: Outcome) -> dict[Path, Any]:
         return {path: value for path, value in flat(outcome).items() if path[0] == "state" and path not in self.masked}
+
+
+def _renamed_outcome(outcome: Outcome, names: Names) -> Outcome:
+    if not names:
+        return outcome
+    answers = tuple(answer and replace(answer, body=renamed_answer(answer.body, names)) for answer in outcome.responses)
+    return replace(outcome, responses=answers, state=renamed_state(outcome.state, names))
 
 
 def _holds(condition: str, outcome: Outcome) -> bool:

@@ -14,6 +14,7 @@ from .director import Chooser, Director, Probe, Step
 from .frames import Project
 from .lanes import Gate, Lane
 from .loop import GatedLoop
+from .renaming import in_order
 from .threads import Abandoned, Stepper
 
 
@@ -101,7 +102,7 @@ class Stage:
         finally:
             self.loop.end()
             await _abandon(lanes)
-        state = {name: value for data in self.data for name, value in data.picture().items()}
+        state = in_order({name: value for data in self.data for name, value in data.picture().items()})
         answers = tuple(responses.get(lane.number) for lane in lanes)
         return Run(Outcome(answers, state, str(director.stuck or "")), tuple(director.steps))
 

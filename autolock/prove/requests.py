@@ -66,7 +66,7 @@ class Drivers:
         return [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
 
     def _alone(
-        self, route: str, prelude: tuple[RequestDoc, ...], state: dict[str, Any], told: tuple[Any, ...] = ()
+        self, route: str, prelude: tuple[RequestDoc, ...], state: dict[str, Any], said: tuple[Any, ...] = ()
     ) -> Driven:
         method, _, path = route.partition(" ")
         operation = self._document.get("paths", {}).get(path, {}).get(method.lower())
@@ -75,7 +75,7 @@ class Drivers:
         fallback: RequestDoc | None = None
         refusal = ""
         for made in itertools.islice(
-            _requests(method, path, operation, Sampler(self._document, Known.of(state, told))), _MOST_TRIES
+            _requests(method, path, operation, Sampler(self._document, Known.of(state, said))), _MOST_TRIES
         ):
             request, response, changes = self._send(made, prelude, state)
             if response["status"] in {401, 403}:

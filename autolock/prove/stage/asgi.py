@@ -9,12 +9,12 @@ import asyncio
 import json
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import unquote, urlencode
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sends. `body` is sent as JSON unless it is text, which is sent as it is."""
+    """What a client sends: `path` percent-encoded, `body` as JSON unless it is text, which is sent as it is."""
 
     method: str
     path: str
@@ -49,8 +49,8 @@ def scope_of(request: Request, app: Any) -> dict[str, Any]:
         "http_version": "1.1",
         "method": request.method.upper(),
         "scheme": "http",
-        "path": request.path,
-        "raw_path": quote(request.path).encode(),
+        "path": unquote(request.path),
+        "raw_path": request.path.encode(),
         "query_string": urlencode(request.query, doseq=True).encode(),
         "root_path": "",
         "headers": [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()],

@@ -1,4 +1,4 @@
-"""Races are replayed in running applications: what breaks is witnessed, what is guarded holds, nothing more is claimed."""
+"""Races are replayed in running applications: what breaks is witnessed, what is guarded holds, no more is claimed."""
 
 from __future__ import annotations
 

@@ -139,6 +139,85 @@ def test_a_parent_that_others_load_too_is_locked_before_its_rows_are_counted(tmp
     assert lines(fixed(tmp_path, body), "put")[1] == expected
 
 
+COLLECTION = """
+class Line(Base):
+    __tablename__ = "lines"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    box_id: Mapped[int] = mapped_column(ForeignKey("boxes.id"))
+
+class Box(Base):
+    __tablename__ = "boxes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    size: Mapped[int]
+    seals: Mapped[dict] = mapped_column(MutableDict.as_mutable(JSON))
+    lines: Mapped[list[Line]] = relationship()
+"""
+IMPORTS = """
+from sqlalchemy import JSON
+from sqlalchemy.ext.mutable import MutableDict
+from sqlalchemy.orm import joinedload, relationship, selectinload
+"""
+FILL = """
+@app.post("/fill/{{id}}")
+def fill(id: int, session: Session = Depends(get_session)):
+    box = session.scalar(select(Box).options({}(Box.lines)).where(Box.id == id))
+    if len(box.lines) >= box.size:
+        raise HTTPException(409)
+    box.lines.append(Line())
+    session.commit()
+"""
+
+
+def test_the_owner_of_a_collection_that_is_counted_is_locked(tmp_path: Path) -> None:
+    source = fixed(tmp_path, IMPORTS + COLLECTION + FILL.format("selectinload"))
+    assert ".with_for_update()" in lines(source, "fill")[0]
+
+
+def test_a_collection_that_is_joined_is_read_before_the_lock(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + IMPORTS + COLLECTION + FILL.format("joinedload"))
+    assert not autolock.fix([tmp_path], apply=True, cache=False).rewrites
+    assert [f.name for f in autolock.check([tmp_path], cache=False).findings] == ["check-then-insert"]
+
+
+INSIDE = {
+    "element": "box.seals[name] = 1",
+    "augmented": "box.seals[name] += 1",
+    "update": "box.seals.update({name: 1})",
+}
+
+
+@pytest.mark.parametrize("change", sorted(INSIDE))
+def test_a_change_inside_of_a_mutable_column_writes_all_of_it(change: str, tmp_path: Path) -> None:
+    handler = f"""
+def load(session, id):
+    return session.get(Box, id)
+
+@app.get("/seals/{{id}}")
+def seals(id: int, session: Session = Depends(get_session)):
+    return load(session, id).seals
+
+@app.post("/seal/{{id}}")
+def seal(id: int, name: str, session: Session = Depends(get_session)):
+    box = load(session, id)
+    {INSIDE[change]}
+    session.commit()
+"""
+    expected = "session.refresh(box, attribute_names=['seals'], with_for_update=True)"
+    assert lines(fixed(tmp_path, IMPORTS + COLLECTION + handler), "seal")[1] == expected
+
+
+def test_a_change_inside_of_a_plain_column_is_not_written(tmp_path: Path) -> None:
+    plain = COLLECTION.replace("MutableDict.as_mutable(JSON)", "JSON")
+    handler = """
+@app.post("/seal/{id}")
+def seal(id: int, name: str, session: Session = Depends(get_session)):
+    box = session.get(Box, id)
+    box.seals[name] = 1
+    session.commit()
+"""
+    assert fixed(tmp_path, IMPORTS + plain + handler).endswith(handler)
+
+
 GENERIC = {
     "subscript": "for name in vars(row):\n        if name in data:\n            setattr(row, name, data[name])",
     "items": "for name, value in data.items():\n        setattr(row, name, value)",

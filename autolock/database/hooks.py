@@ -54,6 +54,10 @@ _ALL = ast.Call(ast.Name("all", ast.Load()), [], [])
 #: Methods by which a session is known although nobody says what the object is.
 _TELLING = frozenset({"execute", "exec", "scalars", "scalar", "get", "add", "query", "delete", "refresh", "add_all"})
 _LATER = frozenset({"commit", "flush", "rollback", "close", "begin", "begin_nested"})
+#: Methods that change what a column of JSON holds, and keep the rest of it.
+_INSIDE = frozenset(
+    {"update", "setdefault", "pop", "popitem", "append", "extend", "insert", "remove", "add", "discard"}
+)
 #: Exceptions that say that a constraint is violated, and more general ones that it also arrives as.
 VIOLATIONS = frozenset({"IntegrityError", "UniqueViolationError", "UniqueViolation", "DuplicateKeyError"})
 CONFLICTS = VIOLATIONS | frozenset(
@@ -131,6 +135,10 @@ class Databases:
             adapter = self.adapter_of_class(receiver.obj)
             return adapter.class_method(receiver.obj, name, args, kwargs, node) if adapter is not None else None
         if isinstance(receiver.obj, Heap):
+            if name in _INSIDE:
+                self.rows.change_inside(receiver.obj, Value(None).also(*args, *kwargs.values()), node)
+            if name in ("append", "add") and args:
+                self.rows.add_related(receiver.obj, args[0], node)
             dumped = self.heap_method(receiver.obj, receiver, name, args, kwargs, node)
             if dumped is not None:
                 return dumped
@@ -379,7 +387,8 @@ class Databases:
         element = self.rows.row_value(read, query, session)
         row.fields[f".{related.name}"] = element
         if related.uselist:
-            many_ = Value(Heap(Type("list"), fields={"[*]": element}), element.reads, "", False, "call")
+            listed = Heap(Type("list"), fields={"[*]": element, "(of)": Value(row, term=related.name)})
+            many_ = Value(listed, element.reads, "", False, "call")
             row.fields[f".{related.name}"] = many_
             return many_
         return element

@@ -253,6 +253,8 @@ class Rows:
         term = f"{row.term or f'row{row.serial}'}.{name}"
         known = model.columns.get(name) if model is not None else None
         obj = Heap(Type("dict")) if known is not None and known.kind == "json" else None
+        if obj is not None and known is not None and known.mutable and not row.copied:
+            obj.fields["(of)"] = Value(row, term=name)
         if held is not None:
             return Value(held.obj or obj, held.reads | reads, held.term or term, held.request, held.made)
         return Value(obj, reads, term, False, "expression")
@@ -419,6 +421,23 @@ class Rows:
         session = row.session if isinstance(row.session, Session) else None
         if not named and model is not None and row.origin is not None:
             self.write(session, model, "attribute", "assign", node, value, row=row)
+
+    def change_inside(self, held: Heap, value: Value, node: ast.AST) -> None:
+        """`row.column[key] = value`, where the session notices that: the whole column is written."""
+        owner = held.fields.get("(of)")
+        model = self.model_of(owner.obj) if owner is not None and isinstance(owner.obj, Row) else None
+        if owner is not None and isinstance(owner.obj, Row) and model is not None and owner.term in model.columns:
+            reads = self.column_value(owner.obj, owner.term, node).reads
+            self.assign(owner.obj, owner.term, Value(held, reads | value.reads), node, "augment", reads)
+
+    def add_related(self, held: Heap, value: Value, node: ast.AST) -> None:
+        """`order.lines.append(Line(...))`: a new row of the order."""
+        owner = held.fields.get("(of)")
+        row = owner.obj if owner is not None else None
+        model = self.model_of(row) if isinstance(row, Row) else None
+        if isinstance(row, Row) and isinstance(row.session, Session) and model is not None and owner is not None:
+            if owner.term in model.relationships:
+                self.insert(row.session, value, node)
 
     def insert(self, session: Session, value: Value, node: ast.AST) -> None:
         """`session.add(...)` of one object or of several."""

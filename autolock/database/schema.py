@@ -12,7 +12,8 @@ class Column:
     """A column: `name` is the attribute, `column` what the database calls it.
 
     `kind` is `int`, `float`, `decimal`, `str`, `bool`, `datetime`, `json`, `enum`, `uuid` or empty.
-    `foreign_key` is `table.column`, without a schema, or empty.
+    `foreign_key` is `table.column`, without a schema, or empty; `mutable` when a change inside of the
+    value is noticed (`MutableDict.as_mutable(JSON)`).
     """
 
     name: str
@@ -23,6 +24,7 @@ class Column:
     nullable: bool = False
     has_default: bool = False
     foreign_key: str = ""
+    mutable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,13 +155,13 @@ class SqlalchemyReader:
             elif isinstance(argument, ast.Call) and last(argument) == "ForeignKey":
                 column = replace(column, foreign_key=self._foreign_key(argument.args[0] if argument.args else None))
             elif isinstance(argument, ast.Call | ast.Name | ast.Attribute):
-                column = replace(column, kind=self._kind(argument) or column.kind)
+                column = replace(column, kind=self._kind(argument) or column.kind, mutable=_is_mutable(argument))
         for found in call.keywords:
             column = _with_flag(column, found.arg or "", found.value)
             if found.arg == "foreign_key":
                 column = replace(column, foreign_key=self._foreign_key(found.value))
             elif found.arg in ("type_", "sa_type"):
-                column = replace(column, kind=self._kind(found.value) or column.kind)
+                column = replace(column, kind=self._kind(found.value) or column.kind, mutable=_is_mutable(found.value))
         if column.primary_key and explicit is None:
             column = replace(column, nullable=False)
         return column
@@ -233,6 +233,11 @@ def _with_flag(column: Column, name: str, value: ast.expr) -> Column:
     if name == "name" and text(value):
         return replace(column, column=text(value))
     return replace(column, has_default=True) if name in _DEFAULTS and not _is_ellipsis(value) else column
+
+
+def _is_mutable(node: ast.expr) -> bool:
+    """Whether a type tells the session of changes inside of its values."""
+    return any(last(n) == "as_mutable" for n in ast.walk(node) if isinstance(n, ast.Call))
 
 
 def _inner_types(node: ast.expr, name: str) -> list[ast.expr]:

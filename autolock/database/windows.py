@@ -374,7 +374,8 @@ class RowFinder:
             return True
         ours = {lock.serial for lock in write.locks}
         held = [lock for lock in read.locks if lock.serial in ours]
-        return any(lock.node is not read.node for lock in held)
+        through_owner = read.query.form == "relationship"  # the SELECT has locked the row that the others belong to
+        return any(through_owner or lock.node is not read.node for lock in held)
 
     @staticmethod
     def in_process(candidate: RowCandidate) -> bool:

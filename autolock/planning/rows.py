@@ -174,8 +174,8 @@ class RowPlans:
         """FOR UPDATE on the query that loads the row."""
         function, statement, node = lockable(self.sources, look, query)
         skip = window.kind == "row-claim" and query.limited and query.ordered
-        model = window.model_name
-        joined = query.joined or self.loads_joined(window)
+        model = query.model.ref.name if query.model is not None else window.model_name
+        joined = query.joined or self.loads_joined(query)
         form = {"refresh": "refresh", "get": "get", "query": "query", "text": "text"}.get(query.form, "select")
         if form == "text" and not isinstance(node, ast.Constant):
             node = text_of(statement, joined)
@@ -262,12 +262,12 @@ class RowPlans:
         )
         return [*imports, edit]
 
-    def loads_joined(self, window: RowWindow) -> bool:
-        spot = window.look.query.spot
-        model = window.model
-        text = ast.unparse(spot.node) if spot is not None else ""
-        eager = model is not None and any(
-            r.lazy in ("joined", "immediate_joined") for r in model.relationships.values()
+    @staticmethod
+    def loads_joined(query: Query) -> bool:
+        """Whether a query reads other tables' rows beside its own."""
+        text = ast.unparse(query.spot.node) if query.spot is not None else ""
+        eager = query.model is not None and any(
+            r.lazy in ("joined", "immediate_joined") for r in query.model.relationships.values()
         )
         return "joinedload" in text or "outerjoin" in text or eager
 
@@ -421,6 +421,11 @@ class RowPlans:
     def lock_parent(self, window: RowWindow) -> RowPlan:
         """A lock on the row that the counted ones belong to, where it is loaded before they are counted."""
         read = window.look
+        owner = self.owner_look(window) if self.dialect != "sqlite" else None
+        if owner is not None:
+            made = self.lock_query(window, owner.query)
+            made.reason = _PARENT_REASON
+            return made
         for condition in read.query.conditions:
             parent = self.parent_look(window, condition)
             if parent is None or condition.operator != "==":
@@ -436,6 +441,18 @@ class RowPlans:
             "a count or maximum cannot be locked: lock the parent row first "
             "(`select(Parent).where(...).with_for_update()`), or let a constraint decide"
         )
+
+    def owner_look(self, window: RowWindow) -> RowRead | None:
+        """The look in this function at the row whose collection is counted: `len(order.lines)`."""
+        read = window.look
+        if read.query.form != "relationship":
+            return None
+        looks = (r for e, r in self.trace.reads if e is window.entry and r.node is read.node and r.what == "row")
+        found = next(looks, None)
+        spot = found.query.spot if found is not None else None
+        if found is None or spot is None or spot.function != window.function or self.loads_joined(found.query):
+            return None  # what is joined is read as it was before the lock
+        return found
 
     def refresh_parent(self, window: RowWindow, parent: RowRead, condition: Condition) -> RowPlan:
         """The same lock by a refresh before the count, where the row is loaded for others, too."""
@@ -612,16 +629,24 @@ def _session_of(window: RowWindow) -> Session:
 
 
 def _target(node: ast.AST) -> ast.expr | None:
+    """What a change is made to: `row.column`, also where it is made inside of it."""
+    target: ast.expr | None = None
     if isinstance(node, ast.Assign):
-        return node.targets[0]
-    return node.target if isinstance(node, ast.AugAssign | ast.AnnAssign) else None
+        target = node.targets[0]
+    elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+        target = node.target
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        target = node.func.value
+    while isinstance(target, ast.Subscript):
+        target = target.value
+    return target
 
 
 def _row_changed(node: ast.AST) -> str | None:
     """The plain name of the row in `row.column = ...` and in `setattr(row, ...)`."""
     target = _target(node)
     holder = target.value if isinstance(target, ast.Attribute) else None
-    if isinstance(node, ast.Call) and node.args:
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
         holder = node.args[0]
     return holder.id if isinstance(holder, ast.Name) else None
 

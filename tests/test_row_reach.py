@@ -218,6 +218,47 @@ def seal(id: int, name: str, session: Session = Depends(get_session)):
     assert fixed(tmp_path, IMPORTS + plain + handler).endswith(handler)
 
 
+MADE = """
+class Label(Base):
+    __tablename__ = "labels"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+
+class Labels:
+    def __init__(self, session: Session):
+        self.session = session
+
+    def find(self, name):
+        return self.session.scalars(select(Label).where(Label.name == name)).first()
+
+    def create(self, name):
+        label = Label(name=name)
+        self.session.add(label)
+        self.session.{}()
+        return label
+
+@app.post("/label")
+def label(name: str, session: Session = Depends(get_session)):
+    labels = Labels(session)
+    label = labels.find(name)
+    if label is None:
+        label = labels.create(name)
+    session.commit()
+"""
+
+
+def test_a_row_that_functions_look_for_and_insert_is_inserted_in_a_savepoint(tmp_path: Path) -> None:
+    ways = lines(fixed(tmp_path, MADE.format("flush")), "label")[2]
+    assert "with session.begin_nested():" in ways
+    assert "except IntegrityError:\n        label = labels.find(name)" in ways
+
+
+def test_a_row_that_a_function_commits_itself_is_in_no_savepoint(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + MADE.format("commit"))
+    assert not autolock.fix([tmp_path], apply=True, cache=False).rewrites
+    assert [f.name for f in autolock.check([tmp_path], cache=False).findings] == ["check-then-insert"]
+
+
 GENERIC = {
     "subscript": "for name in vars(row):\n        if name in data:\n            setattr(row, name, data[name])",
     "items": "for name, value in data.items():\n        setattr(row, name, value)",

@@ -435,9 +435,9 @@ class Rows:
         owner = held.fields.get("(of)")
         row = owner.obj if owner is not None else None
         model = self.model_of(row) if isinstance(row, Row) else None
-        if isinstance(row, Row) and isinstance(row.session, Session) and model is not None and owner is not None:
-            if owner.term in model.relationships:
-                self.insert(row.session, value, node)
+        related = owner is not None and model is not None and owner.term in model.relationships
+        if related and isinstance(row, Row) and isinstance(row.session, Session):
+            self.insert(row.session, value, node)
 
     def insert(self, session: Session, value: Value, node: ast.AST) -> None:
         """`session.add(...)` of one object or of several."""

@@ -567,8 +567,10 @@ class RowPlans:
         """Insert in a savepoint, and select again where the constraint refuses."""
         function, node, write = window.function, self.sources.node_of(window.function), window.change
         look = window.first
-        if write.function != function or window.look.function != function:
-            raise Refusal("the look and the insert are in different functions: insert in a savepoint by hand")
+        if write.function != function:
+            return self.reselect_through_calls(window)
+        if window.look.function != function:
+            raise Refusal(_CALLED)
         if not isinstance(look, ast.Assign) or len(look.targets) != 1 or not isinstance(look.targets[0], ast.Name):
             raise Refusal("what the look found has no name: insert in a savepoint by hand")
         add = window.last
@@ -586,15 +588,46 @@ class RowPlans:
             raise Refusal(
                 "the new row has another name than the one that was looked for: insert in a savepoint by hand"
             )
+        return self.reselecting(window, add, session, "\n".join([again, *map(ast.unparse, changes)]), error, imports)
+
+    def reselect_through_calls(self, window: RowWindow) -> RowPlan:
+        """The same where functions look and insert: `cart = await self.carts.create(customer)`."""
+        function, look, add, write = window.function, window.first, window.last, window.change
+        names = [
+            s.targets[0].id
+            for s in (look, add)
+            if isinstance(s, ast.Assign) and len(s.targets) == 1 and isinstance(s.targets[0], ast.Name)
+        ]
+        apart = (
+            any(f.statement is add for c in write.commits for f in c.stack) or window.look.session is not write.session
+        )
+        if len(names) != 2 or names[0] != names[1] or apart or not write.flushes:
+            raise Refusal(_CALLED)
+        assert isinstance(look, ast.Assign)
+        assert add is not None
+        test = window.control.node if window.control is not None else None
+        if changes_of_found(self.sources.node_of(function), test, add, names[0]):
+            raise Refusal(_CALLED)
+        session = self.session_at(window, function)
+        error, imports = self.error_name(function)
+        again = f"{names[0]} = {written(self.sources, function.path, look.value)}"
+        again = laid_out(self.sources, function.path, again, add.col_offset + 4)
+        return self.reselecting(window, add, session, again, error, imports)
+
+    def reselecting(
+        self, window: RowWindow, add: ast.stmt, session: str, again: str, error: str, imports: list[Edit]
+    ) -> RowPlan:
+        """The savepoint round the statement that inserts, and what is done where the constraint refuses."""
+        path = window.function.path
         edit = Edit(
-            function.path,
+            path,
             "insert-or-reselect",
             frozen(
-                at=self.sources.blocks(function.path).spot(add).path,
+                at=self.sources.blocks(path).spot(add).path,
                 count=1,
                 session=session,
                 is_async=_session_of(window).is_async,
-                reselect="\n".join([again, *map(ast.unparse, changes)]),
+                reselect=again,
                 error=error,
             ),
         )
@@ -607,6 +640,7 @@ class RowPlans:
         )
 
 
+_CALLED = "the look and the insert are in different functions: insert in a savepoint by hand"
 _LOCKING = ".with_for_update().execution_options(populate_existing=True)"
 _LOOP = (
     "rows are changed in a loop: lock them all with one ordered "

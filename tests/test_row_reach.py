@@ -228,11 +228,11 @@ class Labels:
     def __init__(self, session: Session):
         self.session = session
 
-    def find(self, name):
-        return self.session.scalars(select(Label).where(Label.name == name)).first()
+    def find(self, **asked):
+        return self.session.scalars(select(Label).filter_by(**asked)).first()
 
-    def create(self, name):
-        label = Label(name=name)
+    def create(self, **given):
+        label = Label(**given)
         self.session.add(label)
         self.session.{}()
         return label
@@ -240,9 +240,9 @@ class Labels:
 @app.post("/label")
 def label(name: str, session: Session = Depends(get_session)):
     labels = Labels(session)
-    label = labels.find(name)
+    label = labels.find(name=name)
     if label is None:
-        label = labels.create(name)
+        label = labels.create(name=name)
     session.commit()
 """
 
@@ -250,7 +250,7 @@ def label(name: str, session: Session = Depends(get_session)):
 def test_a_row_that_functions_look_for_and_insert_is_inserted_in_a_savepoint(tmp_path: Path) -> None:
     ways = lines(fixed(tmp_path, MADE.format("flush")), "label")[2]
     assert "with session.begin_nested():" in ways
-    assert "except IntegrityError:\n        label = labels.find(name)" in ways
+    assert "except IntegrityError:\n        label = labels.find(name=name)" in ways
 
 
 def test_a_row_that_a_function_commits_itself_is_in_no_savepoint(tmp_path: Path) -> None:

@@ -136,6 +136,7 @@ class Databases:
             return adapter.class_method(receiver.obj, name, args, kwargs, node) if adapter is not None else None
         if isinstance(receiver.obj, Heap):
             if name in _INSIDE:
+                receiver.obj.keywords = False
                 self.rows.change_inside(receiver.obj, Value(None).also(*args, *kwargs.values()), node)
             if name in ("append", "add") and args:
                 self.rows.add_related(receiver.obj, args[0], node)

@@ -36,6 +36,17 @@ def callers_with_row(program: Program, window: RowWindow, row: str) -> Iterator[
         yield Calling(outer.function, row, outer.statement)
 
 
+def session_of_object(function: Ref, session: Session) -> str | None:
+    """The session as another method of the same class says it: `self.session`."""
+    owner = function.name.rpartition(".")[0]
+    said = (
+        name
+        for other, name in session.names.items()
+        if owner and other.path == function.path and other.name.rpartition(".")[0] == owner
+    )
+    return next((name for name in said if name.startswith("self.")), None)
+
+
 def session_through_calls(function: Ref, session: Session, *stacks: Sequence[Frame]) -> str | None:
     """The session as a function can write it that runs its queries through others: `self.orders.session`."""
     for stack in stacks:

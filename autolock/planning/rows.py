@@ -15,7 +15,13 @@ from autolock.findings import Safety
 from autolock.planning.advice import by_hand
 from autolock.planning.answered import other_conflict, refuse_forgotten
 from autolock.planning.blocks import Refusal, Region, Sources
-from autolock.planning.callers import callers_with_row, first_with_session, session_through_calls, uses_up_to
+from autolock.planning.callers import (
+    callers_with_row,
+    first_with_session,
+    session_of_object,
+    session_through_calls,
+    uses_up_to,
+)
 from autolock.planning.holding import with_care
 from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.names import laid_out, name_of, written
@@ -373,7 +379,8 @@ class RowPlans:
         try:
             return self.session_name(function, look.session)
         except Refusal:
-            name = session_through_calls(function, look.session, look.stack, window.change.stack)
+            name = session_of_object(function, look.session)
+            name = name or session_through_calls(function, look.session, look.stack, window.change.stack)
             if name is None:
                 raise
             return name

@@ -301,7 +301,10 @@ class Calls(Containers, Files):
             env.vars[arguments.vararg.arg] = Value(Group(given[len(names) :])).also(*given[len(names) :])
         if arguments.kwarg is not None:
             rest = self.unknown(*kwargs.values())
-            env.vars[arguments.kwarg.arg] = Value(Heap(Type("dict")), rest.reads, "", rest.request, "display")
+            own = {*names, *(a.arg for a in arguments.kwonlyargs)}
+            fields = {f"['{k}']": v for k, v in kwargs.items() if k not in own} if "**" not in kwargs else {}
+            named = Heap(Type("dict"), fields=fields, keywords=bool(fields))
+            env.vars[arguments.kwarg.arg] = Value(named, rest.reads, "", rest.request, "display")
         for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
             if argument.arg in kwargs:
                 env.vars[argument.arg] = kwargs[argument.arg]

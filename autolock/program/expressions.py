@@ -466,7 +466,13 @@ class Expressions(Core):
                 args.extend(value.obj.items)
             else:
                 args.append(value)
-        kwargs = {k.arg or "**": self.evaluate(k.value) for k in node.keywords}
+        kwargs: dict[str, Value] = {}
+        for keyword in node.keywords:
+            value = self.evaluate(keyword.value)
+            if keyword.arg is None and isinstance(value.obj, Heap) and value.obj.keywords:
+                kwargs.update((name[2:-2], held) for name, held in value.obj.fields.items() if name.startswith("['"))
+            else:
+                kwargs[keyword.arg or "**"] = value
         return self.call(callee, args, kwargs, node)
 
     def super_(self) -> Value:

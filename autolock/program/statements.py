@@ -230,6 +230,7 @@ class Statements(Calls):
         obj = holder.obj
         if not isinstance(obj, Heap) or obj.type.kind in ("instance", "external", "view"):
             return
+        obj.keywords = False
         self.database.rows.change_inside(obj, value, node)
         field = self.field_of(obj, key)
         if value.obj is not None and not isinstance(value.obj, Group):

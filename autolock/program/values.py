@@ -65,13 +65,17 @@ UNKNOWN = Type("unknown")
 
 @dataclass(slots=True, eq=False)
 class Heap:
-    """A mutable object. `location` is None as long as no other request can reach it."""
+    """A mutable object. `location` is None as long as no other request can reach it.
+
+    `keywords` says that it is a function's `**kwargs` as they were given: all of them are known.
+    """
 
     type: Type
     location: Location | None = None
     fields: dict[str, Value] = field(default_factory=dict)
     element: Type | None = None
     node: ast.AST | None = None
+    keywords: bool = False
     serial: int = field(default_factory=itertools.count(1).__next__)
 
 
@@ -111,7 +115,11 @@ def clone(value: Value, depth: int = 4) -> Value:
         return value
     fields = {name: clone(held, depth - 1) for name, held in heap.fields.items()}
     return Value(
-        Heap(heap.type, None, fields, heap.element, heap.node), value.reads, value.term, value.request, value.made
+        Heap(heap.type, None, fields, heap.element, heap.node, heap.keywords),
+        value.reads,
+        value.term,
+        value.request,
+        value.made,
     )
 
 

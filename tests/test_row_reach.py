@@ -395,3 +395,15 @@ def test_a_context_manager_that_is_entered_elsewhere_keeps_its_decorator(tmp_pat
     (finding,) = autolock.check([tmp_path], cache=False).findings
     assert finding.name == "dependency-not-a-generator"
     assert "second function" in finding.fix.reason
+
+
+def test_other_columns_may_be_looked_at_after_the_database_has_added(tmp_path: Path) -> None:
+    body = """
+    @app.post("/buy/{id}")
+    def buy(id: int, session: Session = Depends(get_session)):
+        item = session.get(Item, id)
+        item.stock -= 1
+        session.commit()
+        return item.state
+    """
+    assert lines(fixed(tmp_path, body), "buy")[1] == "item.stock = Item.stock - 1"

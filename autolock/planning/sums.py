@@ -50,7 +50,8 @@ class SumPlans:
         if isinstance(node, ast.AugAssign) and any(isinstance(r, RowRead) for r in write.value.reads):
             return None
         assert isinstance(node, ast.stmt)
-        if self.is_used_after(write.function, node, found.target.value.id):
+        others_known = frozenset(model.columns) - {write.column}
+        if self.is_used_after(write.function, node, found.target.value.id, others_known):
             return None
         try:
             name, edits = name_of(self.program, self.homes, write.function, model.ref)
@@ -66,13 +67,16 @@ class SumPlans:
             "lost, and nobody waits.",
         )
 
-    def is_used_after(self, function: Ref, statement: ast.stmt, row: str) -> bool:
-        """Whether the row is looked at again after the assignment, before it has been refreshed."""
+    def is_used_after(self, function: Ref, statement: ast.stmt, row: str, known: frozenset[str]) -> bool:
+        """Whether the row is looked at again after the assignment, before it has been refreshed.
+
+        The columns `known`, which the assignment leaves alone, may be.
+        """
         node = self.sources.node_of(function)
         refreshed = False
         for after in (s for s in statements_of(node) if s.lineno > statement.lineno):
             refreshed = refreshed or _refreshes(after, row)
-            if not refreshed and not is_kept(after, row) and _mentions(after, row):
+            if not refreshed and not is_kept(after, row) and _mentions(after, row, known):
                 return True
         given = {a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
         return row in given and not refreshed
@@ -109,5 +113,8 @@ def _refreshes(statement: ast.stmt, row: str) -> bool:
     )
 
 
-def _mentions(statement: ast.stmt, row: str) -> bool:
-    return any(isinstance(n, ast.Name) and n.id == row for n in header_nodes(statement))
+def _mentions(statement: ast.stmt, row: str, known: frozenset[str]) -> bool:
+    """Whether a statement names the row otherwise than to look at one of the columns."""
+    nodes = list(header_nodes(statement))
+    plain = {id(n.value) for n in nodes if isinstance(n, ast.Attribute) and n.attr in known}
+    return any(isinstance(n, ast.Name) and n.id == row and id(n) not in plain for n in nodes)

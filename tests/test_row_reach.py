@@ -407,3 +407,24 @@ def test_other_columns_may_be_looked_at_after_the_database_has_added(tmp_path: P
         return item.state
     """
     assert lines(fixed(tmp_path, body), "buy")[1] == "item.stock = Item.stock - 1"
+
+
+@pytest.mark.parametrize(("table", "names"), [("logins", ["claim-twice"]), ("blogs", ["claim-twice"]), ("logs", [])])
+def test_a_table_of_logins_is_no_log(table: str, names: list[str], tmp_path: Path) -> None:
+    body = f"""
+class Made(Base):
+    __tablename__ = "{table}"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str]
+
+@app.post("/use/{{id}}")
+def use(id: int, session: Session = Depends(get_session)):
+    item = session.get(Item, id)
+    if item is None:
+        raise HTTPException(404)
+    session.delete(item)
+    session.add(Made(state=item.state))
+    session.commit()
+"""
+    (tmp_path / "main.py").write_text(HEAD + body)
+    assert [f.name for f in autolock.check([tmp_path], cache=False).findings] == names

@@ -14,7 +14,9 @@ from autolock.program.trace import Control, Entry
 from autolock.program.values import Value
 
 #: Tables that only tell what has happened.
-_TELLING = ("log", "audit", "event", "history", "activity", "notification", "trace", "metric", "message")
+_TELLING = re.compile(
+    r"(?<!b)(?<!cata)(?<!back)(?<!dia)log(?!in|out|o|ic)|audit|event|history|activity|notification|trace|metric|message"
+)
 #: Kinds of columns whose new value, computed from the old by a function, is the same whoever computes it.
 _PLAIN = frozenset({"str", "bool", "enum", "uuid"})
 #: Columns whose old value is looked at, and never added to.
@@ -231,7 +233,7 @@ def _exclude(one: RowWrite, other: RowWrite) -> bool:
 
 def is_telling(write: RowWrite) -> bool:
     """Whether a table only tells what has happened."""
-    return any(word in write.model.table.lower() for word in _TELLING)
+    return _TELLING.search(write.model.table.lower()) is not None
 
 
 def is_invented(value: Value) -> bool:

@@ -430,7 +430,7 @@ class RowPlans:
         read = window.look
         owner = self.owner_look(window) if self.dialect != "sqlite" else None
         if owner is not None:
-            made = self.lock_query(window, owner.query)
+            made = self.lock_query(window, owner, owner.query)
             made.reason = _PARENT_REASON
             return made
         for condition in read.query.conditions:

@@ -45,6 +45,11 @@ class Trial:
             return Verdict.WITNESSED
         return Verdict.HELD if self.result["exhausted"] else Verdict.INCONCLUSIVE
 
+    @property
+    def answers_only(self) -> bool:
+        """Whether the witness leaves everything right, and only tells something that was no longer, or not yet, so."""
+        return self.verdict is Verdict.WITNESSED and bool(self.result["witness"]["answers_only"])
+
 
 @dataclass(frozen=True)
 class Side:
@@ -69,7 +74,7 @@ class Side:
         """The trial that the verdict rests on: the first witness, or the one with most schedules."""
         driven = [trial for trial in self.trials if trial.verdict is self.verdict]
         if self.verdict is Verdict.WITNESSED:
-            return driven[0]
+            return min(driven, key=lambda trial: trial.answers_only)
         return max(driven, key=lambda trial: trial.result.get("played", 0), default=None)
 
     @property
@@ -121,5 +126,6 @@ class Proof:
 
     @property
     def fix_fails(self) -> bool:
-        """Whether the race is still there after the fix."""
-        return self.after is not None and self.after.verdict is Verdict.WITNESSED
+        """Whether the race is still there after the fix: something is left wrong, not only an answer out of date."""
+        trial = self.after.decisive if self.after is not None and self.after.verdict is Verdict.WITNESSED else None
+        return trial is not None and not trial.answers_only

@@ -31,6 +31,8 @@ def summary(name: str, side: Side, bounds: Bounds, database: str = "") -> str:
     result = trial.result
     if side.verdict is Verdict.WITNESSED:
         number = result["witness"]["number"]
+        if trial.answers_only:
+            return f"{name}: witnessed by schedule {number}: what is left is right, but an answer tells something else"
         return f"{name}: witnessed by schedule {number}: {result['witness']['why']}"
     played = sum(one.result.get("played", 0) for one in side.trials)
     within = f"2 requests, at most {bounds.preemptions} preemptions, 1 instance"

@@ -19,6 +19,8 @@ from .lanes import Gate, Lane
 
 #: Seconds without progress after which a request inside a driver is asked about.
 PATIENCE = 0.002
+#: Seconds without any step after which the requests are taken to wait for each other.
+GRACE = 0.02
 #: Seconds which a request may spend inside a driver before the run is given up.
 LONGEST_WAIT = 5.0
 #: Gates that one run may pass; a run that goes on is hung in a loop.
@@ -80,15 +82,24 @@ class Director:
         gates = {lane.number: gate for lane in self.lanes if (gate := lane.next_gate())}
         if self._in_driver(others_can_go=bool(gates)):
             return PATIENCE
-        self._waiting_since = None
         if not gates:
-            if not self._fire_timer():
-                self._give_up("every request waits for another one")
-            return 0
+            return self._nobody_can_go()
+        self._waiting_since = None
         if len(self.steps) >= LONGEST_RUN:
             self._give_up("the requests go on for ever")
             return 0
         self._let_go(gates)
+        return 0
+
+    def _nobody_can_go(self) -> float:
+        """Wait a moment, as a thread may be about to hand its result over; then let time pass, or give up."""
+        now = time.perf_counter()
+        self._waiting_since = self._waiting_since or now
+        if now - self._waiting_since < GRACE:
+            return PATIENCE
+        self._waiting_since = None
+        if not self._fire_timer():
+            self._give_up("every request waits for another one")
         return 0
 
     def _let_go(self, gates: dict[int, Gate]) -> None:

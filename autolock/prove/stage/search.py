@@ -39,7 +39,7 @@ class Search:
         try:
             for run in exploration:
                 self._look_at(run, exploration.played)
-                if self._witness is not None and stop_at_first:
+                if stop_at_first and self._witness is not None and not self._witness["answers_only"]:
                     break
         except Diverged as error:
             diverged = str(error)
@@ -60,7 +60,8 @@ class Search:
         violation = self._oracle.judge(run)
         if violation is not None:
             self._violations += 1
-            self._witness = self._witness or {**run_told(run), **_violation(violation), "number": number}
+            if self._witness is None or (self._witness["answers_only"] and not violation.answers_only):
+                self._witness = {**run_told(run), **_violation(violation), "number": number}
 
     def _serial(self) -> list[Message]:
         orders = self._oracle.orders(range(len(self._requests)))
@@ -77,7 +78,11 @@ def outcome_told(outcome: Outcome) -> Message:
 
 
 def _violation(violation: Violation) -> Message:
-    return {"why": violation.why, "differences": [list(difference) for difference in violation.differences]}
+    return {
+        "answers_only": violation.answers_only,
+        "why": violation.why,
+        "differences": [list(difference) for difference in violation.differences],
+    }
 
 
 def run_told(run: Run) -> Message:

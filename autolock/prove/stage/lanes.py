@@ -64,6 +64,10 @@ class Lane:
         """Whether the request is answered and nothing that it started goes on."""
         return self.answered and not self.gates and not self.workers and all(task.done() for task in self.tasks)
 
+    def one_worker_less(self) -> None:
+        """A thread of the request is done, and the event loop has heard of it."""
+        self.workers -= 1
+
     def next_gate(self) -> Gate | None:
         """The first gate that could be passed now."""
         return next((gate for gate in self.gates if gate.ready()), None)

@@ -12,6 +12,7 @@ import asyncio
 import heapq
 from asyncio import futures
 from collections.abc import Callable
+from concurrent.futures import Executor
 from contextvars import Context, copy_context
 from functools import partial
 from types import FrameType
@@ -35,6 +36,7 @@ class GatedLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.director: Director | None = None
+        self.awaits_executor = False
         self._passed: set[asyncio.Handle] = set()
         self._held_timers: list[asyncio.TimerHandle] = []
         self.set_task_factory(_task_of_lane)
@@ -49,6 +51,21 @@ class GatedLoop(asyncio.SelectorEventLoop):
         timer = asyncio.TimerHandle(when, callback, args, self, scope)
         (self._ready if callback is _SLEEP_IS_OVER else self._held_timers).append(timer)
         return timer
+
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Executor | None, func: Callable[..., Any], *args: Any
+    ) -> asyncio.Future[Any]:
+        """As asyncio's; the request counts as busy until the loop itself has the result."""
+        self.awaits_executor = True
+        try:
+            future = super().run_in_executor(executor, func, *args)
+        finally:
+            self.awaits_executor = False
+        lane = LANE.get()
+        if lane is not None and not lane.closed:
+            lane.workers += 1
+            future.add_done_callback(lambda _: lane.one_worker_less())
+        return future
 
     def _run_once(self) -> None:
         director = self.director

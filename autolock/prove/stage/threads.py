@@ -6,7 +6,6 @@ that it is told to watch, where it waits for a lock, and where it sleeps.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 from collections.abc import Callable, Collection
@@ -18,6 +17,7 @@ from typing import Any
 from .director import Director, Stuck
 from .frames import Owner, Project
 from .lanes import Gate, Lane
+from .loop import GatedLoop
 from .values import plain_locals
 
 _Trace = Callable[[FrameType, str, Any], Any]
@@ -35,7 +35,7 @@ class Stepper:
     """
 
     project: Project
-    loop: asyncio.AbstractEventLoop
+    loop: GatedLoop
     lines: dict[str, Collection[int]] | None = None
     director: Director | None = None
     _loop_thread: int = field(default_factory=threading.get_ident)

@@ -34,16 +34,13 @@ def _follow_executors(stepper: Stepper) -> None:
         lane = LANE.get()
         if lane is None or lane.closed:
             return submit(self, work, *args, **options)
-        lane.workers += 1
         future = submit(self, copy_context().run, partial(stepper.run, lane, work), *args, **options)
-        future.add_done_callback(lambda _: stepper.loop.call_soon_threadsafe(_one_less, lane))
+        if not stepper.loop.awaits_executor:
+            lane.workers += 1
+            future.add_done_callback(lambda _: stepper.loop.call_soon_threadsafe(lane.one_worker_less))
         return future
 
     ThreadPoolExecutor.submit = submit_in_lane  # type: ignore[method-assign, assignment]
-
-
-def _one_less(lane: Any) -> None:
-    lane.workers -= 1
 
 
 def _follow_anyio(stepper: Stepper) -> None:

@@ -477,3 +477,78 @@ def test_a_check_of_a_row_that_callers_have_loaded_is_shown_where_it_is_made(tmp
 
 def test_a_check_that_the_update_makes_again_is_none(tmp_path: Path) -> None:
     assert found(tmp_path, CHARGING.replace("Item.id == item.id", "Item.id == item.id, Item.stock >= wanted")) == []
+
+
+TRACED = """
+    import inspect
+    from functools import wraps
+
+    def traced(function):
+        @wraps(function)
+        async def coroutine(*args, **kwargs):
+            return await function(*args, **kwargs)
+
+        @wraps(function)
+        def plain(*args, **kwargs):
+            return function(*args, **kwargs)
+
+        return coroutine if inspect.iscoroutinefunction(function) else plain
+
+    @traced
+    @asynccontextmanager
+    async def opened():
+        session = SessionLocal()
+        try:
+            yield session
+        finally:
+            await session.close()
+
+    @traced
+    async def ensure(name: str):
+        async with opened() as session:
+            if (await session.execute(select(Item).where(Item.name == name))).scalar_one_or_none() is None:
+                session.add(Item(name=name, stock=0))
+                await session.commit()
+    """
+
+ROUTE = """
+    @app.post("/items")
+    async def create(name: str):
+        await ensure(name)
+    """
+
+
+JOBS = """
+    JOBS = [ensure]
+    """
+
+
+@pytest.mark.parametrize("route", [JOBS, ROUTE])
+def test_a_decorator_for_functions_of_both_kinds_wraps_each_in_its_own(route: str, tmp_path: Path) -> None:
+    assert found(tmp_path, TRACED + route) == ["ensure"]
+
+
+def test_what_a_decorator_calls_without_awaiting_is_still_run(tmp_path: Path) -> None:
+    checked = TRACED.replace("return coroutine if inspect.iscoroutinefunction(function) else plain", "return plain")
+    assert found(tmp_path, checked + JOBS) == ["ensure"]
+
+
+LIMITED = """
+    from sqlalchemy.exc import IntegrityError
+
+    @app.post("/items")
+    async def create(name: str, session: AsyncSession = Depends(get_session)):
+        items = (await session.execute(select(Item).where(WHICH))).scalars().all()
+        if len(items) >= 3:
+            raise HTTPException(409)
+        session.add(Item(name=name, stock=0))
+        try:
+            await session.commit()
+        except IntegrityError:
+            raise HTTPException(409)
+    """
+
+
+def test_a_constraint_does_not_answer_for_one_row_too_many(tmp_path: Path) -> None:
+    assert found(tmp_path, LIMITED.replace("WHICH", "Item.stock == 0")) == ["create"]
+    assert found(tmp_path, LIMITED.replace("WHICH", "Item.name == name").replace("len(items) >= 3", "items")) == []

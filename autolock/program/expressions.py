@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from autolock.program.core import Core
 from autolock.program.decisions import SHAPES, opposite, shape_of
+from autolock.program.index import dotted
 from autolock.program.trace import Control, Read
 from autolock.program.values import (
     NOTHING,
@@ -34,6 +35,7 @@ from autolock.program.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_KINDS = frozenset({"iscoroutinefunction", "is_async_callable"})
 _OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%", ast.FloorDiv: "//"}
 
 
@@ -187,7 +189,11 @@ class Expressions(Core):
         return Value(value.obj, value.reads | self.contents(value, node), value.term, value.request, value.made)
 
     def known(self, test: ast.expr) -> bool | None:
-        """How a test comes out that only asks for switches which the caller set (`lock=True`); None for any other."""
+        """How a test comes out that only asks for what is known here; None for any other.
+
+        That are switches which the caller set (`lock=True`), and of which kind a function is, as
+        decorators ask that are made for both.
+        """
         env = self.frame.env
         if isinstance(test, ast.Name) and test.id in env.switches:
             return truth(env.vars.get(test.id, NOTHING))
@@ -200,7 +206,18 @@ class Expressions(Core):
             if decisive in parts:
                 return decisive
             return None if None in parts else not decisive
+        if isinstance(test, ast.Call) and dotted(test.func).rpartition(".")[2] in _KINDS and len(test.args) == 1:
+            return self.is_coroutine_function(test.args[0])
         return None
+
+    def is_coroutine_function(self, node: ast.expr) -> bool | None:
+        """Whether a function of the project is an `async def` that is awaited; None for what is not one."""
+        function = self.evaluate(node).obj
+        if not isinstance(function, FunctionValue):
+            return None
+        facts = self.program.function(function.ref)
+        generator = facts is not None and facts.is_generator
+        return isinstance(function.node, ast.AsyncFunctionDef) and not generator and not function.manager
 
     def unary(self, node: ast.UnaryOp) -> Value:
         value = self.test(node.operand) if isinstance(node.op, ast.Not) else self.evaluate(node.operand)

@@ -107,4 +107,5 @@ def _follow(machine: Machine, ref: Ref, facts: FunctionFacts) -> None:
             machine.activate(made, [], {}, None)
     found = machine.bound(ref, receiver) if receiver is not None else machine.function_value(ref, None)
     if isinstance(found.obj, FunctionValue) and not isinstance(found.obj.node, ast.Lambda):
-        machine.activate(found.obj, [], {}, lambda _: None)
+        # A decorator's wrapper may be no coroutine itself, but give one.
+        machine.awaited(machine.activate(found.obj, [], {}, lambda _: None), found.obj.node)

@@ -552,3 +552,67 @@ LIMITED = """
 def test_a_constraint_does_not_answer_for_one_row_too_many(tmp_path: Path) -> None:
     assert found(tmp_path, LIMITED.replace("WHICH", "Item.stock == 0")) == ["create"]
     assert found(tmp_path, LIMITED.replace("WHICH", "Item.name == name").replace("len(items) >= 3", "items")) == []
+
+
+PACKED = """
+    import pickle
+    from sqlalchemy import LargeBinary
+
+    class Packed:
+        @property
+        def struct(self):
+            return pickle.loads(self.body)
+
+        @struct.setter
+        def struct(self, value):
+            self.body = pickle.dumps(value)
+
+    class Run(Packed, Base):
+        __tablename__ = "runs"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        body: Mapped[bytes] = mapped_column(LargeBinary)
+
+    @app.post("/runs/{id}")
+    async def update(id: int, data: dict, session: AsyncSession = Depends(get_session)):
+        run = await session.get(Run, id)
+        struct = run.struct
+        struct.update(data)
+        run.struct = struct
+        await session.commit()
+
+    @app.put("/runs/{id}")
+    async def replace(id: int, data: dict, session: AsyncSession = Depends(get_session)):
+        run = await session.get(Run, id)
+        run.struct = data
+        await session.commit()
+
+    @app.get("/runs/{id}")
+    async def show(id: int, session: AsyncSession = Depends(get_session)):
+        run = await session.get(Run, id)
+        return run.struct
+    """
+
+
+def test_a_column_that_a_property_packs_is_read_and_written_through_it(tmp_path: Path) -> None:
+    assert found(tmp_path, PACKED) == ["update"]
+
+
+PAYING = """
+    from sqlalchemy import update
+
+    @app.post("/items/{id}")
+    async def buy(id: int, other_id: int, wanted: int, session: AsyncSession = Depends(get_session)):
+        item = await session.get(Item, id)
+        if item.stock < wanted:
+            raise HTTPException(409)
+        enough = update(Item).where(Item.id == OTHER, Item.stock >= wanted).values(stock=Item.stock - wanted)
+        if (await session.execute(enough)).rowcount == 0:
+            raise HTTPException(409)
+        await session.execute(update(Item).where(Item.id == item.id).values(stock=Item.stock - wanted))
+        await session.commit()
+    """
+
+
+@pytest.mark.parametrize(("other", "racy"), [("other_id", ["buy"]), ("item.id", [])])
+def test_a_conditional_update_decides_for_its_own_row_alone(other: str, racy: list[str], tmp_path: Path) -> None:
+    assert found(tmp_path, PAYING.replace("OTHER", other)) == racy

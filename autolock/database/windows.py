@@ -325,10 +325,13 @@ class RowFinder:
         return write.form == "update"
 
     def is_asked_again(self, candidate: RowCandidate) -> bool:
-        """Whether the same run has changed the table by a conditional UPDATE in between: that one decides."""
+        """Whether the same run has changed the row by a conditional UPDATE in between: that one decides."""
         write, since = candidate.write, candidate.read.serial
         return write.form != "insert" and any(
-            since < other.serial < write.serial and other.model is write.model and self.is_conditional(other)
+            since < other.serial < write.serial
+            and other.model is write.model
+            and self.is_conditional(other)
+            and not _are_two_rows(write, other)
             for other in self.harm.by_entry[id(candidate.entry)]
         )
 
@@ -422,6 +425,15 @@ class RowFinder:
             model=write.model,
             candidates=[candidate],
         )
+
+
+def _are_two_rows(one: RowWrite, other: RowWrite) -> bool:
+    """Whether two statements ask for different values of one key."""
+    values = {c.column: c.value.term for c in one.conditions if c.operator == "==" and c.value.term}
+    return any(
+        c.operator == "==" and c.value.term and values.get(c.column, c.value.term) != c.value.term
+        for c in other.conditions
+    )
 
 
 def _meeting(read: RowRead, write: RowWrite) -> tuple[Ref, ast.stmt | None, ast.stmt | None]:

@@ -53,6 +53,14 @@ def dotted(node: ast.AST | None) -> str:
     return ""
 
 
+def own_name(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """The name by which a function is known in its block; `x.setter` for the setter of a property `x`."""
+    for decorator in node.decorator_list:
+        if isinstance(decorator, ast.Attribute) and decorator.attr in ("setter", "deleter"):
+            return f"{node.name}.{decorator.attr}"
+    return node.name
+
+
 def parse(source: bytes | str, path: str) -> ast.Module:
     """Parse a file's bytes (encoding cookie and BOM are honoured), in newer syntax than the interpreter's too.
 
@@ -236,7 +244,7 @@ class _Indexer:
             facts.module_refs = frozenset(refs)
 
     def function(self, node: Any, outer: _Scope, prefix: str, owner: str, parent: str) -> None:
-        qualname = prefix + node.name
+        qualname = prefix + own_name(node)
         scope = _Scope()
         scope.bound.update(_parameters(node.args))
         decorators = tuple(filter(None, (self.decorator(d, qualname, prefix) for d in node.decorator_list)))

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from autolock.program.facts import Binding, ClassFacts, FunctionFacts, Import, ModuleFacts
-from autolock.program.index import parse
+from autolock.program.index import own_name, parse
 from autolock.program.prefixes import Inclusions
 
 
@@ -329,8 +329,9 @@ def _collect(body: list[ast.stmt], unit: Unit) -> None:
         node, prefix = stack.pop()
         cls = node.__class__
         if cls in _FUNCTIONS:
-            unit.functions[prefix + node.name] = node
-            inner, prefix = node.body, f"{prefix}{node.name}."
+            name = prefix + own_name(node)
+            unit.functions[name] = node
+            inner, prefix = node.body, f"{name}."
         elif cls is ast.ClassDef:
             unit.classes[prefix + node.name] = node
             inner, prefix = node.body, f"{prefix}{node.name}."

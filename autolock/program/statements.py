@@ -183,6 +183,14 @@ class Statements(Calls):
         obj = holder.obj
         field = f".{name}"
         location: Location | None = None
+        if isinstance(obj, Heap) and obj.type.kind == "instance" and obj.type.ref is not None:
+            setter = self.program.method(obj.type.ref, f"{name}.setter")
+            bound = self.bound(setter, holder).obj if setter is not None else None
+            if isinstance(bound, FunctionValue):
+                self.invoke(
+                    bound, [Value(value.obj, value.reads | own, value.term, value.request, value.made)], {}, node
+                )
+                return
         if isinstance(obj, Row):
             self.database.rows.assign(obj, name, value, node, kind, own)
             return

@@ -327,11 +327,12 @@ class RowFinder:
     def is_asked_again(self, candidate: RowCandidate) -> bool:
         """Whether the same run has changed the row by a conditional UPDATE in between: that one decides."""
         write, since = candidate.write, candidate.read.serial
+        ours = (write.conditions, candidate.read.query.conditions)
         return write.form != "insert" and any(
             since < other.serial < write.serial
             and other.model is write.model
             and self.is_conditional(other)
-            and not _are_two_rows(write, other)
+            and not all(_are_two_rows(conditions, other.conditions) for conditions in ours)
             for other in self.harm.by_entry[id(candidate.entry)]
         )
 
@@ -427,12 +428,11 @@ class RowFinder:
         )
 
 
-def _are_two_rows(one: RowWrite, other: RowWrite) -> bool:
-    """Whether two statements ask for different values of one key."""
-    values = {c.column: c.value.term for c in one.conditions if c.operator == "==" and c.value.term}
+def _are_two_rows(one: Iterable[Condition], other: Iterable[Condition]) -> bool:
+    """Whether two statements ask for different values of one column."""
+    values = {c.column: c.value.term for c in one if c.operator == "==" and c.value.term}
     return any(
-        c.operator == "==" and c.value.term and values.get(c.column, c.value.term) != c.value.term
-        for c in other.conditions
+        c.operator == "==" and c.value.term and values.get(c.column, c.value.term) != c.value.term for c in other
     )
 
 

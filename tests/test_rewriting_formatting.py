@@ -106,3 +106,19 @@ def test_one_range_does_not_spoil_another(black_project: Path) -> None:
 @pytest.mark.parametrize("after", [b"a = \n", b"a = '\xff'\n", b"", b"print 'x'\n"])
 def test_odd_input_is_left_alone(black_project: Path, after: bytes) -> None:
     assert format_changed(black_project, b"a = 1\n", after) == after
+
+
+CHAIN = b"row = find(\n    select(Item).where(\n        Item.name == name,\n        Item.shop == shop,\n    )\n)\n"
+LOCKED = CHAIN.replace(b"    )\n)", b"    ).with_for_update()\n)")
+
+
+def test_a_statement_that_was_formatted_is_formatted_again(black_project: Path) -> None:
+    after = (
+        b"row = find(\n    select(Item)\n    .where(\n        Item.name == name,\n        Item.shop == shop,\n    )\n"
+    )
+    path = black_project / "app" / "main.py"
+    assert format_changed(path, b"x = {  }\n" + CHAIN, b"x = {  }\n" + LOCKED) == (
+        b"x = {  }\n" + after + b"    .with_for_update()\n)\n"
+    )
+    untidy = CHAIN.replace(b"name,", b"name ,"), LOCKED.replace(b"name,", b"name ,")
+    assert format_changed(path, *untidy) == untidy[1]

@@ -21,8 +21,9 @@ def format_changed(path: Path, before: bytes, after: bytes) -> bytes:
 
     `path` is where the file is on disk. Where the project uses neither black nor ruff's formatter only
     new lines that are longer than any of the file's own are broken. No range of changed lines is
-    formatted where that would touch a line outside of it or change what the code means. Never raises for
-    odd input: the worst is `after` as it is.
+    formatted where that would change what the code means, or touch a line outside of it, unless the
+    statements that were changed kept to the style before. Never raises for odd input: the worst is
+    `after` as it is.
     """
     style = style_for(path)
     try:
@@ -30,12 +31,14 @@ def format_changed(path: Path, before: bytes, after: bytes) -> bytes:
         newline = _newline(new.code)
         if newline is None:
             return after
-        text = new.code.replace("\r\n", "\n")
-        ranges = _changed_ranges(old.code.replace("\r\n", "\n"), text)
+        origin, text = old.code.replace("\r\n", "\n"), new.code.replace("\r\n", "\n")
+        ranges, is_pyi, kept = _changed_ranges(origin, text), path.suffix == ".pyi", False
         if style is None:
             style = _as_wide_as(old.code)
             ranges = _too_long(text, ranges, style.line_length)
-        text = _formatted(text, ranges, style, is_pyi=path.suffix == ".pyi")
+        else:
+            kept = _keeps_to(style, origin, text, is_pyi=is_pyi)
+        text = _formatted(text, ranges, style, is_pyi=is_pyi, whole=kept)
         return new.written(text.replace("\n", newline))
     except TextError:
         return after
@@ -72,19 +75,36 @@ def _changed_ranges(before: str, after: str) -> list[Range]:
     return [(hunk.new_start + 1, hunk.new_stop) for hunk in found if hunk.new_start < hunk.new_stop]
 
 
-def _formatted(code: str, ranges: list[Range], style: Style, *, is_pyi: bool) -> str:
-    """The code with the ranges formatted: all at once, or else those that can be, last to first."""
+def _keeps_to(style: Style, before: str, after: str, *, is_pyi: bool) -> bool:
+    """Whether the statements that were changed were formatted in the style before."""
+    import black
+    from black.parsing import InvalidInput
+
+    found = hunks(lines_of(before), lines_of(after))
+    count = len(lines_of(before))
+    changed = [(min(h.start + 1, count), min(max(h.stop, h.start + 1), count)) for h in found]
+    try:
+        return bool(changed) and black.format_str(before, mode=style.mode(is_pyi=is_pyi), lines=changed) == before
+    except (ValueError, SyntaxError, RecursionError, MemoryError, InvalidInput):
+        return False
+
+
+def _formatted(code: str, ranges: list[Range], style: Style, *, is_pyi: bool, whole: bool) -> str:
+    """The code with the ranges formatted: all at once, or else those that can be, last to first.
+
+    With `whole`, what is round a range in its statement is formatted with it.
+    """
     if not ranges:
         return code
-    together = _with_ranges(code, ranges, style, is_pyi=is_pyi)
+    together = _with_ranges(code, ranges, style, is_pyi=is_pyi, whole=whole)
     if together is not None:
         return together
     for one in reversed(ranges):
-        code = _with_ranges(code, [one], style, is_pyi=is_pyi) or code
+        code = _with_ranges(code, [one], style, is_pyi=is_pyi, whole=whole) or code
     return code
 
 
-def _with_ranges(code: str, ranges: list[Range], style: Style, *, is_pyi: bool) -> str | None:
+def _with_ranges(code: str, ranges: list[Range], style: Style, *, is_pyi: bool, whole: bool) -> str | None:
     """The code with these ranges formatted, None where that would do more than format them."""
     import black
     from black.parsing import InvalidInput
@@ -94,7 +114,7 @@ def _with_ranges(code: str, ranges: list[Range], style: Style, *, is_pyi: bool) 
         same = ast.dump(parse(code)) == ast.dump(parse(result))
     except (ValueError, SyntaxError, RecursionError, MemoryError, InvalidInput):
         return None
-    return result if same and _touches_only(code, result, ranges) else None
+    return result if same and (whole or _touches_only(code, result, ranges)) else None
 
 
 def _touches_only(code: str, result: str, ranges: list[Range]) -> bool:

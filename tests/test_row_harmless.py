@@ -101,6 +101,7 @@ async def enter(id: int, names: list[str], db: AsyncSession = Depends(session)):
         ("len(seats) < len(names)", False),
         ("len(seats) != len(names)", False),
         ("len(names) - len(seats) > 0", False),
+        ("(missing := len(names) - len(seats)) > 0", False),
         ("len(seats) >= 5", True),
         ("len(seats) + len(names) > 5", True),
     ],
@@ -334,6 +335,44 @@ async def lifespan(app):
     yield
 """,
         [],
+    ),
+    "what the application is made with": (
+        """
+@asynccontextmanager
+async def lifespan(app):
+    await app.state.clubs.enter("main")
+    yield
+
+served = FastAPI(lifespan=lifespan)
+""",
+        [],
+    ),
+    "what makes the application": (
+        """
+def make():
+    made = FastAPI()
+    clubs = Clubs(Sessions)
+    made.state.first = clubs.enter("main")
+    return made
+
+served = make()
+""",
+        [],
+    ),
+    "the start, and a route": (
+        """
+@asynccontextmanager
+async def lifespan(app):
+    await app.state.clubs.enter("main")
+    yield
+
+served = FastAPI(lifespan=lifespan)
+
+@served.post("/clubs/{slug}")
+async def enter_club(slug: str, request: Request):
+    await request.app.state.clubs.enter(slug)
+""",
+        ["AL202"],
     ),
     "nobody": ("", []),
 }

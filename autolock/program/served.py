@@ -20,6 +20,8 @@ _STARTING = re.compile(
 )
 #: Kinds of registrations that run once, or not for a request.
 _ONCE = frozenset({"on_event", "startup", "shutdown"})
+#: What a function calls that makes the application: it has run before the first request.
+_MAKING = frozenset({"FastAPI", "fastapi.FastAPI", "Starlette", "starlette.applications.Starlette"})
 
 
 class Served:
@@ -33,11 +35,15 @@ class Served:
         self.callers: defaultdict[str, list[FunctionFacts]] = defaultdict(list)
         self.starting: set[str] = set()
         self.registered: set[int] = set()
+        self.once: set[int] = set()
         for facts in modules.values():
             self._note(facts)
 
     def _note(self, facts: ModuleFacts) -> None:
+        first = {name for name, _ in facts.lifespans} | {r.function for r in facts.routes if r.kind in _ONCE}
         for function in facts.functions.values():
+            if function.qualname in first or not _MAKING.isdisjoint(function.refs):
+                self.once.add(id(function))
             for name in {ref.rpartition(".")[2] for ref in function.refs}:
                 self.callers[name].append(function)
             if _registers(function):
@@ -65,8 +71,10 @@ class Served:
                 return True
             if name not in seen:
                 seen.add(name)
+                called = self.callers.get(name)
                 # A method that nobody calls by its name is called by the library whose class it extends.
-                waiting.extend(self.callers.get(name) or self.callers.get(found.owner.rpartition(".")[2], []))
+                handed = self.callers.get(found.owner.rpartition(".")[2], [])
+                waiting.extend([f for f in called if id(f) not in self.once] if called else handed)
         return False
 
 

@@ -20,6 +20,13 @@ def row_steps(window: RowWindow, step: Tell) -> list[Step]:
     if window.kind == "row-order":
         return _order_steps(window, step)
     read, write = window.look, window.change
+    other = window.rivals[0][1]
+    if window.kind == "row-skew" and other.node is not write.node:
+        return [
+            step("A", Action.CHECK, read),
+            step("B", Action.WRITE, other, note="changes what A has looked at"),
+            step("A", Action.WRITE, write, note=_loss(window), lost=True),
+        ]
     look = Action.READ if window.dependence == "data" else Action.CHECK
     commit = write.commits[0] if write.commits else None
     steps = [

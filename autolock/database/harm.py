@@ -6,7 +6,7 @@ import ast
 import re
 from collections import defaultdict
 
-from autolock.database.objects import Condition
+from autolock.database.objects import Condition, Query
 from autolock.database.schema import Model
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.program.decisions import effective, shape_of
@@ -33,7 +33,9 @@ class Harm:
     def __init__(self, trace: DatabaseTrace) -> None:
         self.by_entry: dict[int, list[RowWrite]] = defaultdict(list)
         self.by_column: dict[object, list[tuple[Entry, RowWrite]]] = defaultdict(list)
+        self.of_table: dict[object, list[tuple[Entry, RowWrite]]] = defaultdict(list)
         for entry, write in trace.writes:
+            self.of_table[write.location.root].append((entry, write))
             self.by_entry[id(entry)].append(write)
             self.by_column[write.location].append((entry, write))
 
@@ -135,6 +137,22 @@ class Harm:
             and set(w.decided) >= set(write.decided)
         ]
 
+    # -- decisions by other rows ----------------------------------------------------------
+
+    def turning(self, candidate: RowCandidate) -> list[tuple[Entry, RowWrite]]:
+        """What many may run and makes the check come out differently: adds such rows, or takes some away.
+
+        A check that wants few of them is turned by one more, a check that wants enough by one less.
+        """
+        control, query = candidate.control, candidate.read.query
+        wanted = _wanted(control) if control is not None else ""
+        wrong = {"few": "less", "many": "more"}.get(wanted)
+        return [
+            (entry, other)
+            for entry, other in self.of_table[candidate.write.location.root]
+            if (entry.many or entry is not candidate.entry) and _effect(other, query) not in ("", wrong)
+        ]
+
     # -- inserts -----------------------------------------------------------------------------
 
     def asked_of(self, candidate: RowCandidate) -> tuple[str, ...] | None:
@@ -159,6 +177,17 @@ class Harm:
         if not matched and conditions:
             return None
         return tuple(matched)
+
+    def is_about_another(self, candidate: RowCandidate) -> bool:
+        """Whether the look asks for a row of somebody else than the new one: may this user do that?"""
+        read, write = candidate.read, candidate.write
+        given = self.given(write) or {}
+        for condition in read.query.conditions:
+            column, value = write.model.columns.get(condition.column), given.get(condition.column)
+            known = column is not None and (column.foreign_key or column.primary_key) and condition.operator == "=="
+            if known and value is not None and not same_value(value, condition.value):
+                return True
+        return False
 
     @staticmethod
     def given(write: RowWrite) -> dict[str, Value] | None:
@@ -193,6 +222,37 @@ def _changes_what_differs(control: Control, write: RowWrite) -> bool:
         isinstance(n, ast.Compare) and {ast.unparse(n.left), ast.unparse(n.comparators[0])} == sides
         for n in ast.walk(control.node)
     )
+
+
+def _wanted(control: Control) -> str:
+    """Whether the code runs because there were `few` of the rows that were looked for, or `many`; empty if unknown."""
+    shape = effective(control.shape, control.negated)
+    if shape in ("missing", "falsy", "present", "truth"):
+        return "few" if shape in ("missing", "falsy") else "many"
+    tests = control.node.values if isinstance(control.node, ast.BoolOp) else [control.node]
+    compared = [n for n in tests if isinstance(n, ast.Compare)]
+    if len(compared) != 1 or len(compared[0].ops) != 1:
+        return ""
+    operator, left, right = compared[0].ops[0], compared[0].left, compared[0].comparators[0]
+    if isinstance(left, ast.Constant) == isinstance(right, ast.Constant):
+        return ""
+    above = isinstance(operator, ast.Gt | ast.GtE)
+    if not above and not isinstance(operator, ast.Lt | ast.LtE):
+        return ""
+    return "many" if (above == isinstance(right, ast.Constant)) != control.negated else "few"
+
+
+def _effect(write: RowWrite, query: Query) -> str:
+    """What a write does to the number of rows that a query finds: `more`, `less`, `any`, or nothing."""
+    if write.kind in ("insert", "remove"):
+        return "more" if write.kind == "insert" else "less"
+    asked = [c for c in query.conditions if c.column == write.column]
+    if write.column and not asked and query.exact:
+        return ""
+    constants = write.text and all(c.operator == "==" and c.value.made == "const" for c in asked)
+    if not asked or not constants:
+        return "any"
+    return "more" if all(c.value.term == write.text for c in asked) else "less"
 
 
 def _adds(write: RowWrite) -> bool:

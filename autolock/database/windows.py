@@ -204,7 +204,7 @@ class RowFinder:
         if shape in ("equal", "different") and self.is_about_a_column(candidate):
             return None
         columns = self.harm.asked_of(candidate)
-        if columns is None:
+        if columns is None or (shape in ("equal", "different") and self.harm.is_about_another(candidate)):
             return None
         unique = self.constraint(write, columns) if not counted else None
         limited = counted and candidate.dependence == "control"  # no constraint refuses one too many
@@ -272,6 +272,9 @@ class RowFinder:
             return None
         if candidate.control is None or _asks_for_enough(candidate.control) or self.is_of_the_same(candidate):
             return None
+        rivals = self.harm.turning(candidate)
+        if _asserts_enough(candidate.control) or not rivals:
+            return None
         asked = {c.column for c in read.query.conditions}
         if write.kind != "remove" and write.column not in asked:
             return None
@@ -280,7 +283,9 @@ class RowFinder:
         ours = {lock.serial for lock in write.locks}
         if read.what == "row" and any(lock.serial in ours for lock in read.locks):
             return None
-        return self.make("row-skew", candidate, "unguarded")
+        window = self.make("row-skew", candidate, "unguarded")
+        window.rivals = [next((r for r in rivals if r[1].node is write.node), rivals[0])]
+        return window
 
     @staticmethod
     def is_about_a_column(candidate: RowCandidate) -> bool:
@@ -311,7 +316,10 @@ class RowFinder:
         """Whether rows are counted, in the database or after they were fetched: others than the one that changes."""
         read, write, control = candidate.read, candidate.write, candidate.control
         if read.what == "aggregate":
-            return True
+            # What is counted for a page beside the rows themselves did not decide on those rows.
+            if control is None or control.shape == "compare" or write.found is None:
+                return True
+            return all(r.serial != write.found.serial for r in control.reads)
         own = write.row is not None and write.row.origin is read
         return read.what == "row" and not own and control is not None and control.shape == "compare"
 
@@ -462,11 +470,17 @@ def _asks_for_enough(control: Control) -> bool:
     for node in ast.walk(control.node):
         if isinstance(node, ast.Compare) and len(node.ops) == 1:
             left, right = node.left, node.comparators[0]
+            left = left.value if isinstance(left, ast.NamedExpr) else left
             fewer = isinstance(node.ops[0], ast.Lt | ast.NotEq) and _is_length(right)
             rest = isinstance(left, ast.BinOp) and isinstance(left.op, ast.Sub) and _is_length(left.left)
             if fewer or rest or (_is_length(left) and _is_length(right)):
                 return True
     return False
+
+
+def _asserts_enough(control: Control) -> bool:
+    """Whether an assertion says that there are as many rows as the code goes on to take: `assert len(found) >= n`."""
+    return control.exit == "raise" and not control.negated and _counts(control.node)
 
 
 def _is_length(node: ast.expr) -> bool:

@@ -23,6 +23,11 @@ _COMPUTED = {
     "mongo": '`find_one_and_update({"_id": ..., "n": {"$gte": x}}, {"$inc": {"n": -x}})`, None when it is too late',
     "redis": "INCRBY or DECRBY, a script, or a pipeline that WATCHes the key",
 }
+_SAVED = {
+    "tortoise": "`await row.save(update_fields=[...])`",
+    "beanie": "`await row.set({Model.name: value})`",
+    "odmantic": "`collection.update_one(..., {'$set': {...}})`",
+}
 _CONFLICT = {
     "databases": "the driver's unique violation (asyncpg: `UniqueViolationError`)",
     "asyncpg": "`asyncpg.UniqueViolationError`",
@@ -45,11 +50,25 @@ def by_hand(window: RowWindow, library: str, dialect: str) -> str:
     """One sentence that says what would mend the window."""
     if window.kind == "row-insert":
         return _insert(window, library)
+    if window.kind == "row-skew":
+        return _skew(library, dialect)
+    if window.change.form == "save" and library in _SAVED:
+        return f"write only the columns that were changed: {_SAVED[library]}"
     computed = _COMPUTED.get(library, _ATOMIC)
     if dialect == "sqlite" and library in _LOCKED:
         return f"make it {computed}; SQLite has no row locks"
     locked = _LOCKED.get(library)
     return f"make it {computed}" + (f"; or look and write {locked}" if locked else "")
+
+
+def _skew(library: str, dialect: str) -> str:
+    """Other rows were looked at: no statement about the one that changes can ask for them."""
+    if dialect == "sqlite" or library not in _LOCKED:
+        return "let a constraint decide, or one row that everybody changes who adds, changes or takes away such a row"
+    return (
+        f"look and write {_LOCKED[library]} of the row that the others belong to, wherever such rows are added or "
+        "changed; or let a constraint decide (a foreign key where rows must not be left behind)"
+    )
 
 
 def _insert(window: RowWindow, library: str) -> str:

@@ -54,8 +54,15 @@ class WriteSkew:
         if found is None:
             return None
         done = {"insert": "adds one", "remove": "deletes one"}.get(found.change.kind, "changes one")
+        entry, other = found.rivals[0]
+        if other.node is found.change.node:
+            why = f"{who(found)} at once both decide on what the other is about to change."
+        else:
+            change = {"insert": "add one", "remove": "delete one"}.get(other.kind, "change one")
+            name = entry.routes[0] if entry.routes else other.function.name
+            why = f"`{name}` can {change} in between, and what was decided no longer holds."
         return Match(
             Severity.MEDIUM,
             f"`{found.seat.function.name}` decides by other rows of `{found.model_name}`{loaded_at(found)} and then "
-            f"{done}: {who(found)} at once both decide on what the other is about to change.",
+            f"{done}: {why}",
         )

@@ -75,7 +75,7 @@ class Drivers:
         fallback: RequestDoc | None = None
         refusal = ""
         for made in itertools.islice(
-            _requests(method, path, operation, Sampler(self._document, Known.of(state, said))), _MOST_TRIES
+            _requests(method, path, operation, Sampler(self._document, Known.of(state, said, path))), _MOST_TRIES
         ):
             request, response, changes = self._send(made, prelude, state)
             if response["status"] in {401, 403}:

@@ -33,13 +33,17 @@ class Known:
     keys: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, state: dict[str, Any], told: Sequence[Any] = ()) -> Known:
-        """Collect what was just sent and answered, then what a picture of the state shows."""
+    def of(cls, state: dict[str, Any], told: Sequence[Any] = (), path: str = "") -> Known:
+        """Collect what was just sent and answered, then what a picture of the state shows.
+
+        What a route's path names comes first: `/coupons/{code}` wants a key of `coupons`.
+        """
         known = cls()
         for message in told:
             known._collect("", message if isinstance(message, list) else [message])
-        for title, value in state.items():
-            known._collect(title.rpartition(".")[2].removeprefix("table "), value)
+        names = {title: title.rpartition(".")[2].removeprefix("table ") for title in state}
+        for title in sorted(state, key=lambda title: names[title].lower() not in path.lower()):
+            known._collect(names[title], state[title])
         return known
 
     def _collect(self, name: str, value: Any) -> None:

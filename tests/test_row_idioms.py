@@ -616,3 +616,91 @@ PAYING = """
 @pytest.mark.parametrize(("other", "racy"), [("other_id", ["buy"]), ("item.id", [])])
 def test_a_conditional_update_decides_for_its_own_row_alone(other: str, racy: list[str], tmp_path: Path) -> None:
     assert found(tmp_path, PAYING.replace("OTHER", other)) == racy
+
+
+MERGING = """
+    import json
+    from sqlalchemy import Text
+
+    class Plugin(Base):
+        __tablename__ = "plugins"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(unique=True)
+        config_json: Mapped[str] = mapped_column(Text)
+
+    async def by_name(session: AsyncSession, name: str) -> Plugin | None:
+        return (await session.execute(select(Plugin).where(Plugin.name == name))).scalar_one_or_none()
+
+    async def saved(session: AsyncSession, name: str) -> dict:
+        plugin = await by_name(session, name)
+        return json.loads(plugin.config_json) if plugin else {}
+
+    async def save(session: AsyncSession, name: str, config: dict) -> None:
+        plugin = await by_name(session, name)
+        plugin.config_json = json.dumps(config)
+        await session.commit()
+        await session.refresh(plugin)
+
+    @app.post("/plugins/{name}")
+    async def configure(name: str, config: dict, session: AsyncSession = Depends(get_session)):
+        await save(session, name, MERGED)
+    """
+
+
+@pytest.mark.parametrize(
+    ("merged", "racy"), [("{**(await saved(session, name)), **config}", ["configure"]), ("config", [])]
+)
+def test_what_is_merged_into_a_row_that_is_refreshed_after_is_lost(
+    merged: str, racy: list[str], tmp_path: Path
+) -> None:
+    assert found(tmp_path, MERGING.replace("MERGED", merged)) == racy
+
+
+PIECES = """
+    import databases
+    from sqlalchemy import ForeignKey, insert
+
+    database = databases.Database("postgresql://localhost/shop")
+
+    class Part(Base):
+        __tablename__ = "parts"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        item_id: Mapped[int] = mapped_column(ForeignKey("items.id"))
+        number: Mapped[int]
+
+    async def add(name: str):
+        query = "INSERT INTO items (name, stock) VALUES (:name, 0) RETURNING *"
+        return await database.fetch_one(query, values={"name": name})
+
+    @app.post("/items")
+    async def create(name: str, parts: list[int]):
+        item = await add(name)
+        for number in parts:
+            await database.execute(insert(Part), values={"item_id": ITEM, "number": number})
+    """
+
+
+@pytest.mark.parametrize(("item", "racy"), [("item.id", ["create"]), ("17", [])])
+def test_parts_of_a_row_that_a_statement_returned_are_committed_apart(
+    item: str, racy: list[str], tmp_path: Path
+) -> None:
+    assert found(tmp_path, PIECES.replace("ITEM", item)) == racy
+
+
+REPLACING = """
+    import databases
+
+    database = databases.Database("postgresql://localhost/shop")
+
+    @app.put("/tags/{id}")
+    async def tag(id: int, other: int, tags: list[str]):
+        await database.execute("DELETE FROM tags WHERE item_id = :id", values={"id": id})
+        for name in tags:
+            query = "INSERT INTO tags (item_id, name) VALUES (:id, :name)"
+            await database.execute(query, values={"id": ITEM, "name": name})
+    """
+
+
+@pytest.mark.parametrize(("item", "racy"), [("id", ["tag"]), ("other", [])])
+def test_rows_that_are_removed_and_put_back_are_committed_apart(item: str, racy: list[str], tmp_path: Path) -> None:
+    assert found(tmp_path, REPLACING.replace("ITEM", item)) == racy

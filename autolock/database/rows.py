@@ -248,7 +248,7 @@ class Rows:
         held = row.fields.get(f".{name}")
         if row.origin is None:
             made = "expression" if ".**" in row.fields else "new"
-            return held if held is not None else Value(None, term=f"row{row.serial}.{name}", made=made)
+            return held if held is not None else Value(None, term=f"{row.term or f'row{row.serial}'}.{name}", made=made)
         reads = self.column_reads(row, name, node)
         term = f"{row.term or f'row{row.serial}'}.{name}"
         known = model.columns.get(name) if model is not None else None
@@ -500,10 +500,9 @@ def same_row(read: RowRead, write: RowWrite) -> bool:
     """Whether a row that was read and one that is written are one: the same object, or found by the same question."""
     if read.row is write.row or read.key == write.key:
         return True
-    one = read.row.origin if read.row is not None else None
-    other = write.row.origin if write.row is not None else None
-    known = isinstance(one, RowRead) and isinstance(other, RowRead) and not one.key.startswith("?")
-    return known and one is not None and other is not None and one.key == other.key
+    # What either object was loaded by later, in a refresh, does not matter.
+    asked = key_of(read.query)
+    return write.found is not None and not asked.startswith("?") and asked == key_of(write.found.query)
 
 
 def _in_order(reads: frozenset[Read]) -> list[RowRead]:

@@ -13,6 +13,8 @@ from autolock.program.trace import Entry, context_name
 from autolock.program.values import Value
 from autolock.program.windows import RaceWindow, meeting
 
+Returned = dict[int, set[str]]
+
 
 @dataclass(slots=True)
 class SplitWindow(RaceWindow):
@@ -45,7 +47,7 @@ def split_windows(trace: DatabaseTrace) -> list[RaceWindow]:
     """One window for each function that commits its work in pieces."""
     found: dict[object, SplitWindow] = {}
     for split in trace.splits:
-        window = _split(split)
+        window = _split(split, trace.returned)
         if window is None:
             continue
         known = found.setdefault(window.function, window)
@@ -54,7 +56,7 @@ def split_windows(trace: DatabaseTrace) -> list[RaceWindow]:
     return list(found.values())
 
 
-def _split(split: Split) -> SplitWindow | None:
+def _split(split: Split, returned: Returned) -> SplitWindow | None:
     first, second = split.first, split.second
     if not split.entry.many or first.node is second.node or first.session is not second.session:
         return None
@@ -63,7 +65,7 @@ def _split(split: Split) -> SplitWindow | None:
             (a, b)
             for a in first.writes
             for b in second.writes
-            if _belong(a, b) and not is_telling(a) and not is_telling(b)
+            if _belong(a, b, returned) and not is_telling(a) and not is_telling(b)
         ),
         None,
     )
@@ -93,14 +95,23 @@ def _split(split: Split) -> SplitWindow | None:
 _WITHOUT_TRANSACTIONS = frozenset({"mongo", "beanie"})
 
 
-def _belong(one: RowWrite, other: RowWrite) -> bool:
+def _belong(one: RowWrite, other: RowWrite, returned: Returned) -> bool:
     """Whether half of two writes is wrong: the one names the other's row, or both are parts of one change."""
     if one.row is not None and one.row is other.row:
         return False
-    if one.row is not None and any(_names(v, one) for v in _values(other)):
+    rows = (
+        {f"row{one.row.serial}"}
+        if one.row is not None
+        else returned.get(one.query.serial, set())
+        if one.query
+        else set()
+    )
+    if any(v.term.partition(".")[0] in rows for v in _values(other)):
         return True
     if one.location.root == other.location.root and one.form == other.form == "update" and _automatic(one):
         return bool(_terms(one) & _terms(other)) or one.made == other.made == "atomic"
+    if one.location.root == other.location.root and {one.kind, other.kind} == {"insert", "remove"}:
+        return bool(_terms(one) & _terms(other))  # all of them are replaced
     if one.location.root == other.location.root:
         return (one.made == "atomic" and other.made == "atomic") or (one.kind == other.kind == "augment")
     if one.kind == other.kind == "remove":
@@ -124,10 +135,6 @@ def _values(write: RowWrite) -> Iterator[Value]:
         yield from (c.value for c in write.query.conditions)
     if write.value is not None:
         yield write.value
-
-
-def _names(value: Value, write: RowWrite) -> bool:
-    return write.row is not None and value.term.startswith(f"row{write.row.serial}.")
 
 
 def _terms(write: RowWrite) -> set[str]:

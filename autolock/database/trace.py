@@ -116,7 +116,10 @@ class Wait(Event):
 
 @dataclass(slots=True)
 class DatabaseTrace:
-    """Everything about rows and sessions that was recorded, over all entry points."""
+    """Everything about rows and sessions that was recorded, over all entry points.
+
+    `counted` are the statements whose count of rows was asked for, `returned` the rows that each has given back.
+    """
 
     reads: list[tuple[Entry, RowRead]] = field(default_factory=list)
     writes: list[tuple[Entry, RowWrite]] = field(default_factory=list)
@@ -126,4 +129,5 @@ class DatabaseTrace:
     effects: list[Effect] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     counted: set[int] = field(default_factory=set)
+    returned: dict[int, set[str]] = field(default_factory=dict)
     clock: int = 0

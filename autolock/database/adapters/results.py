@@ -74,4 +74,6 @@ def written(rows: Rows, result: Result) -> Value:
     query: Query = result.query
     if query.model is None or not query.returning:
         return Value(None, made="call")
-    return Value(rows.make_row(query, result.session, None), NO_READS, f"returned{result.serial}", False, "call")
+    row = rows.make_row(query, result.session, None)
+    rows.trace.returned.setdefault(query.serial, set()).add(f"row{row.serial}")
+    return Value(row, NO_READS, f"returned{result.serial}", False, "call")

@@ -180,3 +180,53 @@ def test_a_session_of_unknown_origin_is_awaited_only_where_its_calls_are(tmp_pat
     after = fixed(tmp_path, body)
     assert "        db.rollback()" in after
     assert "        await other.rollback()" in after
+
+
+USERS = """
+class User(Base):
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    active: Mapped[bool]
+
+@app.put("/users/{{name}}")
+def enter(name: str, session: Session = Depends(get_session)):
+    {look}
+    if {missing}:
+        {found} = User(name=name, active=True)
+        session.add({found})
+        session.commit()
+    return {found}
+"""
+
+
+def test_a_row_that_is_taken_out_of_a_named_result_is_selected_again(tmp_path: Path) -> None:
+    look = """result = session.execute(select(User).where(User.name == name))
+    user = result.scalar_one_or_none()"""
+    after = fixed(tmp_path, USERS.format(look=look, missing="user is None", found="user"))
+    assert "user = session.execute(select(User).where(User.name == name)).scalar_one()" in after
+
+
+def test_a_list_of_rows_is_not_taken_for_the_row(tmp_path: Path) -> None:
+    look = "users = session.scalars(select(User).where(User.name == name)).all()"
+    body = USERS.format(look=look, missing="not users", found="user")
+    assert "begin_nested" not in fixed(tmp_path, body)
+
+
+def test_a_row_that_is_changed_and_returned_where_it_is_found_is_left_to_the_reader(tmp_path: Path) -> None:
+    body = (
+        USERS[: USERS.index("    {look}")].format()
+        + """    result = session.execute(select(User).where(User.name == name))
+    existing = result.scalar_one_or_none()
+    if existing:
+        if not existing.active:
+            existing.active = True
+            session.commit()
+        return existing
+    user = User(name=name, active=True)
+    session.add(user)
+    session.commit()
+    return user
+"""
+    )
+    assert "begin_nested" not in fixed(tmp_path, body)

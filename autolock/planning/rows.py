@@ -24,6 +24,7 @@ from autolock.planning.callers import (
 )
 from autolock.planning.holding import with_care
 from autolock.planning.homes import HomeFinder, frozen
+from autolock.planning.looks import row_looked_for
 from autolock.planning.names import laid_out, name_of, written
 from autolock.planning.opened import TEXTUAL, OpenedPlans
 from autolock.planning.ordered import ordered_lock
@@ -573,29 +574,30 @@ class RowPlans:
     def reselect(self, window: RowWindow) -> RowPlan:
         """Insert in a savepoint, and select again where the constraint refuses."""
         function, node, write = window.function, self.sources.node_of(window.function), window.change
-        look = window.first
         if write.function != function:
             return self.reselect_through_calls(window)
         if window.look.function != function:
             raise Refusal(_CALLED)
-        if not isinstance(look, ast.Assign) or len(look.targets) != 1 or not isinstance(look.targets[0], ast.Name):
-            raise Refusal("what the look found has no name: insert in a savepoint by hand")
         add = window.last
-        name = look.targets[0].id
+        test = window.control.node if window.control is not None else None
+        name, found = row_looked_for(node, window.first, test)
         added = _added(add)
         if added is None or not isinstance(add, ast.stmt):
             raise Refusal("the insert is no plain `session.add(...)`: insert in a savepoint by hand")
         session = self.session_name(function, _session_of(window))
         error, imports = self.error_name(function)
-        test = window.control.node if window.control is not None else None
         changes = changes_of_found(node, test, add, name)
-        value = ast.unparse(locking(look.value)) if changes else written(self.sources, function.path, look.value)
+        value = ast.unparse(locking(found)) if changes else self.looking(function.path, window.first, found)
         again = laid_out(self.sources, function.path, f"{added} = {_found_now(value)}", add.col_offset + 4)
         if added != name and not _returns(node, added):
             raise Refusal(
                 "the new row has another name than the one that was looked for: insert in a savepoint by hand"
             )
         return self.reselecting(window, add, session, "\n".join([again, *map(ast.unparse, changes)]), error, imports)
+
+    def looking(self, path: str, look: ast.stmt | None, found: ast.expr) -> str:
+        """The source of a look: as it is written where it is in one place."""
+        return written(self.sources, path, found) if getattr(look, "value", None) is found else ast.unparse(found)
 
     def reselect_through_calls(self, window: RowWindow) -> RowPlan:
         """The same where functions look and insert: `cart = await self.carts.create(customer)`."""

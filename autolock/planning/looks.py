@@ -1,0 +1,68 @@
+"""How a function has come by the row that it looked for: one expression that looks again."""
+
+from __future__ import annotations
+
+import ast
+import copy
+
+from autolock.planning.blocks import Refusal
+from autolock.planning.statements import header_nodes, statements_of
+
+#: What gives one row, or none; anything else gives rows, a result, or what is computed from them.
+_ONE = frozenset({"scalar_one_or_none", "one_or_none", "first", "scalar", "get", "scalar_one", "one"})
+_NAMELESS = "what the look found has no name: insert in a savepoint by hand"
+
+
+def row_looked_for(function: ast.AST, look: ast.stmt | None, test: ast.AST | None) -> tuple[str, ast.expr]:
+    """The name that the check has for the row, and the look as one expression.
+
+    `look` is the statement that runs the query, `test` the check. A result that has a name of its own is put in
+    where it is used. Raises Refusal where the check is about something else than one row.
+    """
+    name, value = _assigned(look)
+    if test is not None and not _is_named(test, name):
+        name, value = _unpacked(function, look, test, name, value)
+    end = value.value if isinstance(value, ast.Await) else value
+    called = end.func if isinstance(end, ast.Call) else None
+    if not isinstance(called, ast.Attribute) or called.attr not in _ONE:
+        raise Refusal("the look gives something else than the row: insert in a savepoint by hand")
+    return name, value
+
+
+def _unpacked(
+    function: ast.AST, look: ast.stmt | None, test: ast.AST, result: str, value: ast.expr
+) -> tuple[str, ast.expr]:
+    """The row that is taken out of a result before the check: `row = result.scalar_one_or_none()`."""
+    assert look is not None
+    for statement in statements_of(function):
+        if not isinstance(statement, ast.Assign) or not look.lineno < statement.lineno <= getattr(test, "lineno", 0):
+            continue
+        if not any(isinstance(n, ast.Name) and n.id == result for n in header_nodes(statement)):
+            continue
+        name, taken = _assigned(statement)
+        uses = [n for n in ast.walk(taken) if isinstance(n, ast.Name) and n.id == result]
+        if _is_named(test, name) and len(uses) == 1:
+            return name, _Putting(result, value).visit(copy.deepcopy(taken))
+    raise Refusal(_NAMELESS)
+
+
+class _Putting(ast.NodeTransformer):
+    """Puts an expression in the place of a variable."""
+
+    def __init__(self, name: str, value: ast.expr) -> None:
+        self.name = name
+        self.value = value
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return copy.deepcopy(self.value) if node.id == self.name else node
+
+
+def _assigned(statement: ast.stmt | None) -> tuple[str, ast.expr]:
+    """The name and value of a plain assignment; raises Refusal for anything else."""
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
+        return statement.targets[0].id, statement.value
+    raise Refusal(_NAMELESS)
+
+
+def _is_named(test: ast.AST, name: str) -> bool:
+    return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(test))

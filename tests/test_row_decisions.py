@@ -238,3 +238,84 @@ def test_the_advice_is_about_what_was_looked_at(tmp_path: Path) -> None:
     assert "the row that the others belong to" in removal.fix.reason
     assert "F(" not in removal.fix.reason
     assert "save(update_fields=[...])" in saving.fix.reason
+
+
+WORKERS = """
+import uuid
+from collections import deque
+
+items = deque()
+
+class Job(Base):
+    __tablename__ = "jobs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token: Mapped[str | None]
+    state: Mapped[str]
+    tries: Mapped[int]
+
+def fetch():
+    with Sessions() as db:
+        job = db.scalar(select(Job).where(Job.state == "new").limit(1).with_for_update(skip_locked=True))
+        job.token = {token}
+        db.commit()
+        items.append(job)
+
+def work():
+    item = items.popleft()
+    with Sessions() as db:
+        job = db.scalar(select(Job).where(Job.id == item.id, {asked}))
+        job.tries = job.tries + 1
+        job.state = "new"
+        db.commit()
+
+@app.post("/jobs")
+def more(tasks: BackgroundTasks):
+    tasks.add_task(fetch)
+    tasks.add_task(work)
+"""
+
+
+@pytest.mark.parametrize(
+    ("token", "asked", "expected"),
+    [
+        ("uuid.uuid4()", "Job.token == item.token", []),
+        ("uuid.uuid4()", 'Job.state == "new"', ["AL202"]),
+        ('"taken"', "Job.token == item.token", ["AL202"]),
+    ],
+)
+def test_a_worker_that_asks_for_its_own_token_is_alone(
+    token: str, asked: str, expected: list[str], tmp_path: Path
+) -> None:
+    code = WORKERS.format(token=token, asked=asked).replace(
+        "import uuid", "import uuid\nfrom fastapi import BackgroundTasks"
+    )
+    assert rules(tmp_path, code) == expected
+
+
+APART = """
+@worker.task
+def process(item):
+    with Sessions() as db:
+        job = db.scalar(select(Job).where(Job.id == item.id, {asked}))
+        job.state = "done"
+        db.commit()
+
+@worker.task
+def again(id):
+    with Sessions() as db:
+        job = db.get(Job, id)
+        job.tries = job.tries + 1
+        db.commit()
+"""
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("Job.token == item.token", []), ("Job.tries < 5", ["AL202"])])
+def test_what_stands_beside_a_worker_works_under_its_token(asked: str, expected: list[str], tmp_path: Path) -> None:
+    first = WORKERS.partition("def work")[0].format(token="uuid.uuid4()")
+    last = """
+@app.post("/jobs")
+def more(tasks: BackgroundTasks):
+    tasks.add_task(fetch)
+"""
+    code = first.replace("import uuid", "import uuid\nfrom fastapi import BackgroundTasks") + APART.format(asked=asked)
+    assert rules(tmp_path, code, last) == expected

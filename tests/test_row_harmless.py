@@ -304,6 +304,18 @@ async def enter_later(clubs, slug: str):
 """,
         ["AL202"],
     ),
+    "one of several handlers without a name": (
+        """
+@chat.on("enter")
+async def _(clubs, slug: str):
+    await clubs.enter(slug)
+
+@chat.on("leave")
+async def _(clubs, slug: str):
+    await clubs.leave(slug)
+""",
+        ["AL202"],
+    ),
     "a method that a library calls": (
         """
 class Users(BaseUsers):

@@ -11,7 +11,7 @@ from autolock.database.schema import Model
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.program.decisions import effective, shape_of
 from autolock.program.trace import Control, Entry
-from autolock.program.values import Value
+from autolock.program.values import Root, Value
 
 #: Tables that only tell what has happened.
 _TELLING = re.compile(
@@ -34,10 +34,31 @@ class Harm:
         self.by_entry: dict[int, list[RowWrite]] = defaultdict(list)
         self.by_column: dict[object, list[tuple[Entry, RowWrite]]] = defaultdict(list)
         self.of_table: dict[object, list[tuple[Entry, RowWrite]]] = defaultdict(list)
+        tokens: set[tuple[Root, str]] = set()
         for entry, write in trace.writes:
             self.of_table[write.location.root].append((entry, write))
             self.by_entry[id(entry)].append(write)
+            if write.column and write.locks and write.value is not None and is_invented(write.value):
+                tokens.add((write.location.root, write.column))
             self.by_column[write.location].append((entry, write))
+
+        self.claims: dict[int, int] = {}
+        self.workers: set[str] = set()
+        for entry, read in trace.reads if tokens else ():
+            if _asks_for_claim(read, tokens):
+                self.claims.setdefault(id(entry), read.serial)
+                if entry.kind == "function":
+                    self.workers.add(read.function.path)
+
+    def is_claimed(self, candidate: RowCandidate) -> bool:
+        """Whether the run has asked for the token under which it had put a row aside for itself.
+
+        Helpers beside a worker that nobody was seen to call are the worker's.
+        """
+        entry, write = candidate.entry, candidate.write
+        if entry.kind == "function" and entry.function is not None and entry.function.path in self.workers:
+            return True
+        return self.claims.get(id(entry), write.serial) < write.serial
 
     # -- updates -----------------------------------------------------------------------
 
@@ -201,6 +222,18 @@ class Harm:
         if write.query is None or write.query.unknown_values or not write.query.values:
             return None
         return dict(write.query.values)
+
+
+def _asks_for_claim(read: RowRead, tokens: set[tuple[Root, str]]) -> bool:
+    """Whether a look finds its row by the key and by a token that was made up, and set while the row was locked."""
+    model = read.query.model
+    asked = {c.column: c.value for c in read.query.conditions if c.operator == "=="}
+    if model is None or not any(model.columns[n].primary_key for n in asked if n in model.columns):
+        return False
+    return any(
+        (read.location.root, name) in tokens and not value.request and value.made != "const"
+        for name, value in asked.items()
+    )
 
 
 def _changes_what_differs(control: Control, write: RowWrite) -> bool:

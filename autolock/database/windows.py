@@ -116,7 +116,7 @@ class RowFinder:
         write = candidate.write
         if not candidate.entry.many and not self.has_rival(candidate):
             return None
-        if self.is_dropped(candidate) or self.is_asked_again(candidate):
+        if self.is_dropped(candidate) or self.is_asked_again(candidate) or self.harm.is_claimed(candidate):
             return None
         if write.form == "insert":
             return self.insert(candidate)

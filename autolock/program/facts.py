@@ -22,7 +22,8 @@ class Import:
 class FunctionFacts:
     """A function or method as written.
 
-    `refs` are the dotted names it loads (`store.stock`, `self._seats`, `audit`), `mutates` those
+    `refs` are the dotted names it loads (`store.stock`, `self._seats`, `audit`), those of earlier
+    functions of the same name in the same place among them, `mutates` those
     that it stores into, deletes from or calls a mutating method on (through local aliases too),
     `rebinds` the names it declares `global` or `nonlocal`, `gives` those that it returns or yields.
     """

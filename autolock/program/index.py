@@ -261,6 +261,7 @@ class _Indexer:
         refs = {r for r in scope.refs if r.partition(".")[0] not in local} | {
             r for r in scope.refs if "." in r and r.partition(".")[0] in local
         }
+        before = self.facts.functions.get(qualname)  # handlers are often all called `_`
         self.facts.functions[qualname] = FunctionFacts(
             qualname=qualname,
             line=node.lineno,
@@ -269,7 +270,7 @@ class _Indexer:
             owner=owner,
             parent=parent,
             decorators=decorators,
-            refs=frozenset(refs | signature.refs),
+            refs=frozenset(refs | signature.refs | (before.refs if before is not None else frozenset())),
             mutates=frozenset(scope.mutates | _through(scope.aliases, scope.mutates)),
             rebinds=frozenset(scope.rebinds),
             suspends=scope.suspends or (scope.generator and node.__class__ is ast.AsyncFunctionDef),

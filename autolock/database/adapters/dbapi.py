@@ -107,11 +107,14 @@ class DbApi(Driver):
         return Value(None, made="call")
 
     def begins(self, session: Session, text: Value, node: ast.AST) -> bool:
-        """`BEGIN IMMEDIATE`, `COMMIT` and `ROLLBACK` as statements."""
+        """`BEGIN`, `COMMIT` and `ROLLBACK` as statements.
+
+        SQLite refuses a write to a transaction that has read what another has changed since.
+        """
         words = self.statements.words(text)
         if words[:1] == ["BEGIN"]:
             self.rows.use(session)
-            if words[1:2] in (["IMMEDIATE"], ["EXCLUSIVE"]):
+            if session.library in ("sqlite", "aiosqlite"):
                 self.rows.lock(session, "advisory", None, node)
         elif words[:1] == ["COMMIT"]:
             self.rows.commit(session, node)

@@ -110,6 +110,33 @@ def test_rows_that_must_be_there_are_no_limit(test: str, racy: bool, tmp_path: P
     assert bool(rules(tmp_path, INSERTS.format(test=test))) is racy
 
 
+NAMED = """
+@app.post("/clubs/{{id}}")
+async def enter(id: int, names: list[str], db: AsyncSession = Depends(session)):
+    seats = (await db.scalars(select(Seat).where(Seat.club_id == id, Seat.name.in_(names)))).all()
+    found = {{seat.name: seat for seat in seats}}
+    odd = {odd}
+    if {test}:
+        raise HTTPException(409)
+    db.add(Seat(club_id=id, name=names[0]))
+    await db.commit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("odd", "test", "racy"),
+    [
+        ("[name for name in names if name not in found]", "odd", False),
+        ("[name for name in names if name not in found]", "len(odd) > 0", False),
+        ("set(names) - set(found)", "odd", False),
+        ("[name for name in names if name in found]", "odd", True),
+        ("[name for name in names if name in found]", "len(odd) > 0", True),
+    ],
+)
+def test_what_must_be_there_is_no_check_of_what_is_new(odd: str, test: str, racy: bool, tmp_path: Path) -> None:
+    assert bool(rules(tmp_path, NAMED.format(odd=odd, test=test))) is racy
+
+
 CHANGES = """
 @app.put("/clubs/{{id}}")
 async def change(id: int, owner: str, db: AsyncSession = Depends(session)):

@@ -193,7 +193,7 @@ class RowFinder:
         shape = effective(control.shape, control.negated) if control is not None else ""
         if candidate.dependence == "control" and shape not in _ABSENT:
             return None
-        if control is not None and _asks_for_enough(control):
+        if control is not None and (_asks_for_enough(control) or self.lists_missing(control, write)):
             return None
         if read.what == "column" and (read.row is None or control is None or shape not in ("missing", "compare")):
             return None
@@ -286,6 +286,23 @@ class RowFinder:
         window = self.make("row-skew", candidate, "unguarded")
         window.rivals = [next((r for r in rivals if r[1].node is write.node), rivals[0])]
         return window
+
+    def lists_missing(self, control: Control, write: RowWrite) -> bool:
+        """Whether a test leaves because of what was asked for and not found: `[n for n in ids if n not in found]`."""
+        test = control.node
+        if isinstance(test, ast.Compare) and isinstance(test.left, ast.Call) and _is_length(test.left):
+            test = test.left.args[0]
+        frame = next((f for f in write.stack if f.serial == control.frame), None)
+        if not isinstance(test, ast.Name) or not control.negated or not control.exit or frame is None:
+            return False
+        unit = self.program.unit(frame.function.path) if frame.function is not None else None
+        node = unit.functions.get(frame.function.name) if unit is not None and frame.function is not None else None
+        return any(
+            isinstance(n, ast.Assign)
+            and any(isinstance(t, ast.Name) and t.id == test.id for t in n.targets)
+            and _is_rest(n.value)
+            for n in (ast.walk(node) if node is not None else ())
+        )
 
     @staticmethod
     def is_about_a_column(candidate: RowCandidate) -> bool:
@@ -476,6 +493,20 @@ def _asks_for_enough(control: Control) -> bool:
             if fewer or rest or (_is_length(left) and _is_length(right)):
                 return True
     return False
+
+
+def _is_rest(value: ast.expr) -> bool:
+    """Whether a value is what is left of something when what was found is taken away."""
+    if isinstance(value, ast.ListComp | ast.SetComp):
+        tests = [t for g in value.generators for t in g.ifs]
+        return any(isinstance(t, ast.Compare) and isinstance(t.ops[0], ast.NotIn) for t in tests)
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        return value.func.attr == "difference"
+    return (
+        isinstance(value, ast.BinOp)
+        and isinstance(value.op, ast.Sub)
+        and isinstance(value.left, ast.Call | ast.SetComp)
+    )
 
 
 def _asserts_enough(control: Control) -> bool:

@@ -704,3 +704,47 @@ REPLACING = """
 @pytest.mark.parametrize(("item", "racy"), [("id", ["tag"]), ("other", [])])
 def test_rows_that_are_removed_and_put_back_are_committed_apart(item: str, racy: list[str], tmp_path: Path) -> None:
     assert found(tmp_path, REPLACING.replace("ITEM", item)) == racy
+
+
+ORGANISING = """
+    from sqlalchemy.exc import IntegrityError
+
+    class Member(Base):
+        __tablename__ = "members"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(unique=True)
+
+    async def join(session: AsyncSession, name: str) -> None:
+        try:
+            async with session.begin_nested():
+                session.add(Member(name=name))
+                await session.flush()
+        except IntegrityError:
+            pass
+
+    @app.post("/items")
+    async def create(name: str, member: str, session: AsyncSession = Depends(get_session)):
+        if (await session.execute(select(Item).where(Item.name == name))).scalar_one_or_none() is not None:
+            raise HTTPException(409)
+        session.add(Item(name=name, stock=0))
+        FLUSH
+        await join(session, member)
+        await session.commit()
+    """
+
+
+@pytest.mark.parametrize(
+    ("flush", "racy"),
+    [
+        ("await session.flush()", ["create"]),
+        (
+            """try:
+            await session.flush()
+        except IntegrityError:
+            raise HTTPException(409)""",
+            [],
+        ),
+    ],
+)
+def test_who_catches_the_conflict_is_who_sends_the_row(flush: str, racy: list[str], tmp_path: Path) -> None:
+    assert found(tmp_path, ORGANISING.replace("FLUSH", flush)) == racy

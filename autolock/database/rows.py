@@ -81,9 +81,16 @@ class Rows:
 
     def flush(self, session: Session) -> None:
         """What is pending is sent to the database."""
+        transaction = self.transaction(session)
+        self.send(transaction)
+        self.change(session, replace(transaction, sent=frozenset(transaction.pending)))
+
+    def send(self, transaction: Transaction) -> None:
+        """Note who expects that the database refuses what has not been sent to it yet."""
         caught = self.caught()
-        for write in self.transaction(session).pending:
-            write.flushes.append(caught)
+        for write in transaction.pending:
+            if write not in transaction.sent:
+                write.flushes.append(caught)
 
     def commit(self, session: Session, node: ast.AST, automatic: bool = False) -> None:
         """End the transaction, keeping what it wrote."""
@@ -104,10 +111,9 @@ class Rows:
                 core.state.control,
             )
             self.trace.commits.append(done)
-            caught = self.caught()
+            self.send(transaction)
             for write in transaction.pending:
                 write.commits.append(done)
-                write.flushes.append(caught)
             earlier = next((c for c in reversed(transaction.commits) if c.writes), None)
             if earlier is not None and done.writes:
                 self.trace.splits.append(Split(core.entry, earlier, done))

@@ -27,13 +27,15 @@ class RowLock(NamedTuple):
 class Transaction:
     """`serial` tells one transaction of a session from the next; `blocks` counts the `begin()` blocks that are open.
 
-    `commits` are those that have happened on the way here, oldest first.
+    `sent` are those of the pending writes that a flush has sent. `commits` are those that have happened
+    on the way here, oldest first.
     """
 
     serial: int
     begun: bool = False
     blocks: int = 0
     pending: tuple[RowWrite, ...] = ()
+    sent: frozenset[RowWrite] = frozenset()
     locks: tuple[RowLock, ...] = ()
     commits: tuple[Commit, ...] = ()
     isolated: bool = False
@@ -51,6 +53,7 @@ class Transaction:
             self.begun or other.begun,
             max(self.blocks, other.blocks),
             tuple(dict.fromkeys((*self.pending, *other.pending))),
+            self.sent & other.sent,
             tuple(
                 dict.fromkeys(
                     lock for lock in (*self.locks, *other.locks) if lock.kind == "advisory" or lock.serial in serials
@@ -63,4 +66,4 @@ class Transaction:
     def ended(self, serial: int, commit: Commit | None) -> Transaction:
         """After a commit (or a rollback, without one): nothing pending, nothing locked."""
         commits = (*self.commits, commit) if commit is not None else self.commits
-        return replace(self, serial=serial, begun=False, pending=(), locks=(), commits=commits)
+        return replace(self, serial=serial, begun=False, pending=(), sent=frozenset(), locks=(), commits=commits)

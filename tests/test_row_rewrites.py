@@ -16,7 +16,7 @@ HEAD = """
 import os
 
 from fastapi import Depends, FastAPI, HTTPException, Request
-from sqlalchemy import ForeignKey, create_engine, select
+from sqlalchemy import ForeignKey, create_engine, select, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 engine = create_engine("postgresql://localhost/shop")
@@ -230,3 +230,22 @@ def test_a_row_that_is_changed_and_returned_where_it_is_found_is_left_to_the_rea
 """
     )
     assert "begin_nested" not in fixed(tmp_path, body)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ("Item.name == name, Item.name == name.strip()", "op.create_unique_constraint(None, 'items', ['name'])"),
+        ("text(name)", "what was asked cannot be seen in full"),
+    ],
+)
+def test_a_constraint_is_proposed_on_the_columns_that_were_asked_for(asked: str, told: str, tmp_path: Path) -> None:
+    body = f"""
+    @app.post("/items")
+    def create(name: str, session: Session = Depends(get_session)):
+        if session.scalars(select(Item).where({asked})).first() is None:
+            session.add(Item(name=name, stock=0))
+            session.commit()
+    """
+    (reason,) = refusals(tmp_path, body)
+    assert told in reason

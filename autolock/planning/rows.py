@@ -12,7 +12,7 @@ from autolock.database.trace import RowRead
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
 from autolock.findings import Safety
-from autolock.planning.advice import by_hand
+from autolock.planning.advice import by_hand, missing_constraint
 from autolock.planning.answered import other_conflict, refuse_forgotten
 from autolock.planning.blocks import Refusal, Region, Sources
 from autolock.planning.callers import (
@@ -405,18 +405,7 @@ class RowPlans:
         if window.counted:
             return self.lock_parent(window)
         if window.unique is None:
-            names = ", ".join(window.columns)
-            table = window.model.table if window.model is not None else ""
-            if not names:
-                raise Refusal(
-                    f"what was asked cannot be seen in full: let a unique constraint on {table} say which two rows "
-                    "may not be there together, and handle the IntegrityError"
-                )
-            raise Refusal(
-                f"no unique constraint covers the check: add one on {table} ({names}) with a migration "
-                f"(`op.create_unique_constraint(None, {table!r}, [{', '.join(repr(c) for c in window.columns)}])`), "
-                "then handle the IntegrityError"
-            )
+            raise Refusal(missing_constraint(window.model, window.columns))
         control = window.control
         if control is None or window.first is None or window.last is None:
             raise Refusal("the check and the insert meet in no function that could answer the conflict")

@@ -94,7 +94,16 @@ def find(statement: Statement, code: str, nth: int) -> int:
 
 def with_expression(statement: Statement, old: cst.BaseExpression, new: cst.BaseExpression) -> Statement:
     """The statement with another expression in place of one of its own."""
+    if isinstance(new, cst.Await) and _is_whole(statement, old):
+        new = new.with_changes(lpar=old.lpar, rpar=old.rpar)
     return cast("Statement", statement.visit(_Replacement(old, new)))
+
+
+def _is_whole(statement: Statement, node: cst.BaseExpression) -> bool:
+    """Whether an expression is all that a line says: nothing there could tear another one apart."""
+    if not isinstance(statement, cst.SimpleStatementLine):
+        return False
+    return any(isinstance(part, cst.Expr) and part.value is node for part in statement.body)
 
 
 class _Replacement(cst.CSTTransformer):

@@ -79,3 +79,19 @@ def only_looks(statements: Sequence[ast.stmt], harmless: Harmless) -> bool:
             if last not in _LOOKING | _TELLING and not last[:1].isupper() and not harmless(node):
                 return False
     return True
+
+
+def is_shared_unfinished(window: RaceWindow, statements: Sequence[ast.stmt]) -> bool:
+    """Whether statements go on with an object after they have shared it: who looks without the lock finds it half made.
+
+    `cls._instance = super().__new__(cls)` and then `cls._instance.tables = load()`.
+    """
+    made = window.write.node if window.write is not None else None
+    if not isinstance(made, ast.Assign):
+        return False
+    named = [made.value] if isinstance(made.value, ast.Name) else []
+    names = {ast.unparse(n) for n in (*made.targets, *named)}
+    later = [n for n in own_nodes(statements) if getattr(n, "lineno", 0) > (made.end_lineno or made.lineno)]
+    stored = [n for n in later if isinstance(n, ast.Attribute) and isinstance(n.ctx, ast.Store)]
+    called = [n.func for n in later if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
+    return any(ast.unparse(n.value) in names for n in (*stored, *called))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from autolock.edits import Edit
-from autolock.planning.answers import checks_first, only_looks
+from autolock.planning.answers import checks_first, is_shared_unfinished, only_looks
 from autolock.planning.blocks import Refusal, Region, Sources, awaits, check_span, is_endless, own_nodes
 from autolock.planning.homes import Home, HomeFinder, Use, frozen
 from autolock.planning.slow import Slowness
@@ -262,7 +262,7 @@ class Guards:
                 continue
             votes[lock.location] += 1
             locks[lock.location] = lock
-        threads = any(n.context == "thread" for n in needs)
+        threads = self.on_threads(list(needs))
         votes = Counter({name: n for name, n in votes.items() if not threads or locks[name].family != "asyncio"})
         if not votes:
             return None
@@ -270,10 +270,22 @@ class Guards:
 
     def family(self, needs: Sequence[Need], existing: LockValue | None) -> str:
         """asyncio or threading, by where the code runs."""
-        contexts = {n.context for n in needs}
         if existing is not None and existing.family != "both":
             return existing.family
-        return "asyncio" if contexts == {"loop"} else "threading"
+        return "threading" if self.on_threads(needs) else "asyncio"
+
+    def on_threads(self, needs: Sequence[Need]) -> bool:
+        """Whether something needs the lock on a thread that no coroutine waits for under it.
+
+        `flags = await run_in_threadpool(read)` and `await run_in_threadpool(write, flags)` change a file on
+        threads, but what has to be kept together is the coroutine.
+        """
+        threaded = [n for n in needs if n.context == "thread"]
+        if not any(self._is_async(n.function) for n in threaded):
+            return bool(threaded)
+        return not all(
+            any(f.function is not None and self._is_async(f.function) for f in n.stack[: n.depth + 1]) for n in threaded
+        )
 
     def settle(self, need: Need, family: str) -> None:
         """Move a need outwards to a function that can take a lock of this family."""
@@ -606,9 +618,12 @@ class Guards:
         if replaced is not None:
             return replaced
         only = region.statements[0]
+        mine = [w for w in windows if w.function == function]
+        if any(is_shared_unfinished(w, region.statements) for w in mine):
+            wrapped = frozen(at=region.at, count=region.count, lock=lock, is_async=is_async)
+            return [Edit(region.path, "wrap-in-lock", wrapped)]
         if region.count == 1 and isinstance(only, ast.If) and not only.orelse and self._lazy(function, windows):
             return [Edit(region.path, "double-checked", frozen(at=region.at, lock=lock, is_async=is_async))]
-        mine = [w for w in windows if w.function == function]
         checks = checks_first(region.statements, mine, lambda call: self._changes_nothing(function, call))
         if checks and not self._binds_outside(function, region.statements[:checks]):
             arguments = frozen(at=region.at, count=region.count, checks=checks, lock=lock, is_async=is_async)

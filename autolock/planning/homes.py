@@ -50,6 +50,10 @@ class HomeFinder:
         root = owner.root
         if root.kind == "file":
             return self.for_file(owner, kind, uses)
+        if (root.kind == "cell" and owner.fields) or (root.kind == "state" and len(owner.fields) > 1):
+            attribute = self.on_instance(owner, kind, uses)
+            if attribute is not None:
+                return attribute
         if root.kind == "cell":
             return self.in_factory(owner, kind, uses)
         if root.kind == "state":
@@ -226,12 +230,12 @@ class HomeFinder:
         """`self._stock_lock = ...` in `__init__`, when every use reaches the attribute through a name."""
         attribute = owner.fields[-1][1:]
         made = self._initialised(uses, attribute)
-        holders = {u.function: _holder(u, attribute) for u in uses}
+        holders = {u.function: _holder(u, attribute) or _object(u, owner) for u in uses}
         if made is None or not all(holders.values()):
             return None
         path, statement = made
         name = lock_name(attribute)
-        if not name.startswith("_") and any(h == "self" for h in holders.values()):
+        if not name.startswith("_") and all(h == "self" for h in holders.values()):
             name = f"_{name}"
         if self._taken(path, name):
             raise Refusal(f"{path} uses the name `{name}` already")
@@ -378,3 +382,12 @@ def _holder(use: Use, attribute: str = "") -> str:
                 if text:
                     return text
     return ""
+
+
+def _object(use: Use, owner: Location) -> str:
+    """How a function names the object that has the attribute, where it names that only: `app.state.desk`."""
+    if len(owner.fields) < 2:
+        return ""
+    name = owner.fields[-2][1:]
+    outer = _holder(use, name)
+    return f"{outer}.{name}" if outer else ""

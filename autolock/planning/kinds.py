@@ -55,13 +55,8 @@ class LockKind:
 
     def refuse_unless_coroutine(self, use: LockUse) -> None:
         facts = self.program.function(use.function)
-        if (
-            use.context != "loop"
-            or facts is None
-            or not facts.is_async
-            or not isinstance(use.node, ast.With)
-            or len(use.node.items) != 1
-        ):
+        taken = _is_bare_acquire(use) or (isinstance(use.node, ast.With) and len(use.node.items) == 1)
+        if use.context != "loop" or facts is None or not facts.is_async or not taken:
             raise Refusal(f"`{use.function.name}` takes it as well, which cannot await: {_BY_HAND}")
 
     def definition(self, path: str, node: ast.AST) -> tuple[str, ast.Assign]:
@@ -83,11 +78,24 @@ class LockKind:
                     raise Refusal(f"`{function.qualname}` uses `{name}` as well: {_BY_HAND}")
 
     def taken(self, use: LockUse) -> Edit:
-        assert isinstance(use.node, ast.With)
         blocks = self.sources.blocks(use.function.path)
+        if isinstance(use.node, ast.Call):
+            statement = use.stack[-1].statement
+            assert statement is not None
+            text = ast.unparse(use.node)
+            arguments = frozen(at=blocks.spot(statement).path, expression=text, replacement=f"await {text}")
+            return Edit(use.function.path, "replace-expression", arguments)
+        assert isinstance(use.node, ast.With)
         text = dotted(use.node.items[0].context_expr)
         if not text:
             raise Refusal(_BY_HAND)
         return Edit(
             use.function.path, "replace-lock", frozen(at=blocks.spot(use.node).path, item=0, lock=text, is_async=True)
         )
+
+
+def _is_bare_acquire(use: LockUse) -> bool:
+    """`lock.acquire()` as a statement of its own, with no timeout that an asyncio lock would not know."""
+    statement = use.stack[-1].statement
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return call is use.node and isinstance(call, ast.Call) and not call.args and not call.keywords

@@ -497,13 +497,13 @@ class Calls(Containers, Files):
                 Heap(Type("unknown"), None, {f".{k}": v for k, v in kwargs.items()}), reads, "", request, "new"
             )
         if bare in PURE_BUILTINS:
-            return self.builtin(bare, args, reads, request)
+            return self.builtin(bare, args, reads, request, node)
         self.spawn_callbacks(args, kwargs, node)
         if short[:1].isupper() and "." in name:
             return Value(Heap(Type("external", name=name), node=node), reads, "", request, "new")
         return Value(None, reads, "", request, "call")
 
-    def builtin(self, name: str, args: list[Value], reads: frozenset[Read], request: bool) -> Value:
+    def builtin(self, name: str, args: list[Value], reads: frozenset[Read], request: bool, node: ast.Call) -> Value:
         """A built-in function: what it gives depends on its arguments and on nothing else."""
         term = f"{name}({','.join(a.term for a in args)})" if args and all(a.term for a in args) else ""
         obj: Heap | Group | None = None
@@ -512,6 +512,9 @@ class Calls(Containers, Files):
         if name in ("iter", "reversed", "enumerate", "next") and args:
             first = args[0].obj
             obj = first if isinstance(first, Group) else None
+        if name in ("next", "min", "max") and args and isinstance(args[0].obj, Heap):
+            item = self.iterated(args[0], node)
+            return Value(item.obj, reads | item.reads, "", request, "expression")
         if name in ("sorted", "list", "tuple") and args and isinstance(args[0].obj, Heap):
             source = args[0].obj
             held = {n: v for n, v in source.fields.items() if n == "[*]"}
@@ -595,6 +598,9 @@ class Calls(Containers, Files):
         if name == "add_job" and args:
             self.spawn(args[:1], {}, node, "job", many=False)
             return NOTHING
+        if name in ("enter_context", "enter_async_context") and args and isinstance(args[0].obj, LockValue):
+            self.acquire(args[0].obj, node, "with" if name == "enter_context" else "async with")
+            return Value(External("autolock.acquired"))
         if isinstance(obj, FunctionValue):
             return NOTHING
         if name == "put" and _is_unbounded_queue(obj):

@@ -79,6 +79,7 @@ class Core(ABC):
         self.shaped: list[Heap] = []
         self.log: list[tuple[Read | Write, dict[Read, Suspension], dict[Read, ast.AST], tuple[Control, ...]]] = []
         self.markers: list[Read] = []
+        self.filters: dict[Read, str] = {}
         self.dumped: frozenset[Read] = frozenset()
         self.budget = BUDGET
         self.floor = 0

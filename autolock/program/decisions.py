@@ -56,6 +56,20 @@ def shape_of(test: ast.AST) -> str:
     return "truth"
 
 
+def says_equal(test: ast.expr) -> bool:
+    """Whether two things are equal where a test comes out true: `a == b`, or that and more."""
+    if isinstance(test, ast.BoolOp):
+        return isinstance(test.op, ast.And) and any(says_equal(v) for v in test.values)
+    return isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq | ast.Is)
+
+
+def says_different(test: ast.expr) -> bool:
+    """Whether two things are equal where a test comes out false: `a != b`, or that or more."""
+    if isinstance(test, ast.BoolOp):
+        return isinstance(test.op, ast.Or) and any(says_different(v) for v in test.values)
+    return isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.NotEq | ast.IsNot)
+
+
 def effective(shape: str, negated: bool) -> str:
     """What is known to have been true of the state where the code runs."""
     return _OPPOSITE[shape] if negated else shape

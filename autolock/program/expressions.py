@@ -365,7 +365,7 @@ class Expressions(Core):
             item = self.iterated(source, generator.iter)
             self.bind(generator.target, item.also(Value(None, reads)))
             sources.append(Value(None, source.reads | reads, "", source.request))
-            sources.extend(self.evaluate(test) for test in generator.ifs)
+            sources.extend(self.filtered(test) for test in generator.ifs)
         self.loops += 1
         if isinstance(node, ast.DictComp):
             results = [self.evaluate(node.key), self.evaluate(node.value)]
@@ -380,6 +380,13 @@ class Expressions(Core):
         if isinstance(results[-1].obj, Coroutine):
             return Value(Group([results[-1]]), made="display").also(*sources)
         return Value(heap, made="display").also(*sources, *results)
+
+    def filtered(self, test: ast.expr) -> Value:
+        """The `if` of a comprehension: what comes out was chosen by what it asks, not by whether anything came out."""
+        value = self.evaluate(test)
+        own = {id(n) for n in ast.walk(test)}
+        self.filters.update((read, shape_of(test)) for read in value.reads if id(read.node) in own)
+        return value
 
     def iterated(self, source: Value, node: ast.AST) -> Value:
         """What a loop over a value yields."""

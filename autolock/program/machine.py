@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from autolock.program.core import BUDGET, SCARCE, TOTAL, Activation, OutOfBudget, Spawn
 from autolock.program.decisions import effective
@@ -102,7 +103,7 @@ class Machine(Statements):
         """Every read of the same Location that this write depends on makes a candidate."""
         state = self.state
         for read in in_order(data):
-            if read not in state.fresh or not overlaps(write.location, read.location):
+            if read not in state.fresh or read in state.confirmed or not overlaps(write.location, read.location):
                 continue
             taken_out = write.kind == "insert" and read in state.superseded
             if not taken_out and not _other_key(read.key, write.key):
@@ -114,7 +115,7 @@ class Machine(Statements):
             if overlaps(write.location, r.location) and same_key(r, write)
         ]
         for read, control in checks:
-            if read in data or read not in state.fresh or read in state.superseded:
+            if read in data or read not in state.fresh or read in state.superseded | state.confirmed:
                 continue
             if _sets_a_flag_anew(write, read, control, state.control):
                 continue
@@ -127,6 +128,8 @@ class Machine(Statements):
 
     def candidate(self, read: Read, write: Write, dependence: str, control: Control | None) -> None:
         state = self.state
+        if control is not None and read in self.filters:
+            control = replace(control, shape=self.filters[read], negated=False)
         self.trace.candidates.append(
             Candidate(self.entry, read, write, dependence, control, state.stale.get(read), state.switched.get(read))
         )
@@ -185,6 +188,7 @@ class Machine(Statements):
         self._reads.clear()
         self.log.clear()
         self.markers.clear()
+        self.filters.clear()
         self.database.reset()
         path = entry.function.path if entry.function else ""
         self.frames.append(Activation(self.next_serial(), None, path, Env(None)))

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 class State:
     """`stale` and `switched` hold, for each read that still matters, what may have run since.
 
-    A read that is in neither is current. `fresh` holds all reads that still matter.
+    A read that is in neither is current. `fresh` holds all reads that still matter. What `confirmed`
+    ones saw was looked at again since and found to be the same.
     """
 
     fresh: set[Read] = field(default_factory=set)
     unsuspended: set[Read] = field(default_factory=set)
     unswitched: set[Read] = field(default_factory=set)
     superseded: frozenset[Read] = frozenset()
+    confirmed: frozenset[Read] = frozenset()
     stale: dict[Read, Suspension] = field(default_factory=dict)
     switched: dict[Read, ast.AST] = field(default_factory=dict)
     pending: dict[Write, Suspension | None] = field(default_factory=dict)
@@ -40,6 +42,7 @@ class State:
             set(self.unsuspended),
             set(self.unswitched),
             self.superseded,
+            self.confirmed,
             dict(self.stale),
             dict(self.switched),
             dict(self.pending),
@@ -52,6 +55,7 @@ class State:
 
     def suspend(self, event: Suspension) -> None:
         """Something else may have run."""
+        self.confirmed = frozenset()
         for read in self.unsuspended:
             self.stale.setdefault(read, event)
         self.unsuspended.clear()
@@ -117,6 +121,7 @@ class State:
         self.unsuspended |= other.unsuspended
         self.unswitched |= other.unswitched
         self.superseded |= other.superseded
+        self.confirmed &= other.confirmed
         self.stale = {**other.stale, **self.stale}
         self.switched = {**other.switched, **self.switched}
         for write, since in other.pending.items():

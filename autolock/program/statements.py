@@ -10,6 +10,8 @@ from typing import Any
 from autolock.database.hooks import expected
 from autolock.program.calls import TRIED, Calls
 from autolock.program.core import OutOfBudget
+from autolock.program.decisions import says_different, says_equal
+from autolock.program.index import dotted
 from autolock.program.linker import Ref
 from autolock.program.state import State
 from autolock.program.trace import Control, Iteration, Read
@@ -326,10 +328,14 @@ class Statements(Calls):
         tried, negated = self.tried(node.test)
         refused = self.state if negated else before
         refused.held = tuple(h for h in refused.held if h.acquisition != tried)
+        if says_equal(node.test):
+            self.confirm(value)
         with self.deciding(self.control(node.test, value, False, "")):
             self.execute(node.body)
         then, then_names = self.state, env.vars
         self.state, env.vars = before, names
+        if says_different(node.test):
+            self.confirm(value)
         with self.deciding(self.control(node.test, value, True, "")):
             self.execute(node.orelse)
         else_alive = self.state.alive
@@ -351,6 +357,40 @@ class Statements(Calls):
         given = isinstance(asked, ast.Call) and bool(asked.args or asked.keywords)
         taken = [h.acquisition for h in self.state.held if h.node is asked] if given else []
         return (taken[-1] if taken else 0), negated
+
+    def confirm(self, compared: Value) -> None:
+        """What was read before is as it was: a newer look at the same place has been compared with it.
+
+        A version or count says so of the other attributes of its object too, where whoever writes
+        them writes it as well.
+        """
+        state = self.state
+        for old in [r for r in compared.reads if r in state.stale]:
+            if not any(r.location == old.location and r.serial > old.serial for r in compared.reads - {old}):
+                continue
+            if not old.location.fields or not old.location.fields[-1].startswith("."):
+                continue
+            alike = [
+                r
+                for r in state.fresh
+                if state.stale.get(r) is state.stale[old]
+                and r.location.root == old.location.root
+                and r.location.fields[:-1] == old.location.fields[:-1]
+                and self.written_together(r.location.fields[-1], old.location.fields[-1])
+            ]
+            state.confirmed |= frozenset(alike)
+
+    def written_together(self, field: str, version: str) -> bool:
+        """Whether every function that writes an attribute writes the one that tells its versions apart."""
+        if field == version:
+            return True
+        writers = [
+            f.mutates
+            for facts in self.program.modules.values()
+            for f in facts.functions.values()
+            if any(m.endswith(field) for m in f.mutates)
+        ]
+        return field.startswith(".") and all(any(m.endswith(version) for m in names) for names in writers)
 
     def meet(self, other: State, names: dict[str, Value]) -> None:
         """Join the current branch with another that was run before."""
@@ -495,6 +535,7 @@ class Statements(Calls):
             if not self.state.alive:
                 break
         self.loops -= 1
+        before.alive = not _has_elements(node.iter)
         self.meet(before, names)
         self.state.control = tuple(c for c in self.state.control if c in decided or c.exit != "loop")
         frame.continues.pop()
@@ -553,6 +594,10 @@ class Statements(Calls):
         attempted = frozenset(r for s in snapshots for r in s.fresh if not _answers(r)) - known
         self.execute(node.orelse)
         done, done_names = self.state, env.vars
+        missed = None
+        if attempted and not done.alive and all(_is_lookup(h) for h in node.handlers):
+            way_out = self.exit_of(node.orelse or node.body, Value(None, attempted))
+            missed = Control(attempted, node, "missing", False, way_out, frame.serial)
         raised = State(alive=False)
         for snapshot in snapshots:
             raised.merge(snapshot.copy())
@@ -575,6 +620,8 @@ class Statements(Calls):
             self.meet(state, handler_names)
             done, done_names = self.state, env.vars
         self.state, env.vars = done, done_names
+        if missed is not None and self.state.alive:
+            decided = self.state.control = (*self.state.control, missed)
         if node.finalbody:
             self.on_leaving(marks, lambda: self.execute_undecided(node.finalbody, decided))
             if not self.state.alive and not snapshots:
@@ -643,7 +690,11 @@ class Statements(Calls):
         self.switch(node)
         if item.optional_vars is not None:
             self.store(item.optional_vars, Value(obj, value.reads, "", value.request, "call"), node, "assign")
+        before, marks = {h.acquisition for h in self.state.held}, self.marks()
         self.with_items(node, index + 1)
+        if text.partition("(")[0].endswith("ExitStack"):
+            self.on_leaving(marks, lambda: self.drop_others(before))
+            self.drop_others(before)
         if asynchronous and not quiet and self.state.alive:
             self.frame.statement = node
             self.suspend(node, text)
@@ -786,6 +837,13 @@ def _is_lookup(handler: ast.ExceptHandler) -> bool:
         n in text
         for n in ("KeyError", "IndexError", "LookupError", "AttributeError", "FileNotFoundError", "ValueError")
     )
+
+
+def _has_elements(node: ast.expr) -> bool:
+    """Whether a loop over this has at least one turn: a display that is not empty, in whatever order."""
+    if isinstance(node, ast.Call) and dotted(node.func) in ("sorted", "reversed", "list", "tuple", "set") and node.args:
+        return _has_elements(node.args[0])
+    return isinstance(node, ast.Tuple | ast.List | ast.Set) and not all(isinstance(e, ast.Starred) for e in node.elts)
 
 
 def _captures(pattern: ast.pattern) -> list[str]:

@@ -57,6 +57,8 @@ class Vanity:
         element = write.location.fields[-1:] and write.location.fields[-1].startswith("[")
         if element or write.made != "const" or (control is not None and control.exit == "raise"):
             return False
+        if candidate.between is not None and self._hands_out(write):
+            return False
         return all(w.kind == "assign" and w.made == "const" and w.text == write.text for w in rivals)
 
     def _tells_the_outcome(self, candidate: Candidate) -> bool:
@@ -104,6 +106,17 @@ class Vanity:
         calls = [n for s in (node.body if node else ()) for n in ast.walk(s) if isinstance(n, ast.Call)]
         later = [call for call in calls if call.lineno > looked and call is not write.node]
         return node is not None and all(self._is_quiet(call) for call in later)
+
+    def _hands_out(self, write: Write) -> bool:
+        """Whether what is marked is one of many and is returned: whoever asks is given something to work on."""
+        target = next(iter(getattr(write.node, "targets", ())), None)
+        if not isinstance(target, ast.Attribute) or not isinstance(target.value, ast.Name):
+            return False
+        unit = self.program.unit(write.function.path)
+        node = unit.functions.get(write.function.name) if unit is not None else None
+        returned = [n.value for n in ast.walk(node) if isinstance(n, ast.Return)] if node is not None else []
+        chosen = any(f.startswith("[") for f in write.location.fields)
+        return chosen and any(isinstance(value, ast.Name) and value.id == target.value.id for value in returned)
 
     @staticmethod
     def _is_quiet(call: ast.Call) -> bool:

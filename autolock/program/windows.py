@@ -206,6 +206,18 @@ class Finder:
         path, _, name = write.value_type.partition(":")
         return bool(name) and judge(self.program, Ref("class", path, name))
 
+    def _is_filled_later(self, write: Write) -> bool:
+        """Whether an object is shared before the function has given it all that it is to have."""
+        depth = len(write.location.fields)
+        return write.made == "new" and any(
+            w.function == write.function
+            and w.serial > write.serial
+            and w.made not in ("const", "none")
+            and len(w.location.fields) == depth + 1
+            and w.location.fields[:depth] == write.location.fields
+            for _, w in self.by_root[write.location.root]
+        )
+
     def _distinct(self) -> list[Candidate]:
         """One candidate of those that differ only in the calls through which they are reached."""
         found: dict[object, Candidate] = {}
@@ -264,6 +276,7 @@ class Finder:
         if relation == "unguarded" and any(h.lock.family == "asyncio" for h in _own(valid, write)):
             relation = "wrong-kind"
         function, first, last = meeting(read.stack, write.stack)
+        half_made = self._is_filled_later(write)
         yield RaceWindow(
             "read-write",
             write.location,
@@ -288,8 +301,8 @@ class Finder:
             lock_node=common[0].node if common else None,
             mixed=mixed,
             warmed=write.location in self.warmed,
-            cheap=self._is_made(write, is_stateless),
-            plain=self._is_made(write, keeps_nothing),
+            cheap=self._is_made(write, is_stateless) and not half_made,
+            plain=self._is_made(write, keeps_nothing) and not half_made,
         )
 
     def _is_nothing(self, location: Location) -> bool:

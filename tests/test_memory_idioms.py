@@ -1,0 +1,271 @@
+"""Ways in which services write down shared state and locks: what is seen in them, and what a fix makes of them."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = """
+import asyncio, json, threading, time
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from fastapi import FastAPI, HTTPException
+from fastapi.concurrency import run_in_threadpool
+
+app = FastAPI()
+
+async def ask(*about):
+    await asyncio.sleep(0)
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    main = folder / "main.py"
+    main.write_text(textwrap.dedent(HEAD) + textwrap.dedent(text), encoding="utf-8")
+    return main
+
+
+def found(folder: Path, text: str) -> list[tuple[str, str]]:
+    """Rule and function of every finding."""
+    written(folder, text)
+    return sorted({(f.rule, f.place.function) for f in autolock.check([folder], cache=False).findings})
+
+
+def fixed(folder: Path, text: str) -> str:
+    """The program after all its fixes, in which nothing is found any more."""
+    main = written(folder, text)
+    autolock.fix([folder], apply=True, allow_dirty=True, cache=False)
+    assert not autolock.check([folder], cache=False).findings
+    return main.read_text(encoding="utf-8")
+
+
+def test_a_look_up_that_returns_decides_on_what_follows_its_except_clause(tmp_path: Path) -> None:
+    program = """
+    shelves = {}
+
+    @app.get("/{name}")
+    async def shelf(name: str):
+        try:
+            return shelves[name]
+        except KeyError:
+            pass
+        shelves[name] = await ask(name)
+        return shelves[name]
+    """
+    assert found(tmp_path, program) == [("AL104", "shelf")]
+    other_error = program.replace("except KeyError", "except TimeoutError")
+    assert found(tmp_path, other_error) == []
+
+
+CLAIM = """
+class Ticket:
+    def __init__(self):
+        self.state = "open"
+
+class Desk:
+    def __init__(self):
+        self.tickets: dict[int, Ticket] = {}
+
+    def add(self, number: int):
+        self.tickets[number] = Ticket()
+
+    async def take(self):
+        ticket = next((t for t in self.tickets.values() if t.state == "open"), None)
+        if ticket is None:
+            return None
+        await ask(ticket)
+        ticket.state = "taken"
+        return ticket
+
+app.state.desk = Desk()
+
+@app.post("/")
+async def add(number: int):
+    app.state.desk.add(number)
+
+@app.post("/take")
+async def take():
+    return await app.state.desk.take()
+"""
+
+
+def test_what_is_chosen_by_its_state_and_marked_after_an_await_is_given_to_two(tmp_path: Path) -> None:
+    assert found(tmp_path, CLAIM) == [("AL102", "Desk.take")]
+    marked_first = CLAIM.replace('        ticket.state = "taken"\n', "").replace(
+        "        await ask(ticket)\n", '        ticket.state = "taken"\n        await ask(ticket)\n'
+    )
+    assert all(f.certainty == "latent" for f in _findings(tmp_path, marked_first))
+
+
+def _findings(folder: Path, text: str) -> tuple[autolock.Finding, ...]:
+    written(folder, text)
+    return autolock.check([folder], cache=False).findings
+
+
+def test_the_lock_of_an_object_on_app_state_is_made_by_the_object(tmp_path: Path) -> None:
+    after = fixed(tmp_path, CLAIM)
+    assert "self.tickets_lock = asyncio.Lock()" in after
+    assert "async with self.tickets_lock:\n            ticket = next(" in after
+    assert "async with app.state.desk.tickets_lock:\n        app.state.desk.add(number)" in after
+
+
+REVISION = """
+class Page:
+    def __init__(self):
+        self.text = ""
+        self.revision = 0
+
+page = Page()
+
+@app.post("/")
+async def edit(more: str):
+    seen, text = page.revision, page.text
+    await ask(text)
+    if page.revision != seen:
+        raise HTTPException(409)
+    page.text = text + more
+    page.revision = seen + 1
+"""
+
+
+def test_a_version_compared_after_the_last_await_says_that_nothing_has_changed(tmp_path: Path) -> None:
+    assert found(tmp_path, REVISION) == []
+    awaited_again = REVISION.replace("    page.text =", "    await ask()\n    page.text =")
+    assert ("AL101", "edit") in found(tmp_path, awaited_again)
+
+
+def test_a_version_that_another_writer_forgets_says_nothing(tmp_path: Path) -> None:
+    careless = (
+        REVISION
+        + """
+@app.delete("/")
+async def blank():
+    page.text = ""
+"""
+    )
+    assert ("AL101", "edit") in found(tmp_path, careless)
+
+
+STACK = """
+left = {"a": 5, "b": 5}
+locks = {}
+
+@app.post("/")
+async def move(source: str, target: str):
+    async with AsyncExitStack() as stack:
+        for name in sorted((source, target)):
+            await stack.enter_async_context(locks.setdefault(name, asyncio.Lock()))
+        rest = left[source]
+        await ask(rest)
+        left[source] = rest - 1
+"""
+
+
+def test_locks_entered_into_an_exit_stack_are_held_until_its_block_ends(tmp_path: Path) -> None:
+    assert found(tmp_path, STACK) == []
+    after_the_block = STACK.replace("        rest = left", "    if True:\n        rest = left")
+    assert found(tmp_path, after_the_block) == [("AL101", "move")]
+
+
+def test_a_thread_lock_acquired_by_hand_in_a_coroutine_is_awaited(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        """
+        class Till:
+            def __init__(self):
+                self.cents = 0
+                self._mutex = threading.Lock()
+
+            async def put(self, cents: int):
+                self._mutex.acquire()
+                try:
+                    before = self.cents
+                    await ask(before)
+                    self.cents = before + cents
+                finally:
+                    self._mutex.release()
+
+        till = Till()
+
+        @app.post("/")
+        async def put(cents: int):
+            await till.put(cents)
+        """,
+    )
+    assert "self._mutex = asyncio.Lock()" in after
+    assert "        await self._mutex.acquire()\n        try:" in after
+
+
+def test_an_object_shared_before_it_is_ready_is_not_looked_at_without_the_lock(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        """
+        class Client:
+            def __init__(self):
+                self.session = None
+
+            async def connect(self):
+                self.session = await ask()
+
+        client = None
+
+        @app.get("/")
+        async def read():
+            global client
+            if client is None:
+                client = Client()
+                await client.connect()
+            return client.session
+        """,
+    )
+    assert after.count("if client is None") == 1
+
+
+def test_a_lock_that_a_refusal_may_not_get_is_still_to_be_released(tmp_path: Path) -> None:
+    program = """
+    free = {"n": 5}
+    lock = threading.Lock()
+
+    def open_gate(plate):
+        if plate == "x":
+            raise ValueError(plate)
+
+    @app.post("/")
+    def park(plate: str):
+        if not lock.acquire(timeout=1):
+            raise HTTPException(503)
+        open_gate(plate)
+        free["n"] = free["n"] - 1
+        lock.release()
+    """
+    assert ("AL506", "park") in found(tmp_path, program)
+    nothing_between = program.replace("        open_gate(plate)\n", "").replace('free["n"] = free["n"] - 1', "pass")
+    assert found(tmp_path, nothing_between) == []
+
+
+def test_a_file_changed_on_worker_threads_is_kept_by_the_coroutine_that_waits_for_them(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        """
+        FILE = Path("flags.json")
+
+        def read():
+            return json.loads(FILE.read_text())
+
+        def write(flags):
+            FILE.write_text(json.dumps(flags))
+
+        @app.put("/{name}")
+        async def put(name: str, on: bool):
+            flags = await run_in_threadpool(read)
+            flags[name] = on
+            await run_in_threadpool(write, flags)
+        """,
+    )
+    assert "FILE_LOCK = asyncio.Lock()" in after
+    assert "    async with FILE_LOCK:\n        flags = await run_in_threadpool(read)" in after

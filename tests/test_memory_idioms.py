@@ -269,3 +269,64 @@ def test_a_file_changed_on_worker_threads_is_kept_by_the_coroutine_that_waits_fo
     )
     assert "FILE_LOCK = asyncio.Lock()" in after
     assert "    async with FILE_LOCK:\n        flags = await run_in_threadpool(read)" in after
+
+
+FLUSH = """
+events = []
+
+async def store(batch):
+    await ask(list(batch))
+
+@app.post("/")
+async def add(event: str):
+    events.append(event)
+
+@app.post("/flush")
+async def flush():
+    if events:
+        await store(events)
+        events.clear()
+"""
+
+
+def test_what_is_added_while_a_list_is_handed_on_is_lost_when_it_is_emptied(tmp_path: Path) -> None:
+    (finding,) = _findings(tmp_path, FLUSH)
+    assert (finding.rule, finding.place.function) == ("AL101", "flush")
+    assert "hands on what is in `events`" in finding.message
+    after = fixed(tmp_path, FLUSH)
+    assert "async with events_lock:\n        events.append(event)" in after
+
+
+def test_a_list_emptied_before_its_copy_is_handed_on_loses_nothing(tmp_path: Path) -> None:
+    copied = FLUSH.replace("        await store(events)\n", "        batch = list(events)\n").replace(
+        "        events.clear()\n", "        events.clear()\n        await store(batch)\n"
+    )
+    assert found(tmp_path, copied) == []
+    only_asked = FLUSH.replace("store(events)", "ask()")
+    assert ("AL101", "flush") not in found(tmp_path, only_asked)
+
+
+def test_what_a_dependency_keeps_on_a_shared_object_is_reported_where_it_is_kept(tmp_path: Path) -> None:
+    program = """
+    from fastapi import Depends
+
+    class Store:
+        def __init__(self):
+            self.user = None
+            self.lines = []
+
+        async def add(self, text: str):
+            await ask(text)
+            self.lines.append((self.user, text))
+
+    store = Store()
+
+    async def store_for(user: str):
+        store.user = user
+        yield store
+
+    @app.post("/")
+    async def add(text: str, mine: Store = Depends(store_for)):
+        await mine.add(text)
+    """
+    assert found(tmp_path, program) == [("AL107", "store_for")]

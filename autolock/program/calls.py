@@ -130,6 +130,7 @@ class Calls(Containers, Files):
         del self.spawned[spawned:]
 
     def run_coroutine(self, coroutine: Coroutine, node: ast.AST) -> Value:
+        self.all_contents([*coroutine.args, *coroutine.kwargs.values()], coroutine.node)
         return self.invoke(coroutine.function, coroutine.args, coroutine.kwargs, coroutine.node)
 
     def invoke(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:

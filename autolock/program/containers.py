@@ -121,6 +121,9 @@ class Containers(Objects, Expressions):
         field = self.field_of(obj, args[0]) if args and keyed and obj.type.kind == "dict" else "[*]"
         location = obj.location.child(field)
         value = Value(None).also(*args, *kwargs.values())
+        if name in ("extend", "update", "extendleft"):
+            for source in args:
+                value = value.also(Value(None, self.contents(source, node)))
         stored = args[-1] if args else value
         if name in ("setdefault", "append", "add", "appendleft", "insert") and stored.obj is not None:
             self.settle(stored, obj.location.child("[*]"))

@@ -102,6 +102,8 @@ class Machine(Statements):
     def close_windows(self, write: Write, data: frozenset[Read]) -> None:
         """Every read of the same Location that this write depends on makes a candidate."""
         state = self.state
+        if write.empties:
+            data |= self.handed_on(write)
         for read in in_order(data):
             if read not in state.fresh or read in state.confirmed or not overlaps(write.location, read.location):
                 continue
@@ -121,6 +123,21 @@ class Machine(Statements):
                 continue
             if not any(_repeats(r, c, read, control, write) for r, c in checks):
                 self.candidate(read, write, "control", control)
+
+    def handed_on(self, write: Write) -> frozenset[Read]:
+        """Looks at all that is in a container, which this function made for something it then waited for.
+
+        Whether there is anything in it at all is no such look.
+        """
+        state, here = self.state, self.frame.serial
+        return frozenset(
+            r
+            for r in state.stale
+            if r.how == "iterate"
+            and r.location.base == write.location.base
+            and any(f.serial == here for f in r.stack)
+            and not any(r in c.reads for c in state.control)
+        )
 
     def check_of(self, read: Read) -> Control | None:
         """The decision that was made on a read, if any."""

@@ -96,6 +96,17 @@ class Write(Event):
     text: str = ""
     value_type: str = ""
 
+    @property
+    def empties(self) -> bool:
+        """Whether it leaves a container empty: `x.clear()`, or `x = []`."""
+        node = self.node
+        if self.kind == "remove":
+            return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "clear"
+        value = node.value if isinstance(node, ast.Assign) else None
+        if isinstance(value, ast.Dict):
+            return not value.keys
+        return isinstance(value, ast.List) and not value.elts
+
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Control:

@@ -389,6 +389,9 @@ class Finder:
             if not self._late_race(item):
                 continue
             function, first, last = meeting(item.write.stack, item.read.stack)
+            if first is None:
+                # They meet in FastAPI only: what is wrong is that the dependency or middleware keeps it there.
+                function, last = item.write.function, item.write.stack[-1].statement
             yield RaceWindow(
                 "late-read",
                 item.write.location,

@@ -65,6 +65,8 @@ class LostUpdate:
         ):
             return None
         write = window.write
+        if write is not None and write.empties:
+            return self.emptied(window)
         if write is None or write.kind in ("insert", "remove", "mutate"):
             return None
         if not window.race:
@@ -75,6 +77,17 @@ class LostUpdate:
             f"of {routes_of(window)} at once, one overwrites what the other wrote to `{window.shown}`."
         )
         return Match(Severity.HIGH, message)
+
+    @staticmethod
+    def emptied(window: RaceWindow) -> Match | None:
+        """What is added to a container while its contents are handed on goes when it is emptied."""
+        if not window.race or not any(write.kind != "remove" for _, write in window.rivals):
+            return None
+        return Match(
+            Severity.HIGH,
+            f"`{function_name(window)}` hands on what is in `{window.shown}`, {gap(window)}, then empties it: "
+            f"what is added to `{window.shown}` meanwhile is lost.",
+        )
 
     def latent(self, window: RaceWindow) -> Match:
         where = "one event loop" if window.context == "event loop" else "CPython with its global lock"

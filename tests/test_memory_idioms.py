@@ -330,3 +330,12 @@ def test_what_a_dependency_keeps_on_a_shared_object_is_reported_where_it_is_kept
         await mine.add(text)
     """
     assert found(tmp_path, program) == [("AL107", "store_for")]
+
+
+def test_what_is_taken_out_one_by_one_before_it_is_handed_on_may_be_emptied(tmp_path: Path) -> None:
+    one_by_one = FLUSH.replace(
+        "    if events:\n        await store(events)\n        events.clear()\n",
+        "    while events:\n        if len(events) > 9:\n            events.clear()\n            return\n"
+        "        first = min(events)\n        events.remove(first)\n        await store([first])\n",
+    )
+    assert ("AL101", "flush") not in found(tmp_path, one_by_one)

@@ -127,13 +127,16 @@ class Machine(Statements):
     def handed_on(self, write: Write) -> frozenset[Read]:
         """Looks at all that is in a container, which this function made for something it then waited for.
 
-        Whether there is anything in it at all is no such look.
+        Whether there is anything in it at all, or how much, is no such look, and what was looked at before
+        this function has changed it itself is another matter.
         """
         state, here = self.state, self.frame.serial
         return frozenset(
             r
             for r in state.stale
             if r.how == "iterate"
+            and r not in state.superseded
+            and not _measures(r.node)
             and r.location.base == write.location.base
             and any(f.serial == here for f in r.stack)
             and not any(r in c.reads for c in state.control)
@@ -559,6 +562,12 @@ def _sets_a_flag_anew(write: Write, read: Read, control: Control, decisions: tup
 
 
 _ASKING_VALUE = frozenset({"compare", "equal", "different"})
+
+
+def _measures(node: ast.AST) -> bool:
+    """Whether a look only asks how many there are, or for one of them."""
+    name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+    return name in ("len", "bool", "any", "all", "min", "max", "isinstance", "str", "repr", "print")
 
 
 def in_order(reads: frozenset[Read]) -> list[Read]:

@@ -375,6 +375,7 @@ class Statements(Calls):
                 for r in state.fresh
                 if state.stale.get(r) is state.stale[old]
                 and r.location.root == old.location.root
+                and len(r.location.fields) == len(old.location.fields)
                 and r.location.fields[:-1] == old.location.fields[:-1]
                 and self.written_together(r.location.fields[-1], old.location.fields[-1])
             ]

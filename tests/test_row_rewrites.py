@@ -213,14 +213,19 @@ def test_a_list_of_rows_is_not_taken_for_the_row(tmp_path: Path) -> None:
     assert "begin_nested" not in fixed(tmp_path, body)
 
 
-def test_a_row_that_is_changed_and_returned_where_it_is_found_is_left_to_the_reader(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "change", ["existing.active = True", "setattr(existing, 'active', True)", "existing.enter()", "revive(existing)"]
+)
+def test_a_row_that_is_changed_and_returned_where_it_is_found_is_left_to_the_reader(
+    change: str, tmp_path: Path
+) -> None:
     body = (
         USERS[: USERS.index("    {look}")].format()
         + """    result = session.execute(select(User).where(User.name == name))
     existing = result.scalar_one_or_none()
     if existing:
         if not existing.active:
-            existing.active = True
+            CHANGE
             session.commit()
         return existing
     user = User(name=name, active=True)
@@ -229,7 +234,7 @@ def test_a_row_that_is_changed_and_returned_where_it_is_found_is_left_to_the_rea
     return user
 """
     )
-    assert "begin_nested" not in fixed(tmp_path, body)
+    assert "begin_nested" not in fixed(tmp_path, body.replace("CHANGE", change))
 
 
 @pytest.mark.parametrize(

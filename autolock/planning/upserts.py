@@ -12,6 +12,8 @@ _ONE_STATEMENT = (
     "`insert(...).on_conflict_do_update(index_elements=[...], set_={...})`"
 )
 _LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break, ast.Yield, ast.YieldFrom)
+#: What a session does with a row that leaves its columns alone.
+_KEEPING = frozenset({"add", "refresh", "expunge", "merge"})
 _RUNNING = frozenset({"execute", "scalar", "scalars", "exec"})
 
 
@@ -52,10 +54,22 @@ def _is_in(body: list[ast.stmt], statement: ast.stmt) -> bool:
 
 
 def _changes(node: ast.AST, name: str) -> bool:
-    """Whether a node assigns to an attribute of the row."""
-    return (
-        isinstance(node, ast.Attribute)
-        and isinstance(node.ctx, ast.Store)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == name
-    )
+    """Whether a node changes the row: assigns to an attribute, or calls something with it for what that does."""
+    if isinstance(node, ast.Expr):
+        call = node.value.value if isinstance(node.value, ast.Await) else node.value
+        return isinstance(call, ast.Call) and _method(call) not in _KEEPING and _mentions(call, name)
+    return isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _mentions(node.value, name)
+
+
+def _method(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
+
+
+def _mentions(node: ast.AST, name: str) -> bool:
+    """Whether the row itself is used: to name a column in a message is to read it."""
+    if isinstance(node, ast.Call):
+        holder = node.func.value if isinstance(node.func, ast.Attribute) else None
+        return any(
+            isinstance(n, ast.Name) and n.id == name for n in (holder, *node.args, *(k.value for k in node.keywords))
+        )
+    return isinstance(node, ast.Name) and node.id == name

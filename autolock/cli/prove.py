@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from autolock.cli import options as o
-from autolock.cli.console import complain, draws_lines, emit, on_terminal, use_color
+from autolock.cli.console import complain, draws_lines, emit, on_terminal, say, use_color
 from autolock.cli.progress import progress_bar
 from autolock.errors import AutolockError
 
@@ -29,6 +29,9 @@ ScenarioFile = Annotated[
 Against = Annotated[str, typer.Option("--against", metavar="SIDE", help="before, after the fixes, or both.")]
 Preemptions = Annotated[int, typer.Option("--preemptions", min=0, metavar="N", help="Most preemptions a schedule.")]
 Budget = Annotated[float, typer.Option("--budget", min=0.1, metavar="SECONDS", help="Most time for a set of requests.")]
+WriteTests = Annotated[
+    Path | None, typer.Option("--write-tests", metavar="DIR", help="Write a pytest file for each witnessed race.")
+]
 
 
 def prove(
@@ -41,6 +44,7 @@ def prove(
     against: Against = "both",
     preemptions: Preemptions = 2,
     budget: Budget = 60.0,
+    write_tests: WriteTests = None,
     select: o.Select = None,
     ignore: o.Ignore = None,
     unsafe: o.Unsafe = None,
@@ -109,4 +113,10 @@ def prove(
         width = shutil.get_terminal_size().columns if on_terminal() and output is None else 100
         color = output is None and use_color()
         emit(render_proofs(proofs, root, width=width, color=color, unicode=draws_lines(), quiet=quiet), output)
+    if write_tests is not None:
+        from autolock.prove.generated import GeneratedTests
+
+        for written in GeneratedTests(write_tests, root, prover.application, prover.scenario).write(proofs):
+            if not quiet:
+                say(f"wrote {written}")
     return WITNESSED if any(proof.fix_fails for proof in proofs) else 0

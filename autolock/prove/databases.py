@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+
+from autolock.prove.stage.places import DRIVERS_OF_POSTGRES
 
 # Nothing here has to survive a power cut, and deadlocks are part of what is looked for.
 _SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "'4GB'", "deadlock_timeout": "'100ms'"}
@@ -22,7 +23,6 @@ _PART = re.compile(
     r"\b((?:POSTGRES|PG|DB|DATABASE)_?(HOST|SERVER|PORT|USER|USERNAME|PASSWORD|DB|NAME|DATABASE))\b", re.IGNORECASE
 )
 _MEANINGS = {"SERVER": "host", "USERNAME": "user", "DB": "name", "DATABASE": "name"}
-_DRIVERS = ("asyncpg", "psycopg", "psycopg2")
 
 
 def is_available() -> bool:
@@ -99,29 +99,9 @@ class Settings:
 
     @property
     def environments(self) -> Iterator[dict[str, str]]:
-        """Environments that name a database in braces (`filled` puts it in), one for each way to name its driver."""
+        """Environments that name a database in braces (see `stage/places.py`), one for each driver."""
         if not self.urls and not self.parts:
             return
         parts = {name: "{" + _MEANINGS.get(part, part.lower()) + "}" for name, part in self.parts}
-        for driver in ("", *_DRIVERS):
+        for driver in ("", *DRIVERS_OF_POSTGRES):
             yield {**parts, **dict.fromkeys(self.urls, f"{{postgres+{driver}}}" if driver else "{postgres}")}
-
-
-def filled(environment: dict[str, str], url: str) -> dict[str, str]:
-    """An environment with the places of a database put in: {postgres}, {postgres+DRIVER}, {host}, {port},
-    {user}, {password}, {name}.
-    """
-    split = urlsplit(url)
-    values = {
-        "postgres": url,
-        "host": split.hostname or parse_qs(split.query).get("host", [""])[0],
-        "port": str(split.port or 5432),
-        "user": split.username or "",
-        "password": split.password or "",
-        "name": split.path[1:],
-        **{f"postgres+{driver}": url.replace("postgresql", f"postgresql+{driver}", 1) for driver in _DRIVERS},
-    }
-    return {
-        name: re.sub(r"\{([a-z0-9+]+)\}", lambda found: values.get(found[1], found[0]), text)
-        for name, text in environment.items()
-    }

@@ -53,10 +53,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Side:
-    """The trials of one version of the application."""
+    """The trials of one version of the application, and the settings under which it ran."""
 
     trials: tuple[Trial, ...] = ()
     missing: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def verdict(self) -> Verdict:

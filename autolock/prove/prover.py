@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations_with_replacement, product
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from autolock.prove.application import Application, find_application
 from autolock.prove.proof import Bounds, Proof, Side, Subject, Trial, Verdict
 from autolock.prove.requests import Driven, Drivers, RequestDoc, to_the_limit, variant
 from autolock.prove.scenario import Race, Scenario
+from autolock.prove.stage.places import wants_database
 from autolock.prove.theatre import Play, Theatre, copied
 
 _MOST_ROUTES = 3
@@ -50,21 +52,23 @@ class Prover:
 
         Raises AutolockError when there is no application to play.
         """
-        application = self._application()
+        theatre = Theatre(self.python, self.application, self.scenario, None)
         with ExitStack() as stack:
-            server = stack.enter_context(databases.running()) if self._wants_postgres() else None
-            theatre = Theatre(self.python, application, self.scenario, server)
+            if self._wants_postgres():
+                theatre.server = stack.enter_context(databases.running())
             first = self._side(theatre, subjects, (), "before") if before else {}
             second = self._side(theatre, subjects, self.changes, "after") if after else {}
         return [Proof(subject, first.get(subject.key), second.get(subject.key), self.bounds) for subject in subjects]
 
     def _wants_postgres(self) -> bool:
         """Whether the application, or the scenario, has a setting that names a database."""
-        asked = any("{postgres" in value for value in self.scenario.env.values())
+        asked = wants_database(self.scenario.env)
         named = not self.scenario.env and any(databases.Settings.of(self.root).environments)
         return (asked or named) and databases.is_available()
 
-    def _application(self) -> Application:
+    @cached_property
+    def application(self) -> Application:
+        """What is played. Raises AutolockError when there is none."""
         named = self.app or self.scenario.app
         found = Application(named) if named else find_application(self.root)
         if found is None:
@@ -105,7 +109,7 @@ class _Driver:
             trials.append(trial)
             if trial.verdict is Verdict.WITNESSED and not trial.answers_only:
                 break
-        return Side(tuple(trials), self._missing(subject))
+        return Side(tuple(trials), self._missing(subject), self._play.environment)
 
     def _races(self, subject: Subject) -> Iterator[Race]:
         """The scenario's races for the subject's routes; where there are none, those that can be made."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,8 +13,8 @@ from autolock.prove import databases
 from autolock.prove.actors import Actor, PlayFailed
 from autolock.prove.application import Application
 from autolock.prove.scenario import Scenario
-
-_NOT_COPIED = (".git", ".venv", "venv", "node_modules", "__pycache__", ".autolock_cache", ".mypy_cache", ".tox", ".nox")
+from autolock.prove.stage.copies import copied_tree
+from autolock.prove.stage.places import filled, wants_database
 
 
 @contextmanager
@@ -24,22 +22,22 @@ def copied(root: Path, changes: Sequence[FileChange]) -> Iterator[Path]:
     """A copy of a tree with changes made; gone afterwards. The original is not touched by what the
     application writes.
     """
-    with tempfile.TemporaryDirectory(prefix="autolock-proof-", ignore_cleanup_errors=True) as folder:
-        tree = Path(folder).resolve() / root.resolve().name
-        shutil.copytree(root, tree, symlinks=True, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+    with copied_tree(str(root)) as tree:
         for change in changes:
-            (tree / change.path).write_bytes(change.after)
-        yield tree
+            Path(tree, change.path).write_bytes(change.after)
+        yield Path(tree)
 
 
 @dataclass(frozen=True)
 class Play:
-    """An application that is open: the process that plays it, and what it told when it opened."""
+    """An application that is open: the process that plays it, what it told when it opened, and the settings under
+    which it did, with the places of a database still in braces.
+    """
 
     actor: Actor
     document: dict[str, Any]
     state: dict[str, Any]
-    database: str
+    environment: dict[str, str]
 
 
 @dataclass
@@ -72,8 +70,7 @@ class Theatre:
     def _ways(self, tree: Path) -> Iterator[tuple[dict[str, str], databases.Server | None]]:
         """Environments to try, with the server that they need."""
         if self.scenario.env:
-            needs = any("{postgres}" in value for value in self.scenario.env.values())
-            yield self.scenario.env, self.server if needs else None
+            yield self.scenario.env, self.server if wants_database(self.scenario.env) else None
             return
         if self.server is not None:
             for environment in databases.Settings.of(tree).environments:
@@ -84,11 +81,12 @@ class Theatre:
         answers: dict[str, Callable[[], Any]] = {}
         url = ""
         if server is not None:
-            from autolock.prove.postgres import PostgresData
+            from autolock.prove.postgres import PostgresConnection
 
             url = stack.enter_context(server.database())
-            data = PostgresData(url)
-            stack.callback(data.close)
+            connection = PostgresConnection(url)
+            stack.callback(connection.close)
+            data = connection.data
             answers = {
                 "remember": data.remember,
                 "forget": data.forget,
@@ -96,8 +94,9 @@ class Theatre:
                 "picture": data.picture,
                 "waiting": data.waiting,
             }
-            environment = databases.filled(environment, url)
-        actor = Actor(self.python, tree, environment, answers, seconds=self.seconds)
+        actor = Actor(
+            self.python, tree, filled(environment, url) if url else environment, answers, seconds=self.seconds
+        )
         stack.enter_context(actor)
         told = actor.do(
             "open",
@@ -113,4 +112,4 @@ class Theatre:
         state = told["state"]
         if self.scenario.setup:
             state = actor.do("keep", requests=list(self.scenario.setup))["state"]
-        return Play(actor, told["openapi"], state, "PostgreSQL" if url else "its own settings")
+        return Play(actor, told["openapi"], state, environment)

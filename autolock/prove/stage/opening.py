@@ -18,7 +18,6 @@ from .locks import watch_locks
 from .loop import GatedLoop
 from .outside import close_the_door, stub_clients
 from .play import Data, Outcome, Stage
-from .remote import RemoteData
 from .sqlite import SqliteData
 from .statements import Statements
 from .threads import Stepper
@@ -39,6 +38,13 @@ class Kept(Data, Protocol):
         """Go back to the start before the last one."""
 
 
+class Remote(Kept, Protocol):
+    """A database behind a connection."""
+
+    def all_wait(self, requests: int) -> bool:
+        """Whether as many connections wait for locks as requests are inside their driver."""
+
+
 @dataclass
 class Opened:
     """An application on the stage, and how to take what it holds as the start of every run."""
@@ -46,7 +52,7 @@ class Opened:
     stage: Stage
     lifespan: Lifespan
     sqlite: SqliteData
-    remote: RemoteData | None
+    remote: Remote | None
     _checkpoints: list[Checkpoint] = field(default_factory=list)
 
     @property
@@ -54,7 +60,7 @@ class Opened:
         return (self.sqlite,) if self.remote is None else (self.sqlite, self.remote)
 
     @classmethod
-    def of(cls, app: str, root: str, options: dict[str, Any], remote: RemoteData | None) -> Opened:
+    def of(cls, app: str, root: str, options: dict[str, Any], remote: Remote | None) -> Opened:
         """Import `app` (`module:name`, an application or a function that makes one) and start it.
 
         `options`: `lines` to stop threads at, `overrides` of dependencies, hosts to `allow`.

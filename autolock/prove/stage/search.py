@@ -12,7 +12,7 @@ from .explore import Bound, Diverged, Exploration, follow
 from .oracle import Oracle, Violation
 from .play import Outcome, Run, Stage
 
-Message = dict[str, Any]
+Told = dict[str, Any]
 
 
 class Search:
@@ -22,12 +22,12 @@ class Search:
         self._stage = stage
         self._requests = requests
         self._oracle = Oracle(stage, requests, invariants)
-        self._witness: Message | None = None
+        self._witness: Told | None = None
         self._violations = 0
         self._longest = 0
 
-    def run(self, bound: Bound, *, stop_at_first: bool) -> Message:
-        """Play schedules until the bound is reached, or the first witness.
+    def run(self, bound: Bound, *, stop_at_first: bool, first: tuple[int, ...] = ()) -> Told:
+        """Play schedules until the bound is reached, or the first witness; that of the decisions `first` before others.
 
         Returns `problems` where the requests prove nothing, else what was played and the first witness.
         """
@@ -36,10 +36,12 @@ class Search:
             return {"problems": self._oracle.problems}
         exploration = Exploration(lambda prefix: self._stage.play(self._requests, follow(prefix)), bound)
         diverged = ""
+        if first:
+            self._look_at(self._stage.play(self._requests, follow(first)), 0)
         try:
-            for run in exploration:
+            for run in () if stop_at_first and self._found else exploration:
                 self._look_at(run, exploration.played)
-                if stop_at_first and self._witness is not None and not self._witness["answers_only"]:
+                if stop_at_first and self._found:
                     break
         except Diverged as error:
             diverged = str(error)
@@ -55,6 +57,10 @@ class Search:
             "masked": sorted(".".join(path) for path in self._oracle.masked),
         }
 
+    @property
+    def _found(self) -> bool:
+        return self._witness is not None and not self._witness["answers_only"]
+
     def _look_at(self, run: Run, number: int) -> None:
         self._longest = max(self._longest, len(run.steps))
         violation = self._oracle.judge(run)
@@ -63,12 +69,12 @@ class Search:
             if self._witness is None or (self._witness["answers_only"] and not violation.answers_only):
                 self._witness = {**run_told(run), **_violation(violation), "number": number}
 
-    def _serial(self) -> list[Message]:
+    def _serial(self) -> list[Told]:
         orders = self._oracle.orders(range(len(self._requests)))
         return [{"order": list(order), **outcome_told(outcome)} for order, outcome in orders.items()]
 
 
-def outcome_told(outcome: Outcome) -> Message:
+def outcome_told(outcome: Outcome) -> Told:
     """An outcome as plain data."""
     return {
         "responses": [None if answer is None else asdict(answer) for answer in outcome.responses],
@@ -77,7 +83,7 @@ def outcome_told(outcome: Outcome) -> Message:
     }
 
 
-def _violation(violation: Violation) -> Message:
+def _violation(violation: Violation) -> Told:
     return {
         "answers_only": violation.answers_only,
         "why": violation.why,
@@ -85,7 +91,7 @@ def _violation(violation: Violation) -> Message:
     }
 
 
-def run_told(run: Run) -> Message:
+def run_told(run: Run) -> Told:
     """A run as plain data: what it came to, and its steps."""
     steps = [
         {

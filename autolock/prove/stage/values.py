@@ -6,7 +6,7 @@ from types import FrameType
 from typing import Any
 
 _SHORT = 60
-_PLAIN = (bool, int, float, str, bytes, type(None))
+_SHOWN = (bool, int, float, str, bytes, type(None))
 
 
 def plain_locals(frame: FrameType) -> dict[str, str]:
@@ -17,7 +17,7 @@ def plain_locals(frame: FrameType) -> dict[str, str]:
 
 
 def _is_plain(value: Any, depth: int) -> bool:
-    if isinstance(value, _PLAIN):
+    if isinstance(value, _SHOWN):
         return True
     if depth and type(value) in {dict, list, tuple, set}:
         inside = [*value, *value.values()] if isinstance(value, dict) else list(value)

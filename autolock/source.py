@@ -34,6 +34,7 @@ DEFAULT_EXCLUDES = (
     "test_*.py",
     "*_test.py",
     "conftest.py",
+    "race_support.py",
     "migrations/",
     "**/alembic/versions/",
     "venv/",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -98,6 +99,13 @@ def test_a_generated_test_makes_a_database_of_its_own(tmp_path: Path, cli: Cli) 
     main.write_text(HEAD + ACCOUNTS.replace("LOCK", ".with_for_update()"), encoding="utf-8")
     code, out = run_alone(tmp_path)
     assert code == 0, out
+
+
+def test_what_was_written_is_no_part_of_what_is_checked(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "main.py").write_text(HEAD + COUNTER.replace("GUARD", "if True:"), encoding="utf-8")
+    cli("prove", ".", "--write-tests", "races", "--against", "before")
+    assert (tmp_path / "races" / "race_support.py").exists()
+    assert json.loads(cli("check", ".", "--format", "json").out)["statistics"]["files"] == 1
 
 
 def test_the_support_module_needs_the_standard_library_alone() -> None:

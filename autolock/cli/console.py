@@ -32,8 +32,12 @@ def use_color() -> bool:
 
 def render(report: Report, format: str, output: Path | None, *, quiet: bool, verbose: bool) -> str:
     """The report in a format, drawn for where it goes."""
-    reporter = registry.reporter(format)
-    options = RenderOptions(
+    return registry.reporter(format).render(report, drawn_for(output, quiet=quiet, verbose=verbose))
+
+
+def drawn_for(output: Path | None, *, quiet: bool, verbose: bool) -> RenderOptions:
+    """How a report is drawn for where it goes."""
+    return RenderOptions(
         color=output is None and use_color(),
         width=shutil.get_terminal_size().columns if output is None and on_terminal() else _PIPE_WIDTH,
         verbose=verbose,
@@ -42,7 +46,6 @@ def render(report: Report, format: str, output: Path | None, *, quiet: bool, ver
         unicode=output is not None or draws_lines(),
         rules=registry.rule_infos(),
     )
-    return reporter.render(report, options)
 
 
 def emit(data: str | bytes, output: Path | None = None) -> None:

@@ -1,19 +1,23 @@
 """`autolock prove`."""
 
 import json
-import shutil
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autolock.cli import options as o
-from autolock.cli.console import complain, draws_lines, emit, on_terminal, say, use_color
+from autolock.cli.console import complain, drawn_for, emit, say
 from autolock.cli.progress import progress_bar
 from autolock.errors import AutolockError
 
+if TYPE_CHECKING:
+    from autolock.findings import Report
+    from autolock.prove.proof import Proof
+
 WITNESSED = 1
+_FORMATS = ("text", "json", "markdown", "sarif")
 
 App = Annotated[str, typer.Option("--app", metavar="MODULE:NAME", help="The application, where it is not found.")]
 Python = Annotated[
@@ -32,6 +36,9 @@ Budget = Annotated[float, typer.Option("--budget", min=0.1, metavar="SECONDS", h
 WriteTests = Annotated[
     Path | None, typer.Option("--write-tests", metavar="DIR", help="Write a pytest file for each witnessed race.")
 ]
+WriteNuclei = Annotated[
+    Path | None, typer.Option("--write-nuclei", metavar="DIR", help="Write a Nuclei template for each witnessed race.")
+]
 
 
 def prove(
@@ -45,10 +52,11 @@ def prove(
     preemptions: Preemptions = 2,
     budget: Budget = 60.0,
     write_tests: WriteTests = None,
+    write_nuclei: WriteNuclei = None,
     select: o.Select = None,
     ignore: o.Ignore = None,
     unsafe: o.Unsafe = None,
-    format: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text or json.")] = "text",
+    format: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text, json, markdown or sarif.")] = "text",
     output: o.Output = None,
     quiet: o.Quiet = False,
 ) -> int:
@@ -64,8 +72,8 @@ def prove(
 
     if against not in {"before", "after", "both"}:
         raise AutolockError(f"--against {against}: it is before, after or both")
-    if format not in {"text", "json"}:
-        raise AutolockError(f"--format {format}: prove writes text or json")
+    if format not in _FORMATS:
+        raise AutolockError(f"--format {format}: prove writes text, json, markdown or sarif")
     with progress_bar(wanted=not quiet) as progress:
         chosen = o.run_options(
             select=select,
@@ -103,20 +111,39 @@ def prove(
     if not quiet and format == "text":
         print(f"runs the application in a copy of {root}", file=sys.stderr)
     proofs = prover.prove(wanted, before=against != "after", after=against != "before")
-    if format == "json":
-        from autolock.prove.telling import document
-
-        emit(json.dumps({"version": 1, "proofs": [document(proof) for proof in proofs]}, indent=2) + "\n", output)
-    else:
-        from autolock.report.proofs import render_proofs
-
-        width = shutil.get_terminal_size().columns if on_terminal() and output is None else 100
-        color = output is None and use_color()
-        emit(render_proofs(proofs, root, width=width, color=color, unicode=draws_lines(), quiet=quiet), output)
+    emit(_rendered(format, proofs, report, output, quiet=quiet), output)
     if write_tests is not None:
         from autolock.prove.generated import GeneratedTests
 
-        for written in GeneratedTests(write_tests, root, prover.application, prover.scenario).write(proofs):
-            if not quiet:
-                say(f"wrote {written}")
+        tests = GeneratedTests(write_tests, root, prover.application, prover.scenario)
+        _name_files(tests.write(proofs), quiet=quiet)
+    if write_nuclei is not None:
+        from autolock.prove.nuclei import NucleiTemplates
+
+        _name_files(NucleiTemplates(write_nuclei, prover.scenario.setup).write(proofs), quiet=quiet)
     return WITNESSED if any(proof.fix_fails for proof in proofs) else 0
+
+
+def _rendered(format: str, proofs: list["Proof"], report: "Report", output: Path | None, *, quiet: bool) -> str:
+    from autolock.prove.telling import Lanes, document
+
+    root = Path(report.root)
+    drawn = drawn_for(output, quiet=quiet, verbose=False)
+    if format == "json":
+        return json.dumps({"version": 1, "proofs": [document(proof) for proof in proofs]}, indent=2) + "\n"
+    if format == "markdown":
+        from autolock.report.proofs_markdown import render_proofs_markdown
+
+        return render_proofs_markdown(proofs, root)
+    if format == "sarif":
+        from autolock.report.proofs_sarif import render_proofs_sarif
+
+        return render_proofs_sarif(proofs, report, drawn, Lanes(root))
+    from autolock.report.proofs import render_proofs
+
+    return render_proofs(proofs, root, drawn)
+
+
+def _name_files(paths: list[Path], *, quiet: bool) -> None:
+    for path in () if quiet else paths:
+        say(f"wrote {path}")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import keyword
 import os
 import pprint
-import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from autolock.prove.bundle import bundled
 from autolock.prove.proof import Proof, Trial, Verdict
 from autolock.prove.scenario import Scenario
 from autolock.prove.stage.racing import difference_lines, step_lines
-from autolock.prove.telling import title_of
+from autolock.prove.telling import slug, title_of
 
 SUPPORT = "race_support.py"
 _WIDTH = 110
@@ -81,7 +79,7 @@ class GeneratedTests:
             return None
         if trial.answers_only and (proof.after is None or proof.after.verdict is not Verdict.HELD):
             return None
-        name = _name(proof)
+        name = slug(proof.subject)
         text = _TEST.format(
             title=_title(proof),
             story=_escaped(textwrap.indent("\n".join(_story(trial)), "    ")),
@@ -117,18 +115,6 @@ def _title(proof: Proof) -> str:
     if finding is None:
         return f"{proof.subject.title}: two requests at once end as in no order."
     return f"{finding.rule} {finding.name} in {finding.place.function} ({finding.place.path})."
-
-
-def _name(proof: Proof) -> str:
-    """`al101_lost_update_increment_1f0c`, or the route."""
-    finding = proof.subject.finding
-    parts = (
-        [proof.subject.title]
-        if finding is None
-        else [finding.rule, finding.name, finding.place.function, finding.fingerprint[:6]]
-    )
-    name = re.sub(r"\W+", "_", "_".join(parts)).strip("_").lower()
-    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _story(trial: Trial) -> Iterator[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from autolock.findings import Action, Finding, Place, Step
-from autolock.prove.proof import Bounds, Proof, Side, Trial, Verdict
+from autolock.prove.proof import Bounds, Proof, Side, Subject, Trial, Verdict
 from autolock.prove.requests import RequestDoc
 
 _MOST_DIFFERENCES = 4
@@ -23,7 +24,28 @@ def title_of(request: RequestDoc) -> str:
     return line if body is None else f"{line} {body if isinstance(body, str) else json.dumps(body)}"
 
 
-def summary(name: str, side: Side, bounds: Bounds, database: str = "") -> str:
+def slug(subject: Subject) -> str:
+    """A name for a file: `al101_lost_update_increment_1f0c2a`, or the route."""
+    finding = subject.finding
+    parts = [subject.title] if finding is None else [finding.rule, finding.name, finding.place.function]
+    end = finding.fingerprint[:6] if finding is not None else ""
+    return re.sub(r"\W+", "_", "_".join([*parts, end])).strip("_").lower()
+
+
+def counted(proofs: Sequence[Proof]) -> str:
+    """`2 proofs: before 2 witnessed; after 2 held`."""
+    parts = []
+    for name in ("before", "after"):
+        sides = [side for proof in proofs if (side := getattr(proof, name)) is not None]
+        counts = [(sum(side.verdict is verdict for side in sides), verdict.value) for verdict in Verdict]
+        told = ", ".join(f"{number} {word}" for number, word in counts if number)
+        if told:
+            parts.append(f"{name} {told}")
+    noun = "proof" if len(proofs) == 1 else "proofs"
+    return f"{len(proofs)} {noun}: {'; '.join(parts)}" if proofs else "nothing to prove: no races found"
+
+
+def summary(name: str, side: Side, bounds: Bounds) -> str:
     """The verdict of one side in one sentence, with the bound within which it is true."""
     trial = side.decisive
     if side.verdict is Verdict.NOT_DRIVEN or trial is None:

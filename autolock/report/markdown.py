@@ -59,13 +59,13 @@ def _table(report: Report) -> Iterator[str]:
             prose(finding.message),
             finding.fix.safety.value,
         )
-        yield f"| {' | '.join(_cell(text) for text in cells)} |"
+        yield f"| {' | '.join(cell(text) for text in cells)} |"
     yield ""
 
 
 def _details(finding: Finding) -> Iterator[str]:
     yield "<details>"
-    yield f"<summary>{_html(f'{finding.rule} {finding.name}, {finding.place.path}:{finding.place.line}')}</summary>"
+    yield f"<summary>{html_text(f'{finding.rule} {finding.name}, {finding.place.path}:{finding.place.line}')}</summary>"
     yield ""
     yield f"{_severity(finding)} at {_position(finding)}{_function(finding)}{_routes(finding)}"
     yield ""
@@ -74,7 +74,7 @@ def _details(finding: Finding) -> Iterator[str]:
     if finding.certainty is Certainty.RACE and finding.window.steps:
         yield f"Shared state {code(finding.window.location)}, {escape(finding.window.context)}:"
         yield ""
-        yield from _fenced(_picture(finding))
+        yield from fenced(_picture(finding))
         yield ""
     yield _fix(finding)
     yield ""
@@ -89,7 +89,7 @@ def _picture(finding: Finding) -> list[str]:
     return [line.plain for line in picture(finding, _PICTURE_WIDTH, glyphs(unicode=True), color=False)]
 
 
-def _fenced(lines: list[str]) -> Iterator[str]:
+def fenced(lines: list[str]) -> Iterator[str]:
     """The lines in a code block, whose fence is longer than any that stands in them."""
     fence = "`" * max(3, _longest_run("\n".join(lines)) + 1)
     yield f"{fence}text"
@@ -153,7 +153,8 @@ def code(text: str) -> str:
     return f"{ticks}{pad}{text}{pad}{ticks}"
 
 
-def _html(text: str) -> str:
+def html_text(text: str) -> str:
+    """`text` on one line, as it may stand inside an HTML element."""
     return html.escape(_unreferenced(" ".join(text.split())))
 
 
@@ -161,7 +162,8 @@ def _unreferenced(text: str) -> str:
     return _REFERENCE.sub("\\g<0>\u200b", text)
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Markdown as it may stand in a cell of a table."""
     # GitHub splits a row at its pipes before it looks for code spans, so they are escaped in those too.
     return text.replace("|", "\\|")
 

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from autolock.prove.proof import Proof, Side, Verdict
-from autolock.prove.telling import Lanes, differences, setting, summary
+from autolock.prove.telling import Lanes, counted, differences, setting, summary
+from autolock.report.base import RenderOptions
 from autolock.report.picture import lanes
 from autolock.report.typeset import Glyphs, glyphs, wrap
 
@@ -26,11 +27,13 @@ _INDENT = "  "
 _NARROWEST = 60
 
 
-def render_proofs(proofs: Sequence[Proof], root: Path, *, width: int, color: bool, unicode: bool, quiet: bool) -> str:
-    """The proofs in lines of at most `width` cells (60 at the least); without pictures when `quiet`."""
-    page = _Page(root, max(width, _NARROWEST), glyphs(unicode), color, quiet)
+def render_proofs(proofs: Sequence[Proof], root: Path, options: RenderOptions) -> str:
+    """The proofs in lines as wide as the terminal (60 cells at the least); without pictures when quiet."""
+    page = _Page(root, max(options.width, _NARROWEST), glyphs(options.unicode), options.color, options.quiet)
     out = StringIO()
-    console = Console(file=out, width=page.width, force_terminal=color, no_color=not color, highlight=False)
+    console = Console(
+        file=out, width=page.width, force_terminal=options.color, no_color=not options.color, highlight=False
+    )
     for line in page.lines(proofs):
         console.print(line, soft_wrap=True)
     return out.getvalue()
@@ -48,7 +51,7 @@ class _Page:
         for proof in proofs:
             yield from self._proof(proof)
             yield Text("")
-        yield Text(_counted(proofs))
+        yield Text(counted(proofs))
 
     def _proof(self, proof: Proof) -> Iterator[Text]:
         finding = proof.subject.finding
@@ -70,16 +73,3 @@ class _Page:
             yield Text(_INDENT * 2).append_text(row)
         for line in differences(trial):
             yield Text(f"{_INDENT * 2}{self._glyphs.cross} {line}")
-
-
-def _counted(proofs: Sequence[Proof]) -> str:
-    """`2 findings: before 2 witnessed; after 2 held`."""
-    parts = []
-    for name in ("before", "after"):
-        sides = [side for proof in proofs if (side := getattr(proof, name)) is not None]
-        counts = [(sum(side.verdict is verdict for side in sides), verdict.value) for verdict in Verdict]
-        told = ", ".join(f"{number} {word}" for number, word in counts if number)
-        if told:
-            parts.append(f"{name} {told}")
-    noun = "proof" if len(proofs) == 1 else "proofs"
-    return f"{len(proofs)} {noun}: {'; '.join(parts)}" if proofs else "nothing to prove: no races found"

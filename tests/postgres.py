@@ -1,7 +1,7 @@
 """A PostgreSQL for the tests, the same that `autolock prove` starts: nothing is installed or begun by hand.
 
 with running() as postgres, postgres.database() as url:
-    ...                         # url is postgresql://postgres:@/NAME?host=FOLDER_OF_THE_SOCKET
+    ...                         # url is postgresql://postgres:autolock@HOST:PORT/NAME
 """
 
 from __future__ import annotations

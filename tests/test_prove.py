@@ -30,8 +30,8 @@ app = FastAPI()
 def played(folder: Path, source: str, route: str, scenario: Scenario | None = None, preemptions: int = 2) -> Side:
     """What the schedules of a route of an application come to."""
     (folder / "main.py").write_text(HEAD + textwrap.dedent(source), encoding="utf-8")
-    prover = Prover(folder, (), scenario=scenario or Scenario(), bounds=Bounds(preemptions, seconds=30))
-    (proof,) = prover.prove([Subject((route,))], after=False)
+    with Prover(folder, (), scenario=scenario or Scenario(), bounds=Bounds(preemptions, seconds=30)) as prover:
+        (proof,) = prover.prove([Subject((route,))], after=False)
     assert proof.before is not None
     return proof.before
 

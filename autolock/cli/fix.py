@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autolock.cli import options as o
+from autolock.cli import proving as p
 from autolock.cli.check import could_run
 from autolock.cli.console import complain, emit, on_terminal, render, say, use_color
 from autolock.cli.progress import progress_bar
@@ -14,6 +15,9 @@ from autolock.errors import AutolockError
 from autolock.findings import Finding, Report, Safety
 
 if TYPE_CHECKING:
+    from autolock.options import Options
+    from autolock.prove.fixes import ProvenFixes
+    from autolock.prove.prover import Prover
     from autolock.rewrite import Choose
 
 DIFFERENT = 1
@@ -23,6 +27,9 @@ Apply = Annotated[bool, typer.Option("--apply", help="Write the files; autolock 
 Interactive = Annotated[bool, typer.Option("--interactive", "-i", help="Ask about each fix, and write those taken.")]
 AllowDirty = Annotated[bool, typer.Option("--allow-dirty", help="Also write files with uncommitted changes.")]
 DiffContext = Annotated[int, typer.Option("--diff-context", "-U", min=0, metavar="N", help="Unchanged lines shown.")]
+Prove = Annotated[
+    bool, typer.Option("--prove", help="Run the application, and leave out fixes after which the race is still there.")
+]
 
 
 def fix(
@@ -43,15 +50,24 @@ def fix(
     cache: o.Cache = True,
     quiet: o.Quiet = False,
     verbose: o.Verbose = False,
+    prove: Prove = False,
+    app: p.App = "",
+    python: p.Python = "",
+    scenario: p.ScenarioFile = None,
+    preemptions: p.Preemptions = 2,
+    budget: p.Budget = 60.0,
 ) -> int:
     """Rewrite races: a diff, or the files themselves with --apply.
 
+    With --prove the application is run, in a copy of the tree, and each fix carries what was seen before and after it.
     Exit code 0: nothing to do, 1: there is a diff, 2: could not run; with --apply 0, or 1 when findings remain.
     """
     from autolock import api, registry
 
     registry.reporter(format)  # a wrong name fails before a long run, not after it
     named = paths or ["."]
+    if prove and (interactive or "-" in named):
+        raise AutolockError("--prove runs a whole application", "name its folder, without --interactive")
     source = sys.stdin.buffer.read() if "-" in named and not interactive else None
     applied = apply or interactive
     with progress_bar(wanted=not quiet and not interactive) as progress:
@@ -70,20 +86,35 @@ def fix(
         chosen["source"] = source
         report = api.fix(
             named,
-            apply=applied,
+            apply=applied and not prove,
             allow_dirty=allow_dirty,
             choose=_chooser(named, diff_context) if interactive else None,
             **chosen,
         )
+    if prove:
+        chosen["progress"] = None
+        with p.prover_of(
+            report,
+            app=app,
+            python=python,
+            scenario=scenario,
+            preemptions=preemptions,
+            budget=budget,
+            quiet=quiet or format != "text",
+        ) as prover:
+            proven = _proven(prover, report, named, chosen)
+        if applied or proven.withheld:
+            report = api.fix(named, apply=applied, allow_dirty=allow_dirty, choose=proven.choose, **chosen)
+        report = proven.told(report)
     complain(report.errors if quiet else (*report.errors, *report.notes))
     if format != "text":
         emit(render(api.standalone(report), format, output, quiet=quiet, verbose=verbose), output)
     elif not applied:
-        emit(_diff(report, diff_context, output), output)
+        emit(_diff(report, diff_context, output, explained=prove), output)
     elif source is not None:
         emit(_rewritten(report, source), output)
     elif not quiet:
-        emit(_deeds(report), output)
+        emit(_deeds(report, explained=prove), output)
     if not quiet:
         _summarise(report, applied=applied)
     if applied:
@@ -100,15 +131,26 @@ def _chooser(named: list[str], context: int) -> "Choose":
     return Chooser(context)
 
 
-def _diff(report: Report, context: int, output: Path | None) -> bytes:
-    """On a terminal each fix under its reason, else one patch for `git apply`."""
+def _proven(prover: "Prover", report: Report, named: list[str], chosen: "Options") -> "ProvenFixes":
+    from autolock.api import fix
+    from autolock.prove.fixes import prove_fixes
+
+    return prove_fixes(prover, report, lambda choose: fix(named, choose=choose, **chosen))
+
+
+def _diff(report: Report, context: int, output: Path | None, *, explained: bool) -> bytes:
+    """On a terminal each fix under its reason, else one patch for `git apply`, which reads over reasons above it."""
     from autolock.api import combined
     from autolock.cli.diffs import colored, headed
     from autolock.deliver.patch import unified_diff
+    from autolock.report.lines import one_line
 
     if output is None and on_terminal():
         return "".join(headed(rewrite, context, color=use_color()) for rewrite in report.rewrites).encode()
     patch = unified_diff(combined(report), context)
+    if explained:
+        reasons = (f"# {one_line(rewrite.title)}\n#   {one_line(rewrite.reason)}\n" for rewrite in report.rewrites)
+        patch = "".join(reasons).encode() + patch
     return colored(patch).encode() if output is None and use_color() else patch
 
 
@@ -119,11 +161,12 @@ def _rewritten(report: Report, source: bytes) -> bytes:
     return next((change.after for change in combined(report)), source)
 
 
-def _deeds(report: Report) -> str:
-    """What was written: a line a fix."""
+def _deeds(report: Report, *, explained: bool) -> str:
+    """What was written: a line a fix, and its reason where that is asked for."""
     return "".join(
         f"fixed {', '.join(_rules(report, rewrite.fingerprints))} in "
         f"{', '.join(change.path for change in rewrite.changes)}: {rewrite.title}\n"
+        + (f"  {rewrite.reason}\n" if explained else "")
         for rewrite in report.rewrites
     )
 

@@ -1,13 +1,13 @@
 """`autolock prove`."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from autolock.cli import options as o
+from autolock.cli import proving as p
 from autolock.cli.console import complain, drawn_for, emit, say
 from autolock.cli.progress import progress_bar
 from autolock.errors import AutolockError
@@ -19,20 +19,11 @@ if TYPE_CHECKING:
 WITNESSED = 1
 _FORMATS = ("text", "json", "markdown", "sarif")
 
-App = Annotated[str, typer.Option("--app", metavar="MODULE:NAME", help="The application, where it is not found.")]
-Python = Annotated[
-    str, typer.Option("--python", metavar="FILE", help="The interpreter with the application's packages.")
-]
 Which = Annotated[str, typer.Option("--finding", metavar="FINGERPRINT", help="Only this finding; a beginning will do.")]
 Route = Annotated[
     str, typer.Option("--route", metavar="'POST /path'", help="The findings of this route, or the route itself.")
 ]
-ScenarioFile = Annotated[
-    Path | None, typer.Option("--scenario", metavar="FILE", help="How to drive the application, in TOML.")
-]
 Against = Annotated[str, typer.Option("--against", metavar="SIDE", help="before, after the fixes, or both.")]
-Preemptions = Annotated[int, typer.Option("--preemptions", min=0, metavar="N", help="Most preemptions a schedule.")]
-Budget = Annotated[float, typer.Option("--budget", min=0.1, metavar="SECONDS", help="Most time for a set of requests.")]
 WriteTests = Annotated[
     Path | None, typer.Option("--write-tests", metavar="DIR", help="Write a pytest file for each witnessed race.")
 ]
@@ -43,14 +34,14 @@ WriteNuclei = Annotated[
 
 def prove(
     path: Annotated[str, typer.Argument(metavar="PATH", help="The repository or folder.")] = ".",
-    app: App = "",
-    python: Python = "",
+    app: p.App = "",
+    python: p.Python = "",
     finding: Which = "",
     route: Route = "",
-    scenario: ScenarioFile = None,
+    scenario: p.ScenarioFile = None,
     against: Against = "both",
-    preemptions: Preemptions = 2,
-    budget: Budget = 60.0,
+    preemptions: p.Preemptions = 2,
+    budget: p.Budget = 60.0,
     write_tests: WriteTests = None,
     write_nuclei: WriteNuclei = None,
     select: o.Select = None,
@@ -66,9 +57,7 @@ def prove(
     1: a race is still there after its fix, 2: could not run.
     """
     from autolock import api
-    from autolock.prove.proof import Bounds, Subject
-    from autolock.prove.prover import Prover
-    from autolock.prove.scenario import Scenario
+    from autolock.prove.proof import Subject
 
     if against not in {"before", "after", "both"}:
         raise AutolockError(f"--against {against}: it is before, after or both")
@@ -98,24 +87,22 @@ def prove(
         raise AutolockError(f"no finding {finding}; `autolock check --format json` gives their fingerprints")
     if not wanted and route:
         wanted = [Subject((route,))]
-    root = Path(report.root)
-    prover = Prover(
-        root,
-        api.combined(report),
+    prover = p.prover_of(
+        report,
         app=app,
-        python=python or sys.executable,
-        scenario=Scenario.read(scenario) if scenario else Scenario(),
-        bounds=Bounds(preemptions=preemptions, seconds=budget),
-        progress=lambda text: print(text, file=sys.stderr) if sys.stderr.isatty() and not quiet else None,
+        python=python,
+        scenario=scenario,
+        preemptions=preemptions,
+        budget=budget,
+        quiet=quiet or format != "text",
     )
-    if not quiet and format == "text":
-        print(f"runs the application in a copy of {root}", file=sys.stderr)
-    proofs = prover.prove(wanted, before=against != "after", after=against != "before")
+    with prover:
+        proofs = prover.prove(wanted, before=against != "after", after=against != "before")
     emit(_rendered(format, proofs, report, output, quiet=quiet), output)
     if write_tests is not None:
         from autolock.prove.generated import GeneratedTests
 
-        tests = GeneratedTests(write_tests, root, prover.application, prover.scenario)
+        tests = GeneratedTests(write_tests, prover.root, prover.application, prover.scenario)
         _name_files(tests.write(proofs), quiet=quiet)
     if write_nuclei is not None:
         from autolock.prove.nuclei import NucleiTemplates

@@ -41,7 +41,7 @@ class Trial:
         """What this set of requests showed."""
         if self.result.get("problems"):
             return Verdict.NOT_DRIVEN
-        if self.result["witness"]:
+        if self.result["witness"] and not self.result["witness"]["elsewhere"]:
             return Verdict.WITNESSED
         return Verdict.HELD if self.result["exhausted"] else Verdict.INCONCLUSIVE
 
@@ -49,6 +49,12 @@ class Trial:
     def answers_only(self) -> bool:
         """Whether the witness leaves everything right, and only tells something that was no longer, or not yet, so."""
         return self.verdict is Verdict.WITNESSED and bool(self.result["witness"]["answers_only"])
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """What else goes wrong: places that the race before the fix left alone."""
+        witness = self.result.get("witness")
+        return tuple(witness["places"]) if witness and witness["elsewhere"] else ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,17 @@ class Side:
         if self.verdict is Verdict.WITNESSED:
             return min(driven, key=lambda trial: trial.answers_only)
         return max(driven, key=lambda trial: trial.result.get("played", 0), default=None)
+
+    @property
+    def places(self) -> tuple[str, ...] | None:
+        """What the witness leaves wrong; None where there is no witness, or nothing that is left is wrong."""
+        trial = self.decisive if self.verdict is Verdict.WITNESSED else None
+        return tuple(trial.result["witness"]["places"]) or None if trial is not None else None
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """What goes wrong in other places than before the fix: the work of other races."""
+        return tuple(dict.fromkeys(place for trial in self.trials for place in trial.elsewhere))
 
     @property
     def why_not(self) -> str:

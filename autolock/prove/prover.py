@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations_with_replacement, product
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from autolock.errors import AutolockError
@@ -24,6 +25,11 @@ from autolock.prove.theatre import Play, Theatre, copied
 
 _MOST_ROUTES = 3
 
+#: What was played, by the key of its subject.
+Sides = dict[str, Side]
+#: Parts of the state; None for all there are.
+Places = tuple[str, ...] | None
+
 #: Told what happens now, for a progress line.
 Progress = Callable[[str], None]
 
@@ -34,7 +40,7 @@ def _silent(text: str) -> None:
 
 @dataclass
 class Prover:
-    """Plays findings on copies of a tree.
+    """Plays findings on copies of a tree. As a context manager it leaves no database server behind.
 
     `root` is the project, `changes` the fixes, `python` the interpreter that has the application's packages.
     """
@@ -46,19 +52,30 @@ class Prover:
     scenario: Scenario = field(default_factory=Scenario)
     bounds: Bounds = field(default_factory=Bounds)
     progress: Progress = _silent
+    _held: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Prover:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._held.close()
 
     def prove(self, subjects: Sequence[Subject], *, before: bool = True, after: bool = True) -> list[Proof]:
         """Play each subject on the asked sides.
 
         Raises AutolockError when there is no application to play.
         """
-        theatre = Theatre(self.python, self.application, self.scenario, None)
-        with ExitStack() as stack:
-            if self._wants_postgres():
-                theatre.server = stack.enter_context(databases.running())
-            first = self._side(theatre, subjects, (), "before") if before else {}
-            second = self._side(theatre, subjects, self.changes, "after") if after else {}
+        first = self.before(subjects) if before else {}
+        second = self.after(subjects, first) if after else {}
         return [Proof(subject, first.get(subject.key), second.get(subject.key), self.bounds) for subject in subjects]
+
+    def before(self, subjects: Sequence[Subject]) -> Sides:
+        """Play each subject on the code as it is."""
+        return self._side(subjects, (), "before", {})
+
+    def after(self, subjects: Sequence[Subject], before: Sides) -> Sides:
+        """Play each subject after the changes; where it went wrong before, only there it is asked about."""
+        return self._side(subjects, self.changes, "after", {key: side.places for key, side in before.items()})
 
     def _wants_postgres(self) -> bool:
         """Whether the application, or the scenario, has a setting that names a database."""
@@ -76,19 +93,26 @@ class Prover:
         return found
 
     def _side(
-        self, theatre: Theatre, subjects: Sequence[Subject], changes: Sequence[FileChange], name: str
-    ) -> dict[str, Side]:
+        self, subjects: Sequence[Subject], changes: Sequence[FileChange], name: str, watched: Mapping[str, Places]
+    ) -> Sides:
+        sides: Sides = {}
         with copied(self.root, changes) as tree:
-            try:
-                with theatre.opened(tree) as play:
-                    driver = _Driver(play, self.scenario, self.bounds)
-                    sides = {}
-                    for subject in subjects:
-                        self.progress(f"{name}: {subject.title}")
-                        sides[subject.key] = driver.side(subject)
-                    return sides
-            except PlayFailed as error:
-                return {subject.key: Side(missing=str(error)) for subject in subjects}
+            while left := [subject for subject in subjects if subject.key not in sides]:
+                try:
+                    with self._theatre.opened(tree) as play:
+                        driver = _Driver(play, self.scenario, self.bounds)
+                        for subject in tuple(left):
+                            left = [subject]
+                            self.progress(f"{name}: {subject.title}")
+                            sides[subject.key] = driver.side(subject, watched.get(subject.key))
+                except PlayFailed as error:
+                    sides.update((subject.key, Side(missing=str(error))) for subject in left)
+        return sides
+
+    @cached_property
+    def _theatre(self) -> Theatre:
+        server = self._held.enter_context(databases.running()) if self._wants_postgres() else None
+        return Theatre(self.python, self.application, self.scenario, server)
 
 
 class _Driver:
@@ -101,11 +125,11 @@ class _Driver:
         self._drivers = Drivers(play.document, play.state, self._try)
         self._trials: dict[str, Trial] = {}
 
-    def side(self, subject: Subject) -> Side:
-        """Play the sets of requests of one subject until one is a witness."""
+    def side(self, subject: Subject, watched: Places) -> Side:
+        """Play the sets of requests of one subject until one is a witness in the `watched` places, or anywhere."""
         trials: list[Trial] = []
         for race in self._races(subject):
-            trial = self._trial(race)
+            trial = self._trial(race, watched)
             trials.append(trial)
             if trial.verdict is Verdict.WITNESSED and not trial.answers_only:
                 break
@@ -152,8 +176,8 @@ class _Driver:
     def _try(self, requests: list[RequestDoc]) -> dict[str, Any]:
         return self._play.actor.do("try", requests=requests)
 
-    def _trial(self, race: Race) -> Trial:
-        key = repr((race.prelude, race.requests))
+    def _trial(self, race: Race, watched: Places) -> Trial:
+        key = repr((race.prelude, race.requests, watched))
         if key not in self._trials:
             result = self._play.actor.do(
                 "explore",
@@ -163,6 +187,7 @@ class _Driver:
                 schedules=self._bounds.schedules,
                 seconds=self._bounds.seconds,
                 first=True,
+                watched=watched,
             )
             self._trials[key] = Trial(race, result)
         return self._trials[key]

@@ -58,6 +58,9 @@ def summary(name: str, side: Side, bounds: Bounds) -> str:
         return f"{name}: witnessed by schedule {number}: {result['witness']['why']}"
     played = sum(one.result.get("played", 0) for one in side.trials)
     within = f"2 requests, at most {bounds.preemptions} preemptions, 1 instance"
+    if side.verdict is Verdict.HELD and side.elsewhere:
+        places = ", ".join(side.elsewhere)
+        return f"{name}: held: in all {played} schedules within {within}; what other races leave wrong is in {places}"
     if side.verdict is Verdict.HELD:
         return f"{name}: held: all {played} schedules within {within} give what some order of the requests gives"
     reason = result["diverged"] or f"the budget was spent after {played} schedules"

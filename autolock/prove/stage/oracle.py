@@ -24,10 +24,14 @@ TURNED_AWAY = frozenset([409, 423, 429, 503])
 
 @dataclass(frozen=True)
 class Violation:
-    """Why an outcome is wrong, and where it differs from the nearest serial order: what, found, expected."""
+    """Why an outcome is wrong, and where it differs from the nearest serial order: what, found, expected.
+
+    `places` are the parts of the state in which it does: a variable, a table's column.
+    """
 
     why: str
     differences: tuple[tuple[str, str, str], ...] = ()
+    places: frozenset[str] = frozenset()
 
     @property
     def answers_only(self) -> bool:
@@ -111,7 +115,8 @@ class Oracle:
                 if not differing:
                     return None
                 told = tuple((".".join(path), _text(seen, path), _text(expected, path)) for path in differing)
-                one = Violation("no order of the requests, one after the other, gives this", told)
+                places = frozenset(_place(path) for path in differing if path[0] == "state")
+                one = Violation("no order of the requests, one after the other, gives this", told, places)
                 if nearest is None or _weight(one) < _weight(nearest):
                     nearest = one
         return nearest
@@ -123,6 +128,11 @@ class Oracle:
 
     def _state(self, outcome: Outcome) -> dict[Path, Any]:
         return {path: value for path, value in flat(outcome).items() if path[0] == "state" and path not in self.masked}
+
+
+def _place(path: Path) -> str:
+    """`main.stock` for what is anywhere in it, `table users.credits` for a column."""
+    return f"{path[1]}.{path[3]}" if path[1].startswith("table ") and len(path) > 3 else path[1]
 
 
 def _weight(violation: Violation) -> tuple[bool, int]:

@@ -16,12 +16,23 @@ Told = dict[str, Any]
 
 
 class Search:
-    """One set of requests on one stage."""
+    """One set of requests on one stage.
 
-    def __init__(self, stage: Stage, requests: tuple[Request, ...], invariants: dict[str, str]) -> None:
+    `watched` are the places (see Violation) that somebody wants to know of; what goes wrong elsewhere
+    is a lesser witness. None for all there are.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        requests: tuple[Request, ...],
+        invariants: dict[str, str],
+        watched: frozenset[str] | None = None,
+    ) -> None:
         self._stage = stage
         self._requests = requests
         self._oracle = Oracle(stage, requests, invariants)
+        self._watched = watched
         self._witness: Told | None = None
         self._violations = 0
         self._longest = 0
@@ -59,15 +70,25 @@ class Search:
 
     @property
     def _found(self) -> bool:
-        return self._witness is not None and not self._witness["answers_only"]
+        return self._witness is not None and not any(_flaws(self._witness))
 
     def _look_at(self, run: Run, number: int) -> None:
         self._longest = max(self._longest, len(run.steps))
         violation = self._oracle.judge(run)
         if violation is not None:
             self._violations += 1
-            if self._witness is None or (self._witness["answers_only"] and not violation.answers_only):
-                self._witness = {**run_told(run), **_violation(violation), "number": number}
+            witness = {**run_told(run), **self._told(violation), "number": number}
+            if self._witness is None or _flaws(witness) < _flaws(self._witness):
+                self._witness = witness
+
+    def _told(self, violation: Violation) -> Told:
+        return {
+            "elsewhere": bool(self._watched and violation.places and not violation.places & self._watched),
+            "answers_only": violation.answers_only,
+            "why": violation.why,
+            "differences": [list(difference) for difference in violation.differences],
+            "places": sorted(violation.places),
+        }
 
     def _serial(self) -> list[Told]:
         orders = self._oracle.orders(range(len(self._requests)))
@@ -83,12 +104,9 @@ def outcome_told(outcome: Outcome) -> Told:
     }
 
 
-def _violation(violation: Violation) -> Told:
-    return {
-        "answers_only": violation.answers_only,
-        "why": violation.why,
-        "differences": [list(difference) for difference in violation.differences],
-    }
+def _flaws(witness: Told) -> tuple[bool, bool]:
+    """What makes a witness worth less than another."""
+    return witness["elsewhere"], witness["answers_only"]
 
 
 def run_told(run: Run) -> Told:

@@ -85,7 +85,8 @@ class Server:
         requests = _requests(message)
         opened.warm(requests)
         try:
-            search = Search(opened.stage, requests, self._invariants)
+            watched = message["watched"]
+            search = Search(opened.stage, requests, self._invariants, watched and frozenset(watched))
             bound = Bound(message["preemptions"], message["schedules"], message["seconds"])
             return search.run(bound, stop_at_first=message["first"])
         finally:

@@ -1,0 +1,51 @@
+"""What `prove` and `fix --prove` share: how the application is run."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from autolock.findings import Report
+    from autolock.prove.prover import Prover
+
+App = Annotated[str, typer.Option("--app", metavar="MODULE:NAME", help="The application, where it is not found.")]
+Python = Annotated[
+    str, typer.Option("--python", metavar="FILE", help="The interpreter with the application's packages.")
+]
+ScenarioFile = Annotated[
+    Path | None, typer.Option("--scenario", metavar="FILE", help="How to drive the application, in TOML.")
+]
+Preemptions = Annotated[int, typer.Option("--preemptions", min=0, metavar="N", help="Most preemptions a schedule.")]
+Budget = Annotated[float, typer.Option("--budget", min=0.1, metavar="SECONDS", help="Most time for a set of requests.")]
+
+
+def prover_of(
+    report: "Report",
+    *,
+    app: str,
+    python: str,
+    scenario: Path | None,
+    preemptions: int,
+    budget: float,
+    quiet: bool,
+) -> "Prover":
+    """A prover for the findings of a report and its fixes. Says, unless `quiet`, that the application is run."""
+    from autolock.api import combined
+    from autolock.prove.proof import Bounds
+    from autolock.prove.prover import Prover
+    from autolock.prove.scenario import Scenario
+
+    if not quiet:
+        print(f"runs the application in a copy of {report.root}", file=sys.stderr)
+    watched = sys.stderr.isatty() and not quiet
+    return Prover(
+        Path(report.root),
+        combined(report),
+        app=app,
+        python=python or sys.executable,
+        scenario=Scenario.read(scenario) if scenario else Scenario(),
+        bounds=Bounds(preemptions=preemptions, seconds=budget),
+        progress=(lambda text: print(text, file=sys.stderr)) if watched else (lambda text: None),
+    )

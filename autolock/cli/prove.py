@@ -14,7 +14,8 @@ from autolock.errors import AutolockError
 
 if TYPE_CHECKING:
     from autolock.findings import Report
-    from autolock.prove.proof import Proof
+    from autolock.prove.proof import Proof, Subject
+    from autolock.prove.prover import Prover
 
 WITNESSED = 1
 _FORMATS = ("text", "json", "markdown", "sarif")
@@ -30,6 +31,9 @@ WriteTests = Annotated[
 WriteNuclei = Annotated[
     Path | None, typer.Option("--write-nuclei", metavar="DIR", help="Write a Nuclei template for each witnessed race.")
 ]
+Init = Annotated[
+    bool, typer.Option("--init", help="Write a scenario to begin with, to the file of --scenario or prove.toml.")
+]
 
 
 def prove(
@@ -42,6 +46,7 @@ def prove(
     against: Against = "both",
     preemptions: p.Preemptions = 2,
     budget: p.Budget = 60.0,
+    init: Init = False,
     write_tests: WriteTests = None,
     write_nuclei: WriteNuclei = None,
     select: o.Select = None,
@@ -91,11 +96,14 @@ def prove(
         report,
         app=app,
         python=python,
-        scenario=scenario,
+        scenario=None if init else scenario,
         preemptions=preemptions,
         budget=budget,
         quiet=quiet or format != "text",
     )
+    if init:
+        _write_scenario(prover, wanted, scenario or Path("prove.toml"))
+        return 0
     with prover:
         proofs = prover.prove(wanted, before=against != "after", after=against != "before")
     emit(_rendered(format, proofs, report, output, quiet=quiet), output)
@@ -129,6 +137,15 @@ def _rendered(format: str, proofs: list["Proof"], report: "Report", output: Path
     from autolock.report.proofs import render_proofs
 
     return render_proofs(proofs, root, drawn)
+
+
+def _write_scenario(prover: "Prover", subjects: list["Subject"], path: Path) -> None:
+    if path.exists():
+        raise AutolockError(f"{path}: exists already", "name another file with --scenario")
+    with prover:
+        inferred = prover.infer(subjects)
+    emit(inferred.scenario(subjects, path.name), path)
+    say(f"wrote {path}; look for FILL IN")
 
 
 def _name_files(paths: list[Path], *, quiet: bool) -> None:

@@ -17,6 +17,7 @@ from autolock.findings import FileChange
 from autolock.prove import databases
 from autolock.prove.actors import PlayFailed
 from autolock.prove.application import Application, find_application
+from autolock.prove.inferred import Inferred
 from autolock.prove.proof import Bounds, Proof, Side, Subject, Trial, Verdict
 from autolock.prove.requests import Driven, Drivers, RequestDoc, to_the_limit, variant
 from autolock.prove.scenario import Race, Scenario
@@ -77,6 +78,22 @@ class Prover:
         """Play each subject after the changes; where it went wrong before, only there it is asked about."""
         return self._side(subjects, self.changes, "after", {key: side.places for key, side in before.items()})
 
+    def infer(self, subjects: Sequence[Subject]) -> Inferred:
+        """What can be found out without a person of how to drive the subjects.
+
+        Raises AutolockError when there is no application to play.
+        """
+        routes = dict.fromkeys(route for subject in subjects for route in subject.routes[:_MOST_ROUTES])
+        with copied(self.root, ()) as tree:
+            try:
+                with self._theatre.opened(tree) as play:
+                    driver = _Driver(play, self.scenario, self.bounds)
+                    driven = {route: driver.drive(route) for route in routes}
+                    return Inferred(self.application.name, play.environment, driven, play.dependencies)
+            except PlayFailed as error:
+                names = next(databases.Settings.of(tree).environments, {})
+                return Inferred(self.application.name, names, failure=str(error))
+
     def _wants_postgres(self) -> bool:
         """Whether the application, or the scenario, has a setting that names a database."""
         asked = wants_database(self.scenario.env)
@@ -124,6 +141,10 @@ class _Driver:
         self._bounds = bounds
         self._drivers = Drivers(play.document, play.state, self._try)
         self._trials: dict[str, Trial] = {}
+
+    def drive(self, route: str) -> Driven:
+        """A request for a route, or what is missing to make one."""
+        return self._drivers.drive(route)
 
     def side(self, subject: Subject, watched: Places) -> Side:
         """Play the sets of requests of one subject until one is a witness in the `watched` places, or anywhere."""

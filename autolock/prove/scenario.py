@@ -11,6 +11,7 @@ path = "/items"
 body = { name = "mug" }
 [[race]]                                    # what is sent at once
 route = "POST /purchase"
+before = []                                 # sent first, one after the other, for this race alone
 requests = [{ method = "POST", path = "/purchase", body = { item = "mug" } }]
 [invariants]                                # Python over `responses` and `state`
 "stock is never negative" = "state['main.stock']['mug'] >= 0"
@@ -66,7 +67,7 @@ class Scenario:
         if unknown:
             raise AutolockError(f"{path}: unknown key {unknown[0]!r}; a scenario has {', '.join(sorted(_KEYS))}")
         try:
-            races = tuple(Race(_doubled(race["requests"]), race.get("route", "")) for race in text.get("race", ()))
+            races = tuple(map(_race, text.get("race", ())))
         except (KeyError, TypeError) as error:
             raise AutolockError(f"{path}: a [[race]] needs a list `requests` of tables with method and path") from error
         return cls(
@@ -78,6 +79,11 @@ class Scenario:
             invariants=text.get("invariants", {}),
             allow=tuple(text.get("allow", ())),
         )
+
+
+def _race(table: dict[str, Any]) -> Race:
+    before = tuple(_request(request) for request in table.get("before", ()))
+    return Race(_doubled(table["requests"]), table.get("route", ""), before)
 
 
 def _doubled(requests: list[dict[str, Any]]) -> tuple[RequestDoc, ...]:

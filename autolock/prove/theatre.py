@@ -38,6 +38,7 @@ class Play:
     document: dict[str, Any]
     state: dict[str, Any]
     environment: dict[str, str]
+    dependencies: dict[str, list[str]]
 
 
 @dataclass
@@ -112,4 +113,4 @@ class Theatre:
         state = told["state"]
         if self.scenario.setup:
             state = actor.do("keep", requests=list(self.scenario.setup))["state"]
-        return Play(actor, told["openapi"], state, environment)
+        return Play(actor, told["openapi"], state, environment, told["dependencies"])

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -130,6 +131,16 @@ class Opened:
         make = getattr(self.stage.app, "openapi", None)
         return dict(make()) if make is not None else {}
 
+    def dependencies(self) -> dict[str, list[str]]:
+        """For each route, the functions it depends on, as overrides name them."""
+        found = {}
+        for route in getattr(self.stage.app, "routes", ()):
+            needed = getattr(route, "dependant", None)
+            for method in getattr(route, "methods", None) or ():
+                if needed is not None:
+                    found[f"{method} {route.path}"] = list(dict.fromkeys(_names_of(needed.dependencies)))
+        return found
+
     def close(self) -> None:
         """End the application."""
         self.stage.loop.run_until_complete(self.lifespan.stop())
@@ -151,6 +162,14 @@ def _named(name: str) -> Any:
     for part in path.split("."):
         found = getattr(found, part)
     return found
+
+
+def _names_of(needed: Any) -> Iterator[str]:
+    for one in needed:
+        module, name = getattr(one.call, "__module__", None), getattr(one.call, "__qualname__", "<")
+        if module and "<" not in name:
+            yield f"{module}:{name}"
+        yield from _names_of(one.dependencies)
 
 
 def _replacement(how: dict[str, Any]) -> Any:

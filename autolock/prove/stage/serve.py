@@ -59,7 +59,11 @@ class Server:
         self._opened = Opened.of(message["app"], message["root"], message, remote)
         self._opened.remember()
         self._invariants = message.get("invariants", {})
-        return {"openapi": self._opened.document(), "state": self._start().state}
+        return {
+            "openapi": self._opened.document(),
+            "state": self._start().state,
+            "dependencies": self._opened.dependencies(),
+        }
 
     def _start(self) -> Outcome:
         return self._app.stage.play((), lambda enabled, previous: enabled[0]).outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import textwrap
+from itertools import islice
 from pathlib import Path
 
 import postgres
@@ -15,6 +16,10 @@ from autolock.errors import AutolockError
 from autolock.prove.proof import Bounds, Side, Subject, Verdict
 from autolock.prove.prover import Prover
 from autolock.prove.scenario import Race, Scenario
+from autolock.prove.stage.director import Chooser
+from autolock.prove.stage.explore import Drawing
+from autolock.prove.stage.play import Outcome, Run
+from autolock.prove.telling import summary
 
 HEAD = """
 import asyncio
@@ -27,10 +32,12 @@ app = FastAPI()
 """
 
 
-def played(folder: Path, source: str, route: str, scenario: Scenario | None = None, preemptions: int = 2) -> Side:
+def played(
+    folder: Path, source: str, route: str, scenario: Scenario | None = None, bounds: Bounds | None = None
+) -> Side:
     """What the schedules of a route of an application come to."""
     (folder / "main.py").write_text(HEAD + textwrap.dedent(source), encoding="utf-8")
-    with Prover(folder, (), scenario=scenario or Scenario(), bounds=Bounds(preemptions, seconds=30)) as prover:
+    with Prover(folder, (), scenario=scenario or Scenario(), bounds=bounds or Bounds(seconds=30)) as prover:
         (proof,) = prover.prove([Subject((route,))], after=False)
     assert proof.before is not None
     return proof.before
@@ -269,6 +276,61 @@ def test_a_budget_that_is_spent_is_inconclusive(tmp_path: Path) -> None:
     (proof,) = prover.prove([Subject(("POST /count",))], after=False)
     assert proof.before is not None
     assert proof.before.verdict is Verdict.INCONCLUSIVE
+
+
+CROWDED = """
+count, inside = 0, 0
+lock = asyncio.Lock()
+
+@app.post("/count")
+async def increment():
+    global count, inside
+    inside += 1
+    async with lock if inside < 3 else asyncio.Lock():
+        seen = count
+        await asyncio.sleep(0)
+        count = seen + 1
+    inside -= 1
+    return {}
+"""
+
+
+@pytest.mark.parametrize(("requests", "verdict"), [(2, Verdict.HELD), (3, Verdict.WITNESSED)])
+def test_a_race_of_three_requests_is_seen_when_three_are_sent(tmp_path: Path, requests: int, verdict: Verdict) -> None:
+    side = played(tmp_path, CROWDED, "POST /count", bounds=Bounds(requests))
+    assert side.verdict is verdict
+    assert side.decisive is not None
+    assert len(side.decisive.race.requests) == requests
+
+
+def test_where_there_are_too_many_schedules_some_are_drawn_and_the_verdict_says_what_may_be_missed(
+    tmp_path: Path,
+) -> None:
+    bounds = Bounds(requests=3, schedules=5, seed=7)
+    side = played(tmp_path, COUNTER.replace("GUARD", "async with lock:"), "POST /count", bounds=bounds)
+    assert side.verdict is Verdict.INCONCLUSIVE
+    told = summary("before", side, bounds)
+    assert "within 3 requests, at most 2 preemptions" in told
+    assert "5 of them drawn with the seed 7: a race that needs 3 orderings of steps was missed" in told
+
+
+def test_the_same_seed_draws_the_same_schedules() -> None:
+    def drawn(seed: int) -> list[list[int]]:
+        made: list[list[int]] = []
+
+        def play(choose: Chooser) -> Run:
+            previous, choices = None, []
+            for _ in range(9):
+                previous = choose((0, 1, 2), previous)
+                choices.append(previous)
+            made.append(choices)
+            return Run(Outcome((), {}), ())
+
+        list(islice(Drawing(play, lanes=3, length=9, depth=3, seed=seed), 20))
+        return made
+
+    assert drawn(4) == drawn(4) != drawn(5)
+    assert {choices[0] for choices in drawn(4)} == {0, 1, 2}
 
 
 def test_the_tree_is_left_as_it_was(tmp_path: Path) -> None:

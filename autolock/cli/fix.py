@@ -92,14 +92,15 @@ def fix(
             **chosen,
         )
     if prove:
+        from autolock.prove.proof import Bounds
+
         chosen["progress"] = None
         with p.prover_of(
             report,
             app=app,
             python=python,
             scenario=scenario,
-            preemptions=preemptions,
-            budget=budget,
+            bounds=Bounds(preemptions=preemptions, seconds=budget),
             quiet=quiet or format != "text",
         ) as prover:
             proven = _proven(prover, report, named, chosen)

@@ -44,7 +44,9 @@ def prove(
     route: Route = "",
     scenario: p.ScenarioFile = None,
     against: Against = "both",
+    requests: p.Requests = 2,
     preemptions: p.Preemptions = 2,
+    seed: p.Seed = 0,
     budget: p.Budget = 60.0,
     init: Init = False,
     write_tests: WriteTests = None,
@@ -62,7 +64,7 @@ def prove(
     1: a race is still there after its fix, 2: could not run.
     """
     from autolock import api
-    from autolock.prove.proof import Subject
+    from autolock.prove.proof import Bounds, Subject
 
     if against not in {"before", "after", "both"}:
         raise AutolockError(f"--against {against}: it is before, after or both")
@@ -97,8 +99,7 @@ def prove(
         app=app,
         python=python,
         scenario=None if init else scenario,
-        preemptions=preemptions,
-        budget=budget,
+        bounds=Bounds(requests, preemptions, seconds=budget, seed=seed),
         quiet=quiet or format != "text",
     )
     if init:

@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from autolock.findings import Report
+    from autolock.prove.proof import Bounds
     from autolock.prove.prover import Prover
 
 App = Annotated[str, typer.Option("--app", metavar="MODULE:NAME", help="The application, where it is not found.")]
@@ -17,6 +18,8 @@ Python = Annotated[
 ScenarioFile = Annotated[
     Path | None, typer.Option("--scenario", metavar="FILE", help="How to drive the application, in TOML.")
 ]
+Requests = Annotated[int, typer.Option("--requests", min=2, max=5, metavar="N", help="Requests that are sent at once.")]
+Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Where chance begins, for three requests and more.")]
 Preemptions = Annotated[int, typer.Option("--preemptions", min=0, metavar="N", help="Most preemptions a schedule.")]
 Budget = Annotated[float, typer.Option("--budget", min=0.1, metavar="SECONDS", help="Most time for a set of requests.")]
 
@@ -27,13 +30,11 @@ def prover_of(
     app: str,
     python: str,
     scenario: Path | None,
-    preemptions: int,
-    budget: float,
+    bounds: "Bounds",
     quiet: bool,
 ) -> "Prover":
     """A prover for the findings of a report and its fixes. Says, unless `quiet`, that the application is run."""
     from autolock.api import combined
-    from autolock.prove.proof import Bounds
     from autolock.prove.prover import Prover
     from autolock.prove.scenario import Scenario
 
@@ -46,6 +47,6 @@ def prover_of(
         app=app,
         python=python or sys.executable,
         scenario=Scenario.read(scenario) if scenario else Scenario(),
-        bounds=Bounds(preemptions=preemptions, seconds=budget),
+        bounds=bounds,
         progress=(lambda text: print(text, file=sys.stderr)) if watched else (lambda text: None),
     )

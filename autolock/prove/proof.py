@@ -22,11 +22,16 @@ class Verdict(str, Enum):
 
 @dataclass(frozen=True)
 class Bounds:
-    """How far to look: preemptions a schedule, schedules and seconds a set of requests."""
+    """How far to look: requests at once, preemptions a schedule, schedules and seconds a set of requests.
 
+    `seed` is where chance begins, for three requests and more.
+    """
+
+    requests: int = 2
     preemptions: int = 2
     schedules: int = 5_000
     seconds: float = 60.0
+    seed: int = 0
 
 
 @dataclass(frozen=True)

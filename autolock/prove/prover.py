@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import combinations_with_replacement, product
+from itertools import combinations_with_replacement, cycle, islice, product
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -160,7 +160,7 @@ class _Driver:
         """The scenario's races for the subject's routes; where there are none, those that can be made."""
         given = [race for race in self._scenario.races if not race.route or race.route in subject.routes]
         if given:
-            yield from given
+            yield from (replace(race, requests=self._as_many(race.requests)) for race in given)
             return
         own = self._driven(subject.routes)
         rivals = self._driven(subject.rivals)
@@ -180,15 +180,19 @@ class _Driver:
 
     def _pair(self, prelude: tuple[RequestDoc, ...], one: RequestDoc, other: RequestDoc) -> Iterator[Race]:
         """A request against another, against one with contents of its own, and for the last of what there is."""
-        yield Race((one, other), prelude=prelude)
+        yield Race(self._as_many((one, other)), prelude=prelude)
         varied = variant(other)
         if varied is not None:
-            yield Race((one, varied), prelude=prelude)
+            yield Race(self._as_many((one, varied)), prelude=prelude)
         if one == other:
             last = to_the_limit(one, self._play.state, lambda requests: self._try_after(prelude, requests))
             if last is not None:
                 before, request = last
-                yield Race((request, request), prelude=(*prelude, *before))
+                yield Race(self._as_many((request,)), prelude=(*prelude, *before))
+
+    def _as_many(self, requests: tuple[RequestDoc, ...]) -> tuple[RequestDoc, ...]:
+        """The requests, again from the first until there are as many as race."""
+        return tuple(islice(cycle(requests), max(self._bounds.requests, len(requests))))
 
     def _try_after(self, prelude: tuple[RequestDoc, ...], requests: list[RequestDoc]) -> dict[str, Any]:
         answer = self._try([*prelude, *requests])
@@ -209,6 +213,7 @@ class _Driver:
                 seconds=self._bounds.seconds,
                 first=True,
                 watched=watched,
+                seed=self._bounds.seed,
             )
             self._trials[key] = Trial(race, result)
         return self._trials[key]

@@ -33,7 +33,10 @@ _KEYS = {"app", "env", "overrides", "setup", "race", "invariants", "allow"}
 
 @dataclass(frozen=True)
 class Race:
-    """Requests that are sent at once, after those of the `prelude`, one after the other."""
+    """Requests that are sent at once, after those of the `prelude`, one after the other.
+
+    Where they are fewer than those that race, they are taken again from the first.
+    """
 
     requests: tuple[RequestDoc, ...]
     route: str = ""
@@ -83,12 +86,7 @@ class Scenario:
 
 def _race(table: dict[str, Any]) -> Race:
     before = tuple(_request(request) for request in table.get("before", ()))
-    return Race(_doubled(table["requests"]), table.get("route", ""), before)
-
-
-def _doubled(requests: list[dict[str, Any]]) -> tuple[RequestDoc, ...]:
-    made = tuple(_request(request) for request in requests)
-    return made * 2 if len(made) == 1 else made
+    return Race(tuple(_request(request) for request in table["requests"]), table.get("route", ""), before)
 
 
 def _request(table: dict[str, Any]) -> RequestDoc:

@@ -9,9 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.text import Text
+
 from autolock.findings import Action, Finding, Place, Step
 from autolock.prove.proof import Bounds, Proof, Side, Subject, Trial, Verdict
 from autolock.prove.requests import RequestDoc
+from autolock.prove.stage.racing import step_lines
+from autolock.report.picture import lanes
+from autolock.report.typeset import Glyphs
 
 _MOST_DIFFERENCES = 4
 
@@ -57,14 +62,25 @@ def summary(name: str, side: Side, bounds: Bounds) -> str:
             return f"{name}: witnessed by schedule {number}: what is left is right, but an answer tells something else"
         return f"{name}: witnessed by schedule {number}: {result['witness']['why']}"
     played = sum(one.result.get("played", 0) for one in side.trials)
-    within = f"2 requests, at most {bounds.preemptions} preemptions, 1 instance"
+    within = _within(side, bounds)
     if side.verdict is Verdict.HELD and side.elsewhere:
         places = ", ".join(side.elsewhere)
         return f"{name}: held: in all {played} schedules within {within}; what other races leave wrong is in {places}"
     if side.verdict is Verdict.HELD:
         return f"{name}: held: all {played} schedules within {within} give what some order of the requests gives"
     reason = result["diverged"] or f"the budget was spent after {played} schedules"
+    drawn = result["drawn"]
+    if drawn:
+        reason += (
+            f", {drawn['played']} of them drawn with the seed {drawn['seed']}: a race that needs {drawn['depth']}"
+            f" orderings of steps was missed with a probability of at most {drawn['missed']:.2g}"
+        )
     return f"{name}: inconclusive within {within}: {reason}"
+
+
+def _within(side: Side, bounds: Bounds) -> str:
+    most = max((len(trial.race.requests) for trial in side.trials), default=bounds.requests)
+    return f"{most} requests, at most {bounds.preemptions} preemptions, 1 instance"
 
 
 def differences(trial: Trial) -> Iterator[str]:
@@ -90,6 +106,14 @@ def setting(trial: Trial) -> Iterator[str]:
         yield f"{chr(ord('A') + number)} sends {title_of(request)}"
     if trial.race.prelude:
         yield f"after {len(trial.race.prelude)} times {title_of(trial.race.prelude[0])}"
+
+
+def played_as(trial: Trial, drawn: Lanes, width: int, glyphs: Glyphs, *, color: bool) -> Iterator[Text]:
+    """The witness of a trial: two requests side by side, more of them as a list of steps."""
+    if len(trial.race.requests) == 2:
+        yield from lanes(list(drawn.steps(trial)), ("", ""), width, glyphs, color)
+    else:
+        yield from (Text(line) for line in step_lines(trial.result["witness"]))
 
 
 @dataclass
@@ -143,7 +167,12 @@ def document(proof: Proof) -> dict[str, Any]:
     return {
         **_finding(proof.subject.finding),
         "routes": list(proof.subject.routes),
-        "bounds": {"requests": 2, "instances": 1, "preemptions": proof.bounds.preemptions},
+        "bounds": {
+            "requests": proof.bounds.requests,
+            "instances": 1,
+            "preemptions": proof.bounds.preemptions,
+            "seed": proof.bounds.seed,
+        },
         **{name: _side(side) for name, side in (("before", proof.before), ("after", proof.after)) if side is not None},
     }
 

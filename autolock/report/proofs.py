@@ -12,9 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from autolock.prove.proof import Proof, Side, Verdict
-from autolock.prove.telling import Lanes, counted, differences, setting, summary
+from autolock.prove.telling import Lanes, counted, differences, played_as, setting, summary
 from autolock.report.base import RenderOptions
-from autolock.report.picture import lanes
 from autolock.report.typeset import Glyphs, glyphs, wrap
 
 _STYLES = {
@@ -69,7 +68,7 @@ class _Page:
             return
         for line in setting(trial):
             yield Text(f"{_INDENT * 2}{line}", overflow="fold")
-        for row in lanes(list(self._lanes.steps(trial)), ("", ""), self.width - 4, self._glyphs, self._color):
+        for row in played_as(trial, self._lanes, self.width - 4, self._glyphs, color=self._color):
             yield Text(_INDENT * 2).append_text(row)
         for line in differences(trial):
             yield Text(f"{_INDENT * 2}{self._glyphs.cross} {line}")

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from autolock.prove.proof import Proof, Side, Trial, Verdict
-from autolock.prove.telling import Lanes, counted, differences, setting, summary
+from autolock.prove.telling import Lanes, counted, differences, played_as, setting, summary
 from autolock.report.markdown import cell, code, escape, fenced, html_text, prose
-from autolock.report.picture import lanes
 from autolock.report.typeset import glyphs
 
 _PICTURE_WIDTH = 100
@@ -67,7 +66,7 @@ def _details(proof: Proof, drawn: Lanes) -> Iterator[str]:
 def _witness(trial: Trial, drawn: Lanes) -> Iterator[str]:
     yield from setting(trial)
     yield ""
-    for row in lanes(list(drawn.steps(trial)), ("", ""), _PICTURE_WIDTH, glyphs(unicode=True), color=False):
+    for row in played_as(trial, drawn, _PICTURE_WIDTH, glyphs(unicode=True), color=False):
         yield row.plain.rstrip()
     yield ""
     yield from differences(trial)

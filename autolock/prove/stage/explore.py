@@ -1,19 +1,21 @@
 """Which schedules are played, in which order.
 
 Schedules with few preemptions come first (iterative context bounding: Musuvathi and Qadeer, PLDI 2007), each
-exactly once:
-a schedule is the decisions of an earlier one up to a point, one other decision there, and from then on
-no preemption that is not forced.
+exactly once: a schedule is the decisions of an earlier one up to a point, one other decision there, and from then on
+no preemption that is not forced. Where there are too many, schedules are drawn so that a race that needs few
+orderings is met with a known probability (PCT: Burckhardt, Kothari, Musuvathi and Nagarakatte, ASPLOS 2010).
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
+import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from .director import Chooser
 from .play import Run
 
 #: Plays the schedule that begins with these decisions, and goes on without preemptions.
@@ -22,11 +24,15 @@ Player = Callable[["tuple[int, ...]"], Run]
 
 @dataclass(frozen=True)
 class Bound:
-    """How far to look: preemptions a schedule (None for any number), schedules, and seconds."""
+    """How far to look: preemptions a schedule (None for any number), schedules, and seconds.
+
+    `seed` is where chance begins.
+    """
 
     preemptions: int | None = 2
     schedules: int = 20_000
     seconds: float = 60.0
+    seed: int = 0
 
 
 class Diverged(Exception):
@@ -74,6 +80,46 @@ class Exploration:
                 else:
                     self.beyond = True
             cost += step.preempts
+
+
+@dataclass
+class Drawing:
+    """Schedules drawn by chance, the same ones for the same seed. `length` is that of the longest run so far."""
+
+    play: Callable[[Chooser], Run]
+    lanes: int
+    length: int
+    depth: int
+    seed: int
+    played: int = 0
+
+    def __iter__(self) -> Iterator[Run]:
+        chance = random.Random(self.seed)
+        while True:
+            run = self.play(_prioritized(chance, self.lanes, self.length, self.depth))
+            self.played += 1
+            yield run
+
+    @property
+    def missed(self) -> float:
+        """The probability, at most, that a race was missed which needs `depth` orderings of steps."""
+        return float((1 - 1 / (self.lanes * max(self.length, 1) ** (self.depth - 1))) ** self.played)
+
+
+def _prioritized(chance: random.Random, lanes: int, length: int, depth: int) -> Chooser:
+    """A chooser that lets the first of a drawn order go on, and puts who goes last at `depth - 1` drawn steps."""
+    order = list(range(lanes))
+    chance.shuffle(order)
+    changes = set(chance.sample(range(1, max(length, depth + 1)), depth - 1))
+    steps = itertools.count()
+
+    def choose(enabled: tuple[int, ...], previous: int | None) -> int:
+        if next(steps) in changes and previous is not None:
+            order.remove(previous)
+            order.append(previous)
+        return next(number for number in order if number in enabled)
+
+    return choose
 
 
 def follow(prefix: tuple[int, ...]) -> Callable[[tuple[int, ...], int | None], int]:

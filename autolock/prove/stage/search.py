@@ -4,11 +4,12 @@ as plain data.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
 from typing import Any
 
 from .asgi import Request
-from .explore import Bound, Diverged, Exploration, follow
+from .explore import Bound, Diverged, Drawing, Exploration, follow
 from .oracle import Oracle, Violation
 from .play import Outcome, Run, Stage
 
@@ -35,6 +36,7 @@ class Search:
         self._watched = watched
         self._witness: Told | None = None
         self._violations = 0
+        self._stop_at_first = False
         self._longest = 0
 
     def run(self, bound: Bound, *, stop_at_first: bool, first: tuple[int, ...] = ()) -> Told:
@@ -45,28 +47,55 @@ class Search:
         self._oracle.prepare()
         if self._oracle.problems:
             return {"problems": self._oracle.problems}
-        exploration = Exploration(lambda prefix: self._stage.play(self._requests, follow(prefix)), bound)
-        diverged = ""
+        self._stop_at_first = stop_at_first
         if first:
             self._look_at(self._stage.play(self._requests, follow(first)), 0)
+        many = len(self._requests) > 2
+        exploration = Exploration(
+            lambda prefix: self._stage.play(self._requests, follow(prefix)),
+            replace(bound, seconds=bound.seconds / 2) if many else bound,
+        )
+        diverged = ""
         try:
-            for run in () if stop_at_first and self._found else exploration:
+            for run in () if self._over else exploration:
                 self._look_at(run, exploration.played)
-                if stop_at_first and self._found:
+                if self._over:
                     break
         except Diverged as error:
             diverged = str(error)
+        drawn = self._drawn(bound) if many and not exploration.exhausted and not self._over else None
         return {
-            "played": exploration.played,
+            "played": exploration.played + (drawn["played"] if drawn else 0),
             "violations": self._violations,
             "exhausted": exploration.exhausted,
             "beyond": exploration.beyond,
             "diverged": diverged,
+            "drawn": drawn,
             "steps": self._longest,
             "witness": self._witness,
             "serial": self._serial(),
             "masked": sorted(".".join(path) for path in self._oracle.masked),
         }
+
+    def _drawn(self, bound: Bound) -> Told:
+        """Schedules by chance for the other half of the budget, where there are too many to play them all."""
+        drawing = Drawing(
+            lambda choose: self._stage.play(self._requests, choose),
+            len(self._requests),
+            self._longest,
+            (bound.preemptions or 0) + 1,
+            bound.seed,
+        )
+        until = time.monotonic() + bound.seconds / 2
+        for run in drawing:
+            self._look_at(run, drawing.played)
+            if self._over or drawing.played >= bound.schedules or time.monotonic() > until:
+                break
+        return {"played": drawing.played, "depth": drawing.depth, "seed": drawing.seed, "missed": drawing.missed}
+
+    @property
+    def _over(self) -> bool:
+        return self._stop_at_first and self._found
 
     @property
     def _found(self) -> bool:

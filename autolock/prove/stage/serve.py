@@ -91,7 +91,7 @@ class Server:
         try:
             watched = message["watched"]
             search = Search(opened.stage, requests, self._invariants, watched and frozenset(watched))
-            bound = Bound(message["preemptions"], message["schedules"], message["seconds"])
+            bound = Bound(message["preemptions"], message["schedules"], message["seconds"], message["seed"])
             return search.run(bound, stop_at_first=message["first"])
         finally:
             opened.forget()

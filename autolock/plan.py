@@ -16,10 +16,10 @@ from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.guards import Guarding, Guards, owner_of
 from autolock.planning.homes import frozen
 from autolock.planning.kinds import LockKind
+from autolock.planning.releases import Releases
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.rows import RowPlans
 from autolock.planning.sessions import SessionPlans
-from autolock.program.release import leak
 from autolock.program.values import Location
 
 if TYPE_CHECKING:
@@ -153,7 +153,9 @@ class _Planner:
                 "argument, or keep it in a local or a ContextVar"
             )
         if window.kind == "lock" and window.relation == "leaked":
-            return self.release(window)
+            uses = self.analysis.machine.trace.locks
+            taken = next(u for u in uses if u.node is window.lock_node and u.style == "acquire")
+            return Releases(self.analysis.program, self.sources).plan(taken)
         if window.relation in ("re-entered", "opposite-order"):
             raise Refusal(_DEADLOCKS[window.relation])
         if window.kind == "lock":
@@ -181,35 +183,6 @@ class _Planner:
             [edit],
             f"Loop over a copy of `{window.location.base}`",
             "The copy is made in one step, so that what others add or remove meanwhile cannot upset the loop.",
-        )
-
-    def release(self, window: RaceWindow) -> Guarding:
-        """`with` in place of acquire() and release()."""
-        use = next(u for u in self.analysis.machine.trace.locks if u.node is window.lock_node and u.style == "acquire")
-        found = leak(self.analysis.program, use)
-        call = use.node
-        if (
-            found is None
-            or not isinstance(call, ast.Call)
-            or not isinstance(call.func, ast.Attribute)
-            or call.args
-            or call.keywords
-        ):
-            raise Refusal("the lock is not released in the block that takes it")
-        block, start, end = found
-        if start < 0 or not isinstance(block[start], ast.Expr):
-            raise Refusal("what `acquire()` answers is asked for: release the lock in a `finally`")
-        spot = self.sources.blocks(window.function.path).spot(block[start])
-        is_async = use.lock.family == "asyncio"
-        edit = Edit(
-            window.function.path,
-            "release-in-finally",
-            frozen(at=spot.path, count=end - start - 1, lock=ast.unparse(call.func.value), is_async=is_async),
-        )
-        return Guarding(
-            [edit],
-            f"Take `{ast.unparse(call.func.value)}` with `{'async with' if is_async else 'with'}`",
-            "The lock is given back on every way out, exceptions included.",
         )
 
 

@@ -8,6 +8,7 @@ from codemods.answer_conflict import AnswerConflict
 from codemods.define_lock import DefineLock
 from codemods.double_checked import DoubleChecked
 from codemods.extend_lock import ExtendLock
+from codemods.finally_release import FinallyRelease
 from codemods.flush_commit import FlushCommit
 from codemods.gather_in_sequence import GatherInSequence
 from codemods.import_name import ImportName
@@ -36,6 +37,7 @@ CODEMODS: dict[str, type[PlacedCodemod]] = {
     "define-lock": DefineLock,
     "double-checked": DoubleChecked,
     "extend-lock": ExtendLock,
+    "finally-release": FinallyRelease,
     "flush-commit": FlushCommit,
     "gather-in-sequence": GatherInSequence,
     "import-name": ImportName,

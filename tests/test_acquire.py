@@ -123,3 +123,55 @@ def test_a_lock_that_was_not_free_guards_nothing(tmp_path: Path, body: str) -> N
 @pytest.mark.parametrize("body", LEAKED.values(), ids=LEAKED)
 def test_a_lock_that_an_exception_leaves_taken(tmp_path: Path, body: str) -> None:
     assert rules(tmp_path, body) == ["AL506"]
+
+
+def fixed(folder: Path, body: str) -> str:
+    text = APP + textwrap.indent(textwrap.dedent(body), "    ")
+    path = folder / "main.py"
+    path.write_text(text, encoding="utf-8")
+    autolock.fix([folder], apply=True, cache=False)
+    return path.read_text(encoding="utf-8")
+
+
+def test_releases_before_leaving_go_when_the_block_releases(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        """
+        lock.acquire()
+        amount = left["n"]
+        if amount == 0:
+            lock.release()
+            raise HTTPException(409, f"{amount} left")
+        if amount < 0:
+            lock.release()
+            return None
+        charge(amount)
+        left["n"] = amount - 1
+        lock.release()
+        """,
+    )
+    assert "    with lock:\n" in after
+    assert "release()" not in after
+
+
+def test_what_works_on_after_an_early_release_is_refused(tmp_path: Path) -> None:
+    body = """
+        lock.acquire()
+        amount = left["n"]
+        if amount == 0:
+            lock.release()
+            return charge(0)
+        charge(amount)
+        lock.release()
+    """
+    before = APP + textwrap.indent(textwrap.dedent(body), "    ")
+    assert fixed(tmp_path, body) == before
+
+
+@pytest.mark.parametrize("body", LEAKED.values(), ids=LEAKED)
+def test_a_lock_that_was_free_is_released_in_a_finally(tmp_path: Path, body: str) -> None:
+    after = fixed(tmp_path, body)
+    tried = after.index("        try:\n") if "if lock.acquire(" in after else after.index("    try:\n")
+    assert after.index("acquire(") < tried < after.index("charge(1)") < after.index("finally:")
+    assert after.count("release()") == 1
+    assert not rules(tmp_path, after.partition("def buy():")[2])

@@ -29,18 +29,19 @@ class LockNotReleased:
 
     ## Fix
 
-    `async with lock:` round the statements in between.
+    `async with lock:` round the statements in between, or a `finally` where `acquire()` may answer that the
+    lock is taken. A `release()` just before a `raise` or `return` goes.
 
     ## Refused
 
-    Where the lock is released under a condition.
+    Where the lock is released early and more work follows.
     """
 
     id: ClassVar[str] = "AL506"
     name: ClassVar[str] = "lock-not-released"
     category: ClassVar[str] = "locks"
     summary: ClassVar[str] = "an exception between acquire() and release() leaves the lock taken for ever"
-    codemods: ClassVar[tuple[str, ...]] = ("release-in-finally",)
+    codemods: ClassVar[tuple[str, ...]] = ("release-in-finally", "finally-release", "remove-statement")
 
     def match(self, window: RaceWindow) -> Match | None:
         if window.kind != "lock" or window.relation != "leaked":

@@ -13,6 +13,7 @@ from autolock.edits import Edit
 from autolock.planning.answers import checks_first, is_shared_unfinished, only_looks
 from autolock.planning.blocks import Refusal, Region, Sources, awaits, check_span, is_endless, own_nodes
 from autolock.planning.homes import Home, HomeFinder, Use, frozen
+from autolock.planning.receivers import receiver
 from autolock.planning.slow import Slowness
 from autolock.program.branches import shared_frames
 from autolock.program.calls import same_lock
@@ -523,11 +524,31 @@ class Guards:
     def uses(self, regions: Regions, needs: Iterable[Need]) -> list[Use]:
         """How each function with a region reaches the state."""
         nodes: dict[Ref, list[ast.AST]] = defaultdict(list)
+        receivers: dict[Ref, set[str]] = defaultdict(set)
+        inner: dict[Ref, Ref | None] = {}
         for need in needs:
+            inner[need.function] = need.stack[-1].function
             nodes[need.function].extend(n for n in need.nodes if hasattr(n, "lineno"))
+            receivers[need.function].add(receiver(need.stack[need.depth :]))
         return [
-            Use(function, self._own(function, nodes[function]), self.sources.node_of(function)) for function in regions
+            Use(
+                function,
+                self._own(function, nodes[function]),
+                self.sources.node_of(function),
+                self._named_before(spans, receivers[function]),
+                inner.get(function),
+            )
+            for function, spans in regions.items()
         ]
+
+    @staticmethod
+    def _named_before(spans: Iterable[Region], receivers: set[str]) -> str:
+        """The one name of an object that is bound before every region; empty where there is none."""
+        name = next(iter(receivers)) if len(receivers) == 1 else ""
+        first = name.partition(".")[0]
+        inside = (n for span in spans for n in own_nodes(span.statements))
+        bound = any(isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store) and n.id == first for n in inside)
+        return "" if bound else name
 
     def _own(self, function: Ref, nodes: Iterable[ast.AST]) -> tuple[ast.AST, ...]:
         """The nodes that are the function's own: what a callee calls `self` is another object here."""

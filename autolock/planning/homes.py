@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from autolock.edits import Edit
 from autolock.planning.blocks import Refusal, Sources
@@ -16,11 +17,17 @@ from autolock.program.values import Location
 
 @dataclass(slots=True, frozen=True)
 class Use:
-    """A function that needs the lock, with the source nodes by which it reaches the state."""
+    """A function that needs the lock, with the source nodes by which it reaches the state.
+
+    `receiver` is how it names the object whose methods reach the state for it, empty where it does so itself;
+    `inner` is the function that reaches it in the end.
+    """
 
     function: Ref
     nodes: tuple[ast.AST, ...]
     body: ast.AST | None = None
+    receiver: str = ""
+    inner: Ref | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -31,6 +38,14 @@ class Home:
     edits: tuple[Edit, ...]
     names: dict[Ref, str]
     beside: str
+
+
+class _Made(NamedTuple):
+    """The statement that sets an attribute, and what stands before the name of one that is set beside it."""
+
+    path: str
+    statement: str
+    holder: str
 
 
 def lock_name(state: str) -> str:
@@ -230,33 +245,58 @@ class HomeFinder:
         """`self._stock_lock = ...` in `__init__`, when every use reaches the attribute through a name."""
         attribute = owner.fields[-1][1:]
         made = self._initialised(uses, attribute)
-        holders = {u.function: _holder(u, attribute) or _object(u, owner) for u in uses}
+        holders = {
+            u.function: _holder(u, attribute) or u.receiver or _object(u, owner) or self._self(u, attribute)
+            for u in uses
+        }
         if made is None or not all(holders.values()):
             return None
-        path, statement = made
         name = lock_name(attribute)
-        if not name.startswith("_") and all(h == "self" for h in holders.values()):
-            name = f"_{name}"
-        if self._taken(path, name):
-            raise Refusal(f"{path} uses the name `{name}` already")
-        edit = self._define(path, statement, f"self.{name}", kind)
+        if all(h == "self" for h in holders.values()):
+            name = f"_{name.lstrip('_')}"
+        elif any(u.receiver for u in uses):
+            name = name.lstrip("_")
+        if self._taken(made.path, name):
+            raise Refusal(f"{made.path} uses the name `{name}` already")
+        edit = self._define(made.path, made.statement, f"{made.holder}{name}", kind)
         return Home(name, (edit,), {f: f"{h}.{name}" for f, h in holders.items()}, str(owner))
 
-    def _initialised(self, uses: Sequence[Use], attribute: str) -> tuple[str, str] | None:
-        """The statement of an `__init__` that sets `self.ATTRIBUTE`, for the class of the methods that use it."""
+    def _self(self, use: Use, attribute: str) -> str:
+        """`self`, in a method of the class that sets the attribute, which another method of it reaches."""
+        owner = Ref("class", use.function.path, use.function.name.rpartition(".")[0])
+        facts = self.program.klass(owner)
+        init = self.program.modules[owner.path].functions.get(f"{owner.name}.__init__") if facts is not None else None
+        own = init is not None and f"self.{attribute}" in init.mutates
+        first = use.body.args.args[:1] if isinstance(use.body, ast.FunctionDef | ast.AsyncFunctionDef) else []
+        return "self" if own and [a.arg for a in first] == ["self"] else ""
+
+    def _initialised(self, uses: Sequence[Use], attribute: str) -> _Made | None:
+        """Where the class of the methods that use an attribute sets it: in its `__init__`, or in its body."""
         for use in uses:
             cls = Ref("class", use.function.path, use.function.name.rpartition(".")[0])
             if self.program.klass(cls) is None:
                 continue
-            for base in self.program.mro(cls):
-                if base.kind != "class":
-                    continue
+            bases = [base for base in self.program.mro(cls) if base.kind == "class"]
+            for base in bases:
                 blocks = self.sources.blocks(base.path)
                 node = blocks.unit.functions.get(f"{base.name}.__init__")
                 for statement in node.body if node is not None else []:
                     if f"self.{attribute}" in _dotted_targets(statement):
-                        return base.path, blocks.spot(statement).path
+                        return _Made(base.path, blocks.spot(statement).path, "self.")
+            for base in bases:
+                body = self._plain_body(base)
+                for statement in body if len(bases) == len(self.program.mro(cls)) else []:
+                    if attribute in _targets(statement):
+                        return _Made(base.path, self.sources.blocks(base.path).spot(statement).path, "")
         return None
+
+    def _plain_body(self, cls: Ref) -> Sequence[ast.stmt]:
+        """The body of a class that nothing but `dataclass` makes into something else."""
+        node = self.sources.blocks(cls.path).unit.classes.get(cls.name)
+        if node is None or node.keywords:
+            return ()
+        decorators = (d.func if isinstance(d, ast.Call) else d for d in node.decorator_list)
+        return node.body if all(dotted(d).rpartition(".")[2] == "dataclass" for d in decorators) else ()
 
     def on_app_state(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home:
         """`app.state.hits_lock = ...` where `app.state.hits` is set."""
@@ -296,10 +336,34 @@ class HomeFinder:
         path, _, variable = owner.root.name.partition(":")
         if path in self.program.modules and variable.isidentifier():
             return self.beside_variable(path, variable, kind, uses)
+        attribute = self.of_object(owner, kind, uses)
+        if attribute is not None:
+            return attribute
         paths = {u.function.path for u in uses}
         if len(paths) != 1:
             raise Refusal("the file is written in several modules under no common name")
         raise Refusal("the path of the file is not a module-level name beside which a lock could live")
+
+    def of_object(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home | None:
+        """In the `__init__` of the class whose objects keep the file's path, where all uses go through its methods."""
+        holders = {u.function: u.receiver or ("self" if u.inner == u.function else "") for u in uses}
+        classes = {(u.inner.path, u.inner.name.rpartition(".")[0]) for u in uses if u.inner is not None}
+        if len(classes) != 1 or not all(holders.values()):
+            return None
+        path, name = classes.pop()
+        blocks = self.sources.blocks(path)
+        init = blocks.unit.functions.get(f"{name}.__init__")
+        for statement in init.body if init is not None else []:
+            targets = [t for t in _dotted_targets(statement) if t.startswith("self.")]
+            value = getattr(statement, "value", None)
+            named = (targets[0][5:], dotted(value) if value is not None else "") if targets else ()
+            if owner.root.name.rpartition(".")[2] in named:
+                lock = lock_name(targets[0][5:].lstrip("_"))
+                if self._taken(path, lock):
+                    return None
+                edit = self._define(path, blocks.spot(statement).path, f"self.{lock}", kind)
+                return Home(lock, (edit,), {f: f"{h}.{lock}" for f, h in holders.items()}, str(owner))
+        return None
 
     # -- names ---------------------------------------------------------------------------
 

@@ -12,6 +12,10 @@ _OPENERS = ("builtins.open", "io.open", "aiofiles.open", "anyio.open_file", "cod
 _LOADERS = frozenset({"load", "safe_load", "reader", "DictReader", "full_load", "load_all"})
 _DUMPERS = frozenset({"dump", "safe_dump"})
 _MOVERS = frozenset({"os.replace", "os.rename", "shutil.move", "shutil.copy", "shutil.copyfile", "shutil.copy2"})
+_TABLES = ("csv.writer", "csv.DictWriter")
+_LINES = ("write", "writelines")
+_ROWS = ("writerow", "writerows")
+_SIBLINGS = frozenset({"with_suffix", "with_name", "with_stem", "joinpath", "with_segments"})
 _PATHS = ("pathlib.Path", "anyio.Path", "pathlib.PosixPath", "aiopath.AsyncPath")
 
 
@@ -24,6 +28,8 @@ class Files(Expressions, Core):
         if name in _PATHS:
             term = f"Path({','.join(a.term for a in args)})" if all(a.term for a in args) else ""
             return Value(Heap(Type("external", name="path")), frozenset(), term, any(a.request for a in args), "new")
+        if name in _TABLES and args and isinstance(args[0].obj, FileHandle):
+            return Value(args[0].obj)
         if name in _OPENERS and args:
             return self.opened(args[0], _mode(args[1:], kwargs))
         if short in _LOADERS:
@@ -58,7 +64,9 @@ class Files(Expressions, Core):
         if isinstance(obj, FileHandle):
             if name in ("read", "readlines", "readline"):
                 return self.file_read(obj, node)
-            if name in ("write", "writelines") and args:
+            if name in _ROWS and args and not args[0].reads:
+                return Value(None)  # a header: what the file is to hold comes with the other rows
+            if name in (*_ROWS, *_LINES) and args:
                 return self.file_write(obj, args[0], node)
             return Value(None)
         if isinstance(obj, Heap) and obj.type.name == "path":
@@ -69,6 +77,8 @@ class Files(Expressions, Core):
         self, receiver: Value, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.Call
     ) -> Value | None:
         location = self.file_location(receiver)
+        if name in _SIBLINGS:
+            return Value(Heap(Type("external", name="path")), frozenset(), "", receiver.request, "new")
         if name in ("write_text", "write_bytes") and args:
             self.dumped = args[0].reads
         if location is None and name not in ("replace", "rename"):
@@ -100,6 +110,8 @@ class Files(Expressions, Core):
         self.dumped = value.reads
         if "a" not in handle.mode:
             self.write(handle.location, "", "assign", value, node)
+        elif any(read.location == handle.location for read in value.reads):
+            self.write(handle.location, "", "insert", value, node)
         return Value(None)
 
 

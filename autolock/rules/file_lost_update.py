@@ -54,6 +54,12 @@ class FileLostUpdate:
                 f"{gap(window)}, then writes it: "
                 f"another request writes it at the same time, or finds it half written.",
             )
+        if window.write is not None and window.write.kind == "insert":
+            return Match(
+                Severity.HIGH,
+                f"`{function_name(window)}` reads the file `{window.shown}`, {gap(window)}, then appends what it "
+                f"worked out from that: what another request appended in the meantime is not in it.",
+            )
         return Match(
             Severity.HIGH,
             f"`{function_name(window)}` reads the file `{window.shown}`, {gap(window)}, then writes it back whole: "

@@ -1,0 +1,191 @@
+"""Where a new lock lives when the state is reached through the methods of an object."""
+
+from __future__ import annotations
+
+import ast
+import textwrap
+from typing import TYPE_CHECKING
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAIN = """
+    from fastapi import FastAPI
+    from desk import Desk
+
+    app = FastAPI()
+    desk = Desk()
+
+    @app.post("/take/{name}")
+    async def take(name: str):
+        return await desk.take(name)
+
+    @app.post("/drop/{name}")
+    async def drop(name: str):
+        desk.drop(name)
+"""
+
+
+def fixed(folder: Path, **files: str) -> dict[str, str]:
+    """The files after all fixes; a second run leaves them as they are."""
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(textwrap.dedent(text), encoding="utf-8")
+    autolock.fix([folder], apply=True, allow_dirty=True, cache=False)
+    once = {name: (folder / f"{name}.py").read_text(encoding="utf-8") for name in files}
+    autolock.fix([folder], apply=True, allow_dirty=True, cache=False)
+    assert once == {name: (folder / f"{name}.py").read_text(encoding="utf-8") for name in files}
+    for text in once.values():
+        ast.parse(text)
+    return once
+
+
+def test_a_caller_takes_the_lock_of_the_object_whose_method_it_calls(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        main=MAIN,
+        desk="""
+        import asyncio
+
+        class Desk:
+            def __init__(self):
+                self._keys = {}
+
+            async def take(self, name):
+                if name in self._keys:
+                    return None
+                await asyncio.sleep(0.01)
+                self._keys[name] = len(self._keys)
+                return self._keys[name]
+
+            def drop(self, name):
+                self._keys.pop(name, None)
+        """,
+    )
+    assert "self.keys_lock = asyncio.Lock()" in after["desk"]
+    assert "async with self.keys_lock:" in after["desk"]
+    assert "    async with desk.keys_lock:\n        desk.drop(name)" in after["main"]
+
+
+def test_the_lock_of_a_dataclass_is_no_field_of_it(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        main=MAIN,
+        desk="""
+        import asyncio
+        from dataclasses import dataclass, field
+
+        @dataclass
+        class Desk:
+            keys: dict = field(default_factory=dict)
+
+            async def take(self, name):
+                if name in self.keys:
+                    return None
+                await asyncio.sleep(0.01)
+                self.keys[name] = 1
+
+            async def drop(self, name):
+                self.keys.pop(name, None)
+        """,
+    )
+    scope: dict[str, object] = {}
+    exec(after["desk"], scope)
+    desk = scope["Desk"]
+    assert callable(desk)
+    assert "async with self._keys_lock:" in after["desk"]
+    assert repr(desk()) == "Desk(keys={})"
+    assert desk() == desk()
+
+
+def test_an_attribute_of_the_class_body_has_its_lock_beside_it(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        main=MAIN.replace("desk.drop", "await desk.drop"),
+        desk="""
+        import asyncio
+
+        class Desk:
+            text = ""
+
+            async def take(self, name):
+                text = self.text
+                await asyncio.sleep(0.01)
+                self.text = text + name
+
+            async def drop(self, name):
+                self.text = ""
+        """,
+    )
+    assert '    text = ""\n    _text_lock = asyncio.Lock()\n' in after["desk"]
+    assert after["desk"].count("async with self._text_lock:") == 2
+
+
+def test_a_model_whose_body_makes_fields_gets_no_lock_in_it(tmp_path: Path) -> None:
+    files = {
+        "main": MAIN,
+        "desk": """
+        import asyncio
+        from pydantic import BaseModel
+
+        class Desk(BaseModel):
+            total: int = 0
+
+            async def take(self, name):
+                total = self.total
+                await asyncio.sleep(0.01)
+                self.total = total + 1
+
+            def drop(self, name):
+                self.total = 0
+        """,
+    }
+    assert "_lock" not in fixed(tmp_path, **files)["desk"]
+
+
+STORE = """
+    import json
+    import time
+
+    class Store:
+        def __init__(self, path):
+            self.path = path
+
+        def load(self):
+            with open(self.path) as file:
+                return json.load(file)
+
+        def save(self, table):
+            time.sleep(0.01)
+            with open(self.path, "w") as file:
+                json.dump(table, file)
+"""
+SHOP = """
+    import os
+    from fastapi import Depends, FastAPI
+    from store import Store
+
+    app = FastAPI()
+    shared = Store(os.path.join(os.environ["HOME"], "table"))
+
+    def get_store():
+        return {made}
+
+    @app.put("/{{name}}")
+    def put(name: str, store: Store = Depends(get_store)):
+        table = store.load()
+        table[name] = 1
+        store.save(table)
+"""
+
+
+def test_a_file_whose_path_an_object_keeps_is_guarded_by_a_lock_of_the_object(tmp_path: Path) -> None:
+    after = fixed(tmp_path, store=STORE, main=SHOP.format(made="shared"))
+    assert "self.path_lock = threading.Lock()" in after["store"]
+    assert "    with store.path_lock:\n        table = store.load()" in after["main"]
+
+
+def test_an_object_made_for_each_request_has_no_lock_for_its_file(tmp_path: Path) -> None:
+    after = fixed(tmp_path, store=STORE, main=SHOP.format(made='Store(os.path.join(os.environ["HOME"], "table"))'))
+    assert "Lock" not in after["store"] + after["main"]

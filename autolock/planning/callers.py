@@ -76,8 +76,8 @@ def _said_in(stack: Sequence[Frame], session: Session) -> str | None:
     return f"{receiver}.{rest}" if receiver else None
 
 
-def _given(program: Program, callee: Ref, statement: ast.stmt, parameter: str) -> str | None:
-    """The plain name that a statement hands to a parameter of a function; None for anything else."""
+def argument_of(program: Program, callee: Ref, statement: ast.stmt, parameter: str) -> ast.expr | None:
+    """What the one call of a function in a statement gives to a parameter; None where that is not written there."""
     unit = program.unit(callee.path)
     node = unit.functions.get(callee.name) if unit is not None else None
     if node is None:
@@ -93,6 +93,12 @@ def _given(program: Program, callee: Ref, statement: ast.stmt, parameter: str) -
     by_name = next((k.value for k in call.keywords if k.arg == parameter), None)
     place = names.index(parameter) if parameter in names else len(call.args)
     value = by_name if by_name is not None else call.args[place] if place < len(call.args) else None
+    return None if isinstance(value, ast.Starred) else value
+
+
+def _given(program: Program, callee: Ref, statement: ast.stmt, parameter: str) -> str | None:
+    """The plain name that a statement hands to a parameter of a function; None for anything else."""
+    value = argument_of(program, callee, statement, parameter)
     return value.id if isinstance(value, ast.Name) else None
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from autolock.database.sqltext import parse
 from autolock.database.trace import RowRead, RowWrite
 from autolock.edits import Edit
 from autolock.planning.blocks import Refusal, Sources
+from autolock.planning.callers import argument_of
 from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.names import laid_out, name_of
+from autolock.planning.statements import bound_in, loops_round
 from autolock.program.linker import Program, Ref
 
 _UNKNOWN = (
@@ -19,37 +22,78 @@ _UNKNOWN = (
 )
 
 
+class Place(NamedTuple):
+    """A look as a function on the way to it can write it: the statement that leads to it, and the key it asks for."""
+
+    statement: ast.stmt
+    key: ast.expr
+
+
+def place_of(program: Program, look: RowRead, function: Ref) -> Place:
+    """Where a function looks, itself or through those it calls; raises Refusal where its key cannot be written there.
+
+    A key that is a parameter of a function in between is what its caller gives for it.
+    """
+    key, stack, spot = key_of_look(look), look.stack, look.query.spot
+    if spot is None or spot.function != look.function:
+        raise Refusal(_UNKNOWN)
+    depth = next((n for n in reversed(range(len(stack))) if stack[n].function == function), None)
+    if depth is None or stack[depth].statement is None:
+        raise Refusal(_UNKNOWN)
+    for outer, inner in zip(reversed(stack[depth:-1]), reversed(stack[depth + 1 :]), strict=True):
+        if inner.function is None or outer.statement is None or not isinstance(key, ast.Name):
+            raise Refusal(_UNKNOWN)
+        refuse_bound(program, inner.function, key.id)
+        given = argument_of(program, inner.function, outer.statement, key.id)
+        if given is None:
+            raise Refusal(_UNKNOWN)
+        key = given
+    statement = stack[depth].statement
+    assert statement is not None
+    return Place(statement, key)
+
+
+def refuse_bound(program: Program, function: Ref, parameter: str) -> None:
+    """Refuse a parameter that its function binds anew before it looks."""
+    unit = program.unit(function.path)
+    node = unit.functions.get(function.name) if unit is not None else None
+    if node is None or any(name.id == parameter for name in bound_in(node)):
+        raise Refusal(_UNKNOWN)
+
+
 def ordered_lock(
-    program: Program, sources: Sources, homes: HomeFinder, looks: Sequence[RowRead], session: str
+    program: Program, sources: Sources, homes: HomeFinder, looks: Sequence[RowRead], session: str, function: Ref
 ) -> list[Edit]:
-    """The edits that lock the rows of some looks before the first; raises Refusal where that is not possible."""
+    """The edits by which a function locks the rows of some looks before the first, in one order.
+
+    Raises Refusal where that is not possible.
+    """
     first = min(looks, key=lambda r: r.serial)
-    function, statement = first.function, first.stack[-1].statement
     model = first.query.model
-    if statement is None or model is None or any(r.function != function for r in looks):
+    if model is None:
         raise Refusal(_UNKNOWN)
-    columns = {r.query.conditions[0].column for r in looks if len(r.query.conditions) == 1}
-    keys = list(dict.fromkeys(ast.unparse(key_of_look(r)) for r in looks))
-    if len(columns) != 1 or len(keys) < 2:
+    places = [place_of(program, look, function) for look in sorted(looks, key=lambda r: r.serial)]
+    statement = places[0].statement
+    if any(loops_round(sources.node_of(function), statement)):
+        raise Refusal(_UNKNOWN)  # each turn would lock its rows after those of the last
+    columns = {r.query.conditions[0].column for r in looks}
+    keys = list(dict.fromkeys(ast.unparse(p.key) for p in places))
+    if len(columns) != 1:
         raise Refusal(_UNKNOWN)
-    for look in looks:
-        refuse_late_names(sources.node_of(function), key_of_look(look), statement)
+    for place in places:
+        refuse_late_names(sources.node_of(function), place.key, statement)
     name, edits = name_of(program, homes, function, model.ref)
-    column = f"{name}.{columns.pop()}"
-    listed = ", ".join(keys)
+    column = f"{name}.{columns.pop()}" if model.ref.kind == "class" else f"{name}.c.{columns.pop()}"
+    asked = f"{column} == {keys[0]}" if len(keys) == 1 else f"{column}.in_([{', '.join(keys)}])"
+    order = f".order_by({column})" if len(keys) > 1 else ""
     if first.query.form == "query":
-        code = (
-            f"{session}.query({name}).filter({column}.in_([{listed}])).order_by({column})"
-            ".populate_existing().with_for_update().all()"
-        )
+        code = f"{session}.query({name}).filter({asked}){order}.populate_existing().with_for_update().all()"
     else:
         select, more = imported_select(program, function, "sqlmodel" if _is_exec(first.node) else "sqlalchemy")
         edits = [*edits, *more]
         run = first.node.func.attr if _is_exec(first.node) else "execute"  # type: ignore[attr-defined]
-        code = (
-            f"{session}.{run}({select}({name}).where({column}.in_([{listed}])).order_by({column})"
-            ".with_for_update().execution_options(populate_existing=True))"
-        )
+        fresh = ".execution_options(populate_existing=True)" if first.session.maps else ""
+        code = f"{session}.{run}({select}({name}).where({asked}){order}.with_for_update(){fresh})"
     # A sync session refreshes the objects that it has only when the rows are fetched.
     unread = first.query.form != "query" and not first.session.is_async
     awaited = f"await {code}" if first.session.is_async else f"{code}.all()" if unread else code

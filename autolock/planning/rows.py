@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from autolock.database.harm import Harm
 from autolock.database.objects import Condition, Query, Session
 from autolock.database.trace import RowRead
 from autolock.database.windows import RowWindow
@@ -28,6 +29,7 @@ from autolock.planning.looks import row_looked_for
 from autolock.planning.names import laid_out, name_of, written
 from autolock.planning.opened import TEXTUAL, OpenedPlans
 from autolock.planning.ordered import ordered_lock
+from autolock.planning.parents import refers_to
 from autolock.planning.queries import lockable
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.splits import SplitPlans
@@ -108,7 +110,12 @@ class RowPlans:
             return self.lock_query(window, window.look, replace(query, spot=spot))
         if self.is_locked_here(window):
             return self.lock_query(window, window.look, query)
-        return self.refresh(window)
+        try:
+            return self.refresh(window)
+        except Refusal as refusal:
+            self.refuse_pending(window, window.function, sorted({c.write.column for c in window.candidates}))
+            look = window.look.row.origin if window.look.row is not None else window.look
+            return self.lock_before(window, look, refusal)
 
     @property
     def dialect(self) -> str:
@@ -122,7 +129,7 @@ class RowPlans:
         changed = [c for c in window.candidates if c.read.what == "column" and c.read.row is not None]
         entry = window.entry
         looks = {c.read.row: c.read for c in changed if c.entry is entry}
-        return list(looks.values()) if len({r.node for r in looks.values()}) > 1 else []
+        return list(looks.values()) if len({_way_to(r) for r in looks.values()}) > 1 else []
 
     def changes_several(self, window: RowWindow) -> bool:
         """Whether each turn of a loop may change another row: the row is not loaded before the loop and handed in."""
@@ -139,8 +146,7 @@ class RowPlans:
         """For rows that are locked in the order of the arguments."""
         assert window.second is not None
         looks = [window.look, window.second]
-        session = self.session_name(looks[0].function, looks[0].session)
-        edits = ordered_lock(self.program, self.sources, self.homes, looks, session)
+        edits = self.locked_first(window, looks, self.looking_at_all(window, looks))
         return RowPlan(
             edits,
             f"Lock the `{window.model_name}` rows in one order first",
@@ -151,8 +157,7 @@ class RowPlans:
     def ordered(self, window: RowWindow, looks: Sequence[RowRead]) -> RowPlan:
         """One ordered lock before the first look."""
         origins = [r.row.origin for r in looks if r.row is not None and isinstance(r.row.origin, RowRead)]
-        session = self.session_name(origins[0].function, origins[0].session)
-        edits = ordered_lock(self.program, self.sources, self.homes, origins, session)
+        edits = self.locked_first(window, origins, self.looking_at_all(window, origins))
         return RowPlan(
             edits,
             f"Lock the `{window.model_name}` rows in one order before they are loaded",
@@ -160,6 +165,17 @@ class RowPlans:
             "wait, instead of ending in a deadlock.",
             holds="look",
         )
+
+    def locked_first(self, window: RowWindow, looks: Sequence[RowRead], function: Ref) -> list[Edit]:
+        """The edits by which a function that looks, or calls what does, locks the rows of some looks before."""
+        session = self.session_at(window, function)
+        return ordered_lock(self.program, self.sources, self.homes, looks, session, function)
+
+    @staticmethod
+    def looking_at_all(window: RowWindow, looks: Sequence[RowRead]) -> Ref:
+        """The function with all the looks, or the one that sees them through the calls of others."""
+        apart = len({r.node for r in looks}) == len(looks) and len({r.function for r in looks}) == 1
+        return looks[0].function if apart else window.function
 
     def is_locked_here(self, window: RowWindow) -> bool:
         """Whether the look itself can lock: it is there for the write, in everything that runs it."""
@@ -231,7 +247,9 @@ class RowPlans:
 
     def lock_others(self, window: RowWindow) -> RowPlan:
         """The rows that a check looks at, locked in one order: nobody changes one of them before the commit."""
-        if window.change.form == "insert" or self.dialect == "sqlite":
+        if window.change.form == "insert":
+            return self.lock_parent(window, _SKEW)
+        if self.dialect == "sqlite":
             raise Refusal(_SKEW)
         return RowPlan(
             self.in_order(window, _SKEW),
@@ -297,6 +315,23 @@ class RowPlans:
             "that the second request waits for the first and sees what it wrote.",
             holds="look",
             taken_at=(function, region.statements[0].lineno),
+        )
+
+    def lock_before(self, window: RowWindow, look: object, refusal: Refusal) -> RowPlan:
+        """A SELECT that locks a row before the function is called that loads it; raises the refusal."""
+        if not isinstance(look, RowRead) or not Harm.has_key(look) or look.query.joined or look.query.grouped:
+            raise refusal
+        try:
+            edits = self.locked_first(window, [look], window.function)
+        except Refusal:
+            raise refusal from None
+        name = look.query.model.ref.name if look.query.model is not None else window.model_name
+        return RowPlan(
+            edits,
+            f"Lock the `{name}` row before it is loaded",
+            "The row is loaded elsewhere, for readers too: a SELECT of its own locks it first, so that the second "
+            "request loads what the first has left.",
+            holds="look",
         )
 
     def refreshing(
@@ -403,7 +438,7 @@ class RowPlans:
 
     def insert(self, window: RowWindow) -> RowPlan:
         if window.counted:
-            return self.lock_parent(window)
+            return self.lock_parent(window, _COUNTED)
         if window.unique is None:
             raise Refusal(missing_constraint(window.model, window.columns))
         control = window.control
@@ -415,8 +450,11 @@ class RowPlans:
             raise Refusal("what the loser is to be told is not written here: catch the IntegrityError of the commit")
         return self.reselect(window)
 
-    def lock_parent(self, window: RowWindow) -> RowPlan:
-        """A lock on the row that the counted ones belong to, where it is loaded before they are counted."""
+    def lock_parent(self, window: RowWindow, otherwise: str) -> RowPlan:
+        """A lock on the row that the counted ones belong to, where it is loaded before they are counted.
+
+        Raises Refusal with `otherwise` where none is loaded.
+        """
         read = window.look
         owner = self.owner_look(window) if self.dialect != "sqlite" else None
         if owner is not None:
@@ -430,14 +468,20 @@ class RowPlans:
             if self.dialect == "sqlite":
                 break
             if parent.query.spot is None or parent.query.spot.function != window.function:
-                return self.refresh_parent(window, parent, condition)
+                return self.lock_shared_parent(window, parent, condition)
             made = self.lock_query(window, parent, parent.query)
             made.reason = _PARENT_REASON
             return made
-        raise Refusal(
-            "a count or maximum cannot be locked: lock the parent row first "
-            "(`select(Parent).where(...).with_for_update()`), or let a constraint decide"
-        )
+        raise Refusal(otherwise)
+
+    def lock_shared_parent(self, window: RowWindow, parent: RowRead, condition: Condition) -> RowPlan:
+        """The same where a function that others call, too, loads the row."""
+        try:
+            return self.refresh_parent(window, parent, condition)
+        except Refusal as refusal:
+            made = self.lock_before(window, parent, refusal)
+            made.reason = _PARENT_REASON
+            return made
 
     def owner_look(self, window: RowWindow) -> RowRead | None:
         """The look in this function at the row whose collection is counted: `len(order.lines)`."""
@@ -483,14 +527,12 @@ class RowPlans:
     def parent_look(self, window: RowWindow, condition: Condition) -> RowRead | None:
         """The look in this run that has loaded the row to which the counted rows belong."""
         read = window.look
-        column = window.model.columns.get(condition.column) if window.model is not None else None
-        if column is None or not column.foreign_key:
-            return None
-        table = column.foreign_key.rpartition(".")[0].rpartition(".")[2]
         for entry, other in self.trace.reads:
             model = other.query.model
             same = entry is window.entry and other.session is read.session and other.transaction == read.transaction
-            if not same or model is None or model.table != table or other.serial > read.serial or other.what != "row":
+            if not same or model is None or other.serial > read.serial or other.what != "row":
+                continue
+            if not refers_to(window.model, condition.column, model):
                 continue
             terms = {c.value.term for c in other.query.conditions}
             if condition.value.term in terms or any(
@@ -639,6 +681,10 @@ class RowPlans:
 
 
 _CALLED = "the look and the insert are in different functions: insert in a savepoint by hand"
+_COUNTED = (
+    "a count or maximum cannot be locked: lock the parent row first "
+    "(`select(Parent).where(...).with_for_update()`), or let a constraint decide"
+)
 _LOCKING = ".with_for_update().execution_options(populate_existing=True)"
 _LOOP = (
     "rows are changed in a loop: lock them all with one ordered "
@@ -652,6 +698,11 @@ _SKEW = (
     "lock the rows that the check reads, in one order, or the row that they belong to; for ranges let an exclusion "
     "constraint decide"
 )
+
+
+def _way_to(look: RowRead) -> tuple[int, ...]:
+    """By which calls a look is reached, and where it is: a function that is called twice looks twice."""
+    return (*(id(f.statement) for f in look.stack), id(look.node))
 
 
 def _session_of(window: RowWindow) -> Session:

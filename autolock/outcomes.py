@@ -162,10 +162,10 @@ class Outcomes:
         """Analyse parts, one after the other."""
         with without_collection():
             lines = 0
-            for part in parts:
+            for number, part in enumerate(parts, 1):
                 yield part, self._outcome(part)
                 lines += self._size(part)
-                if lines >= _WORTH_COLLECTING:
+                if lines >= _WORTH_COLLECTING and number < len(parts):
                     gc.collect()
                     gc.freeze()  # what is left stays, so the next time need not look at it
                     lines = 0

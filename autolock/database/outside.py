@@ -105,7 +105,7 @@ class Outside:
         begun = frozenset(t.serial for t in state.transactions.values() if t.begun or t.blocks)
         if not state.transactions or not core.recording or not core.frames or core.frame.ref is None:
             return
-        text = ast.unparse(node.func if isinstance(node, ast.Call) else node)
+        text = core.text_of(node.func if isinstance(node, ast.Call) else node)
         wait = Wait(node, core.stack(), core.context, core.entry, core.next_serial(), text, begun)
         core.database.rows.trace.waits.append(wait)
 

@@ -72,8 +72,8 @@ class Rows:
     def named(self, session: Session, node: ast.Call) -> None:
         """Remember how a function names the session."""
         ref = self.core.frame.ref if self.core.frames else None
-        if ref is not None and isinstance(node.func, ast.Attribute):
-            session.names.setdefault(ref, ast.unparse(node.func.value))
+        if ref is not None and ref not in session.names and isinstance(node.func, ast.Attribute):
+            session.names[ref] = ast.unparse(node.func.value)
 
     def caught(self) -> frozenset[str]:
         """The exceptions that somebody up the calls expects."""

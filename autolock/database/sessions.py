@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autolock.database.objects import Session
 from autolock.program.index import dotted
+from autolock.program.shapes import shape_of, terms_of
 from autolock.program.trace import Entry, Event, Frame
 from autolock.program.values import NOTHING, Coroutine, Env, FunctionValue, Group, Heap, Partial, Value
 
@@ -24,6 +25,8 @@ _CACHES = frozenset({"lru_cache", "cache"})
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp)
 _DEPTH = 3
+#: Statements of a task that are looked at for the sessions that it uses.
+REHEARSAL = 600
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -104,6 +107,8 @@ class Sessions:
         self.coroutines: dict[int, Coroutine] = {}
         self.started: dict[object, list[Work]] = {}
         self.used: list[tuple[Session, bool]] | None = None
+        #: Tasks that use no session of who starts them, and whether they run statements at all.
+        self.alone: dict[object, bool] = {}
 
     def reset(self) -> None:
         """Another entry point is followed from here on."""
@@ -253,20 +258,24 @@ class Sessions:
         return Work(call, tuple(used), any(used.values()), many)
 
     def rehearsed(
-        self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], given: list[Value]
+        self,
+        function: FunctionValue,
+        args: list[Value],
+        kwargs: dict[str, Value],
+        given: list[Value],
+        used: list[tuple[Session, bool]] | None = None,
     ) -> dict[Session, bool]:
-        """The sessions among what a function is given that it runs statements on, and whether it writes."""
+        """The sessions among what a function is given that it runs statements on, and whether it writes.
+
+        `used` is what came of a rehearsal of it, where there was one.
+        """
         reached = set().union(*(self.reached(v, 0) for v in given))
         # Of what nothing is known, the term tells it again; a row is known, and no session.
         terms = {v.term for v in given if v.term and v.obj is None}
         if not reached and not terms:
             return {}
-        self.used = []
-        try:
-            self.core.rehearse(function, args, kwargs)
-            used = self.used
-        finally:
-            self.used = None
+        if used is None:
+            used = self.rehearsal(function, args, kwargs)
         found: dict[Session, bool] = {}
         for session, writes in used:
             if session in reached or (not session.known and session.term in terms):
@@ -319,9 +328,18 @@ class Sessions:
         if not isinstance(function, FunctionValue) or isinstance(function.node, ast.Lambda):
             return
         given = [*rest, *kwargs.values(), Value(function)]
-        if kind == "background task" and self.asks(function, rest, kwargs):
+        key = self.task_key(function, rest, kwargs)
+        if kind == "background task" and key in self.alone:
+            if self.alone[key]:
+                self.database.effects.note(rest, kwargs, node, kind)
+            return
+        used = self.rehearsal(function, rest, kwargs) if kind == "background task" else None
+        if used:
             self.database.effects.note(rest, kwargs, node, kind)
-        for session in self.rehearsed(function, rest, kwargs, given):
+        found = self.rehearsed(function, rest, kwargs, given, used)
+        if used is not None and key is not None and not found:
+            self.alone[key] = bool(used)
+        for session in found:
             if is_shared(session) or session.library != "sqlalchemy":
                 continue
             if kind == "stream" and not self.ends_here(session):
@@ -331,14 +349,24 @@ class Sessions:
                 Outliving(node, core.stack(), core.context, core.entry, session, name, kind, function.ref)
             )
 
-    def asks(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> bool:
-        """Whether a function runs any statement, on whatever session."""
-        self.used = []
+    def task_key(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> object | None:
+        """What a task depends on that is rehearsed to its end; None for one of which that is not known."""
+        if function.env is not None or self.core.budget - self.core.floor < REHEARSAL:
+            return None
+        values = [*([function.receiver] if function.receiver is not None else []), *args, *kwargs.values()]
+        return function.ref, tuple(kwargs), terms_of(values), tuple(map(shape_of, values))
+
+    def rehearsal(
+        self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]
+    ) -> list[tuple[Session, bool]]:
+        """The statements that a function runs, each by its session and whether it writes."""
+        used: list[tuple[Session, bool]] = []
+        self.used = used
         try:
             self.core.rehearse(function, args, kwargs)
-            return bool(self.used)
         finally:
             self.used = None
+        return used
 
     def ends_here(self, session: Session) -> bool:
         """Whether a `with` block of the function that runs closes the session when the function returns."""

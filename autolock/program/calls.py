@@ -6,9 +6,10 @@ import ast
 from collections.abc import Callable
 from contextlib import suppress
 
+from autolock.database.sessions import REHEARSAL
 from autolock.program.allowance import afforded
 from autolock.program.containers import Containers
-from autolock.program.core import DEPTH, REHEARSAL, Activation, OutOfBudget, Spawn
+from autolock.program.core import DEPTH, Activation, OutOfBudget, Spawn
 from autolock.program.effects import Again, Effect, Recorder
 from autolock.program.files import Files
 from autolock.program.index import dotted
@@ -23,6 +24,7 @@ from autolock.program.library import (
     TO_THREAD_METHODS,
 )
 from autolock.program.linker import Ref
+from autolock.program.shapes import shape_of, terms_of
 from autolock.program.trace import Control, Held, LockUse, Read
 from autolock.program.values import (
     NOTHING,
@@ -162,14 +164,14 @@ class Calls(Containers, Files):
             result = self.unknown(*args, *kwargs.values())
         effect = recorder.finish(self, function, result) if recorder is not None else None
         if effect is not None and given_up == self.given_up:
-            self._effects[(key, _terms(args, kwargs)) if effect.reads or effect.writes else key] = effect
+            self._effects[(key, terms_of([*args, *kwargs.values()])) if effect.reads or effect.writes else key] = effect
         return result
 
     def remembered(self, key: object | None, args: list[Value], kwargs: dict[str, Value]) -> Effect | None:
         """What is known of a call like this one: of any arguments of these types, or of these very arguments."""
         if key is None:
             return None
-        return self._effects.get(key) or self._effects.get((key, _terms(args, kwargs)))
+        return self._effects.get(key) or self._effects.get((key, terms_of([*args, *kwargs.values()])))
 
     def replay(self, effect: Effect, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """Do to the state what the same call has done before, without going through the function again."""
@@ -182,7 +184,7 @@ class Calls(Containers, Files):
             if read.early:
                 again.read(read.event)
         if effect.suspends is not None:
-            self.suspend(effect.suspends.node, effect.suspends.text)
+            self.suspend(effect.suspends.node, effect.suspends.what)
         for read in effect.reads:
             if not read.early:
                 again.read(read.event)
@@ -216,7 +218,7 @@ class Calls(Containers, Files):
                 return None
         parts: list[object] = [function.ref, self.context, tuple(kwargs)]
         parts.extend(h.lock.location for h in self.state.held)
-        parts.extend(_shape(value, 0) for value in values)
+        parts.extend(shape_of(value) for value in values)
         return tuple(parts)
 
     def run_body(
@@ -558,7 +560,7 @@ class Calls(Containers, Files):
         if len(args) <= position:
             return NOTHING
         target, rest = args[position], [*args[:position][1:], *args[position + 1 :]]
-        self.suspend(node, ast.unparse(node.func))
+        self.suspend(node, node.func)
         outer, self.context = self.context, "thread" if self.recording else self.context
         try:
             result = self.call(target, rest, kwargs, node)
@@ -566,7 +568,7 @@ class Calls(Containers, Files):
                 result = self.unknown(result)
         finally:
             self.context = outer
-        self.suspend(node, ast.unparse(node.func))
+        self.suspend(node, node.func)
         return Value(
             External("autolock.acquired") if result.obj is None else result.obj,
             result.reads,
@@ -779,43 +781,6 @@ def same_lock(one: LockValue, other: LockValue) -> bool:
     if one.location is not None and other.location is not None:
         return one.location == other.location
     return one.node is other.node and one.node is not None
-
-
-def _terms(args: list[Value], kwargs: dict[str, Value]) -> tuple[str, ...]:
-    return tuple(v.term for v in (*args, *kwargs.values()))
-
-
-def _shape(value: Value, depth: int) -> object:
-    """What a value is, as far as it can change what a function does."""
-    obj = value.obj
-    if obj is None:
-        return truth(value)
-    if isinstance(obj, External):
-        return obj.name
-    if isinstance(obj, ClassValue):
-        return obj.ref
-    if isinstance(obj, LockValue):
-        return obj.location
-    if isinstance(obj, Row | Thing):
-        return obj.__class__, obj.serial  # what is done through it belongs to one run
-    if isinstance(obj, Heap):
-        if obj.location is not None:
-            return obj.location
-        if depth > 2:
-            return obj.type
-        return obj.type, tuple((name, _shape(held, depth + 1)) for name, held in sorted(obj.fields.items()))
-    if isinstance(obj, FunctionValue):
-        receiver = _shape(obj.receiver, depth + 1) if obj.receiver is not None and depth < 3 else ""
-        return obj.ref, id(obj.node), id(obj.env) if obj.env is not None else 0, receiver
-    if isinstance(obj, Method):
-        return obj.name, _shape(obj.receiver, depth + 1) if depth < 3 else ""
-    if isinstance(obj, Group):
-        return tuple(_shape(item, depth + 1) for item in obj.items[:8]) if depth < 3 else "group"
-    if isinstance(obj, Coroutine):
-        return "coroutine", obj.function.ref, *(_shape(a, depth + 1) for a in obj.args if depth < 3)
-    if isinstance(obj, Partial):
-        return "partial", _shape(obj.function, depth + 1) if depth < 3 else ""
-    return getattr(obj, "path", None) or str(getattr(obj, "location", type(obj)))
 
 
 def _reads(*values: Value) -> frozenset[Read]:

@@ -22,8 +22,6 @@ BUDGET = 3_000
 #: Statements for a whole program, and what each entry point may still execute when they are spent.
 TOTAL = 250_000
 SCARCE = 400
-#: Statements of a task that are looked at for the sessions that it uses.
-REHEARSAL = 600
 DEPTH = 40
 
 
@@ -93,6 +91,7 @@ class Core(ABC):
         self._serial = 0
         self.database = Databases(self, Models(program, databases.uniques), adapters(), databases.dialect)
         self._reads: dict[object, Read] = {}
+        self._texts: dict[ast.expr, str] = {}
 
     # -- what the parts offer each other ----------------------------------------
 
@@ -181,10 +180,16 @@ class Core(ABC):
 
     # -- events ------------------------------------------------------------------
 
-    def suspend(self, node: ast.AST, text: str = "") -> None:
+    def text_of(self, node: ast.expr) -> str:
+        """An expression as text; written once, however often it is met."""
+        if node not in self._texts:
+            self._texts[node] = ast.unparse(node)
+        return self._texts[node]
+
+    def suspend(self, node: ast.AST, what: str | ast.expr = "") -> None:
         """A suspension point: on the event loop, anything else may run here."""
         if self.context == "loop" and self.frames:
-            event = Suspension(node, self.stack(), self.context, text)
+            event = Suspension(node, self.stack(), self.context, what)
             self.state.suspend(event)
             for held in self.state.held:
                 if held.lock.family == "threading" and held.context == "loop":

@@ -429,20 +429,20 @@ class Expressions(Core):
     def await_(self, node: ast.Await) -> Value:
         self.awaiting = node.value
         value = self.evaluate(node.value)
-        text = ast.unparse(node.value.func) if isinstance(node.value, ast.Call) else ast.unparse(node.value)
         obj = value.obj
         if isinstance(obj, Coroutine):
             return _from_call(self.run_coroutine(obj, node), "await")
+        what = node.value.func if isinstance(node.value, ast.Call) else node.value
         if isinstance(obj, Group) and any(isinstance(i.obj, Coroutine | Group) for i in obj.items):
-            self.suspend(node, text)
+            self.suspend(node, what)
             results = [self.awaited(item, node) for item in obj.items]
-            self.suspend(node, text)
+            self.suspend(node, what)
             if len(results) == 1:
                 return results[0]
             return Value(Group(results), made="await").also(*results)
         if isinstance(obj, External) and obj.name == "autolock.acquired":
             return value
-        self.suspend(node, text)
+        self.suspend(node, what)
         if isinstance(obj, Thing):
             given = self.database.awaited(obj, node)
             if given is not None:

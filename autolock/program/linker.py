@@ -62,7 +62,13 @@ class Program:
         self._found: dict[tuple[str, str, int], str] = {}
         self._suffixes: dict[str, list[str]] | None = None
         self._resolved: dict[tuple[str, str, str], tuple[Ref, tuple[str, ...]] | None] = {}
+        self._remember()
+
+    def _remember(self) -> None:
+        """Answer what is asked again and again from memory."""
         self.mro = lru_cache(maxsize=None)(self._mro)
+        self.method = lru_cache(maxsize=None)(self._method)
+        self.bases = lru_cache(maxsize=None)(self._outer_bases)
 
     # -- files ---------------------------------------------------------------
 
@@ -84,7 +90,7 @@ class Program:
         part._units = self._units if keep else {}
         part._folders, part._found, part._suffixes = self._folders, self._found, self._suffixes_of_all()
         part._resolved = {}
-        part.mro = lru_cache(maxsize=None)(part._mro)
+        part._remember()
         return part
 
     @cached_property
@@ -264,7 +270,7 @@ class Program:
             elif found[0].kind in ("class", "external") and not found[1]:
                 self._bases(found[0], order)
 
-    def method(self, ref: Ref, name: str) -> Ref | None:
+    def _method(self, ref: Ref, name: str) -> Ref | None:
         """The function that `name` means on an instance of a class of the project."""
         for cls in self.mro(ref):
             if cls.kind == "class":
@@ -281,7 +287,7 @@ class Program:
                 return cls, facts.bindings[name]
         return None
 
-    def bases(self, ref: Ref) -> frozenset[str]:
+    def _outer_bases(self, ref: Ref) -> frozenset[str]:
         """Dotted names of the bases outside the project."""
         return frozenset(r.name for r in self.mro(ref) if r.kind == "external")
 

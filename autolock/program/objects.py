@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from functools import cached_property
+from functools import cache, cached_property
 
 from autolock.program.core import Core
 from autolock.program.index import dotted
@@ -740,9 +740,8 @@ class Objects(Core):
         if node is None:
             return UNKNOWN, None
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            try:
-                node = ast.parse(node.value, mode="eval").body
-            except (SyntaxError, ValueError, RecursionError):
+            node = _quoted(node.value)
+            if node is None:
                 return UNKNOWN, None
         if isinstance(node, ast.BinOp):
             left = self.type_of_annotation(path, node.left, scope)
@@ -805,6 +804,15 @@ class Objects(Core):
             return LockValue(SEMAPHORES[name], False, None, node, fresh=fresh, capacity=1 if one else 0, path=path)
         if name in self.lock_names:
             return LockValue("both", True, None, node, unknown=True)
+        return None
+
+
+@cache
+def _quoted(text: str) -> ast.expr | None:
+    """An annotation that is written as a string; None when it is no expression."""
+    try:
+        return ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError):
         return None
 
 

@@ -682,7 +682,7 @@ class Statements(Calls):
         if isinstance(obj, Heap) and obj.type.kind == "instance" and obj.type.ref is not None:
             self.with_instance(node, index, value, asynchronous)
             return
-        text = ast.unparse(item.context_expr)
+        text = self.text_of(item.context_expr)
         quiet = isinstance(item.context_expr, ast.Call) and text.partition("(")[0].rpartition(".")[2] in _QUIET_MANAGERS
         if asynchronous and not quiet:
             self.suspend(node, text)
@@ -710,7 +710,7 @@ class Statements(Calls):
         )
         if known or isinstance(obj, Coroutine):
             return None
-        text = ast.unparse(node)
+        text = self.text_of(node)
         last = text.partition("(")[0].rpartition(".")[2].lower()
         name = obj.name if isinstance(obj, External) else ""
         if (
@@ -733,7 +733,7 @@ class Statements(Calls):
         """A session, a connection or a transaction."""
         marks = self.marks()
         if isinstance(node, ast.AsyncWith):
-            self.suspend(node, ast.unparse(node.items[index].context_expr))
+            self.suspend(node, node.items[index].context_expr)
         self.switch(node)
         if node.items[index].optional_vars is not None:
             self.store(node.items[index].optional_vars, entered, node, "assign")  # type: ignore[arg-type]
@@ -743,7 +743,7 @@ class Statements(Calls):
         self.frame.statement = node
         self.database.leave(thing, node)
         if isinstance(node, ast.AsyncWith) and alive:
-            self.suspend(node, ast.unparse(node.items[index].context_expr))
+            self.suspend(node, node.items[index].context_expr)
         self.state.alive = alive
 
     def with_instance(self, node: ast.With | ast.AsyncWith, index: int, value: Value, asynchronous: bool) -> None:

@@ -70,9 +70,14 @@ class Read(Event):
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Suspension(Event):
-    """A point at which the event loop may run something else."""
+    """A point at which the event loop may run something else: `what` it waits for, in words or as an expression."""
 
-    text: str
+    what: str | ast.expr
+
+    @property
+    def text(self) -> str:
+        """What is waited for; written down for the few points that are told of."""
+        return self.what if isinstance(self.what, str) else ast.unparse(self.what)
 
 
 @dataclass(slots=True, frozen=True, eq=False)

@@ -239,9 +239,9 @@ Object = (
 NO_READS: frozenset[Read] = frozenset()
 
 
-@dataclass(slots=True, frozen=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Value:
-    """What an expression evaluates to.
+    """What an expression evaluates to. Never changed (a frozen class would be, at millions of them, twice as slow).
 
     `reads` are the reads of shared state that it was computed from, `term` a canonical text by
     which two equal keys are recognised, `request` whether it depends on what the client sent, and

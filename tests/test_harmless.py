@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HEAD = """
 import asyncio, json, logging, os, secrets
-from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Request, WebSocket
 
 app = FastAPI()
 log = logging.getLogger(__name__)
@@ -559,7 +559,60 @@ async def read():
     connection.seen = time.time()
 """
 
+LOCKS = """
+guard = asyncio.Lock()
+locks = {{}}
+
+@app.get("/{{name}}")
+async def read(name: str):
+    if name not in locks:
+        async with guard:
+            locks.setdefault(name, {})
+    async with locks[name]:
+        return name
+"""
+
+SOCKETS = """
+sockets = {{}}
+
+@app.websocket("/{{room}}")
+async def join(ws: WebSocket, room: str):
+    await ws.accept()
+    sockets.setdefault(room, []).append(ws)
+    while True:
+        await tell(room, await ws.receive_text())
+
+async def tell(room, text):
+    for other in list(sockets[room]):
+        try:
+            await other.send_text(text)
+        except RuntimeError:
+            await leave(room, other)
+
+async def leave(room, ws):
+    there = sockets.get(room)
+    {}
+        there.remove(ws)
+"""
+
+LIMITED = """
+kept = {{}}
+LIMIT = 100
+
+@app.get("/{{name}}")
+def read(name: str):
+    kept[name] = load(name)
+    while len(kept) > {}:
+        kept.popitem()
+"""
+
 PAIRS = {
+    "a key that setdefault looks for": (LOCKS.format("asyncio.Lock()"), LOCKS.format("await make(name)")),
+    "what is seen to be there and taken away at once": (
+        SOCKETS.format("if there and ws in there:"),
+        SOCKETS.format("if room:"),
+    ),
+    "one too many thrown out": (LIMITED.format("LIMIT"), LIMITED.format("0")),
     "a setting that comes out the same": (
         SETTING.format('os.getenv("MODE", "").lower() == "test"'),
         SETTING.format('secrets.token_hex() + "-"'),

@@ -339,3 +339,19 @@ def test_what_is_taken_out_one_by_one_before_it_is_handed_on_may_be_emptied(tmp_
         "        first = min(events)\n        events.remove(first)\n        await store([first])\n",
     )
     assert ("AL101", "flush") not in found(tmp_path, one_by_one)
+
+
+def test_a_part_of_what_was_fetched_that_fills_a_gap_is_a_cache(tmp_path: Path) -> None:
+    program = """
+    homes = {}
+
+    @app.get("/{name}")
+    async def home(name: str):
+        home = homes.get(name)
+        if home is None:
+            answer = await ask(name)
+            home = answer.json()["home"]
+            homes[name] = home
+        return home
+    """
+    assert found(tmp_path, program) == [("AL104", "home")]

@@ -32,7 +32,8 @@ from autolock.database.sessions import Sessions
 from autolock.database.side_effects import SideEffects
 from autolock.database.sqlpieces import SqlText, is_sql, put_together
 from autolock.database.trace import RowRead
-from autolock.program.linker import Ref
+from autolock.program.index import dotted
+from autolock.program.linker import Program, Ref
 from autolock.program.values import (
     NOTHING,
     ClassValue,
@@ -431,6 +432,7 @@ class Databases:
 
     def compared(self, left: Value, operator: ast.cmpop, right: Value) -> Value | None:
         if not isinstance(left.obj, Column | Expression) and not isinstance(right.obj, Column | Expression):
+            self.rows.weigh(left, operator, right)
             return None
         return self.statements.compared(left, operator, right)
 
@@ -460,18 +462,37 @@ class Databases:
             adapter.leave(thing, node)
 
 
-def expected(handlers: list[ast.ExceptHandler]) -> frozenset[str]:
-    """The names of the exceptions that handlers answer: those that they only pass on do not count."""
+def expected(program: Program, ref: Ref | None, handlers: list[ast.ExceptHandler]) -> frozenset[str]:
+    """The names of the exceptions that handlers in a function answer: those that they only pass on do not count."""
     names: set[str] = set()
     for handler in handlers:
         last = handler.body[-1]
-        passed = isinstance(last, ast.Raise) and (last.exc is None or _is_same(last.exc, handler.name))
-        if passed and not any(isinstance(n, ast.Return | ast.Continue) for s in handler.body for n in ast.walk(s)):
+        passed = isinstance(last, ast.Raise) and _is_passed(last, handler)
+        if passed and not any(_answers(n, handler) for s in handler.body for n in ast.walk(s)):
             continue
         types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-        for node in types:
-            names.add(ast.unparse(node).rpartition(".")[2] if node is not None else "BaseException")
+        names.update(_imported(program, ref, node) if node is not None else "BaseException" for node in types)
     return frozenset(names)
+
+
+def _imported(program: Program, ref: Ref | None, node: ast.expr) -> str:
+    """What an exception is called where it comes from: `from sqlalchemy.exc import IntegrityError as Taken`."""
+    name = dotted(node)
+    found = program.resolve(ref.path, name, ref.name) if ref is not None and name else None
+    if found is not None and found[0].kind == "external":
+        name = ".".join((found[0].name, *found[1]))
+    return name.rpartition(".")[2]
+
+
+def _answers(node: ast.AST, handler: ast.ExceptHandler) -> bool:
+    """Whether a statement of a handler leaves with something else than the exception that was caught."""
+    if isinstance(node, ast.Raise):
+        return not _is_passed(node, handler)
+    return isinstance(node, ast.Return | ast.Continue)
+
+
+def _is_passed(node: ast.Raise, handler: ast.ExceptHandler) -> bool:
+    return node.exc is None or _is_same(node.exc, handler.name)
 
 
 def _is_same(raised: ast.expr, name: str | None) -> bool:

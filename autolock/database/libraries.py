@@ -106,6 +106,11 @@ def bases_of(program: Program, ref: Ref) -> Iterator[str]:
                 yield base
 
 
+def is_known_base(name: str) -> bool:
+    """Whether it is known what a base outside the project brings along."""
+    return bool(_known(name) or known_columns(name)) or name.rpartition(".")[2] in _PLAIN
+
+
 def _maker(program: Program, ref: Ref) -> str:
     binding = program.modules[ref.path].bindings.get(ref.name)
     return binding.callee if binding is not None and binding.callee else ref.name

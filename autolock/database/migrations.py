@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from autolock.database.syntax import elements, is_true, keyword, last, names_in, text
 from autolock.program.index import parse
@@ -24,24 +26,40 @@ _Name = tuple[str, str]
 """A constraint: its table, empty where an index is dropped without naming one, and its own name."""
 
 
+class Migrated(NamedTuple):
+    """The unique sets of columns by table, and the tables of which something else may be unique.
+
+    A table without a name among those stands for all tables.
+    """
+
+    uniques: Mapping[str, tuple[frozenset[str], ...]]
+    unclear: frozenset[str]
+
+
+NOTHING_MIGRATED = Migrated({}, frozenset())
+
+
 @dataclass(slots=True)
 class _Made:
     """What all migrations make, and what they take away.
 
     A constraint has several names where the database chooses one. `unsure` are tables of which it cannot be said
-    which constraint goes, the empty one standing for all.
+    which constraint goes, `unclear` those of which something is unique that cannot be told, the empty one
+    standing for all.
     """
 
     sets: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]] = field(default_factory=dict)
     made: Counter[_Name] = field(default_factory=Counter)
     dropped: Counter[_Name] = field(default_factory=Counter)
     unsure: set[str] = field(default_factory=set)
+    unclear: set[str] = field(default_factory=set)
     texts: list[str] = field(default_factory=list)
 
     def add(self, table: str, name: str, columns: Sequence[ast.expr]) -> None:
-        """A constraint on some columns of a table; nothing where they are not written as names."""
+        """A constraint on some columns of a table, which stay unknown where they are not written as names."""
         named = names_in(columns)
         if not table or not named:
+            self.unclear.add(table)
             return
         written = [text(column) for column in columns]
         names = (name,) if name else (f"{table}_{'_'.join(written)}_key", f"uq_{table}_{written[0]}", written[0])
@@ -54,15 +72,14 @@ class _Made:
         else:
             self.unsure.add(table)
 
-    def left(self) -> dict[str, tuple[frozenset[str], ...]]:
-        """The sets that stay, by table."""
-        if "" in self.unsure:
-            return {}
-        return {
+    def left(self) -> Migrated:
+        """What stays."""
+        stays = {
             table: tuple(dict.fromkeys(named for names, named in sets if all(self._stays(table, n) for n in names)))
             for table, sets in self.sets.items()
-            if table not in self.unsure
+            if self.unsure.isdisjoint((table, ""))
         }
+        return Migrated(stays, frozenset(self.unclear | self.unsure))
 
     def _stays(self, table: str, name: str) -> bool:
         drops = self.dropped[table, name] + self.dropped["", name]
@@ -70,7 +87,7 @@ class _Made:
         return self.made[table, name] > drops and not ("_" in name and any(name in said for said in self.texts))
 
 
-def migration_uniques(root: Path) -> Mapping[str, tuple[frozenset[str], ...]]:
+def migrated(root: Path) -> Migrated:
     """The unique sets of columns by table that the migrations below a folder leave behind.
 
     A constraint that is dropped as often as it is made does not count, nor does a partial index. Where it
@@ -81,6 +98,8 @@ def migration_uniques(root: Path) -> Mapping[str, tuple[frozenset[str], ...]]:
     for path in migration_files(root):
         tree = _tree(path)
         for statement in tree.body if tree else ():
+            if isinstance(statement, ast.Assign | ast.AnnAssign):
+                _text(statement, made)
             if isinstance(statement, ast.FunctionDef) and not statement.name.startswith("downgrade"):
                 _block(statement.body, "", "", made)
     return made.left()
@@ -122,6 +141,8 @@ def _block(body: list[ast.stmt], table: str, alias: str, made: _Made) -> None:
         value = getattr(statement, "value", None)
         if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
             _operation(value, table if last(value.func.value) == alias else "", made)
+        elif isinstance(value, ast.Call):  # a helper of the project
+            _text(value, made)
 
 
 def _operation(call: ast.Call, batch: str, made: _Made) -> None:
@@ -136,17 +157,29 @@ def _operation(call: ast.Call, batch: str, made: _Made) -> None:
     elif operation == "drop_table":
         made.unsure.add(text(_argument(call, 0, "table_name")) or "?")
     elif operation == "execute":
-        made.texts += [said for node in ast.walk(call) if "drop" in (said := text(node)).lower()]
+        _text(call, made)
     elif operation == "create_unique_constraint":
         made.add(table, name, elements(_argument(call, after, "columns", "local_cols")))
     elif operation == "create_index" and is_true(keyword(call, "unique")):
-        if not any(found.arg and found.arg.endswith("_where") for found in call.keywords):
+        if any(found.arg and found.arg.endswith("_where") for found in call.keywords):
+            made.unclear.add(table)
+        else:
             made.add(table, name, elements(_argument(call, after, "columns")))
     elif operation == "create_table" and call.args:
         for argument in call.args[1:]:
             _part(argument, text(call.args[0]), made)
     elif operation == "add_column":
         _part(_argument(call, 0 if batch else 1, "column"), batch or text(_argument(call, 0, "table_name")), made)
+
+
+def _text(node: ast.AST, made: _Made) -> None:
+    """What an expression says in text, as SQL or as names: of no table in particular where it is put together."""
+    said = " ".join(filter(None, map(text, ast.walk(node))))
+    if isinstance(node, ast.Call) and "drop" in said.lower():
+        made.texts.append(said)
+    if "unique" in ast.unparse(node).lower() or "exclude" in said.lower():
+        together = any(isinstance(n, ast.JoinedStr) for n in ast.walk(node))
+        made.unclear.update(("",) if together or not said else re.findall(r"\w+", said))
 
 
 def _part(node: ast.expr | None, table: str, made: _Made) -> None:

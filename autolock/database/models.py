@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from autolock.database.document_members import document_members
 from autolock.database.field_members import WORDS, field_members
-from autolock.database.libraries import bases_of, classes, is_base, known_columns, known_table, library_of, snake_case
+from autolock.database.libraries import (
+    bases_of,
+    classes,
+    is_base,
+    is_known_base,
+    known_columns,
+    known_table,
+    library_of,
+    snake_case,
+)
+from autolock.database.migrations import NOTHING_MIGRATED, Migrated
 from autolock.database.schema import Column as Column
 from autolock.database.schema import Members
 from autolock.database.schema import Model as Model
@@ -27,12 +37,12 @@ _DOCUMENTS = frozenset({"beanie", "odmantic"})
 class Models:
     """Answers about models, each looked up when it is asked for.
 
-    `migrations` are unique sets of columns by table, which migrations make and models do not mention.
+    `migrations` tell of constraints that models do not mention.
     """
 
-    def __init__(self, program: Program, migrations: Mapping[str, tuple[frozenset[str], ...]] | None = None) -> None:
+    def __init__(self, program: Program, migrations: Migrated = NOTHING_MIGRATED) -> None:
         self._program = program
-        self._migrations = migrations or {}
+        self._migrations = migrations
         self._models: dict[Ref, Model | None] = {}
         self._tables: dict[Ref, Model | None] = {}
         self._members: dict[tuple[Ref, str], Members] = {}
@@ -100,11 +110,13 @@ class Models:
         merged = Members()
         for base in bases_of(self._program, ref):
             merged.columns.update(known_columns(base))
+            merged.unclear |= not is_known_base(base)
         for cls, own in reversed([*parts, *self._of_base_variables(ref, library)]):
             merged.columns.update(own.columns)
             merged.relationships.update(own.relationships)
             merged.uniques += own.uniques
             merged.partial += own.partial
+            merged.unclear |= own.unclear
             merged.keys = own.keys or merged.keys
             merged.version = own.version or merged.version
             if cls == ref:
@@ -277,7 +289,7 @@ class Models:
         uniques = [frozenset(attributes.get(name, name) for name in names) for names in sets if names]
         partial = [frozenset(attributes[name] for name in names if name in attributes) for names in said.partial]
         wider = [*uniques[1:], *partial]
-        for names in self._migrations.get(table, ()):
+        for names in self._migrations.uniques.get(table, ()):
             made = frozenset(attributes.get(name, "") for name in names)
             # A wider set that the model mentions has taken the place of an older one.
             if "" not in made and not any(made < other for other in wider):
@@ -295,6 +307,7 @@ class Models:
             tuple(dict.fromkeys(filter(None, partial))),
             {name: self._with_target(found) for name, found in said.relationships.items()},
             attributes.get(said.version, said.version),
+            not said.unclear and all(partial) and self._migrations.unclear.isdisjoint((table, "")),
         )
 
     def _with_target(self, relationship: Relationship) -> Relationship:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from autolock.database.dialect import dialect_of
-from autolock.database.migrations import migration_files, migration_uniques
+from autolock.database.migrations import NOTHING_MIGRATED, Migrated, migrated, migration_files
 
 _LIBRARIES = frozenset(
     {
@@ -22,10 +22,10 @@ _LIBRARIES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
-    """`dialect` is empty where it is not known; `uniques` are unique sets of columns by table, from migrations."""
+    """`dialect` is empty where it is not known; `migrated` is what migrations have made unique."""
 
     dialect: str = ""
-    uniques: Mapping[str, tuple[frozenset[str], ...]] = field(default_factory=dict)
+    migrated: Migrated = NOTHING_MIGRATED
 
 
 NO_FACTS = DatabaseFacts()
@@ -56,7 +56,7 @@ class ProjectDatabases:
         """What the project's migrations and settings say."""
         if not self.concerned:
             return NO_FACTS
-        return DatabaseFacts(self._dialect, migration_uniques(self._root))
+        return DatabaseFacts(self._dialect, migrated(self._root))
 
     @cached_property
     def _dialect(self) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,6 +41,7 @@ class Rows:
         self.models = models
         self.trace = DatabaseTrace()
         self.catching: list[frozenset[str]] = []
+        self.handling = 0
         self.unsaved: dict[Row, dict[str, Change]] = {}
 
     # -- transactions --------------------------------------------------------------
@@ -78,6 +80,15 @@ class Rows:
     def caught(self) -> frozenset[str]:
         """The exceptions that somebody up the calls expects."""
         return frozenset().union(*self.catching) if self.catching else frozenset()
+
+    @contextmanager
+    def in_handler(self) -> Iterator[None]:
+        """An `except` clause is followed."""
+        self.handling += 1
+        try:
+            yield
+        finally:
+            self.handling -= 1
 
     def flush(self, session: Session) -> None:
         """What is pending is sent to the database."""
@@ -200,6 +211,15 @@ class Rows:
         )
         self.trace.reads.append((core.entry, read))
         return read
+
+    def weigh(self, left: Value, operator: ast.cmpop, right: Value) -> None:
+        """Two values are compared: note of one that counts rows whether it is only asked to be nothing or something."""
+        for number, other, at_least in ((left, right, ast.GtE | ast.Lt), (right, left, ast.LtE | ast.Gt)):
+            for read in _in_order(number.reads):
+                if read.what == "aggregate":
+                    one = other.term == "1" and isinstance(operator, at_least)
+                    some = other.made == "const" and (other.term == "0" or one)
+                    self.trace.presence[read.serial] = some and self.trace.presence.get(read.serial, True)
 
     def row_value(self, read: RowRead | None, query: Query, session: Session) -> Value:
         """The row that a SELECT found, as a value that says whether there is one."""
@@ -340,6 +360,7 @@ class Rows:
             catching=self.caught(),
             decided=core.state.control,
             loops=core.loops,
+            handling=self.handling,
             found=origin if isinstance(origin, RowRead) else None,
         )
         self.trace.writes.append((core.entry, write))

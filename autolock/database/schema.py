@@ -48,6 +48,7 @@ class Model:
     `uniques` are sets of attribute names of which no two rows have the same values, the primary key among
     them. `partial_uniques` are unique for some rows only (a partial index), or through a function of
     a column, or may not overlap: they guard a check, but no ON CONFLICT can name their columns alone.
+    `settled` is set where nothing else about the table can be unique.
     """
 
     ref: Ref
@@ -58,13 +59,14 @@ class Model:
     partial_uniques: tuple[frozenset[str], ...] = ()
     relationships: dict[str, Relationship] = field(default_factory=dict)
     version_column: str = ""
+    settled: bool = False
 
 
 @dataclass(slots=True)
 class Members:
     """What one class body says by itself; a model puts those of its bases together.
 
-    `uniques` and `partial` may name attributes or columns.
+    `uniques` and `partial` may name attributes or columns; `unclear` is set where a constraint could not be read.
     """
 
     columns: dict[str, Column] = field(default_factory=dict)
@@ -75,3 +77,4 @@ class Members:
     table: str = ""
     version: str = ""
     abstract: bool = False
+    unclear: bool = False

@@ -57,6 +57,7 @@ def split_windows(trace: DatabaseTrace) -> list[RaceWindow]:
 
 
 def _split(split: Split, returned: Returned) -> SplitWindow | None:
+    """The window between two commits; what a handler commits after a failure is the answer to it, no second half."""
     first, second = split.first, split.second
     if not split.entry.many or first.node is second.node or first.session is not second.session:
         return None
@@ -65,7 +66,7 @@ def _split(split: Split, returned: Returned) -> SplitWindow | None:
             (a, b)
             for a in first.writes
             for b in second.writes
-            if _belong(a, b, returned) and not is_telling(a) and not is_telling(b)
+            if a.handling == b.handling and _belong(a, b, returned) and not is_telling(a) and not is_telling(b)
         ),
         None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -33,6 +34,10 @@ _DECLARED = ("declared_attr", "directive", "cascading")
 #: Attributes of a SQLModel class that are no fields.
 _NO_FIELDS = frozenset({"model_config", "metadata", "Config"})
 
+_CONSTRAINTS = frozenset(
+    {"UniqueConstraint", "PrimaryKeyConstraint", "ForeignKeyConstraint", "CheckConstraint", "ExcludeConstraint"}
+) | {"Index"}
+
 TableName = Callable[[Ref], str]
 """The table of a class of the project; empty for what is no model."""
 
@@ -62,6 +67,8 @@ class SqlalchemyReader:
     def _attribute(self, members: Members, name: str, annotation: ast.expr | None, value: ast.expr | None) -> None:
         if name == "__table_args__":
             _constraints(members, value)
+            parts = value.elts if isinstance(value, ast.Tuple) else [value]
+            members.unclear |= not all(isinstance(p, ast.Dict) or last(p) in _CONSTRAINTS for p in parts)
         elif name == "__mapper_args__":
             options = dict(pairs(value))
             members.version = _named(options["version_id_col"]) if "version_id_col" in options else ""
@@ -273,6 +280,7 @@ def constraint(members: Members, call: ast.Call) -> None:
     name = last(call)
     if name == "UniqueConstraint":
         columns = names_in(call.args)
+        members.unclear |= not columns
         if columns:
             members.uniques.append(columns)
     elif name == "PrimaryKeyConstraint":
@@ -292,8 +300,10 @@ def _unique_index(members: Members, call: ast.Call) -> None:
     if columns and not where:
         members.uniques.append(columns)
         return
-    named = {_named(node) for argument in call.args[1:] for node in ast.walk(argument) if _may_name(node)}
-    named -= {"", "func", "lower", "upper", "coalesce", "text", "trim", "op", "desc", "asc"}
+    said = {_named(node) for argument in call.args[1:] for node in ast.walk(argument) if _may_name(node)}
+    named = {word for name in said for word in re.findall(r"\w+", name)}  # text("lower(name)")
+    named -= {"func", "lower", "upper", "coalesce", "text", "trim", "op", "desc", "asc"}
+    members.unclear |= not named
     if named:
         members.partial.append(frozenset(named))
 

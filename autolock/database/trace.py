@@ -39,7 +39,7 @@ class RowWrite(Write):
 
     `value` is what is written, `conditions` what an UPDATE or DELETE asks of the row, `query` its
     statement. `catching` are the exceptions that somebody up the calls expects, `commits` what
-    became of it, `found` is the look that had loaded the row by then.
+    became of it, `found` is the look that had loaded the row by then, `handling` the `except` clauses it is in.
     """
 
     form: str
@@ -55,6 +55,7 @@ class RowWrite(Write):
     catching: frozenset[str] = frozenset()
     decided: tuple[Control, ...] = ()
     loops: int = 0
+    handling: int = 0
     found: RowRead | None = None
     commits: list[Commit] = field(default_factory=list)
     flushes: list[frozenset[str]] = field(default_factory=list)
@@ -118,7 +119,8 @@ class Wait(Event):
 class DatabaseTrace:
     """Everything about rows and sessions that was recorded, over all entry points.
 
-    `counted` are the statements whose count of rows was asked for, `returned` the rows that each has given back.
+    `counted` are the statements whose count of rows was asked for, `returned` the rows that each has given back,
+    `presence` the looks that count, by serial: whether the number is only asked to be nothing or something.
     """
 
     reads: list[tuple[Entry, RowRead]] = field(default_factory=list)
@@ -130,4 +132,5 @@ class DatabaseTrace:
     waits: list[Wait] = field(default_factory=list)
     counted: set[int] = field(default_factory=set)
     returned: dict[int, set[str]] = field(default_factory=dict)
+    presence: dict[int, bool] = field(default_factory=dict)
     clock: int = 0

@@ -189,7 +189,7 @@ class RowFinder:
         """A row is put where a look found none, or not too many."""
         read, write = candidate.read, candidate.write
         control = candidate.control
-        counted = read.what == "aggregate" or (control is not None and _counts(control.node))
+        counted = self.is_number(candidate) or (control is not None and _counts(control.node))
         shape = effective(control.shape, control.negated) if control is not None else ""
         if candidate.dependence == "control" and shape not in _ABSENT:
             return None
@@ -208,7 +208,8 @@ class RowFinder:
             return None
         unique = self.constraint(write, columns) if not counted else None
         limited = counted and candidate.dependence == "control"  # no constraint refuses one too many
-        if (not limited and self.is_answered(candidate, unique)) or self.is_guarded(candidate):
+        refused = unique is not None or not self.is_never_refused(candidate, columns)
+        if (not limited and refused and self.is_answered(candidate, unique)) or self.is_guarded(candidate):
             return None
         ranged = any(c.operator in ("<", "<=", ">", ">=", "between") for c in read.query.conditions)
         kind = "row-skew" if ranged and not counted and unique is None else "row-insert"
@@ -217,6 +218,12 @@ class RowFinder:
             columns = ()  # what else was asked, or what a constraint is about beside it, is not known
         window.unique, window.columns, window.counted = unique, columns, counted
         return window
+
+    def is_number(self, candidate: RowCandidate) -> bool:
+        """Whether it matters how many rows there are, and not only whether there is any: `count() > 0`."""
+        read = candidate.read
+        whether_any = candidate.dependence == "control" and self.trace.presence.get(read.serial, False)
+        return read.what == "aggregate" and not whether_any
 
     def taken(self, candidate: RowCandidate) -> RowWindow | None:
         """A row is given a name that no other row was seen to have."""
@@ -264,6 +271,20 @@ class RowFinder:
         """Whether a constraint about more columns, or for some rows only, may still refuse a second row."""
         asked, partial = set(columns) & set(write.model.columns), write.model.partial_uniques
         return any(u > asked for u in write.model.uniques) or any(u <= asked or u >= asked for u in partial)
+
+    def is_never_refused(self, candidate: RowCandidate, columns: tuple[str, ...]) -> bool:
+        """Whether all that is unique in the table is known, and lets a second row in that answers the same question.
+
+        Then whoever expects an IntegrityError expects that of something else.
+        """
+        read, write = candidate.read, candidate.write
+        model, row = write.model, write.row
+        known = model.settled and read.query.exact and bool(columns) and set(columns) <= set(model.columns)
+        if not known or self.may_be_refused(write, columns):
+            return False
+        fields = row.fields if row is not None else {}
+        computed = {n[1:] for n, v in fields.items() if v.made in ("call", "await") and (v.request or v.reads)}
+        return not any(u & computed for u in model.uniques)  # a slug that is made of the name
 
     def skew(self, candidate: RowCandidate) -> RowWindow | None:
         """Other rows are looked at to decide on a change of one."""

@@ -89,7 +89,7 @@ class Core(ABC):
         self.spawned: list[Spawn] = []
         self.reached: set[Ref] = set()
         self._serial = 0
-        self.database = Databases(self, Models(program, databases.uniques), adapters(), databases.dialect)
+        self.database = Databases(self, Models(program, databases.migrated), adapters(), databases.dialect)
         self._reads: dict[object, Read] = {}
         self._texts: dict[ast.expr, str] = {}
 

@@ -588,7 +588,7 @@ class Statements(Calls):
         frame.caught.append([self.state.copy()])
         known = set(self.state.fresh)
         names = dict(env.vars)
-        self.database.rows.catching.append(expected(node.handlers))
+        self.database.rows.catching.append(expected(self.program, frame.ref, node.handlers))
         self.execute(node.body)
         self.database.rows.catching.pop()
         snapshots = frame.caught.pop()
@@ -614,7 +614,7 @@ class Statements(Calls):
                 if attempted and _is_lookup(handler)
                 else None
             )
-            with self.deciding(missing):
+            with self.deciding(missing), self.database.rows.in_handler():
                 self.execute(handler.body)
             state, handler_names = self.state, env.vars
             self.state, env.vars = done, done_names

@@ -49,6 +49,8 @@ class Vanity:
             return True
         if (
             _keeps_what_was(candidate)
+            or self._only_fills(candidate)
+            or _makes_room(candidate)
             or _empties_what_is_empty(candidate)
             or _settles_alike(candidate, rivals)
             or _shares_a_task(candidate)
@@ -106,6 +108,25 @@ class Vanity:
         calls = [n for s in (node.body if node else ()) for n in ast.walk(s) if isinstance(n, ast.Call)]
         later = [call for call in calls if call.lineno > looked and call is not write.node]
         return node is not None and all(self._is_quiet(call) for call in later)
+
+    def _only_fills(self, candidate: Candidate) -> bool:
+        """Whether a test has nothing to decide but `d.setdefault(key, new())`, which looks by itself."""
+        write, control = candidate.write, candidate.control
+        if control is None or not isinstance(write.node, ast.Call) or len(write.node.args) != 2:
+            return False
+        method, value = write.node.func, write.node.args[1]
+        waits = any(isinstance(n, ast.Await) for n in ast.walk(value)) or isinstance(value, ast.Name)
+        if not isinstance(method, ast.Attribute) or method.attr != "setdefault" or waits:
+            return False
+        unit = self.program.unit(write.function.path)
+        node = unit.functions.get(write.function.name) if unit is not None else None
+        for inner in ast.walk(node) if node is not None else ():
+            if isinstance(inner, ast.If) and inner.test is control.node:
+                body = inner.body
+                while len(body) == 1 and isinstance(body[0], ast.With | ast.AsyncWith):
+                    body = body[0].body
+                return len(body) == 1 and isinstance(body[0], ast.Expr) and body[0].value is write.node
+        return False
 
     def _hands_out(self, write: Write) -> bool:
         """Whether what is marked is one of many and is returned: whoever asks is given something to work on."""
@@ -175,6 +196,27 @@ def _empties_what_is_empty(candidate: Candidate) -> bool:
     if control is None or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
         return False
     return call.func.attr == "clear" and effective(control.shape, control.negated) in _ABSENT
+
+
+def _makes_room(candidate: Candidate) -> bool:
+    """Whether something is thrown out of a container that has too many: one more is no loss.
+
+    `while len(cache) > LIMIT: cache.popitem(last=False)`, where nobody takes what is thrown out.
+    """
+    control, call, statement = candidate.control, candidate.write.node, candidate.write.stack[-1].statement
+    if control is None or candidate.write.kind != "remove" or not isinstance(call, ast.Call):
+        return False
+    if not isinstance(statement, ast.Expr) or statement.value is not call or not isinstance(control.node, ast.Compare):
+        return False
+    size, limit = control.node.left, control.node.comparators[0]
+    method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    return (
+        method in ("popitem", "popleft", "pop")
+        and isinstance(control.node.ops[0], ast.Gt | ast.GtE)
+        and isinstance(size, ast.Call)
+        and dotted(size.func) == "len"
+        and not (isinstance(limit, ast.Constant) and limit.value in (0, 1))
+    )
 
 
 def _forgives(write: Write) -> bool:

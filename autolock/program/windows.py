@@ -244,12 +244,27 @@ class Finder:
         return list(found.values())
 
     def _rechecks(self) -> dict[int, list[Read]]:
-        """For each write, the checks that are made under a lock which is still held at the write."""
+        """For each write, the checks under a lock that is still held, and those that see what a removal takes away."""
         found: dict[int, list[Read]] = defaultdict(list)
         for candidate in self.trace.candidates:
-            if candidate.control is not None and self._common(candidate.read.held, candidate.write.held):
+            if candidate.control is not None and (
+                self._common(candidate.read.held, candidate.write.held) or self._is_sure(candidate)
+            ):
                 found[id(candidate.write)].append(candidate.read)
         return found
+
+    def _is_sure(self, candidate: Candidate) -> bool:
+        """Whether something is seen to be there and is taken away before anything else can run."""
+        read, write, control = candidate.read, candidate.write, candidate.control
+        depth = len(write.location.fields)
+        if write.kind != "remove" or control is None or effective(control.shape, control.negated) != "present":
+            return False
+        if read.location.root != write.location.root or read.location.fields[:depth] != write.location.fields:
+            return False
+        if len(read.location.fields) == depth and read.key != write.key:
+            return False
+        threaded = any(w.context == "thread" for _, w in self.by_root[write.location.root])
+        return not self._separable(candidate, threaded)
 
     def _window_of(self, candidate: Candidate) -> Iterator[RaceWindow]:
         read, write = candidate.read, candidate.write

@@ -75,6 +75,8 @@ def is_cache_fill(window: RaceWindow) -> bool:
         or window.exit == "raise"
     ):
         return False
+    if window.shape in _ABSENT and _is_fetched(window):
+        return True
     if is_element(window) and window.shape in _ABSENT:
         return write.kind == "assign" and (
             write.made in ("new", "await", "call") or (write.made == "display" and window.exit in ("", "cached"))
@@ -85,6 +87,14 @@ def is_cache_fill(window: RaceWindow) -> bool:
         and not write.request
         and write.made not in ("const", "none")
     )
+
+
+def _is_fetched(window: RaceWindow) -> bool:
+    """Whether what fills a gap is a part of what was waited for: `(await ask(name))["id"]`."""
+    write = window.write
+    if write is None or window.between is None or write.kind != "assign":
+        return False
+    return write.made == "expression" and not write.request
 
 
 def is_harmless(window: RaceWindow) -> bool:

@@ -1,0 +1,186 @@
+"""Who is told that the database refuses a row, and when it would never refuse one."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = """
+from fastapi import Depends, FastAPI, HTTPException
+from sqlalchemy import Index, UniqueConstraint, exc, func, select, text
+from sqlalchemy.exc import IntegrityError, IntegrityError as Taken
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Sessions = async_sessionmaker(create_async_engine("postgresql+asyncpg://db/club"))
+app = FastAPI()
+
+class Base(DeclarativeBase):
+    pass
+
+class Club(Base{bases}):
+    __tablename__ = "clubs"
+    {args}
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    town: Mapped[str]
+    slug: Mapped[str]
+
+async def session():
+    async with Sessions() as opened:
+        yield opened
+"""
+
+FOUND = """
+@app.post("/clubs")
+async def found(name: str, town: str, slug: str, db: AsyncSession = Depends(session)):
+    if await db.scalar(select(Club).where(Club.name == name, Club.town == town)) is not None:
+        raise HTTPException(409, "there is one")
+    db.add(Club(name=name, town=town, slug={slug}))
+    try:
+        await db.commit()
+    except {caught} as error:
+        {answer}
+"""
+
+ONE_NAME = '__table_args__ = (UniqueConstraint("name", "town"),)'
+
+
+def findings(folder: Path, text: str, args: str = "pass", bases: str = "") -> list[autolock.findings.Finding]:
+    head = HEAD.replace("{args}", args).replace("{bases}", bases)
+    (folder / "main.py").write_text(head + textwrap.dedent(text), encoding="utf-8")
+    return autolock.check([folder], cache=False).findings
+
+
+def found(caught: str = "IntegrityError", answer: str = "raise HTTPException(409)", slug: str = "slug") -> str:
+    return FOUND.format(caught=caught, answer=answer, slug=slug)
+
+
+@pytest.mark.parametrize(
+    ("caught", "answer", "expected"),
+    [
+        ("IntegrityError", "raise HTTPException(409)", []),
+        ("Taken", "raise HTTPException(409)", []),
+        ("(ValueError, exc.IntegrityError)", "return None", []),
+        ("Taken", "raise", ["AL203"]),
+        ("Taken", "raise error", ["AL203"]),
+        ("Taken", 'if "uq" in str(error): raise HTTPException(409)\n        raise', []),
+        ("ValueError", "raise HTTPException(409)", ["AL203"]),
+    ],
+)
+def test_who_expects_a_refusal(caught: str, answer: str, expected: list[str], tmp_path: Path) -> None:
+    assert [f.rule for f in findings(tmp_path, found(caught, answer), ONE_NAME)] == expected
+
+
+@pytest.mark.parametrize(
+    ("args", "slug", "bases", "racy"),
+    [
+        ("pass", "slug", "", True),
+        ('__table_args__ = (UniqueConstraint("slug"),)', "slug", "", True),
+        ('__table_args__ = (UniqueConstraint("slug"),)', "make_slug(name)", "", False),
+        ('__table_args__ = (Index("one", "name", func.lower("town"), unique=True),)', "slug", "", False),
+        ('__table_args__ = (Index("one", text("lower(name)"), unique=True),)', "slug", "", False),
+        ("__table_args__ = constraints_of(Base)", "slug", "", False),
+        ("pass", "slug", ", mixins.OneName", False),
+    ],
+)
+def test_a_handler_of_refusals_that_no_constraint_makes(
+    args: str, slug: str, bases: str, racy: bool, tmp_path: Path
+) -> None:
+    import_mixin = "import mixins" if bases else "make_slug = str.lower"
+    found_ = findings(tmp_path, found(slug=slug) + import_mixin, args, bases)
+    assert [f.rule for f in found_] == ["AL203"] * racy
+    assert all("no unique constraint stops the duplicate" in f.message for f in found_)
+    assert all("clubs (name, town)" in f.fix.reason for f in found_ if f.fix)
+
+
+MIGRATION = """
+from alembic import op
+import sqlalchemy as sa
+
+revision = "1"
+down_revision = None
+
+def upgrade():
+    {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("operation", "racy"),
+    [
+        ('op.create_table("clubs", sa.Column("name", sa.String), sa.Column("slug", sa.String, unique=True))', True),
+        ('op.create_unique_constraint("one", "towns", ["name"])', True),
+        ('op.create_index("one", "clubs", ["name", sa.text("lower(town)")], unique=True)', False),
+        ('op.create_index("one", "clubs", ["name"], unique=True, postgresql_where=sa.text("town = 1"))', False),
+        ('op.execute("CREATE UNIQUE INDEX one ON clubs (lower(name))")', False),
+        ('op.execute("CREATE UNIQUE INDEX one ON towns (lower(name))")', True),
+        ('op.execute(f"CREATE UNIQUE INDEX one ON {table} (lower(name))")', False),
+        ('make_unique(op.get_bind(), "clubs")', False),
+        ("op.create_unique_constraint('one', table, ['name'])", False),
+    ],
+)
+def test_migrations_may_make_it_unique(operation: str, racy: bool, tmp_path: Path) -> None:
+    versions = tmp_path / "alembic" / "versions"
+    versions.mkdir(parents=True)
+    (versions / "one.py").write_text(MIGRATION.format(operation), encoding="utf-8")
+    assert bool(findings(tmp_path, found())) is racy
+
+
+COUNTED = """
+async def is_there(name: str, db: AsyncSession):
+    return (await db.scalar(select(func.count(Club.id)).where(Club.name == name)) or 0) {}
+
+@app.post("/clubs")
+async def found(name: str, db: AsyncSession = Depends(session)):
+    if await is_there(name, db):
+        raise HTTPException(409, "there is one")
+    db.add(Club(name=name, town="", slug=""))
+    try:
+        await db.commit()
+    except IntegrityError:
+        raise HTTPException(409)
+"""
+
+
+@pytest.mark.parametrize(
+    ("test", "racy"), [("> 0", False), (">= 1", False), ("!= 0", False), ("> 1", True), ("== 1", True), (">= 3", True)]
+)
+def test_to_count_up_to_one_is_to_look(test: str, racy: bool, tmp_path: Path) -> None:
+    args = '__table_args__ = (UniqueConstraint("name"),)'
+    assert bool(findings(tmp_path, COUNTED.format(test), args)) is racy
+
+
+UNDONE = """
+async def send(): ...
+
+async def store(db, club):
+    db.add(club)
+    await db.commit()
+
+async def forget(db, club):
+    await db.delete(club)
+    await db.commit()
+
+@app.post("/clubs")
+async def found(name: str, db: AsyncSession = Depends(session)):
+    club = Club(name=name, town="", slug="")
+    await store(db, club)
+    try:
+        await send()
+    except {}:
+        raise
+    {}
+"""
+
+
+def test_what_a_handler_takes_back_is_no_second_half(tmp_path: Path) -> None:
+    undone = UNDONE.format("Exception:\n        await forget(db, club)", "return None")
+    assert "AL201" not in {f.rule for f in findings(tmp_path, undone)}

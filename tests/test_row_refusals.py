@@ -158,6 +158,11 @@ def test_to_count_up_to_one_is_to_look(test: str, racy: bool, tmp_path: Path) ->
     assert bool(findings(tmp_path, COUNTED.format(test), args)) is racy
 
 
+def test_the_first_row_of_all_is_guarded_by_no_key(tmp_path: Path) -> None:
+    text = COUNTED.replace(".where(Club.name == name)", "").format("> 0")
+    assert [f.rule for f in findings(tmp_path, text, '__table_args__ = (UniqueConstraint("name"),)')] == ["AL203"]
+
+
 UNDONE = """
 async def send(): ...
 
@@ -184,3 +189,65 @@ async def found(name: str, db: AsyncSession = Depends(session)):
 def test_what_a_handler_takes_back_is_no_second_half(tmp_path: Path) -> None:
     undone = UNDONE.format("Exception:\n        await forget(db, club)", "return None")
     assert "AL201" not in {f.rule for f in findings(tmp_path, undone)}
+
+
+OTHER = """
+@app.put("/clubs/{id}")
+async def change(id: int, name: str, town: str, db: AsyncSession = Depends(session)):
+    if await db.scalar(select(Club).where(Club.town == "A", Club.name == name)) is not None:
+        raise HTTPException(409, "there is one")
+    db.add(Club(name=name, town={town}, slug="x"))
+    await db.commit()
+"""
+
+
+@pytest.mark.parametrize(("town", "racy"), [('"A"', True), ('"B"', False), ("town", True)])
+def test_a_row_that_the_look_did_not_ask_for_is_no_second_one(town: str, racy: bool, tmp_path: Path) -> None:
+    assert bool(findings(tmp_path, OTHER.replace("{town}", town))) is racy
+
+
+AGREEING = """
+async def charge(name: str): ...
+
+@app.post("/clubs")
+async def found(name: str, town: str, db: AsyncSession = Depends(session)):
+    if await db.scalar(select(Club).where(Club.name == name)) is not None:
+        raise HTTPException(409, "there is one")
+    paid = await charge(name)
+    db.add(Club(name=name, town=town, slug={slug}))
+    try:
+        await db.commit()
+    except IntegrityError:
+        raise HTTPException(409)
+"""
+
+
+@pytest.mark.parametrize(("slug", "racy"), [("paid.id", False), ("token_hex()", True), ("town", True)])
+def test_another_unique_value_may_be_the_same_for_both(slug: str, racy: bool, tmp_path: Path) -> None:
+    text = "from secrets import token_hex\n" + AGREEING.replace("{slug}", slug)
+    assert bool(findings(tmp_path, text, '__table_args__ = (UniqueConstraint("slug"),)')) is racy
+
+
+DETAILS = """
+async def details(id: int, db: AsyncSession):
+    club = await db.get(Club, id)
+    return {{"name": club.name, "town": club.town}} if club else None
+
+@app.post("/clubs/{{id}}/close")
+async def close(id: int, db: AsyncSession = Depends(session)):
+    there = await details(id, db)
+    if {test}:
+        raise HTTPException(404)
+    (await db.get(Club, id)).town = "closed"
+    await db.commit()
+
+@app.post("/clubs/{{id}}/open")
+async def open_(id: int, db: AsyncSession = Depends(session)):
+    (await db.get(Club, id)).town = "open"
+    await db.commit()
+"""
+
+
+@pytest.mark.parametrize(("test", "racy"), [("not there", False), ('there["town"] != "open"', True)])
+def test_a_dictionary_of_what_a_row_says_is_there_or_not(test: str, racy: bool, tmp_path: Path) -> None:
+    assert bool(findings(tmp_path, DETAILS.format(test=test))) is racy

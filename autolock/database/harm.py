@@ -27,6 +27,10 @@ _ENDING = re.compile(r"(?i)cancel|revok|expir|delet|archiv|abort|inactiv|disabl|
 _PACKED = re.compile(r"json|config|settings|options|preferences|meta|data|payload|blob|struct|extra|attributes")
 
 
+#: Arguments that are what a function gives where it finds nothing else.
+_FALLBACKS = frozenset({"default", "default_value", "fallback"})
+
+
 class Harm:
     """Answers questions about candidates with all that was recorded in view."""
 
@@ -116,7 +120,7 @@ class Harm:
             )
         if write.loops and not read.query.limited:
             return False
-        if self.has_key(read) and write.request:
+        if self.has_key(read) and (write.request or _renames(candidate)):
             return False  # a new name for the row that the old one names
         if read.query.limited and (read.query.ordered or not self.has_key(read)) and not _ENDING.search(write.text):
             return True
@@ -187,6 +191,8 @@ class Harm:
         matched: list[str] = []
         for condition in conditions:
             value = given.get(condition.column)
+            if value is not None and _is_another(condition, value):
+                return None
             if condition.operator == "in" and value is not None:
                 matched.append(condition.column)
             if condition.operator != "==":
@@ -236,6 +242,15 @@ def _asks_for_claim(read: RowRead, tokens: set[tuple[Root, str]]) -> bool:
     )
 
 
+def _renames(candidate: RowCandidate) -> bool:
+    """Whether a column that the look compares with a value of the caller's is given another value of the caller's."""
+    read, write = candidate.read, candidate.write
+    asked = [c for c in read.query.conditions if c.column == write.column and c.operator == "=="]
+    if not asked or write.made in ("const", "none") or write.text:
+        return False
+    return all(c.value.made not in ("const", "none") and not c.value.reads and c.value.term for c in asked)
+
+
 def _changes_what_differs(control: Control, write: RowWrite) -> bool:
     """`if row.column != new: row.column = new`, `if not row.done: row.done = True`.
 
@@ -245,9 +260,9 @@ def _changes_what_differs(control: Control, write: RowWrite) -> bool:
         return False
     target, value = write.node.targets[0], write.node.value
     shape = effective(control.shape, control.negated)
-    if isinstance(control.node, ast.BoolOp) and isinstance(control.node.op, ast.And) and not control.negated:
+    if isinstance(control.node, ast.BoolOp) and isinstance(control.node.op, ast.Or if control.negated else ast.And):
         about = [v for v in control.node.values if ast.unparse(target) in ast.unparse(v)]
-        shape = shape_of(about[0]) if len(about) == 1 else shape
+        shape = effective(shape_of(about[0]), control.negated) if len(about) == 1 else shape
     if isinstance(value, ast.Constant) and isinstance(value.value, bool | None):
         return shape == "falsy" if value.value else shape == "truth" or (shape == "present" and value.value is None)
     sides = {ast.unparse(target), ast.unparse(value)}
@@ -286,6 +301,12 @@ def _effect(write: RowWrite, query: Query) -> str:
     if not asked or not constants:
         return "any"
     return "more" if all(c.value.term == write.text for c in asked) else "less"
+
+
+def _is_another(condition: Condition, value: Value) -> bool:
+    """Whether a new row is given one constant where the look has asked for another: it asked for other rows."""
+    asked = condition.value
+    return condition.operator == "==" and asked.made == value.made == "const" and asked.term != value.term
 
 
 def _adds(write: RowWrite) -> bool:
@@ -349,11 +370,19 @@ def _only_kept(node: ast.expr, column: str) -> bool:
         branches = [node.body, node.orelse]
     elif isinstance(node, ast.BoolOp):
         branches = list(node.values)
+    elif isinstance(node, ast.Call) and any(k.arg in _FALLBACKS for k in node.keywords):
+        branches = [k.value for k in node.keywords if k.arg in _FALLBACKS]
+        if any(_mentions(given, column) for given in (*node.args, *_others(node.keywords))):
+            return False
     elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".get", "getattr", ".pop")):
         branches = list(node.args[-1:])
     else:
         return isinstance(node, ast.Attribute) and node.attr == column
     return all(_only_kept(b, column) or not _mentions(b, column) for b in branches)
+
+
+def _others(keywords: list[ast.keyword]) -> list[ast.expr]:
+    return [k.value for k in keywords if k.arg not in _FALLBACKS]
 
 
 def _mentions(node: ast.expr, column: str) -> bool:

@@ -34,6 +34,7 @@ from autolock.database.sqlpieces import SqlText, is_sql, put_together
 from autolock.database.trace import RowRead
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
+from autolock.program.trace import Read
 from autolock.program.values import (
     NOTHING,
     ClassValue,
@@ -444,6 +445,12 @@ class Databases:
         if not isinstance(left.obj, kinds) and not isinstance(right.obj, kinds):
             return None
         return self.statements.combined(left, operator, right)
+
+    @staticmethod
+    def whether_found(reads: frozenset[Read]) -> frozenset[Read]:
+        """Reads by which it is known whether a row is there, instead of what it says."""
+        rows = {r: r.row.origin for r in reads if isinstance(r, RowRead) and r.what == "column" and r.row is not None}
+        return reads - rows.keys() | {origin for origin in rows.values() if isinstance(origin, RowRead)}
 
     # -- with, try ------------------------------------------------------------------------------
 

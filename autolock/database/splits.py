@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from autolock.database.harm import is_telling
+from autolock.database.harm import is_invented, is_telling
 from autolock.database.objects import Session
 from autolock.database.trace import Commit, DatabaseTrace, RowRead, RowWrite, Split
 from autolock.database.windows import RowWindow
 from autolock.program.trace import Entry, context_name
-from autolock.program.values import Value
+from autolock.program.values import Root, Value
 from autolock.program.windows import RaceWindow, meeting
 
 Returned = dict[int, set[str]]
+#: Tables and their columns that some WHERE asks about.
+Asked = set[tuple[Root, str]]
 
 
 @dataclass(slots=True)
@@ -46,8 +48,9 @@ class SplitWindow(RaceWindow):
 def split_windows(trace: DatabaseTrace) -> list[RaceWindow]:
     """One window for each function that commits its work in pieces."""
     found: dict[object, SplitWindow] = {}
+    asked = {(r.location.root, c.column) for _, r in trace.reads for c in r.query.conditions}
     for split in trace.splits:
-        window = _split(split, trace.returned)
+        window = _split(split, trace.returned, asked)
         if window is None:
             continue
         known = found.setdefault(window.function, window)
@@ -56,7 +59,7 @@ def split_windows(trace: DatabaseTrace) -> list[RaceWindow]:
     return list(found.values())
 
 
-def _split(split: Split, returned: Returned) -> SplitWindow | None:
+def _split(split: Split, returned: Returned, asked: Asked) -> SplitWindow | None:
     """The window between two commits; what a handler commits after a failure is the answer to it, no second half."""
     first, second = split.first, split.second
     if not split.entry.many or first.node is second.node or first.session is not second.session:
@@ -66,7 +69,7 @@ def _split(split: Split, returned: Returned) -> SplitWindow | None:
             (a, b)
             for a in first.writes
             for b in second.writes
-            if a.handling == b.handling and _belong(a, b, returned) and not is_telling(a) and not is_telling(b)
+            if a.handling == b.handling and _belong(a, b, returned) and not _tells(a, asked) and not _tells(b, asked)
         ),
         None,
     )
@@ -91,6 +94,15 @@ def _split(split: Split, returned: Returned) -> SplitWindow | None:
         earlier=pair[0],
         later=pair[1],
     )
+
+
+def _tells(write: RowWrite, asked: Asked) -> bool:
+    """Whether a write only tells what has happened, or when, and nobody looks for it: `user.last_login = now()`."""
+    column = write.model.columns.get(write.column)
+    timed = column is not None and column.kind == "datetime" and write.form == "attribute"
+    if timed and write.value is not None and is_invented(write.value):
+        return (write.location.root, write.column) not in asked
+    return is_telling(write)
 
 
 _WITHOUT_TRANSACTIONS = frozenset({"mongo", "beanie"})

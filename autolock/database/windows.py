@@ -18,6 +18,7 @@ from autolock.program.branches import shared_frames
 from autolock.program.decisions import effective
 from autolock.program.linker import Program, Ref
 from autolock.program.trace import Control, Held, context_name
+from autolock.program.values import Value
 from autolock.program.windows import RaceWindow, Seat, meeting
 
 #: What is known of a table when a row is put into it because there was none, or not too many.
@@ -223,6 +224,7 @@ class RowFinder:
         """Whether it matters how many rows there are, and not only whether there is any: `count() > 0`."""
         read = candidate.read
         whether_any = candidate.dependence == "control" and self.trace.presence.get(read.serial, False)
+        whether_any = whether_any and bool(read.query.conditions)  # of a whole table it is the first one that matters
         return read.what == "aggregate" and not whether_any
 
     def taken(self, candidate: RowCandidate) -> RowWindow | None:
@@ -283,8 +285,8 @@ class RowFinder:
         if not known or self.may_be_refused(write, columns):
             return False
         fields = row.fields if row is not None else {}
-        computed = {n[1:] for n, v in fields.items() if v.made in ("call", "await") and (v.request or v.reads)}
-        return not any(u & computed for u in model.uniques)  # a slug that is made of the name
+        alike = {n[1:] for n, v in fields.items() if _may_agree(v)}
+        return not any(u & alike for u in model.uniques)
 
     def skew(self, candidate: RowCandidate) -> RowWindow | None:
         """Other rows are looked at to decide on a change of one."""
@@ -472,6 +474,13 @@ class RowFinder:
             model=write.model,
             candidates=[candidate],
         )
+
+
+def _may_agree(value: Value) -> bool:
+    """Whether two requests that ask the same question may come to the same value: a slug that is made of the name."""
+    if value.made in ("const", "none") or is_invented(value):
+        return False
+    return value.made in ("call", "await") or not value.request
 
 
 def _are_two_rows(one: Iterable[Condition], other: Iterable[Condition]) -> bool:

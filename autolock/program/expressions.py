@@ -238,9 +238,19 @@ class Expressions(Core):
 
     def control(self, test: ast.expr, value: Value, negated: bool, exit_: str) -> Control | None:
         """The decision made on a test, where it looked at shared state."""
-        if not value.reads:
+        reads = self.database.whether_found(value.reads) if self.is_about_details(test) else value.reads
+        if not reads:
             return None
-        return Control(value.reads, test, self.shape(test, value), negated, exit_, self.frame.serial)
+        return Control(reads, test, self.shape(test, value), negated, exit_, self.frame.serial)
+
+    def is_about_details(self, test: ast.expr) -> bool:
+        """Whether a test asks if there is a dictionary that a helper makes of what it finds: never an empty one."""
+        asked = test.operand if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) else test
+        if isinstance(asked, ast.Compare) and shape_of(asked) in ("missing", "present"):
+            asked = asked.left
+        found = self.frame.env.vars.get(asked.id, NOTHING).obj if isinstance(asked, ast.Name) else None
+        made_here = isinstance(found, Heap) and found.type.kind == "dict" and found.location is None
+        return made_here and isinstance(found, Heap) and any(name.startswith("['") for name in found.fields)
 
     @staticmethod
     def shape(test: ast.expr, value: Value) -> str:

@@ -411,18 +411,10 @@ class Statements(Calls):
 
     def remember(self, node: ast.If, value: Value, then_alive: bool) -> None:
         """When one side has left, all that follows depends on the test."""
-        if not value.reads or not self.state.alive:
-            return
         body = node.body if not then_alive else node.orelse
-        control = Control(
-            value.reads,
-            node.test,
-            self.shape(node.test, value),
-            not then_alive,
-            self.exit_of(body, value),
-            self.frame.serial,
-        )
-        self.state.control = (*self.state.control, control)
+        control = self.control(node.test, value, not then_alive, self.exit_of(body, value))
+        if control is not None and self.state.alive:
+            self.state.control = (*self.state.control, control)
 
     def exit_of(self, body: list[ast.stmt], test: Value) -> str:
         last = body[-1]

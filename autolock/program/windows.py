@@ -195,7 +195,7 @@ class Finder:
             read, write = candidate.read, candidate.write
             if (
                 (candidate.dependence == "control" or write.kind == "remove")
-                and any(r.serial > read.serial for r in rechecked.get(id(write), ()))
+                and any(_is_newer(r, read, write) for r in rechecked.get(id(write), ()))
                 and not self._common(read.held, write.held)
             ):
                 continue
@@ -631,6 +631,12 @@ def meeting(one: tuple[Frame, ...], other: tuple[Frame, ...]) -> tuple[Ref, ast.
     seen = other[max(depth - 1, 0)]
     assert seen.function is not None
     return seen.function, one[depth - 1].statement if depth else None, seen.statement
+
+
+def _is_newer(look: Read, read: Read, write: Write) -> bool:
+    """Whether a look comes after a read, or in a call nearer to the write."""
+    nearer = shared_frames(look.stack, write.stack) > shared_frames(read.stack, write.stack)
+    return nearer or look.serial > read.serial
 
 
 def _merged(windows: list[RaceWindow]) -> list[RaceWindow]:

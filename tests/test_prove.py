@@ -250,6 +250,23 @@ def test_an_invariant_of_the_user_is_checked_in_every_run(tmp_path: Path) -> Non
     assert side.decisive.result["witness"]["why"] == "broken: never two inside"
 
 
+def test_what_no_order_has_to_give_can_be_named(tmp_path: Path) -> None:
+    source = """
+    inside, peak = 0, 0
+
+    @app.post("/visits")
+    async def visit():
+        global inside, peak
+        inside += 1
+        peak = max(peak, inside)
+        await asyncio.sleep(0)
+        inside -= 1
+        return {}
+    """
+    assert played(tmp_path, source, "POST /visits").verdict is Verdict.WITNESSED
+    assert played(tmp_path, source, "POST /visits", Scenario(ignore=("main.peak",))).verdict is Verdict.HELD
+
+
 @pytest.mark.parametrize(
     ("source", "told"),
     [

@@ -44,6 +44,7 @@ def prover_of(
     return Prover(
         Path(report.root),
         combined(report),
+        frozenset(fingerprint for rewrite in report.rewrites for fingerprint in rewrite.fingerprints),
         app=app,
         python=python or sys.executable,
         scenario=Scenario.read(scenario) if scenario else Scenario(),

@@ -24,8 +24,7 @@ _WIDTH = 110
 
 _TEST = '''"""{title}
 
-Written by `autolock prove --write-tests`. It sends these requests at once and lets them go on as is told here, which
-fails while the race is there; then in other ways, and passes when all end as in some order, one after the other.
+Written by `autolock prove --write-tests`. {what}
 
 {story}
 """
@@ -45,6 +44,12 @@ RACE = Race(
 def test_{name}() -> None:
     RACE.check()
 '''
+
+
+_AT_ONCE = """It sends these requests at once and lets them go on as is told here, which
+fails while the race is there; then in other ways, and passes when all end as in some order, one after the other."""
+_FAILING = """It lets the first request fail at each of its steps, and sends the second after it.
+It passes when a request that fails leaves nothing half done, and no lock taken."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class GeneratedTests:
         name = slug(proof.subject)
         text = _TEST.format(
             title=_title(proof),
+            what=_FAILING if trial.race.failing else _AT_ONCE,
             story=_escaped(textwrap.indent("\n".join(_story(trial)), "    ")),
             fields="".join(self._fields(trial, proof.before.environment)),
             name=name,
@@ -94,15 +100,18 @@ class GeneratedTests:
         yield f"    root=str(HERE / {os.path.relpath(self.root, self.folder).replace(os.sep, '/')!r}),\n"
         if self.application.folder != ".":
             yield f"    folder={self.application.folder!r},\n"
-        yield f"    schedule={schedule!r},\n"
+        if not trial.race.failing:
+            yield f"    schedule={schedule!r},\n"
         fields: dict[str, Any] = {
             "before": [*self.scenario.setup, *trial.race.prelude],
             "requests": list(trial.race.requests),
-            "answers_matter": trial.answers_only,
+            "answers_matter": trial.answers_only or trial.race.answers_matter,
+            "failing": trial.race.failing,
             "environment": environment,
             "overrides": self.scenario.overrides,
             "invariants": self.scenario.invariants,
             "allow": list(self.scenario.allow),
+            "ignore": list(self.scenario.ignore),
         }
         for name, value in fields.items():
             if value:

@@ -28,7 +28,9 @@ class NucleiTemplates:
         written = []
         for proof in proofs:
             trial = proof.before.decisive if proof.before is not None else None
-            if proof.before is not None and trial is not None and proof.before.verdict is Verdict.WITNESSED:
+            if trial is None or trial.race.failing:
+                continue
+            if proof.before is not None and proof.before.verdict is Verdict.WITNESSED:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 path = self.folder / f"{slug(proof.subject)}.yaml"
                 lines = _template(proof, trial, (*self.setup, *trial.race.prelude))

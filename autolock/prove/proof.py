@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from autolock.findings import Finding
+from autolock.prove.manners import Manner, manner_of
 from autolock.prove.scenario import Race
 
 
@@ -125,6 +126,11 @@ class Subject:
         return cls(finding.routes, finding, tuple(dict.fromkeys(one for one in others if one not in finding.routes)))
 
     @property
+    def manner(self) -> Manner:
+        """How it is played."""
+        return manner_of(self.finding.rule) if self.finding is not None else Manner()
+
+    @property
     def key(self) -> str:
         """Tells subjects apart."""
         return self.finding.fingerprint if self.finding is not None else self.routes[0]
@@ -140,7 +146,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Proof:
-    """What was run before the fix and after it; None for a side that was not asked for."""
+    """What was run before the fix and after it; None for a side that was not asked for, or where there is no fix."""
 
     subject: Subject
     before: Side | None

@@ -19,12 +19,14 @@ from autolock.prove.actors import PlayFailed
 from autolock.prove.application import Application, find_application
 from autolock.prove.inferred import Inferred
 from autolock.prove.proof import Bounds, Proof, Side, Subject, Trial, Verdict
-from autolock.prove.requests import Driven, Drivers, RequestDoc, to_the_limit, variant
+from autolock.prove.requests import Driven, Drivers, RequestDoc, elsewhere, to_the_limit, variant
 from autolock.prove.scenario import Race, Scenario
 from autolock.prove.stage.places import wants_database
 from autolock.prove.theatre import Play, Theatre, copied
 
 _MOST_ROUTES = 3
+_MOST_REFUSED = 5
+_MOST_OTHERS = 6
 
 #: What was played, by the key of its subject.
 Sides = dict[str, Side]
@@ -43,11 +45,13 @@ def _silent(text: str) -> None:
 class Prover:
     """Plays findings on copies of a tree. As a context manager it leaves no database server behind.
 
-    `root` is the project, `changes` the fixes, `python` the interpreter that has the application's packages.
+    `root` is the project, `changes` the fixes, `fixed` the fingerprints of the findings that they end (None for all),
+    `python` the interpreter that has the application's packages.
     """
 
     root: Path
     changes: Sequence[FileChange]
+    fixed: frozenset[str] | None = None
     app: str = ""
     python: str = sys.executable
     scenario: Scenario = field(default_factory=Scenario)
@@ -67,8 +71,11 @@ class Prover:
         Raises AutolockError when there is no application to play.
         """
         first = self.before(subjects) if before else {}
-        second = self.after(subjects, first) if after else {}
+        second = self.after([one for one in subjects if self._may_be_fixed(one)], first) if after else {}
         return [Proof(subject, first.get(subject.key), second.get(subject.key), self.bounds) for subject in subjects]
+
+    def _may_be_fixed(self, subject: Subject) -> bool:
+        return subject.finding is None or self.fixed is None or subject.finding.fingerprint in self.fixed
 
     def before(self, subjects: Sequence[Subject]) -> Sides:
         """Play each subject on the code as it is."""
@@ -162,12 +169,45 @@ class _Driver:
         if given:
             yield from (replace(race, requests=self._as_many(race.requests)) for race in given)
             return
+        if subject.manner.failing:
+            yield from self._failing(subject)
+            return
         own = self._driven(subject.routes)
         rivals = self._driven(subject.rivals)
         for one, other in [*combinations_with_replacement(own, 2), *product(own, rivals)]:
             prelude = one.prelude if one.prelude == other.prelude else (*one.prelude, *other.prelude)
             if one.request is not None and other.request is not None:
                 yield from self._pair(prelude, one.request, other.request)
+        if subject.manner.others:
+            for one in own:
+                yield from self._against_others(subject, one)
+
+    def _failing(self, subject: Subject) -> Iterator[Race]:
+        """A request that fails on its way, and the same one after it; also requests that are refused, which may have
+        failed in the code of the route.
+        """
+        failing = subject.manner.failing
+        for route in subject.routes[:_MOST_ROUTES]:
+            driven = self._drivers.drive(route)
+            served = [driven.request] if driven.request is not None else []
+            for request in [*served, *(_unserved(driven, route) if failing == "locks" else ())]:
+                yield Race((request, request), prelude=driven.prelude, failing=failing)
+
+    def _against_others(self, subject: Subject, one: Driven) -> Iterator[Race]:
+        """A request against those of other routes: what they read or change may be what it changes."""
+        routes = [route for route in self._drivers.routes() if route not in subject.routes]
+        tried = 0
+        for route in sorted(routes, key=lambda route: not route.startswith("GET")):
+            other = self._drivers.drive(route)
+            if one.request is None or other.request is None or tried >= _MOST_OTHERS:
+                continue
+            prelude = one.prelude if one.prelude == other.prelude else (*one.prelude, *other.prelude)
+            reads = route.startswith("GET")
+            tried += 1
+            yield Race((one.request, other.request), prelude=prelude, answers_matter=reads)
+            another = None if reads else elsewhere(other.request, route)
+            if another is not None:
+                yield Race((one.request, another), prelude=prelude)
 
     def _driven(self, routes: Sequence[str]) -> list[Driven]:
         driven = [self._drivers.drive(route) for route in routes[:_MOST_ROUTES]]
@@ -202,7 +242,7 @@ class _Driver:
         return self._play.actor.do("try", requests=requests)
 
     def _trial(self, race: Race, watched: Places) -> Trial:
-        key = repr((race.prelude, race.requests, watched))
+        key = repr((race, watched))
         if key not in self._trials:
             result = self._play.actor.do(
                 "explore",
@@ -214,6 +254,14 @@ class _Driver:
                 first=True,
                 watched=watched,
                 seed=self._bounds.seed,
+                failing=race.failing,
+                answers_matter=race.answers_matter,
             )
             self._trials[key] = Trial(race, result)
         return self._trials[key]
+
+
+def _unserved(driven: Driven, route: str) -> list[RequestDoc]:
+    """Requests which the code of a route may give up early: those that were refused, and one for what is not there."""
+    missing = elsewhere(driven.request, route) if driven.request is not None else None
+    return [*driven.refused[:_MOST_REFUSED], *([missing] if missing is not None else [])]

@@ -23,12 +23,16 @@ _MOST_SECRETS = 12
 
 @dataclass(frozen=True)
 class Driven:
-    """A request that can drive a route, after others that prepare for it; or what is missing to make one."""
+    """A request that can drive a route, after others that prepare for it; or what is missing to make one.
+
+    `refused` are requests that were answered, with an error.
+    """
 
     request: RequestDoc | None
     prelude: tuple[RequestDoc, ...] = ()
     missing: str = ""
     changes: bool = False
+    refused: tuple[RequestDoc, ...] = ()
 
 
 class Drivers:
@@ -48,9 +52,9 @@ class Drivers:
 
     def _prepared(self, route: str, alone: Driven) -> Driven:
         """Where a route refuses all alone, or has nothing to change, another request may make what it looks for."""
-        if alone.changes or route not in self._routes():
+        if alone.changes or route not in self.routes():
             return alone
-        for other in self._routes():
+        for other in self.routes():
             if other.startswith(("POST", "PUT")) and other != route:
                 first = self._alone(other, (), self._state)
                 if first.request is not None and first.changes:
@@ -61,7 +65,8 @@ class Drivers:
                         return then
         return alone
 
-    def _routes(self) -> list[str]:
+    def routes(self) -> list[str]:
+        """All routes of the application's document."""
         paths = self._document.get("paths", {})
         return [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
 
@@ -74,20 +79,23 @@ class Drivers:
             return Driven(None, missing=f"{route} is not in the application's OpenAPI document")
         fallback: RequestDoc | None = None
         refusal = ""
+        refused: list[RequestDoc] = []
         for made in itertools.islice(
             _requests(method, path, operation, Sampler(self._document, Known.of(state, said, path))), _MOST_TRIES
         ):
             request, response, changes = self._send(made, prelude, state)
             if response["status"] in {401, 403}:
                 told = f"{route} wants authentication (status {response['status']}); override it in a scenario"
-                return Driven(None, missing=told)
+                return Driven(None, missing=told, refused=(request,))
             if 200 <= response["status"] < 400:
                 if changes:
-                    return Driven(request, prelude, changes=True)
+                    return Driven(request, prelude, changes=True, refused=tuple(refused))
                 fallback = fallback or request
             else:
+                refused.append(request)
                 refusal = refusal or f"{route} answers {response['status']}: {_short(response)}"
-        return Driven(fallback, prelude, "" if fallback else refusal or f"no request could be made for {route}")
+        missing = "" if fallback else refusal or f"no request could be made for {route}"
+        return Driven(fallback, prelude, missing, refused=tuple(refused))
 
     def _send(
         self, request: RequestDoc, prelude: tuple[RequestDoc, ...], state: dict[str, Any]
@@ -224,6 +232,20 @@ def variant(request: RequestDoc) -> RequestDoc | None:
         return None
     changed = {name: _other(name, value) for name, value in body.items()}
     return {**request, "body": changed} if changed != body else None
+
+
+def elsewhere(request: RequestDoc, route: str) -> RequestDoc | None:
+    """The same request for another thing, where its path or its query names one by a word; None where it does not."""
+    template, path = route.partition(" ")[2].split("/"), request["path"].split("/")
+    if len(template) != len(path):
+        return None
+    parts = [
+        f"{part}2" if name.startswith("{") and not part.isdigit() else part
+        for name, part in zip(template, path, strict=True)
+    ]
+    query = {name: _other(name, value) for name, value in request.get("query", {}).items()}
+    made = {**request, "path": "/".join(parts), "query": query}
+    return made if made != request else None
 
 
 def _other(name: str, value: Any) -> Any:

@@ -1,6 +1,7 @@
 """A scenario: what a person adds to what autolock can find out by itself, in a TOML file.
 
 app = "main:app"
+ignore = ["main.peak"]                      # parts of the state that no order of the requests has to give
 [env]                                       # of the application; {postgres} is a fresh database
 DATABASE_URL = "{postgres}"
 [overrides]                                 # dependencies by name
@@ -28,19 +29,22 @@ from typing import Any
 from autolock.errors import AutolockError
 from autolock.prove.requests import RequestDoc
 
-_KEYS = {"app", "env", "overrides", "setup", "race", "invariants", "allow"}
+_KEYS = {"app", "env", "overrides", "setup", "race", "invariants", "allow", "ignore"}
 
 
 @dataclass(frozen=True)
 class Race:
     """Requests that are sent at once, after those of the `prelude`, one after the other.
 
-    Where they are fewer than those that race, they are taken again from the first.
+    Where they are fewer than those that race, they are taken again from the first. `failing` and `answers_matter`
+    are as in a Manner and a Search.
     """
 
     requests: tuple[RequestDoc, ...]
     route: str = ""
     prelude: tuple[RequestDoc, ...] = ()
+    failing: str = ""
+    answers_matter: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Scenario:
     races: tuple[Race, ...] = ()
     invariants: dict[str, str] = field(default_factory=dict)
     allow: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> Scenario:
@@ -81,6 +86,7 @@ class Scenario:
             races=races,
             invariants=text.get("invariants", {}),
             allow=tuple(text.get("allow", ())),
+            ignore=tuple(text.get("ignore", ())),
         )
 
 

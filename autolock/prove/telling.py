@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.text import Text
 
-from autolock.findings import Action, Finding, Place, Step
+from autolock.findings import Action, Finding, Place, Safety, Step
 from autolock.prove.proof import Bounds, Proof, Side, Subject, Trial, Verdict
 from autolock.prove.requests import RequestDoc
 from autolock.prove.stage.racing import step_lines
@@ -56,6 +56,8 @@ def summary(name: str, side: Side, bounds: Bounds) -> str:
     if side.verdict is Verdict.NOT_DRIVEN or trial is None:
         return f"{name}: not driven: {side.why_not}"
     result = trial.result
+    if trial.race.failing:
+        return f"{name}: {_told_of_failures(side, trial)}"
     if side.verdict is Verdict.WITNESSED:
         number = result["witness"]["number"]
         if trial.answers_only:
@@ -78,9 +80,28 @@ def summary(name: str, side: Side, bounds: Bounds) -> str:
     return f"{name}: inconclusive within {within}: {reason}"
 
 
+def _told_of_failures(side: Side, trial: Trial) -> str:
+    if side.verdict is Verdict.WITNESSED:
+        return f"witnessed: {trial.result['witness']['why']}"
+    points = sum(one.result.get("played", 0) for one in side.trials)
+    looked_at = (
+        "the tables are as with the request or without it"
+        if trial.race.failing == "tables"
+        else "the next request comes to its end"
+    )
+    return f"held: whichever of {points} steps of a request fails, {looked_at}"
+
+
 def _within(side: Side, bounds: Bounds) -> str:
     most = max((len(trial.race.requests) for trial in side.trials), default=bounds.requests)
     return f"{most} requests, at most {bounds.preemptions} preemptions, 1 instance"
+
+
+def no_fix(finding: Finding) -> str:
+    """Why there is nothing to play after a fix."""
+    if finding.fix.safety is Safety.UNSAFE:
+        return f"no fix without --unsafe: {finding.fix.reason or finding.fix.title}"
+    return f"no fix: {finding.fix.reason or 'there is no automatic one'}"
 
 
 def differences(trial: Trial) -> Iterator[str]:
@@ -103,7 +124,8 @@ def _named(path: str) -> str:
 def setting(trial: Trial) -> Iterator[str]:
     """The requests of a trial, a line each."""
     for number, request in enumerate(trial.race.requests):
-        yield f"{chr(ord('A') + number)} sends {title_of(request)}"
+        later = ", when A has come to its end" if trial.race.failing and number else ""
+        yield f"{chr(ord('A') + number)} sends {title_of(request)}{later}"
     if trial.race.prelude:
         yield f"after {len(trial.race.prelude)} times {title_of(trial.race.prelude[0])}"
 
@@ -139,9 +161,12 @@ class Lanes:
                 request=chr(ord("A") + step["lane"]),
                 action=_action(step),
                 place=place,
-                code=step["label"] if step["kind"] in {"statement", "commit", "rollback"} else self._line(place),
+                code=step["label"] if self._has_text(step) else self._line(place),
                 value=", ".join(f"{name}={text}" for name, text in values.items()),
             )
+
+    def _has_text(self, step: dict[str, Any]) -> bool:
+        return step["failed"] or step["kind"] in {"statement", "commit", "rollback"}
 
     def _line(self, place: Place) -> str:
         try:

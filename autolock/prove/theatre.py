@@ -109,6 +109,7 @@ class Theatre:
             overrides=self.scenario.overrides,
             allow=list(self.scenario.allow),
             invariants=self.scenario.invariants,
+            ignore=list(self.scenario.ignore),
         )
         state = told["state"]
         if self.scenario.setup:

@@ -11,8 +11,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from autolock.findings import Safety
 from autolock.prove.proof import Proof, Side, Verdict
-from autolock.prove.telling import Lanes, counted, differences, played_as, setting, summary
+from autolock.prove.telling import Lanes, counted, differences, no_fix, played_as, setting, summary
 from autolock.report.base import RenderOptions
 from autolock.report.typeset import Glyphs, glyphs, wrap
 
@@ -59,6 +60,8 @@ class _Page:
         for name, side in (("before", proof.before), ("after", proof.after)):
             if side is not None:
                 yield from self._side(proof, name, side)
+        if finding is not None and proof.after is None and finding.fix.safety is not Safety.SAFE:
+            yield from (Text(f"{_INDENT}{line}") for line in wrap(no_fix(finding), self.width - 2 * len(_INDENT)))
 
     def _side(self, proof: Proof, name: str, side: Side) -> Iterator[Text]:
         for line in wrap(summary(name, side, proof.bounds), self.width - 2 * len(_INDENT)):

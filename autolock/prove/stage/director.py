@@ -26,6 +26,9 @@ LONGEST_WAIT = 5.0
 #: Gates that one run may pass; a run that goes on is hung in a loop.
 LONGEST_RUN = 2_000
 
+#: Turns of a loop that sleeps before it is taken to wait for another request.
+MOST_LOOKS = 8
+
 #: Says whether as many requests as given wait for locks in the database.
 Probe = Callable[[int], bool]
 #: Takes the lanes that could go on and the lane that went last; returns the one to go.
@@ -37,13 +40,25 @@ class Stuck(Exception):
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A lane is to fail, at the gate of this number among those at which it can."""
+
+    lane: int
+    at: int
+
+
+@dataclass(frozen=True)
 class Step:
-    """One gate passed: by which lane, what it was, and which other lanes could have gone instead."""
+    """One gate passed: by which lane, what it was, and which other lanes could have gone instead.
+
+    `failed` where what was behind the gate has failed.
+    """
 
     lane: int
     gate: Gate
     enabled: tuple[int, ...]
     previous: int | None
+    failed: bool = False
 
     @property
     def preempts(self) -> bool:
@@ -53,12 +68,17 @@ class Step:
 
 @dataclass
 class Director:
-    """Runs the lanes of one schedule; `choose` takes the decisions."""
+    """Runs the lanes of one schedule; `choose` takes the decisions, and one lane may have a `failure`.
+
+    `in_turn` lets each lane come to its end before the next, even one that only waits for time to pass.
+    """
 
     project: Project
     lanes: list[Lane]
     choose: Chooser
     probe: Probe | None = None
+    failure: Failure | None = None
+    in_turn: bool = False
     steps: list[Step] = field(default_factory=list)
     stuck: Stuck | None = None
     _waiting_since: float | None = None
@@ -98,27 +118,51 @@ class Director:
         if now - self._waiting_since < GRACE:
             return PATIENCE
         self._waiting_since = None
-        if not self._fire_timer():
+        if not self._fire_timer() and not self._expire():
             self._give_up("every request waits for another one")
         return 0
 
+    def _expire(self) -> bool:
+        """Let the time limit of one that waits for a lock be over; False when nobody has one."""
+        for lane in self.lanes:
+            for gate in lane.gates:
+                if gate.expire is not None:
+                    lane.gates.remove(gate)
+                    gate.expire()
+                    return True
+        return False
+
     def _let_go(self, gates: dict[int, Gate]) -> None:
         previous = self.steps[-1].lane if self.steps else None
-        enabled = tuple(number for number, gate in gates.items() if not self._only_polls(number, gate)) or tuple(gates)
+        going = () if self.in_turn else (n for n, gate in gates.items() if not self._only_polls(n, gate))
+        enabled = tuple(going) or tuple(gates)
         number = self.choose(enabled, previous)
         gate = gates[number]
         lane = self.lanes[number]
         lane.gates.remove(gate)
         lane.last = gate
-        self.steps.append(Step(number, gate, enabled, previous))
-        gate.go()
+        failing = gate.fail if self._is_to_fail(number, gate) else None
+        self.steps.append(Step(number, gate, enabled, previous, failing is not None))
+        (failing or gate.go)()
+
+    def _is_to_fail(self, number: int, gate: Gate) -> bool:
+        if self.failure is None or self.failure.lane != number or gate.fail is None:
+            return False
+        return sum(step.lane == number and step.gate.fail is not None for step in self.steps) == self.failure.at
 
     def _only_polls(self, number: int, gate: Gate) -> bool:
-        """A loop that sleeps and looks again learns nothing new until somebody else has moved."""
-        last = self.lanes[number].last
-        return bool(
-            gate.polls and last is not None and last.key == gate.key and self.steps and self.steps[-1].lane == number
-        )
+        """A loop that sleeps and looks again learns nothing new until somebody else has moved.
+
+        One whose variables change may be about to end, but not for ever.
+        """
+        if not gate.polls:
+            return False
+        for looks, step in enumerate(reversed(self.steps), start=1):
+            if step.lane != number or step.gate.key != gate.key:
+                break
+            if step.gate.values == gate.values or looks > MOST_LOOKS:
+                return True
+        return False
 
     def _in_driver(self, *, others_can_go: bool) -> bool:
         """Whether to wait for a request that is inside a driver or on a worker thread.

@@ -48,7 +48,6 @@ class Exploration:
         self._order = itertools.count()
         self.played = 0
         self.exhausted = False
-        self.beyond = False
 
     def __iter__(self) -> Iterator[Run]:
         until = time.monotonic() + self._bound.seconds
@@ -77,8 +76,6 @@ class Exploration:
                 extra = int(step.previous is not None and step.previous != other and step.previous in step.enabled)
                 if self._bound.preemptions is None or cost + extra <= self._bound.preemptions:
                     yield cost + extra, (*run.choices[:index], other)
-                else:
-                    self.beyond = True
             cost += step.preempts
 
 

@@ -12,8 +12,10 @@ import collections
 import functools
 import gc
 import itertools
+import queue
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -22,11 +24,17 @@ from .frames import Project
 from .locks import WatchedLock
 
 _CONTAINERS = (dict, list, set, collections.deque, bytearray)
-_STATEFUL = (asyncio.Lock, asyncio.Semaphore, asyncio.Event, asyncio.Condition, asyncio.Queue)
+_STATEFUL = (
+    *(asyncio.Lock, asyncio.Semaphore, asyncio.Event, asyncio.Condition, asyncio.Queue),
+    *(threading.Condition, threading.Semaphore, threading.Event, queue.Queue),
+)
 _APPLICATIONS = {"fastapi.applications", "starlette.applications"}
 _LRU = type(functools.lru_cache(lambda: None))
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
 _DEEPEST = 12
+
+#: How a picture shows a lock that is taken.
+LOCKED = "<locked>"
 
 Holder = tuple[str, Callable[[], "dict[str, Any]"]]
 
@@ -93,6 +101,9 @@ class Checkpoint:
         elif kind.__name__ in {"Depends", "Security"} and kind.__module__ == "fastapi.params":
             self._seen[id(thing)] = thing
             yield thing.dependency
+        elif isinstance(thing, WatchedLock):
+            self._seen[id(thing)] = thing
+            self._restores.append(thing.keeper())
         elif self._has_own_state(thing):
             yield from self._namespace(thing, "")
         elif isinstance(thing, _CONTAINERS):
@@ -277,7 +288,10 @@ def _reset_class(kind: type, before: dict[str, Any]) -> None:
 def _tells_something(value: Any, own: set[str]) -> bool:
     if isinstance(value, (ModuleType, FunctionType, type)):
         return False
-    return isinstance(value, (*_PLAIN, *_CONTAINERS, tuple, frozenset)) or type(value).__module__ in own
+    return (
+        isinstance(value, (*_PLAIN, *_CONTAINERS, tuple, frozenset, WatchedLock, asyncio.Lock))
+        or type(value).__module__ in own
+    )
 
 
 def _plain(value: Any, own: set[str], above: tuple[int, ...]) -> Any:
@@ -287,10 +301,8 @@ def _plain(value: Any, own: set[str], above: tuple[int, ...]) -> Any:
     if id(value) in above or len(above) > _DEEPEST:
         return "<again>"
     below = (*above, id(value))
-    if isinstance(value, WatchedLock):
-        return f"<{'locked' if value.locked() else 'free'}>"
-    if isinstance(value, asyncio.Lock):
-        return f"<{'locked' if value.locked() else 'free'}>"
+    if isinstance(value, (WatchedLock, asyncio.Lock)):
+        return LOCKED if value.locked() else "<free>"
     if isinstance(value, dict):
         return {str(_plain(key, own, below)): _plain(inside, own, below) for key, inside in value.items()}
     if isinstance(value, (set, frozenset)):

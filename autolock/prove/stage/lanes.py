@@ -24,6 +24,8 @@ class Gate:
     `kind` is "start", "resume", "task", "line", "statement", "commit", "rollback" or "lock"; `ready` says
     whether it could
     go on at all now (a lock may be taken); `polls` that it comes from waiting for time to pass.
+    `fail` goes on with a failure in the place of the step, where one can happen; `expire` goes on although it is
+    not ready, because the time that it would wait is over.
     """
 
     kind: str
@@ -33,6 +35,8 @@ class Gate:
     values: dict[str, str] = field(default_factory=dict)
     ready: Callable[[], bool] = _always
     polls: bool = False
+    fail: Callable[[], None] | None = None
+    expire: Callable[[], None] | None = None
 
     @property
     def key(self) -> tuple[str, str, Spot | None]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import _thread
 import sys
 import threading
-import time
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -46,12 +45,12 @@ class WatchedLock:
     def _wait(self, lane: Lane, stepper: Stepper, timeout: float) -> bool:
         if stepper.on_loop_thread():
             return stepper.wait_on_loop(lambda: bool(self._real.acquire(False)))
-        deadline = None if timeout < 0 else time.monotonic() + timeout
+        here = stepper.caller(sys._getframe(2))
         while True:
-            stepper.stop(lane, "lock", "waits for a lock", stepper.caller(sys._getframe(2)), self._is_free)
+            stepper.stop(lane, "lock", "waits for a lock", here, self._is_free, expires=timeout >= 0)
             if self._real.acquire(False):
                 return True
-            if deadline is not None and time.monotonic() > deadline:
+            if timeout >= 0:
                 return False
 
     def _is_free(self) -> bool:
@@ -67,6 +66,16 @@ class WatchedLock:
     def locked(self) -> bool:
         """As `threading.Lock.locked`."""
         return not self._is_free()
+
+    def keeper(self) -> Callable[[], None]:
+        """Puts the lock back to how it is now: a request of another run may have left it taken."""
+        free = self._is_free()
+
+        def restore() -> None:
+            if free and not self._is_free():
+                self._real = self._make()
+
+        return restore
 
     def __enter__(self) -> bool:
         return self.acquire()

@@ -112,10 +112,17 @@ class GatedLoop(asyncio.SelectorEventLoop):
         frame = director.project.stops_user_code(frames)
         if frame is None:
             return False
-        lane.gates.append(self._gate(handle, director, frames, frame))
+        lane.gates.append(self._gate(handle, task, director, frames, frame))
         return True
 
-    def _gate(self, handle: asyncio.Handle, director: Director, frames: list[FrameType], frame: FrameType) -> Gate:
+    def _gate(
+        self,
+        handle: asyncio.Handle,
+        task: asyncio.Task[Any],
+        director: Director,
+        frames: list[FrameType],
+        frame: FrameType,
+    ) -> Gate:
         below = frames[frames.index(frame) + 1 :]
         label = "after " + below[0].f_code.co_name if below else "after a suspension"
         return Gate(
@@ -126,11 +133,17 @@ class GatedLoop(asyncio.SelectorEventLoop):
             values=plain_locals(frame),
             ready=lambda: not handle.cancelled(),
             polls=bool(below) and below[-1].f_code.co_name == "sleep",
+            fail=partial(self._cancel, task, handle) if frame.f_lasti >= 0 else None,
         )
 
     def _go(self, handle: asyncio.Handle) -> None:
         self._passed.add(handle)
         self._ready.append(handle)
+
+    def _cancel(self, task: asyncio.Task[Any], handle: asyncio.Handle) -> None:
+        """A client that goes away, or a time limit: what is awaited ends in CancelledError."""
+        task.cancel()
+        self._go(handle)
 
     def begin(self, director: Director, at_end: Callable[[], None]) -> None:
         """Direct everything from now on; `at_end` is called when every request has come to rest."""

@@ -13,8 +13,9 @@ from itertools import permutations
 from typing import Any
 
 from .asgi import Request
+from .heap import LOCKED
 from .play import Outcome, Run, Stage
-from .renaming import Names, renamed_answer, renamed_state, renamings
+from .renaming import Names, compacted, renamed_answer, renamed_state, renamings
 
 Path = tuple[str, ...]
 
@@ -40,6 +41,16 @@ class Violation:
         return bool(paths) and all(path[0] == "responses" and path[2] == "body" for path in paths)
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What a person says of outcomes: `invariants` that hold in all of them, by title, and parts of the state to
+    `ignore`, such as `main.peak` or `table visits.seen_at`.
+    """
+
+    invariants: dict[str, str] = field(default_factory=dict)
+    ignore: frozenset[str] = frozenset()
+
+
 @dataclass
 class Oracle:
     """What the serial orders of some requests come to, and what they leave open.
@@ -49,7 +60,7 @@ class Oracle:
 
     stage: Stage
     requests: tuple[Request, ...]
-    invariants: dict[str, str] = field(default_factory=dict)
+    rules: Rules = field(default_factory=Rules)
     masked: set[Path] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     _serial: dict[tuple[int, ...], Outcome] = field(default_factory=dict)
@@ -93,7 +104,7 @@ class Oracle:
         outcome = run.outcome
         if outcome.stuck:
             return Violation(outcome.stuck)
-        for title, condition in self.invariants.items():
+        for title, condition in self.rules.invariants.items():
             if not _holds(condition, outcome):
                 return Violation(f"broken: {title}")
         away = [n for n, answer in enumerate(outcome.responses) if answer is not None and answer.status in TURNED_AWAY]
@@ -104,14 +115,50 @@ class Oracle:
                 return None
         return violation
 
-    def _against(self, outcome: Outcome, numbers: Iterator[int] | range, ignored: set[int]) -> Violation | None:
-        orders = self.orders(numbers).values()
+    def judge_failed(self, run: Run, number: int, *, tables_only: bool) -> Violation | None:
+        """None when the requests went on after one of them failed, and, of their tables, it has done all or nothing."""
+        outcome = run.outcome
+        if outcome.stuck:
+            return Violation(f"after a failure {outcome.stuck}")
+        if not tables_only:
+            return self._left_locked(outcome)
+        rest = [n for n in range(len(self.requests)) if n != number]
+        everybody = set(range(len(self.requests)))
+        found = None
+        for numbers in (range(len(self.requests)), iter(rest)):
+            violation = self._against(outcome, numbers, everybody, tables_only=True)
+            if violation is None:
+                return None
+            found = violation if found is None or _weight(violation) < _weight(found) else found
+        return found and replace(found, why="a request that fails on its way leaves a part of what it writes")
+
+    def _left_locked(self, outcome: Outcome) -> Violation | None:
+        before = flat(replace(outcome, state=self._start))
+        left = [path for path, value in flat(outcome).items() if value == LOCKED and before.get(path) != LOCKED]
+        if not left:
+            return None
+        told = tuple((".".join(path), "locked", "free") for path in left)
+        return Violation("a lock is still taken when all requests are over", told)
+
+    def _against(
+        self, outcome: Outcome, numbers: Iterator[int] | range, ignored: set[int], *, tables_only: bool = False
+    ) -> Violation | None:
+        orders = tuple(self.orders(numbers).values())
+        if tables_only:
+            outcome, *orders_compacted = (
+                replace(one, state=compacted(self._start, one.state)) for one in (outcome, *orders)
+            )
+            orders = tuple(orders_compacted)
         nearest: Violation | None = None
         for names in renamings(self._start, outcome.state):
             seen = flat(_renamed_outcome(outcome, names))
             for serial in orders:
                 expected = flat(serial)
-                differing = [path for path in differences(seen, expected) if not self._is_left_out(path, ignored)]
+                differing = [
+                    path
+                    for path in differences(seen, expected)
+                    if not self._is_left_out(path, ignored) and (not tables_only or _is_of_a_table(path))
+                ]
                 if not differing:
                     return None
                 told = tuple((".".join(path), _text(seen, path), _text(expected, path)) for path in differing)
@@ -124,10 +171,16 @@ class Oracle:
     def _is_left_out(self, path: Path, ignored: set[int]) -> bool:
         if path[0] == "responses" and int(path[1]) in ignored:
             return True
+        if path[0] == "state" and (path[1] in self.rules.ignore or _place(path) in self.rules.ignore):
+            return True
         return any(path[: len(masked)] == masked for masked in self.masked)
 
     def _state(self, outcome: Outcome) -> dict[Path, Any]:
         return {path: value for path, value in flat(outcome).items() if path[0] == "state" and path not in self.masked}
+
+
+def _is_of_a_table(path: Path) -> bool:
+    return path[0] == "state" and path[1].startswith("table ")
 
 
 def _place(path: Path) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from .asgi import Request, Response, send
 from .chance import start_again
-from .director import Chooser, Director, Probe, Step
+from .director import Chooser, Director, Failure, Probe, Step
 from .frames import Project
 from .lanes import Gate, Lane
 from .loop import GatedLoop
@@ -75,13 +75,24 @@ class Stage:
         """Run the requests at once, as `choose` decides, from the same state as every other run."""
         return self.loop.run_until_complete(self._play(requests, choose))
 
-    def play_in_turn(self, requests: tuple[Request, ...], order: tuple[int, ...]) -> Run:
-        """Run the requests of `order` one after the other; each has come to rest before the next begins."""
+    def play_in_turn(
+        self, requests: tuple[Request, ...], order: tuple[int, ...], failure: Failure | None = None
+    ) -> Run:
+        """Run the requests of `order` one after the other; each has come to rest before the next begins.
+
+        With a `failure`, one of them fails on its way.
+        """
         return self.loop.run_until_complete(
-            self._play(requests, lambda enabled, previous: next(n for n in order if n in enabled), order)
+            self._play(requests, lambda enabled, previous: next(n for n in order if n in enabled), order, failure)
         )
 
-    async def _play(self, requests: tuple[Request, ...], choose: Chooser, sent: Collection[int] | None = None) -> Run:
+    async def _play(
+        self,
+        requests: tuple[Request, ...],
+        choose: Chooser,
+        sent: Collection[int] | None = None,
+        failure: Failure | None = None,
+    ) -> Run:
         for data in self.data:
             data.restore()
         start_again()
@@ -89,7 +100,7 @@ class Stage:
         for lane in lanes:
             lane.answered = sent is not None and lane.number not in sent
         over = self.loop.create_future()
-        director = Director(self.project, lanes, choose, self.probe)
+        director = Director(self.project, lanes, choose, self.probe, failure, in_turn=sent is not None)
         responses: dict[int, Response] = {}
         self.stepper.director = director
         self.loop.begin(director, partial(_finish, over))
@@ -112,7 +123,7 @@ class Stage:
         await begin
         try:
             responses[lane.number] = await send(self.app, request, self.state)
-        except Abandoned:
+        except (Abandoned, asyncio.CancelledError):
             return
         finally:
             lane.answered = True

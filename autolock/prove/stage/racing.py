@@ -23,6 +23,7 @@ from .connecting import connect_postgres
 from .copies import copied_tree
 from .explore import Bound
 from .opening import CannotOpen, Opened
+from .oracle import Rules
 from .places import filled, wants_database
 from .postgres import PostgresData
 from .search import Search
@@ -39,20 +40,24 @@ class Race:
 
     `root` is the project, `folder` (in it) where `app` (`module:name`) is imported from. `schedule` says who
     goes on at each point where the requests stop: "ABBA". `before` is sent first, one after the other.
-    `answers` are compared to the letter only where `answers_matter`; statuses and what is left always are.
+    Answers are compared to the letter only where `answers_matter`; statuses and what is left always are.
+    With `failing`, the first request fails at each of its steps instead, and its `tables`, or the `locks` it took,
+    are looked at.
     """
 
     app: str
     root: str
     requests: list[dict[str, Any]]
-    schedule: str
+    schedule: str = ""
     folder: str = "."
     before: list[dict[str, Any]] = field(default_factory=list)
     answers_matter: bool = False
+    failing: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     overrides: dict[str, Any] = field(default_factory=dict)
     invariants: dict[str, str] = field(default_factory=dict)
     allow: list[str] = field(default_factory=list)
+    ignore: list[str] = field(default_factory=list)
 
     def check(self) -> None:
         """Play it. Raises AssertionError with the steps when the requests end as in no order, one after the other.
@@ -158,6 +163,8 @@ def _searched(race: Race, url: str) -> dict[str, Any]:
     opened.keep(tuple(Request(**request) for request in race.before))
     requests = tuple(Request(**request) for request in race.requests)
     opened.warm(requests)
-    search = Search(opened.stage, requests, race.invariants)
+    search = Search(opened.stage, requests, Rules(race.invariants, frozenset(race.ignore)))
+    if race.failing:
+        return search.run_failing(race.failing)
     schedule = tuple(ord(name) - ord("A") for name in race.schedule)
     return search.run(Bound(schedules=ALSO_PLAYED, seconds=20), stop_at_first=True, first=schedule)

@@ -25,6 +25,15 @@ def renamings(start: dict[str, Any], state: dict[str, Any]) -> Iterator[Names]:
         yield {_foreign_key(title): names for (title, _), names in zip(tables, picked, strict=True)}
 
 
+def compacted(start: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
+    """The state with the ids of new rows counted from one: a failure uses up ids, which is no trace that matters."""
+    names = {}
+    for title in state:
+        new = sorted(_new_ids(title, start, state))
+        names[_foreign_key(title)] = {number: -rank for rank, number in enumerate(new, start=1)}
+    return renamed_state(state, names)
+
+
 def _new_ids(title: str, start: dict[str, Any], state: dict[str, Any]) -> list[Any]:
     if not title.startswith(_TABLE) or not isinstance(state[title], list):
         return []

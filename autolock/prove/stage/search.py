@@ -9,8 +9,9 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from .asgi import Request
+from .director import Failure, Step
 from .explore import Bound, Diverged, Drawing, Exploration, follow
-from .oracle import Oracle, Violation
+from .oracle import Oracle, Rules, Violation
 from .play import Outcome, Run, Stage
 
 Told = dict[str, Any]
@@ -20,20 +21,24 @@ class Search:
     """One set of requests on one stage.
 
     `watched` are the places (see Violation) that somebody wants to know of; what goes wrong elsewhere
-    is a lesser witness. None for all there are.
+    is a lesser witness; None for all there are. An answer that is of another moment is one too, unless
+    `answers_matter`.
     """
 
     def __init__(
         self,
         stage: Stage,
         requests: tuple[Request, ...],
-        invariants: dict[str, str],
+        rules: Rules,
         watched: frozenset[str] | None = None,
+        *,
+        answers_matter: bool = False,
     ) -> None:
         self._stage = stage
         self._requests = requests
-        self._oracle = Oracle(stage, requests, invariants)
+        self._oracle = Oracle(stage, requests, rules)
         self._watched = watched
+        self._answers_matter = answers_matter
         self._witness: Told | None = None
         self._violations = 0
         self._stop_at_first = False
@@ -64,11 +69,14 @@ class Search:
         except Diverged as error:
             diverged = str(error)
         drawn = self._drawn(bound) if many and not exploration.exhausted and not self._over else None
+        played = exploration.played + (drawn["played"] if drawn else 0)
+        return self._result(played, exploration.exhausted, diverged, drawn)
+
+    def _result(self, played: int, exhausted: bool, diverged: str = "", drawn: Told | None = None) -> Told:
         return {
-            "played": exploration.played + (drawn["played"] if drawn else 0),
+            "played": played,
             "violations": self._violations,
-            "exhausted": exploration.exhausted,
-            "beyond": exploration.beyond,
+            "exhausted": exhausted,
             "diverged": diverged,
             "drawn": drawn,
             "steps": self._longest,
@@ -76,6 +84,29 @@ class Search:
             "serial": self._serial(),
             "masked": sorted(".".join(path) for path in self._oracle.masked),
         }
+
+    def run_failing(self, kind: str) -> Told:
+        """Let the first request fail at each point where it can, and the others come after it.
+
+        `kind` is what is looked at: its `tables`, or whether `locks` are free again. Returns as `run`.
+        """
+        self._oracle.prepare()
+        alone = self._stage.play_in_turn(self._requests, (0,))
+        if alone.outcome.stuck:
+            return {"problems": [f"a request does not come to an end even when it is alone: {alone.outcome.stuck}"]}
+        if kind == "tables" and self._oracle.problems:
+            return {"problems": self._oracle.problems}
+        order = tuple(range(len(self._requests)))
+        usual = self._stage.play_in_turn(self._requests, order)
+        points = sum(step.lane == 0 and step.gate.fail is not None for step in usual.steps)
+        runs: list[Failure | None] = [None, *(Failure(0, at) for at in range(points))]
+        for number, failure in enumerate(runs):
+            run = self._stage.play_in_turn(self._requests, order, failure)
+            violation = self._oracle.judge_failed(run, 0, tables_only=kind == "tables")
+            if violation is not None:
+                self._keep(run, violation, number)
+                break
+        return self._result(played=len(runs), exhausted=True)
 
     def _drawn(self, bound: Bound) -> Told:
         """Schedules by chance for the other half of the budget, where there are too many to play them all."""
@@ -105,15 +136,19 @@ class Search:
         self._longest = max(self._longest, len(run.steps))
         violation = self._oracle.judge(run)
         if violation is not None:
-            self._violations += 1
-            witness = {**run_told(run), **self._told(violation), "number": number}
-            if self._witness is None or _flaws(witness) < _flaws(self._witness):
-                self._witness = witness
+            self._keep(run, violation, number)
+
+    def _keep(self, run: Run, violation: Violation, number: int) -> None:
+        """Count a violation, and keep it as the witness where there is none as good."""
+        self._violations += 1
+        witness = {**run_told(run), **self._told(violation), "number": number}
+        if self._witness is None or _flaws(witness) < _flaws(self._witness):
+            self._witness = witness
 
     def _told(self, violation: Violation) -> Told:
         return {
             "elsewhere": bool(self._watched and violation.places and not violation.places & self._watched),
-            "answers_only": violation.answers_only,
+            "answers_only": violation.answers_only and not self._answers_matter,
             "why": violation.why,
             "differences": [list(difference) for difference in violation.differences],
             "places": sorted(violation.places),
@@ -138,13 +173,20 @@ def _flaws(witness: Told) -> tuple[bool, bool]:
     return witness["elsewhere"], witness["answers_only"]
 
 
+def _label(step: Step) -> str:
+    if not step.failed:
+        return step.gate.label
+    return f"gives up {step.gate.label}" if step.gate.kind == "resume" else f"fails: {step.gate.label}"
+
+
 def run_told(run: Run) -> Told:
     """A run as plain data: what it came to, and its steps."""
     steps = [
         {
             "lane": step.lane,
             "kind": step.gate.kind,
-            "label": step.gate.label,
+            "label": _label(step),
+            "failed": step.failed,
             "spot": asdict(step.gate.spot) if step.gate.spot else None,
             "values": step.gate.values,
         }

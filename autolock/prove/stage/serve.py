@@ -10,6 +10,7 @@ from typing import Any
 from .asgi import Request
 from .explore import Bound, follow
 from .opening import CannotOpen, Opened
+from .oracle import Rules
 from .play import Outcome
 from .remote import RemoteData
 from .search import Search, outcome_told, run_told
@@ -24,7 +25,7 @@ class Server:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._opened: Opened | None = None
-        self._invariants: dict[str, str] = {}
+        self._rules = Rules()
 
     def serve(self) -> None:
         """Answer until the other side closes the connection."""
@@ -58,7 +59,7 @@ class Server:
         remote = RemoteData(self._wire) if message.get("postgres") else None
         self._opened = Opened.of(message["app"], message["root"], message, remote)
         self._opened.remember()
-        self._invariants = message.get("invariants", {})
+        self._rules = Rules(message["invariants"], frozenset(message["ignore"]))
         return {
             "openapi": self._opened.document(),
             "state": self._start().state,
@@ -90,7 +91,15 @@ class Server:
         opened.warm(requests)
         try:
             watched = message["watched"]
-            search = Search(opened.stage, requests, self._invariants, watched and frozenset(watched))
+            search = Search(
+                opened.stage,
+                requests,
+                self._rules,
+                watched and frozenset(watched),
+                answers_matter=message["answers_matter"],
+            )
+            if message["failing"]:
+                return search.run_failing(message["failing"])
             bound = Bound(message["preemptions"], message["schedules"], message["seconds"], message["seed"])
             return search.run(bound, stop_at_first=message["first"])
         finally:

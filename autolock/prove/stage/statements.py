@@ -49,6 +49,10 @@ _SENDERS = frozenset(["sqlalchemy", "asyncpg", "psycopg", "redis"])
 _PROXIES = frozenset(["asyncpg.pool"])
 
 
+#: What is raised in the place of a statement that is to fail.
+_REFUSED = ConnectionError("the database refuses: autolock lets this statement fail")
+
+
 class Statements:
     """Makes requests stop before what they send to a database."""
 
@@ -73,7 +77,7 @@ class Statements:
         from sqlalchemy import Engine, event
 
         event.listen(Engine, "before_cursor_execute", self._before_statement)
-        event.listen(Engine, "commit", lambda connection: self._sync_gate("commit", "COMMIT"))
+        event.listen(Engine, "commit", self._before_commit)
         event.listen(Engine, "rollback", lambda connection: self._sync_gate("rollback", "ROLLBACK"))
 
     def _before_statement(
@@ -81,26 +85,38 @@ class Statements:
     ) -> None:
         self._sync_gate("statement", _one_line(statement, parameters))
 
+    def _before_commit(self, connection: Any) -> None:
+        from sqlalchemy.exc import OperationalError
+
+        try:
+            self._sync_gate("commit", "COMMIT")
+        except OperationalError:
+            connection.connection.rollback()  # a commit that a database refuses leaves no transaction open
+            raise
+
     def _sync_gate(self, kind: str, label: str) -> None:
         """Stop inside SQLAlchemy: in its greenlet, or on a worker thread."""
         lane = LANE.get()
         if lane is None or lane.closed:
             return
         if not self._stepper.on_loop_thread():
-            self._stepper.stop(lane, kind, label, self._stepper.caller(sys._getframe(2)))
+            self._stepper.stop(lane, kind, label, self._stepper.caller(sys._getframe(2)), error=_refusal(kind))
             return
         import greenlet  # type: ignore[import-untyped, unused-ignore]
 
         here = greenlet.getcurrent()
         if here.parent is not None and type(here).__name__ == "_AsyncIoGreenlet":
             # As sqlalchemy.util.await_ does; its name differs between versions.
-            here.parent.switch(self._turn(lane, kind, label, self._stepper.caller(here.parent.gr_frame)))
+            here.parent.switch(
+                self._turn(lane, kind, label, self._stepper.caller(here.parent.gr_frame), _refusal(kind))
+            )
 
-    async def _turn(self, lane: Lane, kind: str, label: str, frame: FrameType | None) -> None:
+    async def _turn(self, lane: Lane, kind: str, label: str, frame: FrameType | None, error: Exception | None) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         spot = self._project.spot(frame) if frame is not None else None
         values = plain_locals(frame) if frame is not None else {}
-        lane.gates.append(Gate(kind, label, functools.partial(_let_go, turn), spot, values))
+        fail = functools.partial(_let_fail, turn, error) if error is not None else None
+        lane.gates.append(Gate(kind, label, functools.partial(_let_go, turn), spot, values, fail=fail))
         await turn
 
     def _follow_method(self, module: str, owner: str, method: str, kind: str) -> None:
@@ -122,7 +138,9 @@ class Statements:
             label = _one_line(args[1], args[2:]) if len(args) > 1 and isinstance(args[1], str) else kind.upper()
             frame = self._stepper.caller(sys._getframe(1))
             sent = send(*args, **options)
-            return _Gated(sent, self._turn(lane, kind, label, frame))
+            # A driver's commit that raises would leave the transaction open, which no database does.
+            error = _REFUSED if kind == "statement" else None
+            return _Gated(sent, self._turn(lane, kind, label, frame, error))
 
         return with_gate
 
@@ -159,6 +177,18 @@ class _Gated:
 def _let_go(turn: asyncio.Future[None]) -> None:
     if not turn.done():
         turn.set_result(None)
+
+
+def _let_fail(turn: asyncio.Future[None], error: Exception) -> None:
+    if not turn.done():
+        turn.set_exception(error)
+
+
+def _refusal(kind: str) -> Exception | None:
+    """What SQLAlchemy raises when a database refuses; None for a rollback, whose failure is nothing new."""
+    from sqlalchemy.exc import OperationalError
+
+    return None if kind == "rollback" else OperationalError(kind.upper(), None, _REFUSED)
 
 
 def _one_line(statement: str, parameters: Any) -> str:

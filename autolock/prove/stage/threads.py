@@ -73,27 +73,38 @@ class Stepper:
         frame: FrameType | None,
         ready: Callable[[], bool] = lambda: True,
         polls: bool = False,
+        error: Exception | None = None,
+        expires: bool = False,
     ) -> None:
         """Stand at a gate until the schedule lets this thread go.
 
-        Raises Abandoned when the run was given up meanwhile.
+        With `expires` it also goes on when nobody else can. Raises Abandoned when the run was given up meanwhile, and
+        `error` where the schedule wants a failure here.
         """
         if lane.closed:
             raise Abandoned
-        me, turn = threading.get_ident(), threading.Semaphore(0)
+        me, turn, failed = threading.get_ident(), threading.Semaphore(0), threading.Event()
 
         def go() -> None:
             self._moving.add(me)
             turn.release()
 
+        def fail() -> None:
+            failed.set()
+            go()
+
         spot = self.project.spot(frame) if frame is not None else None
         values = plain_locals(frame) if frame is not None else {}
-        lane.gates.append(Gate(kind, label, go, spot, values, ready, polls))
+        gate = Gate(kind, label, go, spot, values, ready, polls, fail if error is not None else None)
+        gate.expire = go if expires else None
+        lane.gates.append(gate)
         self._moving.discard(me)
         self.loop.call_soon_threadsafe(_wake_up)
         turn.acquire()
         if lane.closed:
             raise Abandoned
+        if error is not None and failed.is_set():
+            raise error
 
     def on_loop_thread(self) -> bool:
         """Whether this is the thread of the event loop, which can stand at no gate."""

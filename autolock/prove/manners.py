@@ -1,0 +1,28 @@
+"""How findings are played where two requests at once are not what shows them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Manner:
+    """`failing`: the first request fails on its way, and what is looked at is its `tables`, or whether `locks` are
+    free for the next one. `others`: it is raced against every other route, and what those answer counts.
+    """
+
+    failing: str = ""
+    others: bool = False
+
+
+_MANNERS = {
+    "AL105": Manner(others=True),
+    "AL108": Manner(others=True),
+    "AL201": Manner(failing="tables"),
+    "AL506": Manner(failing="locks"),
+}
+
+
+def manner_of(rule: str) -> Manner:
+    """The manner for the findings of a rule."""
+    return _MANNERS.get(rule, Manner())

@@ -355,3 +355,93 @@ def test_a_part_of_what_was_fetched_that_fills_a_gap_is_a_cache(tmp_path: Path) 
         return home
     """
     assert found(tmp_path, program) == [("AL104", "home")]
+
+
+STOCK_UNDER_A_LOCK = """
+    stock = {"bolt": 9}
+    stock_lock = asyncio.Lock()
+
+    @app.post("/purchase")
+    async def purchase(n: int):
+        async with stock_lock:
+            left = stock["bolt"]
+            await ask(n)
+            stock["bolt"] = left - n
+"""
+
+
+def test_a_change_that_forgot_the_lock_of_the_others_is_found_and_takes_it(tmp_path: Path) -> None:
+    restock = """
+    @app.post("/restock")
+    async def restock(n: int):
+        stock["bolt"] += n
+    """
+    assert found(tmp_path, STOCK_UNDER_A_LOCK + restock) == [("AL504", "restock")]
+    assert "async with stock_lock:\n        stock['bolt'] += n" in fixed(
+        tmp_path, STOCK_UNDER_A_LOCK + restock
+    ).replace('"', "'")
+
+
+def test_a_new_value_that_forgot_the_lock_is_overwritten(tmp_path: Path) -> None:
+    text = """
+    class Limits:
+        def __init__(self):
+            self.left = 5
+            self._lock = threading.Lock()
+
+    limits = Limits()
+
+    @app.post("/use")
+    def use(n: int):
+        with limits._lock:
+            left = limits.left
+            time.sleep(0.01)
+            limits.left = left - n
+
+    @app.put("/limit")
+    def set_limit(n: int):
+        limits.left = n
+    """
+    assert found(tmp_path, text) == [("AL504", "set_limit")]
+
+
+def test_a_change_that_nothing_can_interrupt_needs_no_lock_where_the_others_are_not_interrupted_either(
+    tmp_path: Path,
+) -> None:
+    text = """
+    stock = {"bolt": 9}
+    stock_lock = asyncio.Lock()
+
+    @app.post("/purchase")
+    async def purchase(n: int):
+        async with stock_lock:
+            left = stock["bolt"]
+            stock["bolt"] = left - n
+            await ask(n)
+
+    @app.post("/restock")
+    async def restock(n: int):
+        stock["bolt"] += n
+    """
+    assert not [rule for rule, _ in found(tmp_path, text) if rule == "AL504"]
+
+
+def test_a_reset_to_nothing_may_come_at_any_time(tmp_path: Path) -> None:
+    reset = """
+    token = None
+    token_lock = asyncio.Lock()
+
+    @app.get("/token")
+    async def get_token():
+        global token
+        async with token_lock:
+            if token is None:
+                token = await ask("token")
+            return token
+
+    @app.delete("/token")
+    async def forget():
+        global token
+        token = None
+    """
+    assert found(tmp_path, reset) == []

@@ -59,7 +59,7 @@ class RaceWindow:
     ends, at its statements `first` and `last` (None where the two ends meet only in FastAPI, in a
     dependency and a handler). `shape` is what is known to have been true of the Location (compare,
     missing, present, equal, different) and `exit` how the other case leaves. `relation` says how it
-    stands to locks: unguarded, released, check-outside, fresh-lock, different-locks, wrong-kind. Of what
+    stands to locks: unguarded, released, check-outside, fresh-lock, different-locks, forgotten, wrong-kind. Of what
     is written, `cheap` says that a second one costs and keeps nothing, `plain` that it keeps nothing.
     `race` is False for what is atomic today.
     """
@@ -281,6 +281,7 @@ class Finder:
         if valid:
             own = _own(valid, write)
             if own:
+                yield from self._forgotten(candidate, own, rivals)
                 relation, rivals = self._different(candidate, own, rivals)
             if not rivals.writers:
                 return
@@ -349,13 +350,63 @@ class Finder:
     @staticmethod
     def _different(candidate: Candidate, valid: list[Held], rivals: Rivals) -> tuple[str, Rivals]:
         """A guarded window whose rivals do not take its lock."""
-        if candidate.dependence != "data" and candidate.write.kind != "assign":
+        by_amount = candidate.dependence != "data" and candidate.write.kind == "augment"
+        if candidate.dependence != "data" and not by_amount and candidate.write.kind != "assign":
             return "different-locks", _NO_RIVALS
         if any(h.lock.unknown or h.lock.keyed for h in valid):
             return "different-locks", _NO_RIVALS
         if valid[0].lock.family == "asyncio" and rivals.threaded:
             return "wrong-kind", rivals.in_threads
+        if by_amount:
+            return "different-locks", Rivals(
+                [w for w in rivals.locked.writers if _same_direction(candidate.write, w[1])]
+            )
         return "different-locks", rivals.locked
+
+    def _forgotten(self, candidate: Candidate, own: list[Held], rivals: Rivals) -> Iterator[RaceWindow]:
+        """Changes that take no lock, while the candidate holds one for the state from its read to its write."""
+        read, write = candidate.read, candidate.write
+        by_check = candidate.dependence != "data"
+        if (
+            (by_check and write.kind != "augment")
+            or not self._separable(candidate, False)
+            or any(h.lock.unknown or h.lock.keyed for h in own)
+        ):
+            return
+        for entry, rival in rivals.writers:
+            cannot_take = own[0].lock.family == "asyncio" and rival.context == "thread"
+            if rival.held or cannot_take or entry.context == "startup" or not self._is_change(rival):
+                continue
+            if by_check and not _same_direction(write, rival):
+                continue
+            statement = rival.stack[-1].statement
+            yield RaceWindow(
+                "read-write",
+                rival.location,
+                rival.function,
+                statement,
+                statement,
+                entry,
+                True,
+                _context(rival, False),
+                relation="forgotten",
+                dependence=candidate.dependence,
+                read=read,
+                write=write,
+                between=candidate.between,
+                switch=candidate.switch,
+                control=candidate.control,
+                rivals=[(entry, rival)],
+                guards=[h.lock for h in own],
+                entries=[entry, candidate.entry],
+            )
+
+    def _is_change(self, write: Write) -> bool:
+        """Whether a write depends on what was there, or sets a slot to something that somebody wants kept."""
+        if write.kind == "augment" or any(c.read.location == write.location for c in self.by_write[id(write)]):
+            return True
+        is_slot = not write.location.fields[-1:] or not write.location.fields[-1].startswith("[")
+        return is_slot and write.kind == "assign" and write.request
 
     @staticmethod
     def _relation(read: Read, write: Write, common: list[Held], valid: list[Held]) -> str:
@@ -611,6 +662,14 @@ def _matters(shape: str, read: Read, write: Write) -> bool:
     return True
 
 
+def _same_direction(one: Write, other: Write) -> bool:
+    """Whether two changes both add or both subtract: what the one needs enough of, the other uses up, too."""
+    one_node, other_node = one.node, other.node
+    if not isinstance(one_node, ast.AugAssign) or not isinstance(other_node, ast.AugAssign):
+        return False
+    return type(one_node.op) is type(other_node.op)
+
+
 def _truth(text: str) -> bool | None:
     """Whether the text of a constant is that of something true."""
     try:
@@ -656,7 +715,8 @@ def _merged(windows: list[RaceWindow]) -> list[RaceWindow]:
     for group in groups.values():
         best = min(group, key=_rank)
         best.entries = list({id(e): e for w in group for e in w.entries}.values())
-        best.rivals = _all_rivals(group)
+        if best.relation != "forgotten":
+            best.rivals = _all_rivals(group)
         best.mixed = any(w.mixed for w in group)
         best.cheap, best.plain = all(w.cheap for w in group), all(w.plain for w in group)
         merged.append(best)

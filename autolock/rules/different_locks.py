@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class DifferentLocks:
-    """Two functions guard the same state with two locks, so that each excludes only itself.
+    """Two functions guard the same state with two locks, or one of them with none: they do not wait for each other.
 
     ## Racy
 
@@ -28,7 +28,8 @@ class DifferentLocks:
 
     ## Fix
 
-    One of the locks, the one that is used most, takes the place of the others.
+    One of the locks, the one that is used most, takes the place of the others. A change that takes no
+    lock takes the one that the others hold.
 
     ## Refused
 
@@ -42,11 +43,30 @@ class DifferentLocks:
     codemods: ClassVar[tuple[str, ...]] = ("replace-lock", "import-name")
 
     def match(self, window: RaceWindow) -> Match | None:
-        if window.kind != "read-write" or window.relation != "different-locks" or not window.race:
+        if window.kind != "read-write" or not window.race:
+            return None
+        if window.relation == "forgotten":
+            return self.forgotten(window)
+        if window.relation != "different-locks":
             return None
         others = sorted({f"`{w.function.name}`" for _, w in window.rivals})
         return Match(
             Severity.HIGH,
             f"`{function_name(window)}` and {' and '.join(others[:2])} guard `{window.shown}` with different locks: "
             f"they do not wait for each other, and one overwrites what the other wrote.",
+        )
+
+    @staticmethod
+    def forgotten(window: RaceWindow) -> Match | None:
+        """A change that does not wait for the lock under which others change the same state."""
+        read = window.read
+        if read is None or not window.guards:
+            return None
+        checked = window.dependence == "control"
+        look = "check of it" if checked else "read of it"
+        loss = "the check is no longer true by then" if checked else "what is changed in between is overwritten"
+        return Match(
+            Severity.HIGH,
+            f"`{function_name(window)}` changes `{window.shown}` without `{window.guards[0].location}`, which "
+            f"`{read.function.name}` holds from its {look} to its write: {loss}.",
         )

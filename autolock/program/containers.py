@@ -126,8 +126,7 @@ class Containers(Objects, Expressions):
                 value = value.also(Value(None, self.contents(source, node)))
         stored = args[-1] if args else value
         if name in ("setdefault", "append", "add", "appendleft", "insert") and stored.obj is not None:
-            self.settle(stored, obj.location.child("[*]"))
-            obj.fields.setdefault("[*]", stored)
+            obj.fields.setdefault("[*]", self.share(stored, obj.location.child("[*]")))
         kind = "insert" if name in INSERTING else "remove" if name in REMOVING else "mutate"
         value = Value(None, value.reads, "", value.request, stored.made)
         mine = (

@@ -28,6 +28,7 @@ from autolock.program.values import (
     Root,
     Type,
     Value,
+    looked_up,
     overlaps,
 )
 
@@ -242,9 +243,12 @@ class Machine(Statements):
 
         def action() -> None:
             self.state.held = spawn.held
-            args = [Value(v.obj, frozenset(), v.term, v.request, v.made) for v in spawn.args]
-            kwargs = {k: Value(v.obj, frozenset(), v.term, v.request, v.made) for k, v in spawn.kwargs.items()}
-            self.activate(spawn.function, args, kwargs, None)
+            args = [_handed_over(v) for v in spawn.args]
+            kwargs = {k: _handed_over(v) for k, v in spawn.kwargs.items()}
+            function = spawn.function
+            if function.receiver is not None:
+                function = replace(function, receiver=looked_up(function.receiver))
+            self.activate(function, args, kwargs, None)
 
         self.run(entry, action)
 
@@ -568,6 +572,12 @@ def _measures(node: ast.AST) -> bool:
     """Whether a look only asks how many there are, or for one of them."""
     name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
     return name in ("len", "bool", "any", "all", "min", "max", "isinstance", "str", "repr", "print")
+
+
+def _handed_over(value: Value) -> Value:
+    """What is given to something that runs by itself: beside the one who gave it."""
+    given = looked_up(value)
+    return Value(given.obj, frozenset(), given.term, given.request, given.made)
 
 
 def in_order(reads: frozenset[Read]) -> list[Read]:

@@ -28,10 +28,13 @@ from autolock.program.values import (
     LockValue,
     Method,
     ModuleValue,
+    Own,
     Root,
+    Row,
     Thing,
     Type,
     Value,
+    looked_up,
 )
 
 #: The one object that `request.app.state` and `app.state` mean.
@@ -113,6 +116,13 @@ class Objects(Core):
             obj.location, obj.fresh = location, False
         elif isinstance(obj, Thing) and obj.location is None:
             obj.location = location
+
+    def share(self, value: Value, location: Location) -> Value:
+        """Put an object where other requests find it; what they find there is the result."""
+        obj = value.obj
+        made_here = self.recording and isinstance(obj, Heap) and not isinstance(obj, Row) and obj.location is None
+        self.settle(value, Own(*location) if made_here else location)
+        return looked_up(value)
 
     def _guess(self, path: str, name: str) -> Value | None:
         """The type that a function gives to a global that starts as None."""

@@ -13,6 +13,7 @@ from autolock.program.values import (
     Heap,
     LockValue,
     Method,
+    Own,
     Partial,
     Row,
     Thing,
@@ -41,7 +42,7 @@ def shape_of(value: Value, depth: int = 0) -> object:
         return obj.__class__, obj.serial  # what is done through it belongs to one run
     if isinstance(obj, Heap):
         if obj.location is not None:
-            return obj.location
+            return obj.location, isinstance(obj.location, Own)
         if depth > 2:
             return obj.type
         return obj.type, tuple((name, shape_of(held, depth + 1)) for name, held in sorted(obj.fields.items()))

@@ -174,10 +174,10 @@ class Statements(Calls):
             return
         location = Location(Root("variable", path, name))
         self.write(location, "", kind, value, node, own=own)
-        self.settle(value, location)
+        shared = self.share(value, location)
         known = self._variables.get((path, name))
-        if isinstance(value.obj, Heap | LockValue) and (known is None or known.obj is None):
-            self._variables[path, name] = Value(value.obj, term=str(location))
+        if isinstance(shared.obj, Heap | LockValue) and (known is None or known.obj is None):
+            self._variables[path, name] = Value(shared.obj, term=str(location))
 
     def assign_attribute(
         self, holder: Value, name: str, value: Value, node: ast.stmt, kind: str, operand: str, own: frozenset[Read]
@@ -201,25 +201,24 @@ class Statements(Calls):
             cls = owner[0] if owner else obj.ref
             location = Location(Root("class", cls.path, cls.name), (field,))
         elif isinstance(obj, Heap):
-            if kind == "assign" and (value.obj is not None or field not in obj.fields):
-                known = obj.fields.get(field)
-                if (
-                    known is None
-                    or known.obj is None
-                    or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown")
-                ):
-                    obj.fields[field] = value
-                    self.shaped.append(obj)
             if obj.location is not None:
                 location = obj.location.child(field)
         else:
             target = self.outside_variable(holder, name)
             if target is not None:
                 location = Location(Root("variable", target.path, target.name))
-        if location is None:
-            return
-        self.write(location, "", kind, value, node, operand=operand, own=own)
-        self.settle(value, location)
+        if location is not None:
+            self.write(location, "", kind, value, node, operand=operand, own=own)
+            value = self.share(value, location)
+        if isinstance(obj, Heap) and kind == "assign" and (value.obj is not None or field not in obj.fields):
+            self.keep(obj, field, value)
+
+    def keep(self, obj: Heap, field: str, value: Value) -> None:
+        """What a field of an object holds from now on, where nothing better is known of it."""
+        known = obj.fields.get(field)
+        if known is None or known.obj is None or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown"):
+            obj.fields[field] = value
+            self.shaped.append(obj)
 
     def outside_variable(self, holder: Value, name: str) -> Ref | None:
         """`module.name = ...`."""
@@ -243,19 +242,15 @@ class Statements(Calls):
         obj.keywords = False
         self.database.rows.change_inside(obj, value, node)
         field = self.field_of(obj, key)
+        if obj.location is not None:
+            location = obj.location.child(field)
+            if isinstance(value.obj, Heap) and value.obj.location == location.base.child(field) and kind == "assign":
+                return  # the very object that is there already is put back
+            term = "" if obj.type.kind in ("list", "deque") else key.term
+            self.write(location, term, kind, value, node, operand=operand, own=own | key.reads)
+            value = self.share(value, obj.location.child("[*]"))
         if value.obj is not None and not isinstance(value.obj, Group):
-            known = obj.fields.get("[*]")
-            if known is None or known.obj is None or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown"):
-                obj.fields["[*]"] = value
-                self.shaped.append(obj)
-        if obj.location is None:
-            return
-        location = obj.location.child(field)
-        if isinstance(value.obj, Heap) and value.obj.location == location.base.child(field) and kind == "assign":
-            return  # the very object that is there already is put back
-        term = "" if obj.type.kind in ("list", "deque") else key.term
-        self.write(location, term, kind, value, node, operand=operand, own=own | key.reads)
-        self.settle(value, obj.location.child("[*]"))
+            self.keep(obj, "[*]", value)
 
     def delete(self, node: ast.Delete) -> None:
         for target in node.targets:

@@ -42,6 +42,16 @@ class Location(NamedTuple):
         return self.root.name + "".join(self.fields)
 
 
+class Own(Location):
+    """The location of an object that this very request has made: others reach it only by looking it up."""
+
+    __slots__ = ()
+
+    def child(self, field_: str) -> Location:
+        """The location one field further, of what belongs to the same request."""
+        return Own(self.root, (*self.fields, field_))
+
+
 def overlaps(written: Location, read: Location) -> bool:
     """Whether a write to one location changes what a read of the other saw."""
     if written.root != read.root or len(written.fields) > len(read.fields):
@@ -121,6 +131,16 @@ def clone(value: Value, depth: int = 4) -> Value:
         value.request,
         value.made,
     )
+
+
+def looked_up(value: Value, depth: int = 4) -> Value:
+    """The same value as others find it, where it is an object that this request has made and shared."""
+    heap = value.obj
+    if not isinstance(heap, Heap) or not isinstance(heap.location, Own) or depth == 0:
+        return value
+    fields = {name: looked_up(clone(held), depth - 1) for name, held in heap.fields.items()}
+    shared = Heap(heap.type, Location(*heap.location), fields, heap.element, heap.node)
+    return Value(shared, value.reads, value.term, value.request, value.made)
 
 
 @dataclass(slots=True, eq=False)

@@ -37,7 +37,7 @@ from autolock.program.trace import (
     context_name,
 )
 from autolock.program.vain import Vanity
-from autolock.program.values import Location, LockValue, Root, overlaps
+from autolock.program.values import Location, LockValue, Own, Root, overlaps
 
 Writer = tuple[Entry, Write]
 _READABLE = re.compile(r"[A-Za-z_][\w.]*|'[^']*'")
@@ -171,7 +171,8 @@ class Finder:
         distinct: dict[object, Writer] = {}
         for entry, write in trace.writes:
             locks = tuple(sorted(str(h.lock.location or id(h.lock.node)) for h in write.held))
-            distinct.setdefault((id(entry), id(write.node), write.location, locks), (entry, write))
+            own = isinstance(write.location, Own)
+            distinct.setdefault((id(entry), id(write.node), write.location, own, locks), (entry, write))
         for writer in distinct.values():
             self.by_root[writer[1].location.root].append(writer)
 
@@ -230,6 +231,7 @@ class Finder:
                 id(read.node),
                 id(write.node),
                 read.location,
+                isinstance(read.location, Own),
                 write.location,
                 candidate.dependence,
                 candidate.between is None,
@@ -333,6 +335,7 @@ class Finder:
         by_data = candidate.dependence == "data"
         key = (
             read.location,
+            isinstance(read.location, Own),
             None if entry.many else id(entry),
             None if by_data else (shape, read.how),
             tuple((h.lock.location, h.lock.node or h.lock) for h in valid),
@@ -437,11 +440,17 @@ class Finder:
         return candidate.between is not None
 
     def writers(self, location: Location, entry: Entry) -> list[Writer]:
-        """Writes that may happen while `entry` is between its read and its write."""
+        """Writes that may happen while `entry` is between its read and its write.
+
+        What others write to objects of their own is no write to one of this request's own.
+        """
+        own = isinstance(location, Own)
         return [
             (e, w)
             for e, w in self.by_root.get(location.root, ())
-            if (e is not entry or entry.many) and _replaces(w.location, location)
+            if (e is not entry or entry.many)
+            and not (own and isinstance(w.location, Own))
+            and _replaces(w.location, location)
         ]
 
     # -- write .. late read ----------------------------------------------------------

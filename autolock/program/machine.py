@@ -97,6 +97,7 @@ class Machine(Statements):
         self.trace.writes.append((self.entry, write))
         self.close_windows(write, data)
         self.supersede(write)
+        self.claim(write)
         self.pair(write)
         self.remember_write(write)
 
@@ -105,7 +106,11 @@ class Machine(Statements):
         state = self.state
         if write.empties:
             data |= self.handed_on(write)
+        # What was found made the request put in what it takes out again now.
+        claimed = state.claims.get((write.location.base, write.key), 0) if write.kind == "remove" else 0
         for read in in_order(data):
+            if read.serial < claimed:
+                continue
             if read not in state.fresh or read in state.confirmed or not overlaps(write.location, read.location):
                 continue
             taken_out = write.kind == "insert" and read in state.superseded
@@ -118,6 +123,8 @@ class Machine(Statements):
             if overlaps(write.location, r.location) and same_key(r, write)
         ]
         for read, control in checks:
+            if read.serial < claimed:
+                continue
             if read in data or read not in state.fresh or read in state.superseded | state.confirmed:
                 continue
             if _sets_a_flag_anew(write, read, control, state.control):
@@ -160,6 +167,14 @@ class Machine(Statements):
         self.state.supersede(
             [r for r in self.state.fresh if overlaps(write.location, r.location) and same_key(r, write)]
         )
+
+    def claim(self, write: Write) -> None:
+        """Note what the request has put into a container, to know it again when it takes that out."""
+        place = (write.location.base, write.key)
+        if write.kind == "remove":
+            self.state.claims.pop(place, None)
+        elif write.key and write.kind in ("insert", "assign") and write.location.fields[-1:] != ():
+            self.state.claims[place] = write.serial
 
     def remember_write(self, write: Write) -> None:
         """Writes that a later step may expect to find again, or that have a counterpart."""

@@ -10,7 +10,7 @@ from autolock.program.trace import Control, Held, Read, Suspension, Write
 
 if TYPE_CHECKING:
     from autolock.database.transactions import Transaction
-    from autolock.program.values import Thing
+    from autolock.program.values import Location, Thing
 
 
 @dataclass(slots=True)
@@ -18,7 +18,8 @@ class State:
     """`stale` and `switched` hold, for each read that still matters, what may have run since.
 
     A read that is in neither is current. `fresh` holds all reads that still matter. What `confirmed`
-    ones saw was looked at again since and found to be the same.
+    ones saw was looked at again since and found to be the same. `claims` has what the request has put into
+    containers under a key, with the serial of that write.
     """
 
     fresh: set[Read] = field(default_factory=set)
@@ -28,6 +29,7 @@ class State:
     confirmed: frozenset[Read] = frozenset()
     stale: dict[Read, Suspension] = field(default_factory=dict)
     switched: dict[Read, ast.AST] = field(default_factory=dict)
+    claims: dict[tuple[Location, str], int] = field(default_factory=dict)
     pending: dict[Write, Suspension | None] = field(default_factory=dict)
     jumped: dict[Write, ast.AST] = field(default_factory=dict)
     control: tuple[Control, ...] = ()
@@ -45,6 +47,7 @@ class State:
             self.confirmed,
             dict(self.stale),
             dict(self.switched),
+            dict(self.claims),
             dict(self.pending),
             dict(self.jumped),
             self.control,
@@ -124,6 +127,7 @@ class State:
         self.confirmed &= other.confirmed
         self.stale = {**other.stale, **self.stale}
         self.switched = {**other.switched, **self.switched}
+        self.claims = {**other.claims, **self.claims}
         for write, since in other.pending.items():
             self.pending[write] = self.pending.get(write) or since
         self.jumped = {**other.jumped, **self.jumped}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from autolock.program.branches import Branches, shared_frames
 from autolock.program.decisions import effective
 from autolock.program.index import dotted
-from autolock.program.linker import Program
+from autolock.program.linker import Program, Ref
 from autolock.program.trace import Candidate, Frame, Write
 
 _ABSENT = ("missing", "falsy")
@@ -45,7 +45,7 @@ class Vanity:
             return write.made == "same" and all(w.kind != "assign" or w.made == "same" for w in rivals)
         if write.mine or (write.made == "none" and all(w.made == "none" for w in rivals)):
             return True
-        if self._tells_the_outcome(candidate) or _is_permission(candidate) or self._only_notes(candidate):
+        if self._tells_the_outcome(candidate) or self._is_permission(candidate) or self._only_notes(candidate):
             return True
         if (
             _keeps_what_was(candidate)
@@ -74,6 +74,25 @@ class Vanity:
         if any(isinstance(frame.statement, ast.Raise) for frame in below[:-1]):
             return True
         return any(handler is not None and handler is not around for handler in map(self._handler, below))
+
+    def _is_permission(self, candidate: Candidate) -> bool:
+        """Whether a dependency compares state with what the request brings and refuses: who may, not what is there."""
+        control, read = candidate.control, candidate.read
+        if control is None or control.exit != "raise" or shared_frames(read.stack, candidate.write.stack) > 1:
+            return False
+        if control.shape not in ("equal", "different") or candidate.write.kind != "assign":
+            return False
+        return any(
+            isinstance(n, ast.Compare) and not any(self._is_fixed(s, read.function) for s in (n.left, *n.comparators))
+            for tree in (control.node, read.stack[-1].statement)
+            if tree is not None
+            for n in ast.walk(tree)
+        )
+
+    def _is_fixed(self, side: ast.expr, function: Ref) -> bool:
+        """Whether an expression is one value for ever: a constant, or a member of a class, as of an enumeration."""
+        found = self.program.resolve(function.path, dotted(side), function.name) if dotted(side) else None
+        return isinstance(side, ast.Constant) or (found is not None and found[0].kind in ("class", "external"))
 
     def _handler(self, frame: Frame) -> ast.ExceptHandler | None:
         """The `except` clause of its function that a frame is in."""
@@ -225,22 +244,6 @@ def _forgives(write: Write) -> bool:
     if write.kind != "remove" or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
         return False
     return call.func.attr == "discard" or (call.func.attr == "pop" and len(call.args) == 2)
-
-
-def _is_permission(candidate: Candidate) -> bool:
-    """Whether a dependency compares state with what the request brings and refuses: who may, not what is there."""
-    control = candidate.control
-    if control is None or control.exit != "raise" or shared_frames(candidate.read.stack, candidate.write.stack) > 1:
-        return False
-    if control.shape not in ("equal", "different") or candidate.write.kind != "assign":
-        return False
-    looked = candidate.read.stack[-1].statement
-    return any(
-        isinstance(n, ast.Compare) and not any(isinstance(s, ast.Constant) for s in (n.left, *n.comparators))
-        for tree in (control.node, looked)
-        if tree is not None
-        for n in ast.walk(tree)
-    )
 
 
 def _settles_alike(candidate: Candidate, rivals: Sequence[Write]) -> bool:

@@ -12,6 +12,7 @@ from autolock.database.splits import SplitWindow
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
 from autolock.findings import Finding, Fix, Safety
+from autolock.planning.anew import anew
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.guards import Guarding, Guards, owner_of
 from autolock.planning.homes import frozen
@@ -166,7 +167,13 @@ class _Planner:
                 "nothing can run in between today; when something awaits here, take a lock round both in the coroutine"
             )
         owners = _owners(windows)
-        return self.guards.plan(owners, windows)
+        try:
+            return self.guards.plan(owners, windows)
+        except Refusal:
+            summed = anew(self.analysis.machine, self.sources, windows)
+            if not summed:
+                raise
+            return self.guards.plan(owners, windows, summed)
 
     def _in_coroutine(self, window: RaceWindow) -> bool:
         facts = self.analysis.program.function(window.function)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from autolock.edits import Edit
+from autolock.planning.anew import Anew
 from autolock.planning.answers import checks_first, is_shared_unfinished, only_looks
 from autolock.planning.blocks import Refusal, Region, Sources, awaits, check_span, is_endless, own_nodes
 from autolock.planning.homes import Home, HomeFinder, Use, frozen
@@ -98,10 +99,15 @@ class Guards:
         self.machine = machine
         self.sources = sources
         self.homes = HomeFinder(program, sources)
+        self.alone: set[int] = set()
         self.slowness = Slowness(self._called, self._guessed, self._body)
 
-    def plan(self, owners: Sequence[Location], windows: Sequence[RaceWindow]) -> Guarding:
-        """The edits that put one lock round every window and every other write. Raises Refusal."""
+    def plan(self, owners: Sequence[Location], windows: Sequence[RaceWindow], summed: Sequence[Anew] = ()) -> Guarding:
+        """The edits that put one lock round every window and every other write. Raises Refusal.
+
+        Of windows that end in a `summed` write only the write needs the lock.
+        """
+        self.alone = {id(a.write.node) for a in summed}
         needs = self.needs(owners, windows)
         self.refuse_split_windows(windows)
         existing = self.existing_lock(windows, needs, owners)
@@ -127,6 +133,7 @@ class Guards:
         else:
             home = self.homes.home(owners[0], family, uses)
             guarding = self.with_new(home, regions, family, windows, owners)
+        guarding.edits.extend(edit for one in summed for edit in one.edits)
         guarding.slow = self.slow(regions, windows)
         return guarding
 
@@ -195,6 +202,9 @@ class Guards:
         found: list[Need] = []
         runs = {"read-write": self._candidates, "pair": self._pairs}.get(window.kind, {})
         for depth, one, other in runs.get((window.function, window.location.base), ()):
+            if id(other.node) in self.alone:
+                found.append(Need.at(other))
+                continue
             first, last = one.stack[depth - 1].statement, other.stack[depth - 1].statement
             assert first is not None
             assert last is not None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from autolock.program.core import Core
 from autolock.program.decisions import SHAPES, opposite, shape_of
 from autolock.program.index import dotted
+from autolock.program.library import ENDS
 from autolock.program.trace import Control, Read
 from autolock.program.values import (
     NOTHING,
@@ -138,6 +139,7 @@ class Expressions(Core):
         field = self.field_of(obj, key)
         term = "" if isinstance(self.slice_of(node), ast.Slice) else key.term
         if obj.type.kind in ("list", "deque"):
+            how = ENDS.get(key.term, how) if how == "load" and key.made == "const" else how
             term = ""
         reads = self.read(obj.location.child(field), term, how, node)
         child = self.child(obj, field)

@@ -57,6 +57,9 @@ MUTATORS = frozenset(
 INSERTING = frozenset({"append", "extend", "insert", "add", "update", "appendleft", "extendleft", "setdefault"})
 REMOVING = frozenset({"remove", "pop", "clear", "discard", "popitem", "popleft", "difference_update"})
 
+#: The ends of a list, by the index that means them.
+ENDS = {"0": "first", "-1": "last"}
+
 #: Methods that look at the receiver and change it in one step that nothing can divide.
 ATOMIC = frozenset({"setdefault", "pop", "popitem", "popleft"})
 

@@ -15,7 +15,7 @@ from autolock.program.injection import is_provider, provided, wired
 from autolock.program.linker import Ref
 from autolock.program.state import State
 from autolock.program.statements import Statements
-from autolock.program.trace import Candidate, Control, Entry, LateRead, Pair, Read, Suspension, Write
+from autolock.program.trace import Candidate, Control, Entry, LateRead, Pair, Read, Suspension, Write, removed_end
 from autolock.program.values import (
     NOTHING,
     ClassValue,
@@ -106,6 +106,7 @@ class Machine(Statements):
         state = self.state
         if write.empties:
             data |= self.handed_on(write)
+        data |= self.worked_on(write)
         # What was found made the request put in what it takes out again now.
         claimed = state.claims.get((write.location.base, write.key), 0) if write.kind == "remove" else 0
         for read in in_order(data):
@@ -148,6 +149,20 @@ class Machine(Statements):
             and r.location.base == write.location.base
             and any(f.serial == here for f in r.stack)
             and not any(r in c.reads for c in state.control)
+        )
+
+    def worked_on(self, write: Write) -> frozenset[Read]:
+        """Looks at the end of a list from which this function takes away now what it has done something with."""
+        end = removed_end(write)
+        state, here = self.state, self.frame.serial
+        return frozenset(
+            r
+            for r in state.stale
+            if end
+            and r.how == end
+            and r not in state.superseded
+            and r.location.base == write.location.base
+            and r.stack[-1].serial == here
         )
 
     def check_of(self, read: Read) -> Control | None:

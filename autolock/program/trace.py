@@ -6,6 +6,8 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from autolock.program.library import ENDS
+
 if TYPE_CHECKING:
     from autolock.program.linker import Ref
     from autolock.program.values import Location, LockValue
@@ -111,6 +113,28 @@ class Write(Event):
         if isinstance(value, ast.Dict):
             return not value.keys
         return isinstance(value, ast.List) and not value.elts
+
+
+def removed_end(write: Write) -> str:
+    """Which end of a list a removal takes away, `first` or `last`; empty for any other write."""
+    node = write.node
+    if write.kind != "remove":
+        return ""
+    if isinstance(node, ast.Delete):
+        return ENDS.get(ast.unparse(node.targets[0].slice), "") if isinstance(node.targets[0], ast.Subscript) else ""
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or len(node.args) > 1:
+        return ""
+    if node.func.attr == "popleft":
+        return "first"
+    index = ast.unparse(node.args[0]) if node.args else "-1"
+    return ENDS.get(index, "") if node.func.attr == "pop" else ""
+
+
+def is_added_at_end(write: Write) -> bool:
+    """Whether a write adds after all that a list has."""
+    call = write.node
+    name = call.func.attr if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else ""
+    return write.kind == "insert" and (name in ("append", "extend") or isinstance(call, ast.AugAssign))
 
 
 @dataclass(slots=True, frozen=True, eq=False)

@@ -35,6 +35,8 @@ from autolock.program.trace import (
     Trace,
     Write,
     context_name,
+    is_added_at_end,
+    removed_end,
 )
 from autolock.program.vain import Vanity
 from autolock.program.values import Location, LockValue, Own, Root, overlaps
@@ -337,7 +339,7 @@ class Finder:
             read.location,
             isinstance(read.location, Own),
             None if entry.many else id(entry),
-            None if by_data else (shape, read.how),
+            read.how if by_data else (shape, read.how),
             tuple((h.lock.location, h.lock.node or h.lock) for h in valid),
         )
         if key not in self._by_question:
@@ -345,7 +347,8 @@ class Finder:
                 [
                     w
                     for w in self.writers(read.location, entry)
-                    if (by_data or _matters(shape, read, w[1])) and not any(_holds(w[1].held, h.lock) for h in valid)
+                    if (_moves(read, w[1]) if by_data else _matters(shape, read, w[1]))
+                    and not any(_holds(w[1].held, h.lock) for h in valid)
                 ]
             )
         return self._by_question[key]
@@ -646,6 +649,13 @@ def _resizes(write: Write) -> bool:
     return write.kind in ("insert", "remove") or (
         write.kind == "assign" and write.location.fields[-1:] != () and write.location.fields[-1].startswith("[")
     )
+
+
+def _moves(read: Read, write: Write) -> bool:
+    """Whether a write can put something else where a value was read: what is added at the end leaves the first."""
+    if read.how == "first":
+        return removed_end(write) != "last" and not is_added_at_end(write)
+    return read.how != "last" or removed_end(write) != "first"
 
 
 def _matters(shape: str, read: Read, write: Write) -> bool:

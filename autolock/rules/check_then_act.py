@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from autolock.findings import Severity
+from autolock.program.trace import removed_end
 from autolock.rules.base import Match
 from autolock.rules.shapes import function_name, gap, is_cache_fill, is_counting, is_creation, is_file, routes_of
 
@@ -61,6 +62,13 @@ class CheckThenAct:
         assert write is not None
         if window.dependence == "data" and write.kind not in ("insert", "remove"):
             return None
+        end = window.read.how if window.read is not None else ""
+        if window.race and removed_end(write) == end != "":
+            return Match(
+                Severity.MEDIUM,
+                f"`{function_name(window)}` works on the {end} element of `{window.shown}`, {gap(window)}, then "
+                f"removes the one that is {end} by then: one is lost, and the one that was worked on comes again.",
+            )
         if not window.race:
             return self.latent(window) if window.dependence == "control" and is_counting(window) else None
         return Match(

@@ -211,9 +211,7 @@ class Guards:
             held = tuple(
                 h for h in other.held if any(h.acquisition == o.acquisition for o in one.held) and not h.lock.fresh
             )
-            test = self.presence_test(window.function, first, one, other)
-            if test is not None:
-                first = last = test
+            first = self.presence_test(window.function, first, one, other) or first
             found.append(Need(other.stack, depth - 1, first, last, (one.node, other.node), held, other.context))
         return found
 

@@ -450,6 +450,7 @@ class Machine(Statements):
                     env = self.factory_env(Ref("function", scope.path, outer))
                     self.frames.append(Activation(self.next_serial(), env.function, scope.path, env))
             value = self.evaluate(wired(node) or node)
+            self.settle_closure(value)
         self.settle(value, Location(Root("instance", scope.path, f"{scope.name}({name})" if scope.name else name)))
         return value
 

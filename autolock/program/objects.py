@@ -80,6 +80,7 @@ class Objects(Core):
             with self.startup():
                 self.enter_module(path)
                 value = self.evaluate(node.value)
+                self.settle_closure(value)
         if isinstance(node, ast.AnnAssign):
             declared, element = self.type_of_annotation(path, node.annotation, "")
             if (
@@ -346,7 +347,19 @@ class Objects(Core):
                 self.frames.append(Activation(self.next_serial(), env.function, ref.path, env))
             callee = self.evaluate(decorator)
             call = ast.copy_location(ast.Call(decorator, [], []), decorator)
-            return self.call(callee, [value], {}, call)
+            wrapped = self.call(callee, [value], {}, call)
+        if env is None or env.shared:
+            self.settle_closure(wrapped)
+        return wrapped
+
+    def settle_closure(self, value: Value) -> None:
+        """What a function that was made at import closes over is there for every request."""
+        env = value.obj.env if isinstance(value.obj, FunctionValue) else None
+        while env is not None and env.function is not None and not env.shared:
+            env.shared = True
+            for name, held in env.vars.items():
+                self.settle(held, Location(Root("cell", env.function.path, f"{env.function.name}.{name}")))
+            env = env.parent
 
     def factory_env(self, ref: Ref) -> Env:
         """The local names of a factory, run once as at start-up: what its nested handlers share."""

@@ -84,7 +84,7 @@ def is_cache_fill(window: RaceWindow) -> bool:
     return (
         window.shape == "compare"
         and (write.kind == "assign" or window.exit == "cached")
-        and not write.request
+        and (not write.request or window.exit == "cached")
         and write.made not in ("const", "none")
     )
 

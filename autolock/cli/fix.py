@@ -56,6 +56,7 @@ def fix(
     scenario: p.ScenarioFile = None,
     preemptions: p.Preemptions = 2,
     budget: p.Budget = 60.0,
+    instances: p.Instances = None,
 ) -> int:
     """Rewrite races: a diff, or the files themselves with --apply.
 
@@ -100,7 +101,7 @@ def fix(
             app=app,
             python=python,
             scenario=scenario,
-            bounds=Bounds(preemptions=preemptions, seconds=budget),
+            bounds=Bounds(preemptions=preemptions, seconds=budget, instances=p.instances_of(report, instances)),
             quiet=quiet or format != "text",
         ) as prover:
             proven = _proven(prover, report, named, chosen)

@@ -47,6 +47,7 @@ def prove(
     requests: p.Requests = 2,
     preemptions: p.Preemptions = 2,
     seed: p.Seed = 0,
+    instances: p.Instances = None,
     budget: p.Budget = 60.0,
     init: Init = False,
     write_tests: WriteTests = None,
@@ -99,7 +100,7 @@ def prove(
         app=app,
         python=python,
         scenario=None if init else scenario,
-        bounds=Bounds(requests, preemptions, seconds=budget, seed=seed),
+        bounds=Bounds(requests, preemptions, seconds=budget, seed=seed, instances=p.instances_of(report, instances)),
         quiet=quiet or format != "text",
     )
     if init:

@@ -19,6 +19,17 @@ ScenarioFile = Annotated[
     Path | None, typer.Option("--scenario", metavar="FILE", help="How to drive the application, in TOML.")
 ]
 Requests = Annotated[int, typer.Option("--requests", min=2, max=5, metavar="N", help="Requests that are sent at once.")]
+Instances = Annotated[
+    int | None,
+    typer.Option(
+        "--instances",
+        min=1,
+        max=2,
+        metavar="N",
+        help="Instances of the application on one database; 2 where its deployment has several workers.",
+        show_default=False,
+    ),
+]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Where chance begins, for three requests and more.")]
 Preemptions = Annotated[int, typer.Option("--preemptions", min=0, metavar="N", help="Most preemptions a schedule.")]
 Budget = Annotated[float, typer.Option("--budget", min=0.1, metavar="SECONDS", help="Most time for a set of requests.")]
@@ -51,3 +62,10 @@ def prover_of(
         bounds=bounds,
         progress=(lambda text: print(text, file=sys.stderr)) if watched else (lambda text: None),
     )
+
+
+def instances_of(report: "Report", asked: int | None) -> int:
+    """How many instances to play: as many as were asked for, else two where the deployment has several workers."""
+    from autolock.prove.deployment import has_several_workers
+
+    return asked or (2 if has_several_workers(Path(report.root)) else 1)

@@ -25,7 +25,7 @@ class Verdict(str, Enum):
 class Bounds:
     """How far to look: requests at once, preemptions a schedule, schedules and seconds a set of requests.
 
-    `seed` is where chance begins, for three requests and more.
+    `seed` is where chance begins, for three requests and more. With two `instances`, all is played on one and on two.
     """
 
     requests: int = 2
@@ -33,6 +33,7 @@ class Bounds:
     schedules: int = 5_000
     seconds: float = 60.0
     seed: int = 0
+    instances: int = 1
 
 
 @dataclass(frozen=True)

@@ -136,7 +136,7 @@ class Prover:
     @cached_property
     def _theatre(self) -> Theatre:
         server = self._held.enter_context(databases.running()) if self._wants_postgres() else None
-        return Theatre(self.python, self.application, self.scenario, server)
+        return Theatre(self.python, self.application, self.scenario, server, instances=self.bounds.instances)
 
 
 class _Driver:
@@ -156,12 +156,19 @@ class _Driver:
     def side(self, subject: Subject, watched: Places) -> Side:
         """Play the sets of requests of one subject until one is a witness in the `watched` places, or anywhere."""
         trials: list[Trial] = []
-        for race in self._races(subject):
+        for race in self._on_instances(self._races(subject)):
             trial = self._trial(race, watched)
             trials.append(trial)
             if trial.verdict is Verdict.WITNESSED and not trial.answers_only:
                 break
         return Side(tuple(trials), self._missing(subject), self._play.environment)
+
+    def _on_instances(self, races: Iterator[Race]) -> Iterator[Race]:
+        """All races on one instance, then on two, which share the database only."""
+        given = list(races) if self._bounds.instances > 1 else races
+        yield from given
+        if self._bounds.instances > 1:
+            yield from (replace(race, instances=self._bounds.instances) for race in given if not race.failing)
 
     def _races(self, subject: Subject) -> Iterator[Race]:
         """The scenario's races for the subject's routes; where there are none, those that can be made."""
@@ -256,6 +263,7 @@ class _Driver:
                 seed=self._bounds.seed,
                 failing=race.failing,
                 answers_matter=race.answers_matter,
+                instances=race.instances,
             )
             self._trials[key] = Trial(race, result)
         return self._trials[key]

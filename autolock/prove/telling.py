@@ -94,7 +94,9 @@ def _told_of_failures(side: Side, trial: Trial) -> str:
 
 def _within(side: Side, bounds: Bounds) -> str:
     most = max((len(trial.race.requests) for trial in side.trials), default=bounds.requests)
-    return f"{most} requests, at most {bounds.preemptions} preemptions, 1 instance"
+    played = {trial.race.instances for trial in side.trials if trial.verdict is not Verdict.NOT_DRIVEN}
+    instances = "1 instance" if played <= {1} else f"{' and '.join(map(str, sorted(played)))} instances"
+    return f"{most} requests, at most {bounds.preemptions} preemptions, {instances}"
 
 
 def no_fix(finding: Finding) -> str:
@@ -125,7 +127,8 @@ def setting(trial: Trial) -> Iterator[str]:
     """The requests of a trial, a line each."""
     for number, request in enumerate(trial.race.requests):
         later = ", when A has come to its end" if trial.race.failing and number else ""
-        yield f"{chr(ord('A') + number)} sends {title_of(request)}{later}"
+        to = f" to instance {number % trial.race.instances + 1}" if trial.race.instances > 1 else ""
+        yield f"{chr(ord('A') + number)} sends {title_of(request)}{to}{later}"
     if trial.race.prelude:
         yield f"after {len(trial.race.prelude)} times {title_of(trial.race.prelude[0])}"
 
@@ -194,7 +197,7 @@ def document(proof: Proof) -> dict[str, Any]:
         "routes": list(proof.subject.routes),
         "bounds": {
             "requests": proof.bounds.requests,
-            "instances": 1,
+            "instances": proof.bounds.instances,
             "preemptions": proof.bounds.preemptions,
             "seed": proof.bounds.seed,
         },

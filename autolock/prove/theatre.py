@@ -51,6 +51,7 @@ class Theatre:
     server: databases.Server | None
     lines: dict[str, list[int]] | None = None
     seconds: float = 120.0
+    instances: int = 1
 
     @contextmanager
     def opened(self, tree: Path) -> Iterator[Play]:
@@ -110,6 +111,7 @@ class Theatre:
             allow=list(self.scenario.allow),
             invariants=self.scenario.invariants,
             ignore=list(self.scenario.ignore),
+            instances=self.instances,
         )
         state = told["state"]
         if self.scenario.setup:

@@ -107,11 +107,11 @@ def _read(body: bytes) -> Any:
 
 
 class Lifespan:
-    """The start and the end of an application. `state` is what its lifespan yields."""
+    """The start and the end of an application, `app`. `state` is what its lifespan yields."""
 
     def __init__(self, app: Any) -> None:
         self.state: dict[str, Any] = {}
-        self._app = app
+        self.app = app
         self._inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -131,9 +131,9 @@ class Lifespan:
             await self._task
 
     async def _run(self) -> None:
-        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self.state, "app": self._app}
+        scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self.state, "app": self.app}
         try:
-            await self._app(scope, self._inbox.get, self._heard.put)
+            await self.app(scope, self._inbox.get, self._heard.put)
         except Exception as raised:
             message = f"{type(raised).__name__}: {raised}"
             await self._heard.put({"type": "lifespan.unsupported", "message": message})

@@ -14,13 +14,11 @@ import gc
 import itertools
 import queue
 import re
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .frames import Project
 from .locks import WatchedLock
 
 _CONTAINERS = (dict, list, set, collections.deque, bytearray)
@@ -40,11 +38,14 @@ Holder = tuple[str, Callable[[], "dict[str, Any]"]]
 
 
 class Checkpoint:
-    """The contents of everything that the project's modules reach, at the moment when it is made."""
+    """The contents of everything that the project's modules reach, at the moment when it is made.
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
-        self._modules = [module for module in list(sys.modules.values()) if self._is_own(module)]
+    `prefix` begins the names of what is found, where there are other instances of the same modules.
+    """
+
+    def __init__(self, modules: Collection[ModuleType], prefix: str = "") -> None:
+        self._modules = list(modules)
+        self._prefix = prefix
         self._names = {module.__name__ for module in self._modules}
         self._seen: dict[int, Any] = {}
         self._restores: list[Callable[[], None]] = []
@@ -67,15 +68,11 @@ class Checkpoint:
     def picture(self) -> dict[str, Any]:
         """What the memory holds now, as plain values by the name under which they are found."""
         return {
-            f"{title}.{name}": _plain(value, self._names, ())
+            f"{self._prefix}{title}.{name}": _plain(value, self._names, ())
             for title, contents in self._holders
             for name, value in contents().items()
             if _tells_something(value, self._names)
         }
-
-    def _is_own(self, module: Any) -> bool:
-        path = getattr(module, "__file__", None)
-        return isinstance(module, ModuleType) and path is not None and self._project.has_file(path)
 
     def _remember(self, thing: Any) -> Iterator[Any]:
         """Remember the contents of one object, and yield what it refers to."""

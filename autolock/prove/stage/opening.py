@@ -15,10 +15,11 @@ from .asgi import Lifespan, Request
 from .chance import tame_chance
 from .frames import Project
 from .heap import Checkpoint
+from .instances import Instances, own_modules
 from .locks import watch_locks
 from .loop import GatedLoop
 from .outside import close_the_door, stub_clients
-from .play import Data, Outcome, Stage
+from .play import Data, Instance, Outcome, Stage
 from .sqlite import SqliteData
 from .statements import Statements
 from .threads import Stepper
@@ -51,10 +52,11 @@ class Opened:
     """An application on the stage, and how to take what it holds as the start of every run."""
 
     stage: Stage
-    lifespan: Lifespan
+    lifespans: tuple[Lifespan, ...]
+    instances: Instances
     sqlite: SqliteData
     remote: Remote | None
-    _checkpoints: list[Checkpoint] = field(default_factory=list)
+    _checkpoints: list[tuple[Checkpoint, ...]] = field(default_factory=list)
 
     @property
     def _kept(self) -> tuple[Kept, ...]:
@@ -64,7 +66,7 @@ class Opened:
     def of(cls, app: str, root: str, options: dict[str, Any], remote: Remote | None) -> Opened:
         """Import `app` (`module:name`, an application or a function that makes one) and start it.
 
-        `options`: `lines` to stop threads at, `overrides` of dependencies, hosts to `allow`.
+        `options`: `lines` to stop threads at, `overrides` of dependencies, hosts to `allow`, the number of `instances`.
         Raises CannotOpen.
         """
         folder = os.path.join(root, options.get("folder", "."))
@@ -79,36 +81,43 @@ class Opened:
         sqlite.follow()
         allowed = frozenset(options.get("allow", ()))
         close_the_door(allowed)
-        application = _imported(app)
-        Statements(stepper).follow()
-        stub_clients(allowed)
-        tame_chance()
-        for dependency, replacement in options.get("overrides", {}).items():
-            application.dependency_overrides[_named(dependency)] = _replacement(replacement)
-        lifespan = Lifespan(application)
-        try:
-            loop.run_until_complete(lifespan.start())
-        except RuntimeError as error:
-            raise CannotOpen(str(error)) from error
-        stage = Stage(application, project, loop, stepper, state=lifespan.state)
+        instances = Instances(project)
+        lifespans = []
+        for number in range(options.get("instances", 1)):
+            with instances.another():
+                application = _imported(app)
+                for dependency, replacement in options.get("overrides", {}).items():
+                    application.dependency_overrides[_named(dependency)] = _replacement(replacement)
+            if number == 0:
+                Statements(stepper).follow()
+                stub_clients(allowed)
+                tame_chance()
+            lifespans.append(Lifespan(application))
+        _start(loop, lifespans)
+        served = tuple(Instance(lifespan.app, lifespan.state) for lifespan in lifespans)
+        stage = Stage(served, project, loop, stepper)
         if remote is not None:
             stage.probe = remote.all_wait
-        return cls(stage, lifespan, sqlite, remote)
+        return cls(stage, tuple(lifespans), instances, sqlite, remote)
 
     def remember(self) -> None:
         """Take what the application holds now as the start of every run, until it is forgotten."""
         for one in self._kept:
             one.remember()
-        self._checkpoints.append(Checkpoint(self.stage.project))
-        self.stage.data = (self._checkpoints[-1], *self._kept)
+        checkpoints = [Checkpoint(own_modules(self.stage.project).values())]
+        for number, modules in enumerate(self.instances.modules[1:], start=2):
+            checkpoints.append(Checkpoint(modules.values(), f"instance {number} "))
+        self._checkpoints.append(tuple(checkpoints))
+        self.stage.data = (*checkpoints, *self._kept)
 
     def forget(self) -> None:
         """Go back to the start before the last one."""
         self._checkpoints.pop()
-        self._checkpoints[-1].restore()
+        for checkpoint in self._checkpoints[-1]:
+            checkpoint.restore()
         for one in self._kept:
             one.forget()
-        self.stage.data = (self._checkpoints[-1], *self._kept)
+        self.stage.data = (*self._checkpoints[-1], *self._kept)
 
     def warm(self, requests: tuple[Request, ...]) -> None:
         """Play the requests once and undo it, so that connections are open and lazy parts of libraries are made."""
@@ -128,13 +137,13 @@ class Opened:
 
     def document(self) -> dict[str, Any]:
         """The application's OpenAPI document; empty where it makes none."""
-        make = getattr(self.stage.app, "openapi", None)
+        make = getattr(self._app, "openapi", None)
         return dict(make()) if make is not None else {}
 
     def dependencies(self) -> dict[str, list[str]]:
         """For each route, the functions it depends on, as overrides name them."""
         found = {}
-        for route in getattr(self.stage.app, "routes", ()):
+        for route in getattr(self._app, "routes", ()):
             needed = getattr(route, "dependant", None)
             for method in getattr(route, "methods", None) or ():
                 if needed is not None:
@@ -143,7 +152,24 @@ class Opened:
 
     def close(self) -> None:
         """End the application."""
-        self.stage.loop.run_until_complete(self.lifespan.stop())
+        for lifespan in self.lifespans:
+            self.stage.loop.run_until_complete(lifespan.stop())
+
+    @property
+    def _app(self) -> Any:
+        return self.stage.instances[0].app
+
+
+def _start(loop: GatedLoop, lifespans: list[Lifespan]) -> None:
+    """Start all instances. What the first one has put into the database may be in the way of the others', which
+    then have to do with how far they came.
+    """
+    for number, lifespan in enumerate(lifespans):
+        try:
+            loop.run_until_complete(lifespan.start())
+        except RuntimeError as error:
+            if number == 0:
+                raise CannotOpen(str(error)) from error
 
 
 def _imported(app: str) -> Any:

@@ -75,6 +75,8 @@ class Oracle:
             self.problems.append("a request does not come to an end even when it is alone")
         if not any(outcome.served() for outcome in outcomes):
             self.problems.append(f"no request succeeds: {self.requests[0].title} gives {_told(outcomes[0])}")
+        elif self.stage.spread and len({n for outcome in outcomes for n in outcome.served()}) < len(self.requests):
+            self.problems.append("the second instance of the application does not serve the request")
         elif not any(self._changes(number, before) for number in range(len(self.requests))):
             self.problems.append("no request changes the state that is watched")
 

@@ -59,17 +59,28 @@ class Run:
         return sum(step.preempts for step in self.steps)
 
 
-@dataclass
-class Stage:
-    """An application ready to be played: its loop, its state, and the hooks that make requests stop."""
+@dataclass(frozen=True)
+class Instance:
+    """An application, and what its lifespan left for requests."""
 
     app: Any
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Stage:
+    """An application ready to be played: its loop, its state, and the hooks that make requests stop.
+
+    With `spread`, requests go to the `instances` in turn, else all to the first.
+    """
+
+    instances: tuple[Instance, ...]
     project: Project
     loop: GatedLoop
     stepper: Stepper
     data: tuple[Data, ...] = ()
     probe: Probe | None = None
-    state: dict[str, Any] = field(default_factory=dict)
+    spread: bool = False
 
     def play(self, requests: tuple[Request, ...], choose: Chooser) -> Run:
         """Run the requests at once, as `choose` decides, from the same state as every other run."""
@@ -122,7 +133,8 @@ class Stage:
         lane.gates.append(Gate("start", request.title, partial(begin.set_result, None)))
         await begin
         try:
-            responses[lane.number] = await send(self.app, request, self.state)
+            served = self.instances[lane.number % len(self.instances) if self.spread else 0]
+            responses[lane.number] = await send(served.app, request, served.state)
         except (Abandoned, asyncio.CancelledError):
             return
         finally:

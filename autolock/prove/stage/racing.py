@@ -42,7 +42,7 @@ class Race:
     goes on at each point where the requests stop: "ABBA". `before` is sent first, one after the other.
     Answers are compared to the letter only where `answers_matter`; statuses and what is left always are.
     With `failing`, the first request fails at each of its steps instead, and its `tables`, or the `locks` it took,
-    are looked at.
+    are looked at. With two `instances`, requests go to them in turn.
     """
 
     app: str
@@ -53,6 +53,7 @@ class Race:
     before: list[dict[str, Any]] = field(default_factory=list)
     answers_matter: bool = False
     failing: str = ""
+    instances: int = 1
     environment: dict[str, str] = field(default_factory=dict)
     overrides: dict[str, Any] = field(default_factory=dict)
     invariants: dict[str, str] = field(default_factory=dict)
@@ -162,6 +163,7 @@ def _searched(race: Race, url: str) -> dict[str, Any]:
     opened.remember()
     opened.keep(tuple(Request(**request) for request in race.before))
     requests = tuple(Request(**request) for request in race.requests)
+    opened.stage.spread = race.instances > 1
     opened.warm(requests)
     search = Search(opened.stage, requests, Rules(race.invariants, frozenset(race.ignore)))
     if race.failing:

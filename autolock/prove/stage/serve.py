@@ -88,6 +88,7 @@ class Server:
 
     def _searched(self, opened: Opened, message: Message) -> Message:
         requests = _requests(message)
+        opened.stage.spread = message["instances"] > 1
         opened.warm(requests)
         try:
             watched = message["watched"]
@@ -103,6 +104,7 @@ class Server:
             bound = Bound(message["preemptions"], message["schedules"], message["seconds"], message["seed"])
             return search.run(bound, stop_at_first=message["first"])
         finally:
+            opened.stage.spread = False
             opened.forget()
 
     def _replay(self, message: Message) -> Message:

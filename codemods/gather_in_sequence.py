@@ -27,7 +27,8 @@ class GatherInSequence(ReplacingCodemod):
 
     They become a statement each where what they return is assigned to as many names, or not used;
     elsewhere a list, as `gather` gives one. `gather(*(f(x) for x in xs))` becomes
-    `[await f(x) for x in xs]`.
+    `[await f(x) for x in xs]`. NAMED are variables, parted by commas, that hold coroutines which do not run yet, or
+    lists of them: `gather(*tasks)` becomes `[await EACH for EACH in tasks]`.
     """
 
     DESCRIPTION = "Await one after the other what was awaited at once."
@@ -36,19 +37,25 @@ class GatherInSequence(ReplacingCodemod):
     def add_args(arg_parser: argparse.ArgumentParser) -> None:
         """The arguments of the command line, named as those of the class."""
         ExpressionCodemod.add_args(arg_parser)
+        arg_parser.add_argument("--named", default="", help="variables that hold coroutines which do not run yet")
+        arg_parser.add_argument("--each", default="each", help="name for one of a list of them")
 
-    def __init__(self, context: CodemodContext, at: str, expression: str, nth: int = 0) -> None:
+    def __init__(
+        self, context: CodemodContext, at: str, expression: str, nth: int = 0, named: str = "", each: str = "each"
+    ) -> None:
         super().__init__(context, at)
         self.expression = expression
         self.nth = nth
+        self.named = frozenset(name.strip() for name in named.split(",") if name.strip())
+        self.each = each
 
     def replacement(self, statement: Statement, margin: Margin) -> list[Statement]:
         """The statements that await in sequence; raises PlaceError."""
         gathering = self._gathering(statement)
         call = cst.ensure_type(gathering.expression, cst.Call)
-        args = _gathered(call)
+        args = _gathered(call, self.named)
         new = self._split(statement, gathering, args) or [
-            with_expression(statement, gathering, _listed(gathering, args))
+            with_expression(statement, gathering, _listed(gathering, args, self.each))
         ]
         if sorted(comments(statement)) != sorted(comment for line in new for comment in comments(line)):
             raise PlaceError("there are comments inside the gather() that would be lost")
@@ -118,8 +125,11 @@ def _is_gather(node: cst.BaseExpression) -> bool:
     return isinstance(name, cst.Name) and name.value == "gather"
 
 
-def _gathered(call: cst.Call) -> list[cst.Arg]:
-    """What is gathered; raises PlaceError where awaiting it in sequence would be something else."""
+def _gathered(call: cst.Call, named: frozenset[str]) -> list[cst.Arg]:
+    """What is gathered, by calls or by variables that are `named`.
+
+    Raises PlaceError where awaiting it in sequence would be something else.
+    """
     args: list[cst.Arg] = []
     for arg in call.args:
         if arg.keyword is not None and arg.keyword.value == "return_exceptions":
@@ -129,7 +139,8 @@ def _gathered(call: cst.Call) -> list[cst.Arg]:
         if arg.keyword is not None or arg.star == "**":
             raise PlaceError("gather() has arguments of unknown meaning")
         plain = arg.value.elt if arg.star and isinstance(arg.value, _Comprehension) else arg.value
-        if not isinstance(plain, cst.Call) or (arg.star and plain is arg.value):
+        is_named = plain is arg.value and isinstance(plain, cst.Name) and plain.value in named
+        if not is_named and (not isinstance(plain, cst.Call) or (arg.star and plain is arg.value)):
             raise PlaceError("what is gathered is not called there: it may be running already")
         args.append(arg)
     if not args:
@@ -140,15 +151,15 @@ def _gathered(call: cst.Call) -> list[cst.Arg]:
     return args
 
 
-def _listed(gathering: cst.Await, args: Sequence[cst.Arg]) -> cst.BaseExpression:
+def _listed(gathering: cst.Await, args: Sequence[cst.Arg], each: str) -> cst.BaseExpression:
     """The list of what is awaited in sequence, laid out as the call was."""
     call = cst.ensure_type(gathering.expression, cst.Call)
     if len(args) == 1 and args[0].star:
-        return _comprehension(args[0].value).with_changes(lpar=gathering.lpar, rpar=gathering.rpar)
+        return _comprehension(args[0].value, each).with_changes(lpar=gathering.lpar, rpar=gathering.rpar)
     elements: list[cst.BaseElement] = []
     for arg in args:
         if arg.star:
-            elements.append(cst.StarredElement(_comprehension(arg.value), comma=arg.comma))
+            elements.append(cst.StarredElement(_comprehension(arg.value, each), comma=arg.comma))
         else:
             elements.append(cst.Element(cst.Await(arg.value), comma=arg.comma))
     return cst.List(
@@ -160,8 +171,11 @@ def _listed(gathering: cst.Await, args: Sequence[cst.Arg]) -> cst.BaseExpression
     )
 
 
-def _comprehension(value: cst.BaseExpression) -> cst.ListComp:
-    """The list comprehension that awaits what the comprehension makes."""
+def _comprehension(value: cst.BaseExpression, each: str) -> cst.ListComp:
+    """The list comprehension that awaits what the comprehension makes, or what a list holds."""
+    if isinstance(value, cst.Name):
+        one = cst.Name(each)
+        return cst.ListComp(cst.Await(one), cst.CompFor(one, value))
     if isinstance(value, cst.ListComp):
         return value.with_changes(elt=cst.Await(value.elt))
     generator = cst.ensure_type(value, cst.GeneratorExp)

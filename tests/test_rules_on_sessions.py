@@ -89,6 +89,17 @@ SHARED = {
         """,
         ADD,
     ),
+    "global that is declared, opened on first use": (
+        """
+        session: AsyncSession | None = None
+        async def get_session() -> AsyncSession:
+            global session
+            if session is None:
+                session = SessionLocal()
+            return session
+        """,
+        ADD,
+    ),
 }
 
 
@@ -440,3 +451,97 @@ def test_a_task_after_a_commit_that_one_way_leaves_out_is_no_finding(tmp_path: P
         await session.commit()
     """
     assert not {rule for rule, *_ in found(tmp_path, OWN, CELERY, parts)} & {"AL209"}
+
+
+LAZY = """
+session: AsyncSession | None = None
+
+async def get_session() -> AsyncSession:
+    global session
+    if session is None:
+        session = SessionLocal()
+    return session
+"""
+LAZY_OBJECT = """
+class Provider:
+    def __init__(self):
+        self.kept: AsyncSession | None = None
+
+    async def __call__(self) -> AsyncSession:
+        if not self.kept:
+            self.kept = SessionLocal()
+        return self.kept
+
+get_session = Provider()
+"""
+
+
+def rewritten(folder: Path, *parts: str) -> str:
+    """An application after its safe fixes, without its head; a second run leaves it as it is."""
+    main = folder / "main.py"
+    main.write_text(HEAD + "".join(textwrap.dedent(part) for part in parts))
+    autolock.fix([folder], apply=True, allow_dirty=True, cache=False)
+    once = main.read_text()
+    autolock.fix([folder], apply=True, allow_dirty=True, cache=False)
+    assert main.read_text() == once
+    return once[once.index("app = FastAPI()") :]
+
+
+@pytest.mark.parametrize("provider", [LAZY, LAZY_OBJECT])
+def test_a_provider_that_opens_a_session_once_opens_one_for_each_request(provider: str, tmp_path: Path) -> None:
+    after = rewritten(tmp_path, provider, ADD)
+    assert "async with SessionLocal() as" in after
+    assert "AsyncSession | None" not in after
+
+
+def test_a_session_that_others_use_as_well_is_left_where_it_is(tmp_path: Path) -> None:
+    other = """
+    async def count_notes():
+        return await session.scalar(select(func.count()).select_from(Note))
+    """
+    assert "async with" not in rewritten(tmp_path, LAZY, ADD, other)
+
+
+GATHERED = """
+async def one(session: AsyncSession, key: int):
+    return await session.scalar(select(Note.body).where(Note.id == key))
+
+@app.post("/notes/bodies")
+async def bodies(keys: list[int], session: AsyncSession = Depends(get_session)):
+    BODY
+    return found
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "after"),
+    [
+        (
+            "tasks = []\n    for key in keys:\n        tasks.append(one(session, key))\n"
+            "    found = await asyncio.gather(*tasks)",
+            "found = [await task for task in tasks]",
+        ),
+        (
+            "tasks = [one(session, key) for key in keys]\n    if tasks:\n        found = await asyncio.gather(*tasks)",
+            "found = [await task for task in tasks]",
+        ),
+        (
+            "first = one(session, 1)\n    last = one(session, 2)\n    found = await asyncio.gather(first, last)",
+            "found = [await first, await last]",
+        ),
+    ],
+)
+def test_coroutines_that_do_not_run_yet_are_awaited_in_sequence(body: str, after: str, tmp_path: Path) -> None:
+    assert after in rewritten(tmp_path, OWN, GATHERED.replace("BODY", body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "tasks = [asyncio.create_task(one(session, key)) for key in keys]\n    found = await asyncio.gather(*tasks)",
+        "tasks = [one(session, key) for key in keys]\n    tasks.reverse()\n    found = await asyncio.gather(*tasks)",
+        "tasks = [one(session, key) for key in keys]\n    found = await asyncio.gather(*tasks)\n    tasks.clear()",
+    ],
+)
+def test_what_may_run_already_or_is_used_otherwise_stays_gathered(body: str, tmp_path: Path) -> None:
+    assert "await asyncio.gather(*tasks)" in rewritten(tmp_path, OWN, GATHERED.replace("BODY", body))

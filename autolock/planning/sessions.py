@@ -13,6 +13,7 @@ from autolock.database.sessions import Work
 from autolock.edits import Edit
 from autolock.findings import Safety
 from autolock.planning.blocks import Refusal, Sources
+from autolock.planning.gathered import name_for_one, not_running
 from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.rowplan import RowPlan
 from autolock.program.index import dotted
@@ -306,7 +307,9 @@ class SessionPlans:
         same = [n for n in ast.walk(statement) if isinstance(n, ast.expr) and ast.unparse(n) == text]
         if len(same) > 1:
             raise Refusal("the same gather is in the statement twice: await one after the other by hand")
-        edits = [Edit(window.function.path, "gather-in-sequence", frozen(at=at, expression=text))]
+        named = not_running(function, call, [w.call for w in window.works])
+        extra = {"named": ",".join(named), "each": name_for_one(function, named)} if named else {}
+        edits = [Edit(window.function.path, "gather-in-sequence", frozen(at=at, expression=text, **extra))]
         return RowPlan(
             edits + self.unimported(window.function.path, call.func),
             f"Let `{window.function.name}` await one after the other",
@@ -410,10 +413,35 @@ def _handed_out(node: _Function) -> tuple[str, bool]:
     given = hands_out(node)
     if given is not None:
         return (given.id if isinstance(given, ast.Name) else "session"), False
+    kept = _opened_once(node.body)
+    if kept is not None:
+        return kept.lstrip("_"), False
     yielded = list(_yielded(node.body))
     if len(yielded) == 1:
         return (yielded[0].id if isinstance(yielded[0], ast.Name) else "session"), True
     raise Refusal(f"`{node.name}` does more than hand out the session: make it open one for each request by hand")
+
+
+def _opened_once(body: list[ast.stmt]) -> str | None:
+    """The name of the session in a function that opens it when there is none yet, keeps it and returns it."""
+    plain = [
+        s
+        for s in body
+        if not isinstance(s, ast.Global) and not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))
+    ]
+    if len(plain) != 2 or not isinstance(plain[0], ast.If) or plain[0].orelse or not isinstance(plain[1], ast.Return):
+        return None
+    kept, opening = plain[1].value, plain[0].body
+    if not isinstance(kept, ast.Name | ast.Attribute) or len(opening) != 1 or not _is_unset(plain[0].test, kept):
+        return None
+    if not isinstance(opening[0], ast.Assign) or [ast.unparse(t) for t in opening[0].targets] != [ast.unparse(kept)]:
+        return None
+    return kept.id if isinstance(kept, ast.Name) else kept.attr
+
+
+def _is_unset(test: ast.expr, kept: ast.expr) -> bool:
+    """`kept is None`, `not kept`."""
+    return ast.unparse(test) in (f"{ast.unparse(kept)} is None", f"not {ast.unparse(kept)}")
 
 
 def _yielded(body: list[ast.stmt]) -> Iterator[ast.expr]:

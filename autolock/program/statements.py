@@ -176,7 +176,8 @@ class Statements(Calls):
         self.write(location, "", kind, value, node, own=own)
         shared = self.share(value, location)
         known = self._variables.get((path, name))
-        if isinstance(shared.obj, Heap | LockValue) and (known is None or known.obj is None):
+        kept = isinstance(shared.obj, Heap | LockValue) and (known is None or known.obj is None)
+        if kept or (isinstance(shared.obj, Thing) and _is_only_declared(known)):
             self._variables[path, name] = Value(shared.obj, term=str(location))
 
     def assign_attribute(
@@ -216,7 +217,8 @@ class Statements(Calls):
     def keep(self, obj: Heap, field: str, value: Value) -> None:
         """What a field of an object holds from now on, where nothing better is known of it."""
         known = obj.fields.get(field)
-        if known is None or known.obj is None or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown"):
+        made_up = known is None or known.obj is None or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown")
+        if made_up or (isinstance(value.obj, Thing) and _is_only_declared(known)):
             obj.fields[field] = value
             self.shaped.append(obj)
 
@@ -825,6 +827,12 @@ def _is_lookup(handler: ast.ExceptHandler) -> bool:
         n in text
         for n in ("KeyError", "IndexError", "LookupError", "AttributeError", "FileNotFoundError", "ValueError")
     )
+
+
+def _is_only_declared(known: Value | None) -> bool:
+    """Whether an object was made up for what an annotation says is kept somewhere: `_session: AsyncSession | None`."""
+    obj = known.obj if known is not None else None
+    return isinstance(obj, Heap) and obj.type.kind == "external" and not obj.fields.keys() - {"(thing)"}
 
 
 def _has_elements(node: ast.expr) -> bool:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from autolock.database.objects import Condition, Query
 from autolock.database.schema import Model
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
+from autolock.database.transitions import is_transition
 from autolock.program.decisions import effective, shape_of
 from autolock.program.trace import Control, Entry
 from autolock.program.values import Root, Value
@@ -99,6 +100,9 @@ class Harm:
             return True
         if _changes_what_differs(control, write):
             return False
+        if write.kind == "assign" and not write.text and not is_invented(write.value or Value()):
+            whole = write.made in ("const", "none") or _WHOLE.search(write.column)
+            return not whole and is_transition(control, write)
         if write.made != "const" and not write.text:
             return False
         kind = write.model.columns[write.column].kind if write.column in write.model.columns else ""

@@ -34,6 +34,7 @@ from autolock.planning.queries import lockable
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.splits import SplitPlans
 from autolock.planning.statements import bound_in, header_nodes, loops_round, nth_of, statements_of, text_of
+from autolock.planning.stored import refuse_undone, stored_answer
 from autolock.planning.sums import SumPlans
 from autolock.planning.texts import named_text
 from autolock.planning.upserts import changes_of_found, locking
@@ -448,7 +449,12 @@ class RowPlans:
             return self.answer(window)
         if window.change.form != "insert":
             raise Refusal("what the loser is to be told is not written here: catch the IntegrityError of the commit")
-        return self.reselect(window)
+        try:
+            return self.reselect(window)
+        except Refusal as refusal:
+            if window.exit not in ("return", "cached"):
+                raise
+            return self.answer_stored(window, refusal)
 
     def lock_parent(self, window: RowWindow, otherwise: str) -> RowPlan:
         """A lock on the row that the counted ones belong to, where it is loaded before they are counted.
@@ -577,6 +583,40 @@ class RowPlans:
             made.safety = Safety.UNSAFE
             made.reason += f" But so does one that {other} refuses, of which the answer does not tell."
         return made
+
+    def answer_stored(self, window: RowWindow, refusal: Refusal) -> RowPlan:
+        """The answer of a check that found the row, for who was not first to insert it; raises the refusal."""
+        function, node, session = window.function, self.sources.node_of(window.function), _session_of(window)
+        try:
+            name, look, answer = stored_answer(window, node)
+            refuse_undone(window, self.trace)
+            if session.is_async:
+                models = self.analysis.machine.database.models
+                refuse_forgotten(self.program, models, function, node, ast.Expr(look))
+            region = self.sources.blocks(function.path).spanning(self.saving(window), node)
+            said, (error, imports) = self.session_name(function, session), self.error_name(function)
+        except Refusal:
+            raise refusal from None
+        again = f"{name} = {_found_now(self.looking(function.path, window.first, look))}"
+        again = laid_out(self.sources, function.path, again, region.statements[0].col_offset + 4)
+        edit = Edit(
+            function.path,
+            "answer-conflict",
+            frozen(
+                at=region.at,
+                count=region.count,
+                session=said,
+                is_async=session.is_async,
+                answer=f"{again}\n{written(self.sources, function.path, answer)}",
+                error=error,
+            ),
+        )
+        return RowPlan(
+            [*imports, edit],
+            f"Answer with the `{window.model_name}` that another request was first to insert",
+            "The unique constraint lets one request through; the other takes back what it has done, and answers as it "
+            "would have a moment later.",
+        )
 
     def saving(self, window: RowWindow) -> list[ast.stmt]:
         """The statements of the function from the insert to where it reaches the database."""

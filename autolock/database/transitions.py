@@ -1,0 +1,99 @@
+"""A state that is checked and then replaced by one that the request names: may the next request do that, too?"""
+
+from __future__ import annotations
+
+import ast
+
+from autolock.database.trace import RowWrite
+from autolock.program.decisions import effective, shape_of
+from autolock.program.trace import Control
+
+_LEAVING = ("raise", "return")
+#: Columns whose new value does not make a check come out otherwise that anybody relies on.
+_LOOSE = frozenset({"bool", "datetime", "json"})
+
+
+def is_transition(control: Control, write: RowWrite) -> bool:
+    """Whether a check of a column rejects what another request has put there, which a blind write then replaces.
+
+    The new value is not a constant: another request puts another one there. Two requests that both pass the check
+    both put theirs, and the first was told that it had won.
+    """
+    column = write.model.columns.get(write.column)
+    if write.value is None or (column is not None and column.kind in _LOOSE) or not isinstance(control.node, ast.expr):
+        return False
+    if _is_new_best(control.node, write):
+        return True
+    if control.exit not in _LEAVING:
+        return False
+    tests = [t for t in _parts(control.node) if _names_column(t, write.column)]
+    return any(_weighs(t, write) or _asks_for_state(t, write.column, control.negated) for t in tests)
+
+
+def _parts(test: ast.expr) -> list[ast.expr]:
+    """The tests that `and` and `or` put together."""
+    return [p for v in test.values for p in _parts(v)] if isinstance(test, ast.BoolOp) else [test]
+
+
+def _names_column(test: ast.expr, column: str) -> bool:
+    return any(
+        (isinstance(n, ast.Attribute) and n.attr == column) or (isinstance(n, ast.Constant) and n.value == column)
+        for n in ast.walk(test)
+    )
+
+
+def _weighs(test: ast.expr, write: RowWrite) -> bool:
+    """Whether the new value is checked against the old one: `new not in ALLOWED[row.status]`, `new <= row.best`."""
+    new = _spellings(write)
+    if not any(isinstance(n, ast.Name | ast.Attribute) and ast.unparse(n) in new for n in ast.walk(test)):
+        return False
+    inner = test.operand if isinstance(test, ast.UnaryOp) else test
+    return not (isinstance(inner, ast.Compare) and isinstance(inner.ops[0], ast.Eq | ast.Is))
+
+
+def _spellings(write: RowWrite) -> set[str]:
+    """How the code may say the new value: as it is assigned, or the member of an enumeration that it is of."""
+    node = write.node.value if isinstance(write.node, ast.Assign | ast.AnnAssign) else None
+    if not isinstance(node, ast.Name | ast.Attribute):
+        return {write.value.term} - {""} if write.value is not None else set()
+    member = isinstance(node, ast.Attribute) and node.attr in ("value", "name")
+    return {ast.unparse(node)} | ({ast.unparse(node.value)} if member and isinstance(node, ast.Attribute) else set())
+
+
+def _asks_for_state(test: ast.expr, column: str, negated: bool) -> bool:
+    """Whether the code goes on because the column was empty, or one of some states that are named there."""
+    shape = effective(shape_of(test), negated)
+    inner = test.operand if isinstance(test, ast.UnaryOp) else test
+    if not isinstance(inner, ast.Compare):
+        return shape == "falsy" and isinstance(inner, ast.Attribute) and inner.attr == column
+    if not (isinstance(inner.left, ast.Attribute) and inner.left.attr == column) or len(inner.ops) != 1:
+        return False
+    other = inner.comparators[0]
+    if isinstance(other, ast.Constant) and other.value is None:
+        return shape == "missing"
+    return shape in ("equal", "present", "missing") and _is_state(other)
+
+
+def _is_state(node: ast.expr) -> bool:
+    """Whether an expression names states: `"draft"`, `Status.DRAFT`, `(Status.DRAFT, Status.OPEN)`, `EDITABLE`."""
+    if isinstance(node, ast.Tuple | ast.List | ast.Set):
+        return all(_is_state(e) for e in node.elts)
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, str | int)
+    root = node
+    while isinstance(root, ast.Attribute):
+        root = root.value
+    return isinstance(root, ast.Name) and root.id[:1].isupper()
+
+
+def _is_new_best(test: ast.expr, write: RowWrite) -> bool:
+    """`if score > row.best: row.best = score`."""
+    if not isinstance(write.node, ast.Assign):
+        return False
+    sides = {ast.unparse(write.node.targets[0]), ast.unparse(write.node.value)}
+    return any(
+        isinstance(t, ast.Compare)
+        and isinstance(t.ops[0], ast.Lt | ast.LtE | ast.Gt | ast.GtE)
+        and {ast.unparse(t.left), ast.unparse(t.comparators[0])} == sides
+        for t in _parts(test)
+    )

@@ -1,0 +1,98 @@
+"""A column is checked and then given what the request says: a race only where the next request would be refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+APP = """
+from datetime import datetime
+
+from fastapi import Depends, FastAPI, HTTPException
+from sqlalchemy import create_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+
+Sessions = sessionmaker(create_engine("postgresql+psycopg://db/desk"))
+app = FastAPI()
+NEXT = {"open": {"closed", "lost"}, "closed": set(), "lost": set()}
+EDITABLE = ("open", "waiting")
+
+class Base(DeclarativeBase):
+    pass
+
+class Case(Base):
+    __tablename__ = "cases"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    owner: Mapped[str | None]
+    title: Mapped[str]
+    best: Mapped[int]
+    seen: Mapped[datetime]
+    password: Mapped[str]
+
+    @property
+    def is_free(self) -> bool:
+        return self.owner is None
+
+def session():
+    with Sessions() as db:
+        yield db
+
+def may_become(old: str, new: str) -> bool:
+    return new in NEXT[old]
+
+@app.put("/cases/{id}")
+def change(id: int, new: str, mark: int, day: datetime, db: Session = Depends(session)):
+    case = db.get(Case, id)
+    BODY
+    db.commit()
+"""
+
+
+def functions(folder: Path, body: str) -> list[str]:
+    """Where something is found in an application whose handler has this body."""
+    (folder / "main.py").write_text(APP.replace("BODY", body.replace("\n", "\n    ")))
+    return [f.place.function for f in autolock.check([folder], cache=False).findings]
+
+
+REFUSED = {
+    "a table of transitions": "if new not in NEXT[case.state]:\n    raise HTTPException(409)\ncase.state = new",
+    "a function that decides": "if not may_become(case.state, new):\n    raise HTTPException(409)\ncase.state = new",
+    "one state": "if case.state != 'open':\n    raise HTTPException(409)\ncase.state = new",
+    "some states": "if case.state not in EDITABLE:\n    return None\ncase.state = new",
+    "nothing yet": "if case.owner is not None:\n    raise HTTPException(409)\ncase.owner = new",
+    "nothing yet, through a property": (
+        "if not case.is_free and case.owner != new:\n    raise HTTPException(409)\ncase.owner = new"
+    ),
+    "a higher bid": "if mark <= case.best:\n    raise HTTPException(409)\ncase.best = mark",
+    "a new record": "if mark > case.best:\n    case.best = mark",
+}
+
+
+@pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
+def test_who_comes_second_replaces_what_would_have_refused_it(body: str, tmp_path: Path) -> None:
+    assert functions(tmp_path, body) == ["change"]
+
+
+HARMLESS = {
+    "only when it differs": "if case.title != new:\n    case.title = new",
+    "already so": "if case.title == new:\n    raise HTTPException(400)\ncase.title = new",
+    "another column": "if case.state != 'open':\n    raise HTTPException(409)\ncase.title = new",
+    "a guard of the old secret": (
+        "if not may_become(case.password, new):\n    raise HTTPException(403)\ncase.password = new"
+    ),
+    "when it was seen last": "if day > case.seen:\n    case.seen = day",
+    "a branch": "if case.owner is None:\n    case.owner = new",
+    "the time": "if case.seen is not None:\n    raise HTTPException(409)\ncase.seen = datetime.now()",
+}
+
+
+@pytest.mark.parametrize("body", HARMLESS.values(), ids=HARMLESS)
+def test_a_check_that_no_other_request_turns_is_no_finding(body: str, tmp_path: Path) -> None:
+    assert functions(tmp_path, body) == []

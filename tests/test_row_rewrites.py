@@ -254,3 +254,35 @@ def test_a_constraint_is_proposed_on_the_columns_that_were_asked_for(asked: str,
     """
     (reason,) = refusals(tmp_path, body)
     assert told in reason
+
+
+COUNTERS = """
+@app.post("/items/{id}")
+def sell(id: int, number: int, session: Session = Depends(get_session)):
+    item = session.get(Item, id)
+    item.stock -= number
+    item.sold += 1
+    AFTER
+    session.commit()
+    return item.name
+"""
+SOLD = "    stock: Mapped[int]\n    sold: Mapped[int]"
+
+
+def test_two_counters_of_a_row_are_both_added_to_in_the_database(tmp_path: Path) -> None:
+    body = COUNTERS.replace("AFTER", "pass")
+    (tmp_path / "main.py").write_text(HEAD.replace("    stock: Mapped[int]", SOLD) + body)
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    after = (tmp_path / "main.py").read_text()
+    assert "item.stock = Item.stock - number" in after
+    assert "item.sold = Item.sold + 1" in after
+
+
+@pytest.mark.parametrize("use", ["print(item.stock)", "item.name = str(item.sold)"])
+def test_a_row_of_which_one_counter_is_looked_at_is_locked(use: str, tmp_path: Path) -> None:
+    body = COUNTERS.replace("AFTER", use)
+    (tmp_path / "main.py").write_text(HEAD.replace("    stock: Mapped[int]", SOLD) + body)
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    after = (tmp_path / "main.py").read_text()
+    assert "with_for_update" in after
+    assert "Item.stock" not in after

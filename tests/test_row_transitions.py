@@ -15,7 +15,7 @@ APP = """
 from datetime import datetime
 
 from fastapi import Depends, FastAPI, HTTPException
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
 
 Sessions = sessionmaker(create_engine("postgresql+psycopg://db/desk"))
@@ -69,6 +69,11 @@ REFUSED = {
     "nothing yet": "if case.owner is not None:\n    raise HTTPException(409)\ncase.owner = new",
     "nothing yet, through a property": (
         "if not case.is_free and case.owner != new:\n    raise HTTPException(409)\ncase.owner = new"
+    ),
+    "nothing yet, in SQL text": (
+        "row = db.execute(text('SELECT owner FROM cases WHERE id = :id'), {'id': id}).mappings().first()\n"
+        "if row['owner'] is not None:\n    raise HTTPException(409)\n"
+        "db.execute(text('UPDATE cases SET owner = :new WHERE id = :id'), {'new': new, 'id': id})"
     ),
     "a higher bid": "if mark <= case.best:\n    raise HTTPException(409)\ncase.best = mark",
     "a new record": "if mark > case.best:\n    case.best = mark",

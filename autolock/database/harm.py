@@ -100,11 +100,9 @@ class Harm:
             return True
         if _changes_what_differs(control, write):
             return False
-        if write.kind == "assign" and not write.text and not is_invented(write.value or Value()):
-            whole = write.made in ("const", "none") or _WHOLE.search(write.column)
-            return not whole and is_transition(control, write)
         if write.made != "const" and not write.text:
-            return False
+            plain = write.kind == "assign" and write.value is not None and not is_invented(write.value)
+            return plain and not _WHOLE.search(write.column) and is_transition(control, write)
         kind = write.model.columns[write.column].kind if write.column in write.model.columns else ""
         return any(
             other.text != write.text and (other.text or (kind != "bool" and other.form != "insert"))

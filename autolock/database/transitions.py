@@ -65,13 +65,20 @@ def _asks_for_state(test: ast.expr, column: str, negated: bool) -> bool:
     shape = effective(shape_of(test), negated)
     inner = test.operand if isinstance(test, ast.UnaryOp) else test
     if not isinstance(inner, ast.Compare):
-        return shape == "falsy" and isinstance(inner, ast.Attribute) and inner.attr == column
-    if not (isinstance(inner.left, ast.Attribute) and inner.left.attr == column) or len(inner.ops) != 1:
+        return shape == "falsy" and _is_column(inner, column)
+    if not _is_column(inner.left, column) or len(inner.ops) != 1:
         return False
     other = inner.comparators[0]
     if isinstance(other, ast.Constant) and other.value is None:
         return shape == "missing"
     return shape in ("equal", "present", "missing") and _is_state(other)
+
+
+def _is_column(node: ast.expr, column: str) -> bool:
+    """`row.column`, `row["column"]`."""
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.slice, ast.Constant) and node.slice.value == column
+    return isinstance(node, ast.Attribute) and node.attr == column
 
 
 def _is_state(node: ast.expr) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from autolock.database.trace import RowRead
+from autolock.database.schema import Model
+from autolock.database.trace import RowRead, RowWrite
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
 from autolock.planning.blocks import Refusal, Sources
@@ -37,44 +39,59 @@ class SumPlans:
     def plan(self, window: RowWindow) -> RowPlan | None:
         """The plan; None where something else depends on the old value, or looks at the new one."""
         write, model = window.change, window.model
-        node = write.node
-        found = _sum(node)
-        if found is None or model is None or window.dependence != "data" or window.kind != "row-update":
+        if model is None or window.dependence != "data" or window.kind != "row-update":
             return None
-        column = model.columns.get(write.column)
-        if column is None or column.kind not in _NUMBERS or not isinstance(found.target.value, ast.Name):
+        sums = {id(c.write.node): c.write for c in window.candidates if c.write.function == write.function}
+        columns = {w.column for w in sums.values()}
+        if any(c.read.column in columns and c.dependence != "data" for c in window.candidates):
             return None
-        others = [c for c in window.candidates if c.write.column != write.column or c.dependence != "data"]
-        if any(c.read.column == write.column for c in others) or write.value is None:
+        others = [c for c in window.candidates if id(c.write.node) not in sums or c.read.column != c.write.column]
+        if write.column not in columns or any(c.read.column in columns for c in others):
             return None
-        if isinstance(node, ast.AugAssign) and any(isinstance(r, RowRead) for r in write.value.reads):
-            return None
-        assert isinstance(node, ast.stmt)
-        others_known = frozenset(model.columns) - {write.column}
-        if self.is_used_after(write.function, node, found.target.value.id, others_known):
-            return None
+        added = [self.added(one, model, columns, list(sums.values())) for one in sums.values()]
         try:
             name, edits = name_of(self.program, self.homes, write.function, model.ref)
         except Refusal:
             return None
-        target = ast.unparse(found.target)
-        code = f"{target} = {name}.{found.target.attr} {found.sign} {_operand(found.value)}"
-        at = self.sources.blocks(write.function.path).spot(node).path
+        for one, found in zip(sums.values(), added, strict=True):
+            if found is None:
+                return None
+            target = ast.unparse(found.target)
+            code = f"{target} = {name}.{found.target.attr} {found.sign} {_operand(found.value)}"
+            assert isinstance(one.node, ast.stmt)
+            at = self.sources.blocks(write.function.path).spot(one.node).path
+            edits.append(Edit(write.function.path, "update-in-sql", frozen(at=at, code=code)))
         return RowPlan(
-            [*edits, Edit(write.function.path, "update-in-sql", frozen(at=at, code=code))],
-            f"Let the database add to `{window.shown}`",
+            edits,
+            f"Let the database add to {' and '.join(f'`{model.ref.name}.{c}`' for c in sorted(columns))}",
             "The UPDATE computes from what the row holds then, not from what was read before: no request's change is "
             "lost, and nobody waits.",
         )
 
-    def is_used_after(self, function: Ref, statement: ast.stmt, row: str, known: frozenset[str]) -> bool:
+    def added(self, write: RowWrite, model: Model, columns: set[str], sums: Sequence[RowWrite]) -> Sum | None:
+        """What one assignment adds, where nobody needs the sum; None where the database cannot do it."""
+        found, column = _sum(write.node), model.columns.get(write.column)
+        if found is None or column is None or column.kind not in _NUMBERS or write.value is None:
+            return None
+        if not isinstance(found.target.value, ast.Name):
+            return None
+        if isinstance(write.node, ast.AugAssign) and any(isinstance(r, RowRead) for r in write.value.reads):
+            return None
+        assert isinstance(write.node, ast.stmt)
+        known = frozenset(model.columns) - columns
+        own = {id(w.node) for w in sums}
+        return None if self.is_used_after(write.function, write.node, found.target.value.id, known, own) else found
+
+    def is_used_after(
+        self, function: Ref, statement: ast.stmt, row: str, known: frozenset[str], sums: Collection[int]
+    ) -> bool:
         """Whether the row is looked at again after the assignment, before it has been refreshed.
 
-        The columns `known`, which the assignment leaves alone, may be.
+        The columns `known`, which the assignments leave alone, may be. `sums` are the ids of the assignments.
         """
         node = self.sources.node_of(function)
         refreshed = False
-        for after in (s for s in statements_of(node) if s.lineno > statement.lineno):
+        for after in (s for s in statements_of(node) if s.lineno > statement.lineno and id(s) not in sums):
             refreshed = refreshed or _refreshes(after, row)
             if not refreshed and not is_kept(after, row) and _mentions(after, row, known):
                 return True

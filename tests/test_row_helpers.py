@@ -102,6 +102,38 @@ def test_rows_whose_keys_the_caller_cannot_write_are_not_locked(before: str, fou
     assert "with_for_update" not in moved(tmp_path, before, found)
 
 
+TWICE = """
+class Shelves:
+    def __init__(self, session: Session):
+        self.session = session
+
+    def empty(self, shelf_id: int) -> None:
+        shelf = self.session.scalars(select(Shelf).where(Shelf.id == shelf_id)).first()
+        if shelf.weight < 1:
+            raise HTTPException(409)
+        shelf.weight -= 1
+
+@app.post("/shelves/{shelf_id}/fill")
+def fill(shelf_id: int, weight: int, session: Session = Depends(get_session)):
+    shelf = session.get(Shelf, shelf_id)
+    shelf.weight = weight
+    session.commit()
+
+@app.delete("/shelves")
+def clear(first: int, second: int, session: Session = Depends(get_session)):
+    Shelves(session).empty(first)
+    session.commit()
+    Shelves(session).empty(second)
+    session.commit()
+"""
+
+
+def test_a_function_that_is_called_twice_locks_its_own_row(tmp_path: Path) -> None:
+    after = fixed(tmp_path, TWICE)
+    assert "select(Shelf).where(Shelf.id==shelf_id).with_for_update()" in flat(after)
+    assert after.count("select(Shelf)") == 1
+
+
 TAKE = """
 def weight_of(session: Session, shelf_id: int):
     return session.execute(select(Shelf.id, Shelf.weight).where(Shelf.COLUMN == shelf_id)).one_or_none()

@@ -88,6 +88,7 @@ def test_who_comes_second_replaces_what_would_have_refused_it(body: str, tmp_pat
 HARMLESS = {
     "only when it differs": "if case.title != new:\n    case.title = new",
     "already so": "if case.title == new:\n    raise HTTPException(400)\ncase.title = new",
+    "only the same again": "if new and new != case.title:\n    raise HTTPException(400)\ncase.title = new",
     "another column": "if case.state != 'open':\n    raise HTTPException(409)\ncase.title = new",
     "a guard of the old secret": (
         "if not may_become(case.password, new):\n    raise HTTPException(403)\ncase.password = new"

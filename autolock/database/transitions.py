@@ -27,7 +27,10 @@ def is_transition(control: Control, write: RowWrite) -> bool:
     if control.exit not in _LEAVING:
         return False
     tests = [t for t in _parts(control.node) if _names_column(t, write.column)]
-    return any(_weighs(t, write) or _asks_for_state(t, write.column, control.negated) for t in tests)
+    return any(
+        _weighs(t, write, _is_alone(t, control.node, write)) or _asks_for_state(t, write.column, control.negated)
+        for t in tests
+    )
 
 
 def _parts(test: ast.expr) -> list[ast.expr]:
@@ -42,13 +45,22 @@ def _names_column(test: ast.expr, column: str) -> bool:
     )
 
 
-def _weighs(test: ast.expr, write: RowWrite) -> bool:
+def _is_alone(part: ast.expr, test: ast.expr, write: RowWrite) -> bool:
+    """Whether no other part of a test is about the row: then to be the same as the new value is no change at all."""
+    target = write.node.targets[0] if isinstance(write.node, ast.Assign) else None
+    row = ast.unparse(target.value) if isinstance(target, ast.Attribute) else ""
+    others = [p for p in _parts(test) if p is not part]
+    return not any(isinstance(n, ast.Name) and n.id == row for p in others for n in ast.walk(p))
+
+
+def _weighs(test: ast.expr, write: RowWrite, alone: bool) -> bool:
     """Whether the new value is checked against the old one: `new not in ALLOWED[row.status]`, `new <= row.best`."""
     new = _spellings(write)
     if not any(isinstance(n, ast.Name | ast.Attribute) and ast.unparse(n) in new for n in ast.walk(test)):
         return False
     inner = test.operand if isinstance(test, ast.UnaryOp) else test
-    return not (isinstance(inner, ast.Compare) and isinstance(inner.ops[0], ast.Eq | ast.Is))
+    same = (ast.Eq, ast.Is, ast.NotEq, ast.IsNot) if alone else (ast.Eq, ast.Is)
+    return not (isinstance(inner, ast.Compare) and isinstance(inner.ops[0], same))
 
 
 def _spellings(write: RowWrite) -> set[str]:

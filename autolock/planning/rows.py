@@ -130,7 +130,7 @@ class RowPlans:
         changed = [c for c in window.candidates if c.read.what == "column" and c.read.row is not None]
         entry = window.entry
         looks = {c.read.row: c.read for c in changed if c.entry is entry}
-        return list(looks.values()) if len({_way_to(r) for r in looks.values()}) > 1 else []
+        return list(looks.values()) if len({_way_to(r, window.function) for r in looks.values()}) > 1 else []
 
     def changes_several(self, window: RowWindow) -> bool:
         """Whether each turn of a loop may change another row: the row is not loaded before the loop and handed in."""
@@ -740,9 +740,10 @@ _SKEW = (
 )
 
 
-def _way_to(look: RowRead) -> tuple[int, ...]:
-    """By which calls a look is reached, and where it is: a function that is called twice looks twice."""
-    return (*(id(f.statement) for f in look.stack), id(look.node))
+def _way_to(look: RowRead, function: Ref) -> tuple[int, int]:
+    """By which statement of a function a look is reached, and where it is: who calls a helper twice looks twice."""
+    statement = next((f.statement for f in reversed(look.stack) if f.function == function), None)
+    return id(statement), id(look.node)
 
 
 def _session_of(window: RowWindow) -> Session:

@@ -217,7 +217,9 @@ class Statements(Calls):
     def keep(self, obj: Heap, field: str, value: Value) -> None:
         """What a field of an object holds from now on, where nothing better is known of it."""
         known = obj.fields.get(field)
-        made_up = known is None or known.obj is None or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown")
+        made_up = (
+            known is None or known.obj is None or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown")
+        )
         if made_up or (isinstance(value.obj, Thing) and _is_only_declared(known)):
             obj.fields[field] = value
             self.shaped.append(obj)

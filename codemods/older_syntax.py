@@ -15,8 +15,10 @@ import ast
 import keyword
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 from codemods.scanning import Field, Literal, Parts, String, Token, UnreadableError, every_token, fields, tokens_of
 
@@ -26,15 +28,25 @@ _Place = tuple[int, int]
 
 def in_older_syntax(text: str) -> ast.Module | None:
     """The tree of a module that the interpreter cannot parse; None where that is not for newer syntax."""
-    try:
-        rewriting = _Rewriting(text)
-        for tokens in every_token(tokens_of(text)):
-            rewriting.take(tokens)
-        if not rewriting.overwritten:
-            return None
-        return rewriting.mended(ast.parse(rewriting.result()))
-    except (UnreadableError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
+    with suppress(UnreadableError, ValueError, RecursionError, MemoryError):
+        tokens = list(every_token(tokens_of(text)))
+        # Strings are seldom what is newer, and take by far the longest.
+        for with_strings in (False, True):
+            with suppress(SyntaxError):
+                return _rewritten(text, tokens, with_strings)
+    return None
+
+
+def _rewritten(text: str, tokens: list[list[Token]], with_strings: bool) -> ast.Module:
+    """The tree of a text without newer syntax. Raises SyntaxError where that does not parse."""
+    rewriting = _Rewriting(text)
+    for some in tokens:
+        if with_strings:
+            rewriting.join(some)
+        rewriting.take(some)
+    if not rewriting.overwritten:
+        raise SyntaxError
+    return rewriting.mended(ast.parse(rewriting.result()))
 
 
 @dataclass(slots=True)
@@ -58,8 +70,7 @@ class _Rewriting:
     # -- overwriting --------------------------------------------------------------------
 
     def take(self, tokens: list[Token]) -> None:
-        """Find newer syntax among the tokens of a module, or of a field in a string."""
-        self.join(tokens)
+        """Find newer syntax outside of strings among the tokens of a module, or of a field in a string."""
         code = [token for token in tokens if token.kind not in ("comment", "line")]
         told = [None, *(token for token in tokens if token.kind != "comment")]
         first = {id(b) for a, b in pairwise(told) if a is None or a.kind == "line" or a.text in (";", ":")}
@@ -157,13 +168,17 @@ class _Rewriting:
         return -commas
 
     def result(self) -> str:
-        return "".join(self.overwritten.get(at, sign) for at, sign in enumerate(self.text))
+        signs = list(self.text)
+        for at, sign in self.overwritten.items():
+            signs[at] = sign
+        return "".join(signs)
 
     # -- mending ----------------------------------------------------------------------------
 
     def mended(self, tree: ast.Module) -> ast.Module:
         """The tree of the overwritten text as that of the text itself."""
-        _Mender(self).visit(tree)
+        if self.strings or self.handlers or self.aliases:
+            _Mender(self).visit(tree)
         return tree
 
     def places(self, offsets: set[int]) -> dict[_Place, int]:
@@ -186,6 +201,10 @@ class _Mender(ast.NodeTransformer):
         self.rewriting = rewriting
         ends = {offset for pair in rewriting.strings for offset in pair}
         self.places = rewriting.places({*ends, *rewriting.handlers, *rewriting.aliases})
+
+    def visit(self, node: ast.AST) -> Any:
+        """Look into a node; expressions hold nothing but strings to be mended."""
+        return node if isinstance(node, ast.expr) and not self.rewriting.strings else super().visit(node)
 
     def start(self, node: ast.expr | ast.stmt) -> int:
         return self.places.get((node.lineno, node.col_offset), -1)

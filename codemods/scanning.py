@@ -16,6 +16,8 @@ _TOKEN = re.compile(
     |(?P<name>[^\W\d]\w*)|(?P<number>\.?\d\w*)|(?P<op>[!=<>:]=|->|\*\*|//|<<|>>|.)""",
     re.VERBOSE,
 )
+#: What neither ends a string nor needs a second look.
+_PLAIN = re.compile(r"""[^\\'"\r\n]*""")
 Parts: TypeAlias = "list[Literal | Field]"
 """What a formatted string consists of."""
 
@@ -117,10 +119,13 @@ class _Scanner:
             if in_field and depth == 0 and match["op"] and match["op"][0] in "}:!" and match["op"] != "!=":
                 return found, at
             kind = match.lastgroup or ""
+            if kind == "space":
+                at = match.end()
+                continue
             token = self.string(match) if kind == "string" else Token(kind, match[0], at, match.end())
-            depth += token.step
-            if token.kind != "space":
-                found.append(token)
+            if in_field:
+                depth += token.step
+            found.append(token)
             at = token.end
         if in_field:
             raise UnreadableError
@@ -139,10 +144,13 @@ class _Scanner:
 
     def closing(self, at: int, quote: str) -> int:
         """Where a string that is not formatted ends, before its quote."""
-        while not self.text.startswith(quote, at):
+        while True:
+            plain = _PLAIN.match(self.text, at)
+            at = plain.end() if plain is not None else at
+            if self.text.startswith(quote, at):
+                return at
             self.require_inside(at, quote)
             at += 2 if self.text[at] == "\\" else 1
-        return at
 
     def parts(self, at: int, string: String, end: str) -> tuple[Parts, int]:
         """Literals and fields up to `end`: the quote, or the brace after a format specification."""

@@ -166,7 +166,7 @@ class Core(ABC):
 
     def stack(self) -> tuple[Frame, ...]:
         """The calls that are open, outermost first."""
-        return tuple(Frame(f.serial, f.ref, f.statement) for f in self.frames if f.ref is not None)
+        return tuple([Frame(f.serial, f.ref, f.statement) for f in self.frames if f.ref is not None])
 
     @contextmanager
     def startup(self) -> Iterator[None]:

@@ -56,14 +56,15 @@ class Expressions(Core):
         return Value(obj, term=repr(node.value), made="none" if node.value is None else "const")
 
     def name(self, node: ast.Name) -> Value:
-        env: Env | None = self.frame.env
-        function = env.function if env else None
+        frame, name = self.frames[-1], node.id
+        env: Env | None = frame.env
+        function = frame.env.function
         inner = True
         while env is not None:
-            if node.id in env.vars and not (inner and node.id in env.nonlocals):
-                return self.cell(env, node) if env.shared and not inner else env.vars[node.id]
+            if name in env.vars and not (inner and name in env.nonlocals):
+                return self.cell(env, node) if env.shared and not inner else env.vars[name]
             env, inner = env.parent, False
-        found = self.program.resolve(self.frame.path, node.id, function.name if function else "")
+        found = self.program.resolve(frame.path, name, function.name if function else "")
         if found is None:
             return Value(External(f"builtins.{node.id}"), term=node.id)
         return self.reference(found[0], found[1], node)
@@ -102,13 +103,14 @@ class Expressions(Core):
     def module_attribute(self, node: ast.Attribute) -> Value | None:
         """`module.name`, resolved as a whole so that re-exports and submodules are found."""
         assert isinstance(node.value, ast.Name)
-        env: Env | None = self.frame.env
+        frame = self.frames[-1]
+        env: Env | None = frame.env
         while env is not None:
             if node.value.id in env.vars:
                 return None
             env = env.parent
-        function = self.frame.env.function
-        found = self.program.resolve(self.frame.path, f"{node.value.id}.{node.attr}", function.name if function else "")
+        function = frame.env.function
+        found = self.program.resolve(frame.path, f"{node.value.id}.{node.attr}", function.name if function else "")
         if found is None or found[1] or (found[0].kind == "variable" and found[0].name == node.value.id):
             return None
         return self.reference(found[0], found[1], node)
@@ -188,7 +190,8 @@ class Expressions(Core):
     def test(self, node: ast.expr) -> Value:
         """A value that is asked whether it is true: of a container, whether there is anything in it."""
         value = self.evaluate(node)
-        return Value(value.obj, value.reads | self.contents(value, node), value.term, value.request, value.made)
+        inside = self.contents(value, node)
+        return Value(value.obj, value.reads | inside, value.term, value.request, value.made) if inside else value
 
     def known(self, test: ast.expr) -> bool | None:
         """How a test comes out that only asks for what is known here; None for any other.

@@ -52,6 +52,7 @@ class Objects(Core):
         self._factories: dict[Ref, Env] = {}
         self._module_frames: dict[str, Env] = {}
         self._rebound: dict[str, frozenset[str]] = {}
+        self._writers: dict[str, list[frozenset[str]]] = {}
         self._declared: dict[tuple[Ref, str], tuple[Type, Type | None] | None] = {}
         self.watched: set[Location] = set()
         self._state = Heap(Type("external", name="state"), Location(STATE))

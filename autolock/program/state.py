@@ -120,20 +120,28 @@ class State:
             for name in self.__slots__:
                 setattr(self, name, getattr(other, name))
             return
+        # Most of the time there is little to merge, and this is done at the end of every branch.
         self.fresh |= other.fresh
         self.unsuspended |= other.unsuspended
         self.unswitched |= other.unswitched
         self.superseded |= other.superseded
         self.confirmed &= other.confirmed
-        self.stale = {**other.stale, **self.stale}
-        self.switched = {**other.switched, **self.switched}
-        self.claims = {**other.claims, **self.claims}
+        if other.stale:
+            self.stale = {**other.stale, **self.stale}
+        if other.switched:
+            self.switched = {**other.switched, **self.switched}
+        if other.claims:
+            self.claims = {**other.claims, **self.claims}
         for write, since in other.pending.items():
             self.pending[write] = self.pending.get(write) or since
-        self.jumped = {**other.jumped, **self.jumped}
-        self.held = tuple(h for h in self.held if any(o.acquisition == h.acquisition for o in other.held))
+        if other.jumped:
+            self.jumped = {**other.jumped, **self.jumped}
+        if self.held:
+            self.held = tuple([h for h in self.held if any(o.acquisition == h.acquisition for o in other.held)])
         for session, theirs in other.transactions.items():
             mine = self.transactions.get(session)
-            self.transactions[session] = theirs if mine is None else mine.merged(theirs)
-        known = set(map(id, self.control))
-        self.control += tuple(c for c in other.control if id(c) not in known)
+            if mine is not theirs:
+                self.transactions[session] = theirs if mine is None else mine.merged(theirs)
+        if other.control and other.control is not self.control:
+            known = set(map(id, self.control))
+            self.control += tuple([c for c in other.control if id(c) not in known])

@@ -48,11 +48,11 @@ class Statements(Calls):
             self.budget -= 1
             if self.budget < self.floor:
                 raise OutOfBudget
-            self.frame.statement = statement
+            frame = self.frames[-1]
+            frame.statement = statement
             handler = _HANDLERS.get(statement.__class__)
             if handler is not None:
                 handler(self, statement)
-            frame = self.frame
             if frame.caught and self.state.alive:
                 frame.caught[-1].append(self.state.copy())
 
@@ -384,13 +384,20 @@ class Statements(Calls):
         """Whether every function that writes an attribute writes the one that tells its versions apart."""
         if field == version:
             return True
-        writers = [
-            f.mutates
-            for facts in self.program.modules.values()
-            for f in facts.functions.values()
-            if any(m.endswith(field) for m in f.mutates)
-        ]
-        return field.startswith(".") and all(any(m.endswith(version) for m in names) for names in writers)
+        return field.startswith(".") and all(
+            any(m.endswith(version) for m in names) for names in self.writers_of(field)
+        )
+
+    def writers_of(self, field: str) -> list[frozenset[str]]:
+        """What each function changes that writes an attribute of this name."""
+        if field not in self._writers:
+            self._writers[field] = [
+                f.mutates
+                for facts in self.program.modules.values()
+                for f in facts.functions.values()
+                if any(m.endswith(field) for m in f.mutates)
+            ]
+        return self._writers[field]
 
     def meet(self, other: State, names: dict[str, Value]) -> None:
         """Join the current branch with another that was run before."""

@@ -350,11 +350,15 @@ class Sessions:
             )
 
     def task_key(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> object | None:
-        """What a task depends on that is rehearsed to its end; None for one of which that is not known."""
+        """What a task depends on that is rehearsed to its end; None for one of which that is not known.
+
+        Which constants it is given is nothing that a session is recognised by.
+        """
         if function.env is not None or self.core.budget - self.core.floor < REHEARSAL:
             return None
         values = [*([function.receiver] if function.receiver is not None else []), *args, *kwargs.values()]
-        return function.ref, tuple(kwargs), terms_of(values), tuple(map(shape_of, values))
+        terms = terms_of(v for v in values if v.made != "const")
+        return function.ref, tuple(kwargs), terms, tuple(map(shape_of, values))
 
     def rehearsal(
         self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]

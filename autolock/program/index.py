@@ -77,14 +77,20 @@ def parse(source: bytes | str, path: str) -> ast.Module:
 
 def index(path: str, source: bytes | str) -> ModuleFacts:
     """The facts of one file; a file that does not parse has `error` set and nothing else."""
+    return parsed_and_indexed(path, source)[0]
+
+
+def parsed_and_indexed(path: str, source: bytes | str) -> tuple[ModuleFacts, ast.Module | None]:
+    """The facts of one file, and the tree that they were taken from."""
     try:
         tree = parse(source, path)
-        return _Indexer(path, source.count(b"\n" if isinstance(source, bytes) else "\n") + 1).run(tree)  # type: ignore[arg-type]
+        lines = source.count(b"\n" if isinstance(source, bytes) else "\n") + 1  # type: ignore[arg-type]
+        return _Indexer(path, lines).run(tree), tree
     except SyntaxError as error:
         line = error.lineno or 0
-        return ModuleFacts(path=path, lines=0, error=_explain(error, source), error_line=line)
+        return ModuleFacts(path=path, lines=0, error=_explain(error, source), error_line=line), None
     except RecursionError:
-        return ModuleFacts(path=path, lines=0, error="nested too deeply to be analysed")
+        return ModuleFacts(path=path, lines=0, error="nested too deeply to be analysed"), None
 
 
 _NEWER = ("expected '('", "type parameter", "match", "except*", "parenthesized")

@@ -46,10 +46,17 @@ class Unit:
 class Program:
     """All files' facts, and the answers that need more than one of them.
 
-    `read` gives a file's bytes by its path; trees are parsed only for files that are asked for.
+    `read` gives a file's bytes by its path; trees are parsed only for files that are asked for, and not again
+    for those that are in `parsed`, with the bytes that they were made from.
     """
 
-    def __init__(self, modules: Mapping[str, ModuleFacts], read: Callable[[str], bytes]) -> None:
+    def __init__(
+        self,
+        modules: Mapping[str, ModuleFacts],
+        read: Callable[[str], bytes],
+        parsed: dict[str, tuple[bytes, ast.Module]] | None = None,
+    ) -> None:
+        self._parsed = parsed if parsed is not None else {}
         self.modules = modules
         self._every: Collection[str] = modules
         self._read = read
@@ -86,7 +93,7 @@ class Program:
         With `keep`, trees are kept for other parts and later programs; else they go with the part.
         """
         part = Program.__new__(Program)
-        part.modules, part._every, part._read = modules, self._every, self._read
+        part.modules, part._every, part._read, part._parsed = modules, self._every, self._read, self._parsed
         part._units = self._units if keep else {}
         part._folders, part._found, part._suffixes = self._folders, self._found, self._suffixes_of_all()
         part._resolved = {}
@@ -109,7 +116,9 @@ class Program:
             return None
         try:
             data = self._read(path)
-            tree = parse(data, path)
+            known, tree = self._parsed.pop(path, (None, None))
+            if tree is None or known != data:
+                tree = parse(data, path)
         except (SyntaxError, OSError):
             return None
         unit = Unit(tree, _decode(data), {}, {})

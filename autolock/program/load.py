@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from autolock.program.cache import (
     unpickled,
 )
 from autolock.program.facts import ModuleFacts
-from autolock.program.index import index
+from autolock.program.index import index, parsed_and_indexed
 from autolock.program.linker import Program
 from autolock.program.parts import Divided, traits_of
 from autolock.source import decode, digest, read_bytes
@@ -36,6 +37,8 @@ Progress = Callable[[int, int], None]
 #: Bytes of source below which starting processes takes longer than they save.
 _WORTH_A_POOL = 1_000_000
 _CHUNKS_PER_PROCESS = 12
+#: Bytes of source whose trees are kept for the analysis, where they are made in the same process.
+_WORTH_KEEPING = 2_000_000
 
 _Known = tuple[str, bytes]
 _Outcome = Indexed | Problem | None
@@ -208,6 +211,7 @@ class _Loading:
         self._reader = reader
         self._problems: list[Problem] = []
         self._overlaid: dict[str, Indexed] = {}
+        self._trees = Trees()
         self.unread: dict[str, Record] = {}
         self.read: dict[str, Indexed] = {}
 
@@ -233,7 +237,9 @@ class _Loading:
     def _outcomes(self, todo: list[tuple[str, Stamp]], jobs: int) -> Iterator[tuple[str, Stamp, _Outcome]]:
         work = [(path, stamp, self._known_digest(path)) for path, stamp in todo]
         if jobs == 1 or sum(stamp[2] for _, stamp in todo) < _WORTH_A_POOL:
-            return ((path, stamp, _examined(self._root, path, stamp, known)) for path, stamp, known in work)
+            return (
+                (path, stamp, _examined(self._root, path, stamp, known, self._trees)) for path, stamp, known in work
+            )
         return _in_processes(self._root, work, jobs)
 
     def _known_digest(self, path: str) -> bytes:
@@ -266,7 +272,7 @@ class _Loading:
         unparsed = [Problem(path, record.error, record.hint) for path, record in records.items() if record.error]
         modules = Modules(blobs, self._reader)
         return Loaded(
-            program=Program(modules, self._reader),
+            program=Program(modules, self._reader, self._trees.by_path),
             problems=(*self._problems, *unparsed),
             counts=self._counts(records.values()),
             marked=tuple(path for path, record in records.items() if record.marked),
@@ -294,17 +300,33 @@ def _stamp(path: str) -> Stamp:
     return status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
 
-def _examined(root: str, path: str, stamp: Stamp, known: bytes) -> _Outcome:
+class Trees:
+    """Trees that the analysis may ask for, with the bytes that they were made from: as many as are worth the memory."""
+
+    def __init__(self) -> None:
+        self.by_path: dict[str, tuple[bytes, ast.Module]] = {}
+        self._room = _WORTH_KEEPING
+
+    def keep(self, path: str, raw: bytes, tree: ast.Module | None) -> None:
+        """Keep a tree, as long as there is room."""
+        if tree is not None and len(raw) <= self._room:
+            self._room -= len(raw)
+            self.by_path[path] = raw, tree
+
+
+def _examined(root: str, path: str, stamp: Stamp, known: bytes, trees: Trees | None = None) -> _Outcome:
     """What a file holds; None where that is what `known` is the digest of."""
     raw = read_bytes(Path(root, path), path)
     if isinstance(raw, Problem):
         return raw
     identity = digest(raw)
-    return None if identity == known else _indexed(path, raw, identity, stamp)
+    return None if identity == known else _indexed(path, raw, identity, stamp, trees)
 
 
-def _indexed(path: str, raw: bytes, identity: bytes, stamp: Stamp) -> Indexed:
-    facts = index(path, raw)
+def _indexed(path: str, raw: bytes, identity: bytes, stamp: Stamp, trees: Trees | None = None) -> Indexed:
+    facts, tree = parsed_and_indexed(path, raw)
+    if trees is not None:
+        trees.keep(path, raw, tree)
     error, hint = _explained(facts, raw)
     record = Record(
         stamp, identity, facts.lines, len(facts.functions), MARKER in raw, error, hint, traits=traits_of(facts)

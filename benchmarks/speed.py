@@ -83,16 +83,16 @@ def _best(repeat: int, run: Callable[[int], Measured]) -> Measured:
 
 def table(rows: list[Row]) -> str:
     """The measurements as a Markdown table; the numbers in brackets are ratios to the parse."""
-    heads = ("lines", "files", "ast.parse", "cold", "cold, CPU", "warm", "one edit", "files/s", "lines/s", "memory")
+    runs = ("cold", "warm", "one edit")
+    heads = ("lines", "files", "ast.parse", *runs, *(f"{run}, CPU" for run in runs), "files/s", "lines/s", "memory")
     lines = [f"| {' | '.join(heads)} |", f"|{'---:|' * len(heads)}"]
     for row in rows:
         cells = [
             f"{row.lines:,}",
             f"{row.files:,}",
             f"{row.parse.seconds:.2f} s",
-            _with_ratio(row.cold, row.parse),
-            f"{row.cold.cpu:.2f} s ({row.cold.cpu / row.parse.cpu:.2f})",
-            *(_with_ratio(run, row.parse) for run in (row.warm, row.edited)),
+            *(_with_ratio(run.seconds, row.parse.seconds) for run in (row.cold, row.warm, row.edited)),
+            *(_with_ratio(run.cpu, row.parse.cpu) for run in (row.cold, row.warm, row.edited)),
             f"{row.files / row.cold.seconds:,.0f}",
             f"{row.lines / row.cold.seconds:,.0f}",
             f"{row.memory:.0f} MiB",
@@ -101,8 +101,8 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def _with_ratio(run: Measured, parse: Measured) -> str:
-    return f"{run.seconds:.2f} s ({run.seconds / parse.seconds:.2f})"
+def _with_ratio(run: float, parse: float) -> str:
+    return f"{run:.2f} s ({run / parse:.2f})"
 
 
 def growth(rows: list[Row]) -> str:

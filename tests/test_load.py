@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from autolock.program import cache, load
-from autolock.program.index import index
+from autolock.program.index import parsed_and_indexed
 from autolock.source import read_bytes
 
 if TYPE_CHECKING:
@@ -222,10 +222,10 @@ def test_a_file_that_crashes_the_parser_is_the_only_one_lost(repo: Repo, monkeyp
     def crash(path: str, source: bytes | str) -> object:
         if path == "app/store.py":
             os._exit(139)
-        return index(path, source)
+        return parsed_and_indexed(path, source)
 
     monkeypatch.setattr(load, "_WORTH_A_POOL", 0)
-    monkeypatch.setattr(load, "index", crash)
+    monkeypatch.setattr(load, "parsed_and_indexed", crash)
     loaded = repo.load(jobs=2)
     assert [str(problem) for problem in loaded.problems] == [
         "app/store.py: Python's parser crashes on it; add it to extend-exclude"

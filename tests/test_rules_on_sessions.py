@@ -376,6 +376,41 @@ def test_what_is_started_before_the_commit(parts: tuple[str, ...], tmp_path: Pat
     ]
 
 
+NAMED = """
+async def confirm_named(key: int, how: str) -> None:
+    async with SessionLocal() as session:
+        await session.get(Note, key)
+
+async def confirm_with(session: AsyncSession, key: int, how: str) -> None:
+    await session.get(Note, key)
+"""
+
+
+def test_every_route_that_starts_the_same_task_is_told_of(tmp_path: Path) -> None:
+    routes = [
+        POST.replace('"/send"', f'"/send/{number}"').replace("def post", f"def post{number}")
+        + f"    background.add_task(confirm_named, note.id, 'way {number}')\n"
+        for number in range(3)
+    ]
+    assert {(rule, name) for rule, name, _ in found(tmp_path, COMMITS, CELERY, NAMED, *routes)} == {
+        ("AL209", f"post{number}") for number in range(3)
+    }
+
+
+def test_every_route_that_lends_its_session_to_the_same_task_is_told_of(tmp_path: Path) -> None:
+    routes = [
+        f"""
+@app.post("/lend/{number}")
+async def lend{number}(key: int, background: BackgroundTasks, session: AsyncSession = Depends(get_session)):
+    background.add_task(confirm_with, session, key, 'way {number}')
+"""
+        for number in range(3)
+    ]
+    assert {(rule, name) for rule, name, _ in found(tmp_path, OWN, NAMED, *routes)} == {
+        ("AL303", f"lend{number}") for number in range(3)
+    }
+
+
 IN_ORDER = {
     "after the commit": (OWN, CELERY, POST, COMMIT, "    send.delay(note.id)\n"),
     "about something else": (OWN, CELERY, POST, "    send.delay(7)\n", COMMIT),

@@ -146,7 +146,7 @@ class _Driver:
         self._play = play
         self._scenario = scenario
         self._bounds = bounds
-        self._drivers = Drivers(play.document, play.state, self._try)
+        self._drivers = Drivers(play.document, play.state, self._try, play.hints)
         self._trials: dict[str, Trial] = {}
 
     def drive(self, route: str) -> Driven:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
+from autolock.prove.credentials import registrations, signed, texts_of, token_in
 from autolock.prove.samples import Known, Sampler, is_amount
 
 RequestDoc = dict[str, Any]
@@ -18,7 +19,7 @@ Try = Callable[[list[RequestDoc]], dict[str, Any]]
 _MOST_TRIES = 40
 _MOST_AMOUNTS = 8
 _MOST_REPEATS = 12
-_MOST_SECRETS = 12
+_REFUSED = frozenset([401, 403])
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,26 @@ class Driven:
     refused: tuple[RequestDoc, ...] = ()
 
 
-class Drivers:
-    """Finds requests for the routes of one application. `state` is what it holds at the start."""
+@dataclass(frozen=True)
+class _Sent:
+    """A request as it was sent in the end, what was sent before it, its answer, and whether it changed anything."""
 
-    def __init__(self, document: dict[str, Any], state: dict[str, Any], attempt: Try) -> None:
+    request: RequestDoc
+    prelude: tuple[RequestDoc, ...]
+    response: dict[str, Any]
+    changes: bool
+
+
+class Drivers:
+    """Finds requests for the routes of one application. `state` is what it holds at the start, `hints` are texts that
+    the code which a route depends on compares with.
+    """
+
+    def __init__(
+        self, document: dict[str, Any], state: dict[str, Any], attempt: Try, hints: Mapping[str, list[str]]
+    ) -> None:
         self._document = document
+        self._hints = hints
         self._state = state
         self._attempt = attempt
         self._found: dict[str, Driven] = {}
@@ -77,53 +93,57 @@ class Drivers:
         operation = self._document.get("paths", {}).get(path, {}).get(method.lower())
         if operation is None:
             return Driven(None, missing=f"{route} is not in the application's OpenAPI document")
-        fallback: RequestDoc | None = None
+        fallback: Driven | None = None
         refusal = ""
         refused: list[RequestDoc] = []
         for made in itertools.islice(
             _requests(method, path, operation, Sampler(self._document, Known.of(state, said, path))), _MOST_TRIES
         ):
-            request, response, changes = self._send(made, prelude, state)
-            if response["status"] in {401, 403}:
+            sent = self._send(made, prelude, state, operation, route)
+            request, response, steps = sent.request, sent.response, sent.prelude
+            if response["status"] in _REFUSED:
                 told = f"{route} wants authentication (status {response['status']}); override it in a scenario"
                 return Driven(None, missing=told, refused=(request,))
             if 200 <= response["status"] < 400:
-                if changes:
-                    return Driven(request, prelude, changes=True, refused=tuple(refused))
-                fallback = fallback or request
+                if sent.changes:
+                    return Driven(request, steps, changes=True, refused=tuple(refused))
+                fallback = fallback or Driven(request, steps)
             else:
                 refused.append(request)
                 refusal = refusal or f"{route} answers {response['status']}: {_short(response)}"
-        missing = "" if fallback else refusal or f"no request could be made for {route}"
-        return Driven(fallback, prelude, missing, refused=tuple(refused))
+        if fallback is not None:
+            return replace(fallback, refused=tuple(refused))
+        return Driven(None, prelude, refusal or f"no request could be made for {route}", refused=tuple(refused))
 
     def _send(
-        self, request: RequestDoc, prelude: tuple[RequestDoc, ...], state: dict[str, Any]
-    ) -> tuple[RequestDoc, dict[str, Any], bool]:
-        """The request as it was sent in the end, its answer, and whether it changed anything."""
+        self,
+        request: RequestDoc,
+        prelude: tuple[RequestDoc, ...],
+        state: dict[str, Any],
+        operation: dict[str, Any],
+        route: str,
+    ) -> _Sent:
         answer = self._attempt([*prelude, request])
-        response = _last(answer)
-        if response["status"] in {401, 403} and "authorization" not in str(request["headers"]).lower():
-            signed = self._signed_in(request, prelude, state)
-            if signed is not None:
-                request, answer = signed, self._attempt([*prelude, signed])
-        return request, _last(answer), answer["state"] != state
+        if _last(answer)["status"] in _REFUSED:
+            for steps, other in self._signed(request, prelude, operation, route):
+                start = self._attempt(list(steps))["state"] if steps != prelude else state
+                after = self._attempt([*steps, other])
+                if _last(after)["status"] not in _REFUSED:
+                    return _Sent(other, steps, _last(after), after["state"] != start)
+        return _Sent(request, prelude, _last(answer), answer["state"] != state)
 
-    def _signed_in(
-        self, request: RequestDoc, prelude: tuple[RequestDoc, ...], state: dict[str, Any]
-    ) -> RequestDoc | None:
-        """The request with a key or token that the application itself holds, in the header that its document names."""
-        for secret in Known.of(state).secrets()[:_MOST_SECRETS]:
-            for name, form in self._headers():
-                signed = {**request, "headers": {**request["headers"], name: form.format(secret)}}
-                if _last(self._attempt([*prelude, signed]))["status"] not in {401, 403}:
-                    return signed
-        return None
-
-    def _headers(self) -> list[tuple[str, str]]:
-        schemes = self._document.get("components", {}).get("securitySchemes", {}).values()
-        named = [(str(scheme["name"]), "{}") for scheme in schemes if scheme.get("in") == "header"]
-        return [*named, ("Authorization", "Bearer {}")]
+    def _signed(
+        self, request: RequestDoc, prelude: tuple[RequestDoc, ...], operation: dict[str, Any], route: str
+    ) -> Iterator[tuple[tuple[RequestDoc, ...], RequestDoc]]:
+        """Ways to prove who sends the request: what is sent before, and the request itself."""
+        for one in signed(request, operation, self._document, texts_of(self._state, self._hints.get(route, []))):
+            yield prelude, one
+        sampler = Sampler(self._document, Known.of(self._state))
+        for steps in registrations(self._document, sampler):
+            token = token_in(self._attempt(steps)["responses"][-1])
+            if token:
+                headers = {**request["headers"], "Authorization": f"Bearer {token}"}
+                yield (*steps, *prelude), {**request, "headers": headers}
 
 
 def _last(answer: dict[str, Any]) -> dict[str, Any]:

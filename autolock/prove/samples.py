@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from autolock.prove.patterns import shortest_match
+
 _FORMATS = {
     "email": "ada@example.com",
     "uuid": "00000000-0000-4000-8000-000000000001",
@@ -186,7 +188,9 @@ def _smallest(schema: dict[str, Any], kind: str, name: str) -> Iterator[Any]:
         yield max(lowest, 1) if schema.get("maximum", 1) >= 1 else lowest
         yield (max(lowest, 1)) + 1
         return
-    if schema.get("format") in _FORMATS:
+    if "pattern" in schema and (matching := shortest_match(schema["pattern"])) is not None:
+        yield matching.ljust(int(schema.get("minLength", 0)), matching[-1:] or "x")
+    elif schema.get("format") in _FORMATS:
         yield _FORMATS[schema["format"]]
     elif "email" in name.lower():
         yield _FORMATS["email"]

@@ -39,6 +39,7 @@ class Play:
     state: dict[str, Any]
     environment: dict[str, str]
     dependencies: dict[str, list[str]]
+    hints: dict[str, list[str]]
 
 
 @dataclass
@@ -116,4 +117,4 @@ class Theatre:
         state = told["state"]
         if self.scenario.setup:
             state = actor.do("keep", requests=list(self.scenario.setup))["state"]
-        return Play(actor, told["openapi"], state, environment, told["dependencies"])
+        return Play(actor, told["openapi"], state, environment, told["dependencies"], told["hints"])

@@ -142,13 +142,20 @@ class Opened:
 
     def dependencies(self) -> dict[str, list[str]]:
         """For each route, the functions it depends on, as overrides name them."""
-        found = {}
-        for route in getattr(self._app, "routes", ()):
+        return {route: list(dict.fromkeys(map(_name_of, calls))) for route, calls in self._calls()}
+
+    def hints(self) -> dict[str, list[str]]:
+        """For each route, the texts that stand in the code of the functions it depends on."""
+        return {
+            route: list(dict.fromkeys(text for call in calls for text in _texts_in(call)))
+            for route, calls in self._calls()
+        }
+
+    def _calls(self) -> Iterator[tuple[str, list[Any]]]:
+        for route in _routes_of(getattr(self._app, "routes", ())):
             needed = getattr(route, "dependant", None)
-            for method in getattr(route, "methods", None) or ():
-                if needed is not None:
-                    found[f"{method} {route.path}"] = list(dict.fromkeys(_names_of(needed.dependencies)))
-        return found
+            calls = [call for call in _calls_of(needed) if _name_of(call)] if needed is not None else []
+            yield from ((f"{method} {route.path}", calls) for method in getattr(route, "methods", None) or ())
 
     def close(self) -> None:
         """End the application."""
@@ -190,12 +197,31 @@ def _named(name: str) -> Any:
     return found
 
 
-def _names_of(needed: Any) -> Iterator[str]:
-    for one in needed:
-        module, name = getattr(one.call, "__module__", None), getattr(one.call, "__qualname__", "<")
-        if module and "<" not in name:
-            yield f"{module}:{name}"
-        yield from _names_of(one.dependencies)
+def _routes_of(routes: Any) -> Iterator[Any]:
+    """All routes, those of included routers (which newer FastAPI keeps apart) with their whole path."""
+    for route in routes:
+        included = getattr(route, "effective_candidates", None)
+        yield from _routes_of(included()) if included is not None else (route,)
+
+
+def _calls_of(needed: Any) -> Iterator[Any]:
+    for one in needed.dependencies:
+        yield one.call
+        yield from _calls_of(one)
+
+
+def _name_of(call: Any) -> str:
+    """The name under which an override finds a function; empty where there is none."""
+    module, name = getattr(call, "__module__", None), getattr(call, "__qualname__", "<")
+    return f"{module}:{name}" if module and "<" not in name else ""
+
+
+def _texts_in(call: Any) -> Iterator[str]:
+    code = getattr(inspect.unwrap(call), "__code__", None)
+    for value in code.co_consts if code is not None else ():
+        for text in value if isinstance(value, (tuple, frozenset)) else (value,):
+            if isinstance(text, str) and 3 <= len(text) <= 80 and not any(map(str.isspace, text)):
+                yield text
 
 
 def _replacement(how: dict[str, Any]) -> Any:

@@ -64,6 +64,7 @@ class Server:
             "openapi": self._opened.document(),
             "state": self._start().state,
             "dependencies": self._opened.dependencies(),
+            "hints": self._opened.hints(),
         }
 
     def _start(self) -> Outcome:

@@ -1,0 +1,113 @@
+"""Requests that prove who sends them, and values that keep to a pattern, are made without a scenario."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_prove import played
+
+from autolock.prove.patterns import shortest_match
+from autolock.prove.proof import Verdict
+
+COUNT = """
+count = 0
+
+@app.post("/count", dependencies=[Depends(allowed)])
+async def increment():
+    global count
+    seen = count
+    await asyncio.sleep(0)
+    count = seen + 1
+    return {}
+"""
+
+CONSTANT = """
+from fastapi import Depends, Header
+
+async def allowed(x_admin_token: str = Header("")):
+    if x_admin_token != "letmein":
+        raise HTTPException(403)
+"""
+COOKIE = """
+from fastapi import Cookie, Depends
+
+SESSIONS = {"s-1": "ada"}
+
+async def allowed(sid: str = Cookie("")):
+    if sid not in SESSIONS:
+        raise HTTPException(401)
+"""
+REGISTERED = """
+from fastapi import Depends
+from fastapi.security import OAuth2PasswordBearer
+from pydantic import BaseModel
+
+people, tokens = {}, {}
+
+class Person(BaseModel):
+    email: str
+    password: str
+
+@app.post("/people")
+async def register(person: Person):
+    people[person.email] = person.password
+    return {"email": person.email}
+
+@app.post("/login")
+async def sign_in(person: Person):
+    if people.get(person.email) != person.password:
+        raise HTTPException(401)
+    token = str(uuid.uuid4())
+    tokens[token] = person.email
+    return {"access_token": token, "token_type": "bearer"}
+
+async def allowed(token: str = Depends(OAuth2PasswordBearer("login"))):
+    if token not in tokens:
+        raise HTTPException(401)
+"""
+
+
+@pytest.mark.parametrize("source", [CONSTANT, COOKIE, REGISTERED], ids=["constant", "cookie", "registered"])
+def test_a_route_that_wants_to_know_who_asks_is_driven(tmp_path: Path, source: str) -> None:
+    side = played(tmp_path, source + COUNT, "POST /count")
+    assert side.verdict is Verdict.WITNESSED, side.why_not
+    assert side.decisive is not None
+    assert side.decisive.result["witness"]["state"]["main.count"] == 1
+
+
+def test_a_pattern_of_a_body_is_kept_to(tmp_path: Path) -> None:
+    source = r"""
+    from pydantic import BaseModel, Field
+    seen = {}
+
+    class Parcel(BaseModel):
+        country: str = Field(pattern=r"^[A-Z]{2}$")
+        code: str = Field(pattern=r"^\d{4}-[^\W\d]+(x|y)$")
+
+    @app.post("/parcels")
+    async def send(parcel: Parcel):
+        number = seen.get(parcel.country, 0)
+        await asyncio.sleep(0)
+        seen[parcel.country] = number + 1
+        return {}
+    """
+    side = played(tmp_path, source, "POST /parcels")
+    assert side.verdict is Verdict.WITNESSED, side.why_not
+
+
+@given(
+    st.sampled_from(["^[A-Z]{2}$", r"^\d+$", "a|b", "^(ab){2,}c?$", "[^a]", r"^[\w.-]+@[\w-]+\.\w{2,}$", r"^\S{3}$"])
+)
+def test_a_made_text_matches_its_pattern(pattern: str) -> None:
+    text = shortest_match(pattern)
+    assert text is not None
+    assert re.search(pattern, text)
+
+
+@pytest.mark.parametrize("pattern", [r"(a)\1", "(", "(?<!x)^y(?=z)"])
+def test_a_pattern_that_is_not_understood_gives_nothing(pattern: str) -> None:
+    assert shortest_match(pattern) is None

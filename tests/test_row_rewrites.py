@@ -286,3 +286,37 @@ def test_a_row_of_which_one_counter_is_looked_at_is_locked(use: str, tmp_path: P
     after = (tmp_path / "main.py").read_text()
     assert "with_for_update" in after
     assert "Item.stock" not in after
+
+
+QUERIES = """
+from sqlalchemy.orm import scoped_session
+
+scoped = scoped_session(SessionLocal)
+Base.query = scoped.query_property()
+
+@app.post("/items/{id}")
+def sell(id: int):
+    item = Item.query.LOOK
+    if item.stock < 1:
+        raise HTTPException(409)
+    item.stock -= 1
+    scoped.commit()
+    scoped.remove()
+"""
+
+
+@pytest.mark.parametrize(
+    ("look", "locked"),
+    [
+        ("filter_by(id=id).first()", "filter_by(id=id).populate_existing().with_for_update().first()"),
+        ("get(id)", "populate_existing().with_for_update().get(id)"),
+        ("populate_existing().with_for_update().get(id)", "populate_existing().with_for_update().get(id)"),
+    ],
+)
+def test_the_query_of_a_model_asks_through_the_scoped_session(look: str, locked: str, tmp_path: Path) -> None:
+    assert f"item = Item.query.{locked}\n" in fixed(tmp_path, QUERIES.replace("LOOK", look))
+
+
+def test_what_else_a_model_calls_query_is_no_look(tmp_path: Path) -> None:
+    body = QUERIES.replace("LOOK", "first()").replace("scoped.query_property()", "Item")
+    assert "with_for_update" not in fixed(tmp_path, body)

@@ -21,6 +21,7 @@ from autolock.database.adapters.mappings import (
     row_method,
 )
 from autolock.database.adapters.mongo import Mongo, Store
+from autolock.database.adapters.properties import sessions_of
 from autolock.database.adapters.results import many, one
 from autolock.database.adapters.sqlalchemy import SqlAlchemy
 from autolock.database.adapters.statements import Statements
@@ -330,7 +331,7 @@ class Databases:
         if isinstance(obj, Row):
             return self.row_attribute(obj, value, name, node)
         if isinstance(obj, ClassValue):
-            return self.class_attribute(obj, name)
+            return self.class_attribute(obj, name, node)
         thing = self.thing(value)
         if thing is None:
             return None
@@ -340,7 +341,7 @@ class Databases:
             return found.also(value)
         return Value(Method(value, name), value.reads, "", value.request) if isinstance(obj, Thing) else None
 
-    def class_attribute(self, cls: ClassValue, name: str) -> Value | None:
+    def class_attribute(self, cls: ClassValue, name: str, node: ast.AST) -> Value | None:
         model = self.models.of(cls.ref)
         if model is None:
             own = name not in VALIDATORS or self.core.program.method(cls.ref, name) is not None
@@ -349,11 +350,20 @@ class Databases:
             return Value(Column(model, name), term=f"{cls.ref.name}.{name}")
         if name == "__table__":
             return Value(TableThing(model))
+        if name == "query" and model.library == SqlAlchemy.library:
+            return self.query_of(cls, node)
         if name in VALIDATORS and self.core.program.method(cls.ref, name) is None:
             return Value(Method(Value(cls), name))
         if model.library in self.by_library and model.library != SqlAlchemy.library:
             return Value(Method(Value(cls), name)) if self.core.program.method(cls.ref, name) is None else None
         return None
+
+    def query_of(self, cls: ClassValue, node: ast.AST) -> Value | None:
+        """`Model.query` of `scoped_session.query_property()`: a query of the session that the request has."""
+        adapter, factory = self.by_library.get(SqlAlchemy.library), sessions_of(self.core, cls.ref)
+        if not isinstance(adapter, SqlAlchemy) or factory is None:
+            return None
+        return adapter.queried(adapter.scope(factory, node), [Value(cls)], node)
 
     def row_attribute(self, row: Row, value: Value, name: str, node: ast.AST) -> Value | None:
         model = self.rows.model_of(row)

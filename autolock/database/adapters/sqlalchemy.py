@@ -170,8 +170,7 @@ class SqlAlchemy:
         if name in ("get", "get_one"):
             return self.get(session, args, kwargs, node)
         if name == "query":
-            query = self.statements.select(args, node)
-            return Value(replace(query, form="query", session=session))
+            return self.queried(session, args, node)
         handler = _SESSION_METHODS.get(name)
         if handler is not None:
             return handler(self, session, args, kwargs, node)
@@ -184,6 +183,10 @@ class SqlAlchemy:
         if name == "run_sync" and args and isinstance(args[0].obj, FunctionValue):
             return self.core.call(args[0], [Value(session), *args[1:]], kwargs, node)
         return Value(None, made="call")
+
+    def queried(self, session: Session, args: Args, node: ast.AST) -> Value:
+        """`session.query(...)`."""
+        return Value(replace(self.statements.select(args, node), form="query", session=session))
 
     def run(self, session: Session, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> Value | None:
         """`execute`, `scalars`, `scalar`, `exec` of a statement."""

@@ -251,3 +251,82 @@ async def open_(id: int, db: AsyncSession = Depends(session)):
 @pytest.mark.parametrize(("test", "racy"), [("not there", False), ('there["town"] != "open"', True)])
 def test_a_dictionary_of_what_a_row_says_is_there_or_not(test: str, racy: bool, tmp_path: Path) -> None:
     assert bool(findings(tmp_path, DETAILS.format(test=test))) is racy
+
+
+SEEN = """
+import datetime
+
+class Member(Base):
+    __tablename__ = "members"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    seen_at: Mapped[datetime.datetime]
+
+class Visit(Base):
+    __tablename__ = "visits"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    member_id: Mapped[int]
+
+@app.post("/members/{id}")
+async def visit(id: int, db: AsyncSession = Depends(session)):
+    member = await db.get(Member, id)
+    member.seen_at = datetime.datetime.now()
+    await db.commit()
+    db.add(Visit(member_id=member.id))
+    await db.commit()
+
+@app.get("/members")
+async def members(db: AsyncSession = Depends(session)):
+    return (await db.scalars(select(Member).where(asked))).all()
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "racy"), [("Member.seen_at.is_(None)", True), ("Member.seen_at > datetime.datetime.min", False)]
+)
+def test_a_time_stamp_that_is_no_state_is_no_half_of_a_change(asked: str, racy: bool, tmp_path: Path) -> None:
+    assert ("AL201" in {f.rule for f in findings(tmp_path, SEEN.replace("asked", asked))}) is racy
+
+
+HANDED = """
+import asyncio
+from uuid import uuid4
+
+async def dig(): ...
+
+async def finish(db, slug, town):
+    await db.execute(update(Club).where(Club.slug == slug).values(town=town))
+    await db.commit()
+
+async def work(slug):
+    async with Sessions() as db:
+        club = await db.scalar(select(Club).where(Club.slug == slug))
+        if club is None or club.town != "digging":
+            return
+        try:
+            await dig()
+            await finish(db, slug, "done")
+        except OSError:
+            await finish(db, slug, "failed")
+
+@app.post("/clubs")
+async def start(slug: str, db: AsyncSession = Depends(session)):
+    key = {key}
+    db.add(Club(slug=key, town="digging", name="new"))
+    await db.commit()
+    asyncio.create_task(work(key))
+"""
+
+STOPPED = """
+@app.delete("/clubs/{slug}")
+async def stop(slug: str, db: AsyncSession = Depends(session)):
+    await finish(db, slug, "stopped")
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "more", "racy"), [("uuid4().hex", "", False), ("uuid4().hex", STOPPED, True), ("slug", "", True)]
+)
+def test_the_row_of_one_task(key: str, more: str, racy: bool, tmp_path: Path) -> None:
+    args = '__table_args__ = (UniqueConstraint("slug"),)'
+    text = "from sqlalchemy import update\n" + HANDED.replace("{key}", key) + more
+    assert ("AL202" in {f.rule for f in findings(tmp_path, text, args)}) is racy

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 
 from autolock.database.objects import Condition, Query
 from autolock.database.schema import Model
@@ -39,8 +40,10 @@ class Harm:
         self.by_entry: dict[int, list[RowWrite]] = defaultdict(list)
         self.by_column: dict[object, list[tuple[Entry, RowWrite]]] = defaultdict(list)
         self.of_table: dict[object, list[tuple[Entry, RowWrite]]] = defaultdict(list)
+        self.made_up: set[tuple[Root, str, str]] = set()
         tokens: set[tuple[Root, str]] = set()
         for entry, write in trace.writes:
+            self.made_up.update(_made_up(write))
             self.of_table[write.location.root].append((entry, write))
             self.by_entry[id(entry)].append(write)
             if write.column and write.locks and write.value is not None and is_invented(write.value):
@@ -64,6 +67,14 @@ class Harm:
         if entry.kind == "function" and entry.function is not None and entry.function.path in self.workers:
             return True
         return self.claims.get(id(entry), write.serial) < write.serial
+
+    def is_own(self, candidate: RowCandidate) -> bool:
+        """Whether a row is found by a key that was made up for it, and handed to the task that works on it."""
+        read = candidate.read
+        return any(
+            c.operator == "==" and (read.location.root, c.column, c.value.term) in self.made_up
+            for c in read.query.conditions
+        )
 
     # -- updates -----------------------------------------------------------------------
 
@@ -230,6 +241,20 @@ class Harm:
         if write.query is None or write.query.unknown_values or not write.query.values:
             return None
         return dict(write.query.values)
+
+
+def _made_up(write: RowWrite) -> Iterator[tuple[Root, str, str]]:
+    """The table, the key and the value of a new row where neither a client nor the database has chosen it."""
+    for name, value in write.row.fields.items() if write.row is not None and write.form == "insert" else ():
+        column = write.model.columns.get(name.removeprefix("."))
+        chosen = value.request or value.reads or value.made in ("const", "none")
+        if (
+            column is not None
+            and (column.primary_key or frozenset({column.name}) in write.model.uniques)
+            and "@" in value.term
+            and not chosen
+        ):
+            yield write.location.root, column.name, value.term
 
 
 def _asks_for_claim(read: RowRead, tokens: set[tuple[Root, str]]) -> bool:

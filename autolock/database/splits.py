@@ -13,6 +13,8 @@ from autolock.program.trace import Entry, context_name
 from autolock.program.values import Root, Value
 from autolock.program.windows import RaceWindow, meeting
 
+_RANGES = frozenset({"<", "<=", ">", ">=", "between"})
+
 Returned = dict[int, set[str]]
 #: Tables and their columns that some WHERE asks about.
 Asked = set[tuple[Root, str]]
@@ -48,7 +50,12 @@ class SplitWindow(RaceWindow):
 def split_windows(trace: DatabaseTrace) -> list[RaceWindow]:
     """One window for each function that commits its work in pieces."""
     found: dict[object, SplitWindow] = {}
-    asked = {(r.location.root, c.column) for _, r in trace.reads for c in r.query.conditions}
+    asked = {
+        (read.location.root, c.column)
+        for _, read in trace.reads
+        for c in read.query.conditions
+        if c.operator not in _RANGES  # who has been here lately, as opposed to: what is not used up
+    }
     for split in trace.splits:
         window = _split(split, trace.returned, asked)
         if window is None:

@@ -115,7 +115,7 @@ class RowFinder:
 
     def window_of(self, candidate: RowCandidate) -> RowWindow | None:
         write = candidate.write
-        if not candidate.entry.many and not self.has_rival(candidate):
+        if (not candidate.entry.many or self.harm.is_own(candidate)) and not self.has_rival(candidate):
             return None
         if self.is_dropped(candidate) or self.is_asked_again(candidate) or self.harm.is_claimed(candidate):
             return None
@@ -139,10 +139,14 @@ class RowFinder:
         return query.returning or query.serial in self.trace.counted
 
     def has_rival(self, candidate: RowCandidate) -> bool:
-        """Whether something else writes the column that a single job reads and writes."""
-        write = candidate.write
+        """Whether something else writes the column that one job, or one task of a row of its own, reads and writes."""
+        write, function = candidate.write, candidate.entry.function
         return any(
-            entry is not candidate.entry and other.location == write.location for entry, other in self.trace.writes
+            entry is not candidate.entry
+            and (entry.function is None or entry.function != function)
+            and other.location == write.location
+            and other.form != "insert"
+            for entry, other in self.trace.writes
         )
 
     # -- kinds ---------------------------------------------------------------------------

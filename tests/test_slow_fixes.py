@@ -108,3 +108,91 @@ def test_who_wants_another_object_would_wait_for_nothing(tmp_path: Path) -> None
     )
     (fix,) = fixes(tmp_path, text)
     assert fix.startswith("unsafe: ")
+
+
+SHARED = """
+from fastapi import FastAPI, HTTPException
+
+app = FastAPI()
+jobs = {{}}
+
+class Job:
+    def __init__(self, name):
+        self.name = name
+        {}
+
+@app.post("/{{name}}")
+def start(name: str):
+    if name in jobs:
+        raise HTTPException(409)
+    jobs[name] = Job(name)
+
+@app.delete("/")
+{} clear():
+    jobs["last"] = None
+"""
+MUCH = "\n        ".join(f"self.part{n} = name * {n}" for n in range(60))
+
+
+@pytest.mark.parametrize(
+    ("making", "kind", "safety"), [(MUCH, "async def", "unsafe"), (MUCH, "def", "safe"), ("pass", "async def", "safe")]
+)
+def test_the_event_loop_does_not_wait_for_much_code(making: str, kind: str, safety: str, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(SHARED.format(making, kind), encoding="utf-8")
+    (found,) = autolock.check([tmp_path], cache=False).findings
+    assert found.fix is not None
+    assert found.fix.safety.value == safety
+    assert ("`start` runs `Job`, which the event loop waits for" in found.fix.reason) is (safety == "unsafe")
+
+
+def test_a_class_that_is_imported_already_is_not_imported_again(tmp_path: Path) -> None:
+    (tmp_path / "state.py").write_text("class State:\n    running = False\n", encoding="utf-8")
+    main = tmp_path / "main.py"
+    main.write_text(
+        textwrap.dedent("""
+            from fastapi import FastAPI, HTTPException
+            from state import State
+
+            app = FastAPI()
+
+            @app.post("/")
+            def start(name: str):
+                if State.running:
+                    raise HTTPException(409)
+                prepare(name)
+                State.running = True
+        """),
+        encoding="utf-8",
+    )
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    fixed = main.read_text(encoding="utf-8")
+    assert "with State.running_lock:" in fixed
+    assert fixed.count("import State\n") == 1
+    assert " as " not in fixed
+
+
+def test_what_is_run_again_and_again_takes_the_lock_too(tmp_path: Path) -> None:
+    main = tmp_path / "main.py"
+    main.write_text(
+        textwrap.dedent("""
+            import schedule
+            from fastapi import FastAPI
+
+            app = FastAPI()
+
+            class State:
+                told = []
+
+            @app.post("/")
+            def tell(name: str):
+                State.told += [str(name)]
+
+            @schedule.repeat(schedule.every(2).minutes)
+            def send():
+                mail(State.told)
+                State.told = []
+        """),
+        encoding="utf-8",
+    )
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    assert main.read_text(encoding="utf-8").count("with State.told_lock:") == 2

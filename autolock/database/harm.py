@@ -332,8 +332,8 @@ def _effect(write: RowWrite, query: Query) -> str:
 
 def _is_another(condition: Condition, value: Value) -> bool:
     """Whether a new row is given one constant where the look has asked for another: it asked for other rows."""
-    asked = condition.value
-    return condition.operator == "==" and asked.made == value.made == "const" and asked.term != value.term
+    terms = {condition.value.term, value.term}
+    return condition.operator == "==" and condition.value.made == value.made == "const" and len(terms - {""}) == 2
 
 
 def _adds(write: RowWrite) -> bool:

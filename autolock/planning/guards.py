@@ -134,8 +134,22 @@ class Guards:
             home = self.homes.home(owners[0], family, uses)
             guarding = self.with_new(home, regions, family, windows, owners)
         guarding.edits.extend(edit for one in summed for edit in one.edits)
-        guarding.slow = self.slow(regions, windows)
+        guarding.slow = self.slow(regions, windows) or (self.stalling(regions, needs) if family == "threading" else "")
         return guarding
+
+    def stalling(self, regions: Regions, needs: Sequence[Need]) -> str:
+        """What a thread does under a lock that the event loop waits for, where that is much code."""
+        contexts: dict[Ref, set[str]] = defaultdict(set)
+        for need in needs:
+            contexts[need.function].add(need.context)
+        if all("loop" not in found for found in contexts.values()):
+            return ""
+        for function, spans in regions.items():
+            for region in spans if "thread" in contexts[function] else ():
+                call = self.slowness.heaviest(function, region.statements)
+                if call:
+                    return f"`{function.name}` runs `{call}`, which the event loop waits for"
+        return ""
 
     def slow(self, regions: Regions, windows: Sequence[RaceWindow]) -> str:
         """What others would have to wait for; who wants an object that is being made would wait for it anyhow."""
@@ -507,6 +521,8 @@ class Guards:
         if name.startswith("self.") and name.count(".") == 1 and self.program.klass(owner) is not None:
             return self.program.method(owner, name[5:])
         found = self.program.resolve(function.path, name, function.name) if name else None
+        if found is not None and found[0].kind == "class" and not found[1]:
+            return self.program.method(found[0], "__init__")
         known = found is not None and found[0].kind == "function" and not found[1]
         return found[0] if known and found is not None else None
 

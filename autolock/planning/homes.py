@@ -130,7 +130,7 @@ class HomeFinder:
             "",
         ) or self._module_of(function.path, path)
         bound = self.program.resolve(function.path, name)
-        if bound == (Ref("variable", path, name), ()):
+        if bound is not None and bound[1] == () and (bound[0].path, bound[0].name) == (path, name):
             return name, []
         alias = (
             "" if bound is None and not self._taken(function.path, name) else self._alias(function.path, module, name)

@@ -12,6 +12,8 @@ from autolock.program.linker import Ref
 #: Seconds of a sleep from which on it is worth a word.
 _LONG = 0.5
 _DEEPEST = 4
+#: Statements from which on a call is worth a word where the event loop waits for it.
+_MUCH = 40
 
 _SLEEPS = frozenset({"asyncio.sleep", "anyio.sleep", "trio.sleep", "time.sleep"})
 #: Calls of libraries that run another program, or wait for one.
@@ -75,6 +77,24 @@ class Slowness:
     def of(self, function: Ref, statements: Sequence[ast.stmt]) -> str:
         """What in some statements of a function takes long, as a clause (`sleeps for `5` seconds`), or nothing."""
         return self._look(function, statements, 0, {function})
+
+    def heaviest(self, function: Ref, statements: Sequence[ast.stmt]) -> str:
+        """The first call that leads to much code of the project, as written; empty where there is none."""
+        for node in own_nodes(statements):
+            if isinstance(node, ast.Call) and self._weight(function, node, 0, set()) > _MUCH:
+                return ast.unparse(node.func)
+        return ""
+
+    def _weight(self, function: Ref, call: ast.Call, depth: int, seen: set[Ref]) -> int:
+        """How many statements a call leads to, as far as can be seen."""
+        inner = self.called(function, call) or self.guessed(function, call)
+        if inner is None or depth == _DEEPEST or inner in seen:
+            return 0
+        seen.add(inner)
+        nodes = list(own_nodes(self.body(inner)))
+        calls = [n for n in nodes if isinstance(n, ast.Call)]
+        own = sum(isinstance(n, ast.stmt) for n in nodes)
+        return own + sum(self._weight(inner, n, depth + 1, seen) for n in calls)
 
     def _look(self, function: Ref, statements: Sequence[ast.stmt], depth: int, seen: set[Ref]) -> str:
         for node in own_nodes(statements):

@@ -324,7 +324,7 @@ class _Indexer:
                     scope=prefix.rstrip("."),
                 )
             )
-        elif call and verb in JOB_DECORATORS:
+        elif call and (verb in JOB_DECORATORS or name in JOB_DECORATORS):
             self.facts.routes.append(RouteFacts(base, "job", (), "", qualname, "", call.lineno, prefix.rstrip(".")))
         return name
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 VERBS = frozenset({"get", "post", "put", "patch", "delete", "head", "options", "trace"})
 
-#: Decorators after which a function is run again and again: APScheduler, fastapi-utils.
-JOB_DECORATORS = frozenset({"scheduled_job", "repeat_every", "repeat_at"})
+#: Decorators after which a function is run again and again: APScheduler, fastapi-utils, schedule.
+JOB_DECORATORS = frozenset({"scheduled_job", "repeat_every", "repeat_at", "schedule.repeat"})
 
 #: Decorators `base.NAME(...)` that register the function below them.
 ROUTE_DECORATORS = VERBS | {

@@ -103,3 +103,33 @@ def test_another_row_in_the_same_transaction_makes_it_unsafe(tmp_path: Path) -> 
 
 def test_the_one_constraint_that_is_checked_is_answered_safely(tmp_path: Path) -> None:
     assert fix_of(tmp_path, FOUND.format(look="pass", given="", and_="pass")).safety is Safety.SAFE
+
+
+STORED = """
+@app.put("/clubs/{slug}")
+async def store(slug: str, name: str, owner: int, db: AsyncSession = Depends(session)):
+    club = await db.scalar(select(Club).where(Club.slug == slug))
+    CHECK
+    if club is None:
+        club = Club(slug=slug, name=name)
+        db.add(club)
+    AFTER
+    await db.commit()
+    return club.id
+"""
+
+
+@pytest.mark.parametrize(
+    ("check", "after", "refused"),
+    [
+        ("pass", "pass", ""),
+        ("if club is not None and club.name != name: log(name); raise Mine()", "pass", "would be left out"),
+        ("pass", "club.name = name", "gets more values after it was added"),
+        ("pass", "setattr(club, 'name', name)", "gets more values after it was added"),
+        ("pass", "await db.flush()\n    club.name = name", ""),
+    ],
+)
+def test_a_savepoint_sends_the_row_as_it_is(check: str, after: str, refused: str, tmp_path: Path) -> None:
+    fix = fix_of(tmp_path, STORED.replace("CHECK", check).replace("AFTER", after), "name: Mapped[str]")
+    assert (fix.safety is Safety.NONE) is bool(refused)
+    assert refused in fix.reason

@@ -196,3 +196,40 @@ def test_what_is_run_again_and_again_takes_the_lock_too(tmp_path: Path) -> None:
     )
     autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
     assert main.read_text(encoding="utf-8").count("with State.told_lock:") == 2
+
+
+TRACED = """
+import asyncio, functools
+from fastapi import FastAPI
+
+app = FastAPI()
+seen = {{}}
+
+def make(kind):
+    def traced(func):
+        inner = func if kind else functools.partial(func)
+
+        @functools.wraps(func)
+        async def wrapper(*args):
+            if {test}:
+                return seen["last"]
+            result = await inner(*args)
+            seen["last"] = result
+            return result
+        return wrapper
+    return traced
+
+@app.get("/{{n}}")
+@make("a")
+async def one(n: int):
+    await asyncio.sleep(0)
+    return n
+"""
+
+
+def test_a_lock_for_all_that_a_decorator_wraps_is_left_to_a_person(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(TRACED.format(test='"last" in seen'), encoding="utf-8")
+    (found,) = autolock.check([tmp_path], cache=False).findings
+    assert found.fix is not None
+    assert found.fix.safety.value == "unsafe"
+    assert "`make.traced.wrapper` runs `inner`, which may need the lock itself" in found.fix.reason

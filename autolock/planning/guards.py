@@ -134,7 +134,11 @@ class Guards:
             home = self.homes.home(owners[0], family, uses)
             guarding = self.with_new(home, regions, family, windows, owners)
         guarding.edits.extend(edit for one in summed for edit in one.edits)
-        guarding.slow = self.slow(regions, windows) or (self.stalling(regions, needs) if family == "threading" else "")
+        guarding.slow = (
+            self.slow(regions, windows)
+            or (self.stalling(regions, needs) if family == "threading" else "")
+            or self.wrapping(regions, owners)
+        )
         return guarding
 
     def stalling(self, regions: Regions, needs: Sequence[Need]) -> str:
@@ -161,6 +165,19 @@ class Guards:
                 found = self.slowness.of(function, region.statements)
                 if found:
                     return f"`{function.name}` {found}"
+        return ""
+
+    def wrapping(self, regions: Regions, owners: Sequence[Location]) -> str:
+        """What a decorator runs under one lock for all that it decorates: another of those may be called by it."""
+        if any(owner.root.kind == "cell" for owner in owners):
+            return ""
+        for function, spans in regions.items():
+            outer = Ref("function", function.path, function.name.rpartition(".")[0])
+            node = self.sources.node_of(outer) if outer.name in self.program.modules[function.path].functions else None
+            wrapped = _wrapped_by(node) if node is not None else frozenset()
+            for called in (n.func for region in spans for n in own_nodes(region.statements) if isinstance(n, ast.Call)):
+                if isinstance(called, ast.Name) and called.id in wrapped:
+                    return f"`{function.name}` runs `{called.id}`, which may need the lock itself,"
         return ""
 
     # -- what must be under the lock ---------------------------------------------------
@@ -892,3 +909,15 @@ def _beside(lock: Location, state: Location) -> bool:
         return True
     parent = lock.fields[:-1]
     return lock.root == state.root and state.fields[: len(parent)] == parent and len(state.fields) <= len(lock.fields)
+
+
+def _wrapped_by(node: ast.AST) -> frozenset[str]:
+    """The parameters of a decorator, and other names for them."""
+    arguments = getattr(node, "args", None)
+    names = {a.arg for a in arguments.args} if isinstance(arguments, ast.arguments) else set()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Assign) and any(
+            n.id in names for n in ast.walk(inner.value) if isinstance(n, ast.Name)
+        ):
+            names |= {t.id for t in inner.targets if isinstance(t, ast.Name)}
+    return frozenset(names)

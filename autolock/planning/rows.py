@@ -37,7 +37,7 @@ from autolock.planning.statements import bound_in, header_nodes, loops_round, nt
 from autolock.planning.stored import refuse_undone, stored_answer
 from autolock.planning.sums import SumPlans
 from autolock.planning.texts import named_text
-from autolock.planning.upserts import changes_of_found, locking
+from autolock.planning.upserts import changes_of_found, locking, refuse_unfinished
 from autolock.program.index import dotted
 from autolock.program.linker import Ref
 
@@ -655,6 +655,7 @@ class RowPlans:
         added = _added(add)
         if added is None or not isinstance(add, ast.stmt):
             raise Refusal("the insert is no plain `session.add(...)`: insert in a savepoint by hand")
+        refuse_unfinished(node, test, window.first, add, name, added)
         session = self.session_name(function, _session_of(window))
         error, imports = self.error_name(function)
         changes = changes_of_found(node, test, add, name)
@@ -686,8 +687,10 @@ class RowPlans:
         assert isinstance(look, ast.Assign)
         assert add is not None
         test = window.control.node if window.control is not None else None
-        if changes_of_found(self.sources.node_of(function), test, add, names[0]):
+        node = self.sources.node_of(function)
+        if changes_of_found(node, test, add, names[0]):
             raise Refusal(_CALLED)
+        refuse_unfinished(node, test, look, add, names[0], names[0])
         session = self.session_at(window, function)
         error, imports = self.error_name(function)
         again = f"{names[0]} = {written(self.sources, function.path, look.value)}"

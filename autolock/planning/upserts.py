@@ -15,6 +15,8 @@ _LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break, ast.Yield, ast.Yield
 #: What a session does with a row that leaves its columns alone.
 _KEEPING = frozenset({"add", "refresh", "expunge", "merge"})
 _RUNNING = frozenset({"execute", "scalar", "scalars", "exec"})
+#: Methods of a session after which a new row is in the database.
+_SENDING = frozenset({"flush", "commit", "refresh"})
 
 
 def changes_of_found(function: ast.AST, test: ast.AST | None, add: ast.stmt, name: str) -> list[ast.stmt]:
@@ -31,6 +33,43 @@ def changes_of_found(function: ast.AST, test: ast.AST | None, add: ast.stmt, nam
     if any(isinstance(n, _LEAVING) for s in found for n in ast.walk(s)):
         raise Refusal(_ONE_STATEMENT)
     return found
+
+
+def refuse_unfinished(
+    function: ast.AST, test: ast.AST | None, look: ast.stmt | None, add: ast.stmt, found: str, new: str
+) -> None:
+    """Refuse to send a row at once that is not complete yet, and to go on with a found one that was not checked.
+
+    `found` and `new` are the names of the row that was looked for and of the one that is added. Raises Refusal.
+    """
+    started = getattr(look, "lineno", 0)
+    for check in ast.walk(function):
+        if not isinstance(check, ast.If) or check.test is test or not started <= check.lineno <= add.lineno:
+            continue
+        if _is_about(check.test, found) and any(isinstance(n, ast.Raise | ast.Return) for n in ast.walk(check)):
+            raise Refusal(
+                "what is checked of a row that is there would be left out where another request was first: insert in a "
+                "savepoint by hand, and check again"
+            )
+    later = sorted((n for n in ast.walk(function) if getattr(n, "lineno", 0) > (add.end_lineno or 0)), key=_place)
+    for node in later:
+        if isinstance(node, ast.Call) and _method(node) in _SENDING:
+            return
+        stored = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _is_about(node.value, new)
+        named = isinstance(node, ast.Call) and ast.unparse(node.func) == "setattr" and _is_about(node.args[0], new)
+        if stored or named:
+            raise Refusal(
+                "the new row gets more values after it was added, and a savepoint would send it without them: insert it "
+                "in a savepoint by hand, once it is complete"
+            )
+
+
+def _is_about(node: ast.AST, name: str) -> bool:
+    return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node))
+
+
+def _place(node: ast.AST) -> tuple[int, int]:
+    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
 
 
 def locking(look: ast.expr) -> ast.expr:

@@ -44,14 +44,18 @@ def refuse_unfinished(
     """
     started = getattr(look, "lineno", 0)
     for check in ast.walk(function):
-        if not isinstance(check, ast.If) or check.test is test or not started <= check.lineno <= add.lineno:
+        if not isinstance(check, ast.If) or not started <= check.lineno <= add.lineno or _is_in([check], add):
             continue
+        if check.test is test and not isinstance(check.test, ast.BoolOp):
+            continue  # whether there is one
         if _is_about(check.test, found) and any(isinstance(n, ast.Raise | ast.Return) for n in ast.walk(check)):
             raise Refusal(
                 "what is checked of a row that is there would be left out where another request was first: insert in a "
                 "savepoint by hand, and check again"
             )
-    later = sorted((n for n in ast.walk(function) if getattr(n, "lineno", 0) > (add.end_lineno or 0)), key=_place)
+    other = {n for side in _other_sides(function, add) for n in ast.walk(side)}
+    after = (n for n in ast.walk(function) if getattr(n, "lineno", 0) > (add.end_lineno or 0) and n not in other)
+    later = sorted(after, key=_place)
     for node in later:
         if isinstance(node, ast.Call) and _method(node) in _SENDING:
             return
@@ -59,9 +63,15 @@ def refuse_unfinished(
         named = isinstance(node, ast.Call) and ast.unparse(node.func) == "setattr" and _is_about(node.args[0], new)
         if stored or named:
             raise Refusal(
-                "the new row gets more values after it was added, and a savepoint would send it without them: insert it "
-                "in a savepoint by hand, once it is complete"
+                "the new row gets more values after it was added, and a savepoint would send it without them: insert "
+                "it in a savepoint by hand, once it is complete"
             )
+
+
+def _other_sides(function: ast.AST, statement: ast.stmt) -> list[ast.stmt]:
+    """What does not run where a statement does: the other sides of the branches that it is in."""
+    around = [n for n in ast.walk(function) if isinstance(n, ast.If) and _is_in([n], statement)]
+    return [s for n in around for s in (n.orelse if _is_in(n.body, statement) else n.body)]
 
 
 def _is_about(node: ast.AST, name: str) -> bool:

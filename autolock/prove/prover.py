@@ -179,7 +179,7 @@ class _Driver:
         if subject.manner.failing:
             yield from self._failing(subject)
             return
-        own = self._driven(subject.routes)
+        own = self._driven(subject.routes or self._drivers.routes())
         rivals = self._driven(subject.rivals)
         for one, other in [*combinations_with_replacement(own, 2), *product(own, rivals)]:
             prelude = one.prelude if one.prelude == other.prelude else (*one.prelude, *other.prelude)
@@ -221,9 +221,9 @@ class _Driver:
         return [one for one in driven if one.request is not None]
 
     def _missing(self, subject: Subject) -> str:
-        driven = (self._drivers.drive(route) for route in subject.routes[:_MOST_ROUTES])
+        driven = (self._drivers.drive(route) for route in (subject.routes or self._drivers.routes())[:_MOST_ROUTES])
         reasons = (one.missing for one in driven if one.missing)
-        return next(reasons, "" if subject.routes else "no route leads here")
+        return next(reasons, "")
 
     def _pair(self, prelude: tuple[RequestDoc, ...], one: RequestDoc, other: RequestDoc) -> Iterator[Race]:
         """A request against another, against one with contents of its own, and for the last of what there is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,6 +20,8 @@ Try = Callable[[list[RequestDoc]], dict[str, Any]]
 _MOST_TRIES = 40
 _MOST_AMOUNTS = 8
 _MOST_REPEATS = 12
+#: What Starlette's paths say of the kind of a part, and OpenAPI's do not: `{number:int}`.
+_CONVERTER = re.compile(r":\w+\}")
 _REFUSED = frozenset([401, 403])
 
 
@@ -68,7 +71,7 @@ class Drivers:
 
     def _prepared(self, route: str, alone: Driven) -> Driven:
         """Where a route refuses all alone, or has nothing to change, another request may make what it looks for."""
-        if alone.changes or route not in self.routes():
+        if alone.changes or _CONVERTER.sub("}", route) not in self.routes():
             return alone
         for other in self.routes():
             if other.startswith(("POST", "PUT")) and other != route:
@@ -89,7 +92,7 @@ class Drivers:
     def _alone(
         self, route: str, prelude: tuple[RequestDoc, ...], state: dict[str, Any], said: tuple[Any, ...] = ()
     ) -> Driven:
-        method, _, path = route.partition(" ")
+        method, _, path = _CONVERTER.sub("}", route).partition(" ")
         operation = self._document.get("paths", {}).get(path, {}).get(method.lower())
         if operation is None:
             return Driven(None, missing=f"{route} is not in the application's OpenAPI document")

@@ -152,6 +152,9 @@ class Checkpoint:
             names = function.__code__.co_freevars
             for name, cell in zip(names, function.__closure__ or (), strict=True):
                 yield from self._cell(cell, f"{function.__module__}.{function.__qualname__}", name)
+            self._holders.append(
+                (f"{function.__module__}.{function.__qualname__}", lambda: _mutable_defaults(function))
+            )
         else:
             yield from (cell.cell_contents for cell in function.__closure__ or () if cell != CellType())
         yield from function.__defaults__ or ()
@@ -176,11 +179,16 @@ class Checkpoint:
     def _cached(self, cached: Any) -> Iterator[Any]:
         """A function with `functools.cache`: emptied again where it was empty, else what it keeps is followed."""
         self._seen[id(cached)] = cached
+        title = f"{cached.__module__}.{getattr(cached, '__qualname__', 'cached')}"
+        self._holders.append((title, lambda: {"cache": [one for one in _kept(cached) if self._is_shown(one)]}))
         yield cached.__wrapped__
         if cached.cache_info().currsize == 0:
             self._restores.append(cached.cache_clear)
         else:
             yield from _kept(cached)
+
+    def _is_shown(self, thing: Any) -> bool:
+        return isinstance(thing, _CONTAINERS) or type(thing).__module__ in self._names
 
     def _application(self, app: Any) -> Iterator[Any]:
         self._seen[id(app)] = app
@@ -238,6 +246,14 @@ def _middleware(app: Any) -> Iterator[Any]:
 def _parts_of_callable(thing: Any) -> Iterator[Any]:
     for name in ("__self__", "__func__", "func", "args", "keywords", "fget", "fset"):
         yield getattr(thing, name, None)
+
+
+def _mutable_defaults(function: FunctionType) -> dict[str, Any]:
+    """The default values of a function that can be changed, by the name of their parameters."""
+    code, defaults = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount][code.co_argcount - len(defaults) :]
+    every = {**dict(zip(names, defaults, strict=True)), **(function.__kwdefaults__ or {})}
+    return {name: value for name, value in every.items() if isinstance(value, _CONTAINERS)}
 
 
 def _kept(cached: Any) -> Iterator[Any]:

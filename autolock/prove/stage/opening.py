@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from .asgi import Lifespan, Request
 from .chance import tame_chance
+from .files import FileData
 from .frames import Project
 from .heap import Checkpoint
 from .instances import Instances, own_modules
@@ -55,12 +56,13 @@ class Opened:
     lifespans: tuple[Lifespan, ...]
     instances: Instances
     sqlite: SqliteData
+    files: FileData
     remote: Remote | None
     _checkpoints: list[tuple[Checkpoint, ...]] = field(default_factory=list)
 
     @property
     def _kept(self) -> tuple[Kept, ...]:
-        return (self.sqlite,) if self.remote is None else (self.sqlite, self.remote)
+        return (self.sqlite, self.files, *(() if self.remote is None else (self.remote,)))
 
     @classmethod
     def of(cls, app: str, root: str, options: dict[str, Any], remote: Remote | None) -> Opened:
@@ -79,6 +81,8 @@ class Opened:
         follow_threads(stepper)
         sqlite = SqliteData()
         sqlite.follow()
+        files = FileData(root)
+        files.follow()
         allowed = frozenset(options.get("allow", ()))
         close_the_door(allowed)
         instances = Instances(project)
@@ -98,7 +102,7 @@ class Opened:
         stage = Stage(served, project, loop, stepper)
         if remote is not None:
             stage.probe = remote.all_wait
-        return cls(stage, tuple(lifespans), instances, sqlite, remote)
+        return cls(stage, tuple(lifespans), instances, sqlite, files, remote)
 
     def remember(self) -> None:
         """Take what the application holds now as the start of every run, until it is forgotten."""

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class YieldSession(ReplacingCodemod):
     """Make the body of the function at `at` `with FACTORY() as NAME:` / `yield NAME`, but for its docstring.
 
-    With `is_async` it is `async with` in an `async def`. A return annotation becomes ANNOTATION,
-    and the decorators named in `undecorate` (parted by commas) go.
+    With `is_async` it is `async with` in an `async def`. What is yielded is GIVEN where that is not empty,
+    an expression with NAME in it. A return annotation becomes ANNOTATION, and the decorators named in
+    `undecorate` (parted by commas) go.
     """
 
     DESCRIPTION = "Let a provider open a session for each request."
@@ -36,6 +37,7 @@ class YieldSession(ReplacingCodemod):
         arg_parser.add_argument("--factory", required=True, help="the expression that is called for a session")
         arg_parser.add_argument("--is-async", action="store_true", help="write async with")
         arg_parser.add_argument("--name", default="session", help="name of the session")
+        arg_parser.add_argument("--given", default="", help="what is yielded, where it is not the session")
         arg_parser.add_argument("--annotation", default="", help="what a return annotation becomes")
         arg_parser.add_argument("--undecorate", default="", help="names of decorators to take away")
 
@@ -48,12 +50,14 @@ class YieldSession(ReplacingCodemod):
         name: str = "session",
         annotation: str = "",
         undecorate: str = "",
+        given: str = "",
     ) -> None:
         super().__init__(context, at)
         self.factory = factory
         self.is_async = is_async
         self.name = name
         self.annotation = annotation
+        self.given = given or name
         self.undecorate = [name.strip() for name in undecorate.split(",") if name.strip()]
         self._has_docstring = False
 
@@ -96,7 +100,7 @@ class YieldSession(ReplacingCodemod):
         newline = newline_of(function)
         self._has_docstring = function.get_docstring() is not None
         step = old.margin.step
-        result = indented_block([simple_statement(f"yield {self.name}", newline)], step, newline)
+        result = indented_block([simple_statement(f"yield {self.given}", newline)], step, newline)
         opened = with_lock(result, f"{self.factory}() as {self.name}", is_async=self.is_async)
         lines: list[Statement] = [opened]
         if self._has_docstring:

@@ -580,3 +580,45 @@ def test_coroutines_that_do_not_run_yet_are_awaited_in_sequence(body: str, after
 )
 def test_what_may_run_already_or_is_used_otherwise_stays_gathered(body: str, tmp_path: Path) -> None:
     assert "await asyncio.gather(*tasks)" in rewritten(tmp_path, OWN, GATHERED.replace("BODY", body))
+
+
+SERVICE = """
+class Notes:
+    def __init__(self, session, limit):
+        self.session = session
+        self.limit = limit
+        BESIDE
+
+    def add(self, body: str):
+        self.session.add(Note(body=body))
+        self.session.commit()
+
+DECORATED
+def get_notes() -> Notes:
+    return Notes(SyncSession(), limit=sum((2, 3)))
+
+@app.post("/notes")
+def add_note(body: str, notes: Notes = Depends(get_notes)):
+    notes.add(body)
+"""
+
+
+def service(folder: Path, beside: str = "pass", decorated: str = "@lru_cache") -> str:
+    return rewritten(folder, SERVICE.replace("BESIDE", beside).replace("DECORATED", decorated))
+
+
+def test_a_cached_object_with_a_session_is_made_for_each_request(tmp_path: Path) -> None:
+    after = service(tmp_path)
+    assert "lru_cache" not in after
+    assert "with SyncSession() as session:\n        yield Notes(session, limit=sum((2, 3)))" in after
+
+
+@pytest.mark.parametrize("beside", ["self.cache = {}", "self.count = 0"])
+def test_a_cached_object_that_keeps_more_than_a_session_stays(beside: str, tmp_path: Path) -> None:
+    assert "return Notes(SyncSession(), limit=sum((2, 3)))" in service(tmp_path, beside)
+
+
+def test_the_provider_of_a_cached_object_is_what_is_reported(tmp_path: Path) -> None:
+    body = SERVICE.replace("BESIDE", "pass").replace("DECORATED", "@lru_cache")
+    assert found(tmp_path, body) == {("AL301", "get_notes", "race")}
+    assert found(tmp_path, body.replace("@lru_cache", "")) == set()

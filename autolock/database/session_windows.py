@@ -37,7 +37,8 @@ class SessionWindow(RaceWindow):
     `kind` is session-shared, session-direct (shared, without a provider), session-parallel,
     session-outlives, provider-wrapped, provider-cached or provider-open. `session` is the session where
     one is concerned and `name` how the code calls it, `provider` the dependency, `works` what is run at
-    once, `steps` what the two requests do.
+    once, `steps` what the two requests do, `carried` whether the provider gives an object that keeps the session
+    and what it keeps `beside`.
     """
 
     name: str = "session"
@@ -48,6 +49,8 @@ class SessionWindow(RaceWindow):
     task: Outliving | None = None
     statements: list[Statement] = field(default_factory=list)
     steps: list[Event] = field(default_factory=list)
+    carried: bool = False
+    beside: tuple[str, ...] = ()
 
     @property
     def writes(self) -> bool:
@@ -86,6 +89,7 @@ class SessionFinder:
             ]
             window = _provider_window("session-shared", first, first.provider, location, entries)
             window.session, window.name, window.statements = first.session, str(location), statements
+            window.carried, window.beside = first.carried, first.beside
             window.steps = _two(statements) or [first, first]
             window.race = first.session.is_async or "thread" in {e.context for e in entries} | {
                 s.context for s in statements

@@ -11,7 +11,18 @@ from autolock.database.objects import Session
 from autolock.program.index import dotted
 from autolock.program.shapes import shape_of, terms_of
 from autolock.program.trace import Entry, Event, Frame
-from autolock.program.values import NOTHING, Coroutine, Env, FunctionValue, Group, Heap, Partial, Value
+from autolock.program.values import (
+    NOTHING,
+    Coroutine,
+    Env,
+    FunctionValue,
+    Group,
+    Heap,
+    Location,
+    LockValue,
+    Partial,
+    Value,
+)
 
 if TYPE_CHECKING:
     from autolock.database.hooks import Databases
@@ -31,12 +42,17 @@ REHEARSAL = 600
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Provided(Event):
-    """A session that a dependency gave to a request; `made` when the provider itself has opened it."""
+    """A session that a dependency gave to a request; `made` when the provider itself has opened it.
+
+    `carried` when it gave an object that keeps the session, `beside` the other state that this object keeps.
+    """
 
     entry: Entry
     provider: FunctionValue
     session: Session
     made: bool
+    carried: bool = False
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -138,6 +154,12 @@ class Sessions:
             made = not is_generator and spot is not None and spot.function == function.ref
             self.closed.discard(session)
             self.provided.append(Provided(function.node, stack, core.context, core.entry, function, session, made))
+        elif isinstance(value.obj, Heap) and value.obj.location is not None:
+            beside = state_of(value.obj)
+            for kept in kept_in(value.obj, value.obj.location):
+                place = (function.node, stack, core.context, core.entry, function, kept)
+                given = Provided(*place, made=False, carried=True, beside=beside)
+                self.provided.append(given)
 
     # -- statements ------------------------------------------------------------------
 
@@ -404,6 +426,25 @@ class Sessions:
                 return name
         ref = self.core.frame.ref
         return (session.names.get(ref, "") if ref is not None else "") or "session"
+
+
+def kept_in(holder: Heap, location: Location) -> list[Session]:
+    """The sessions that an object which all requests share keeps in its attributes."""
+    found = [(name, v.obj) for name, v in holder.fields.items() if name.startswith(".") and isinstance(v.obj, Session)]
+    for name, session in found:
+        if session.location is None:
+            session.location = location.child(name)
+    return [session for _, session in found if is_shared(session)]
+
+
+def state_of(holder: Heap) -> tuple[str, ...]:
+    """What else an object keeps that may change: containers, locks, and what begins as a constant."""
+    return tuple(
+        name[1:]
+        for name, v in sorted(holder.fields.items())
+        if name.startswith(".")
+        and (isinstance(v.obj, LockValue) or v.made == "const" or (isinstance(v.obj, Heap) and v.obj.type.ref is None))
+    )
 
 
 def is_shared(session: Session) -> bool:

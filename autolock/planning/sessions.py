@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -64,9 +65,16 @@ class SessionPlans:
         assert session is not None
         self.refuse_direct_calls(window.function)
         self.refuse_foreign_commits(window)
-        name, generator = _handed_out(node)
-        edits = self.dropped(window, session, node)
-        edits += self.opening(window, session, node, name, generator)
+        if window.beside:
+            kept = ", ".join(f"`{name}`" for name in window.beside)
+            raise Refusal(f"what `{window.function.name}` gives keeps {kept} for all requests as well: part the two")
+        if window.carried:
+            given = _carrying(session, node)
+            edits = self.opening(window, session, node, "session", generator=False, given=given)
+        else:
+            name, generator = _handed_out(node)
+            edits = self.dropped(window, session, node)
+            edits += self.opening(window, session, node, name, generator)
         return RowPlan(
             edits,
             f"Let `{window.function.name}` open a session for each request",
@@ -88,9 +96,9 @@ class SessionPlans:
         )
 
     def opening(
-        self, window: SessionWindow, session: Session, node: _Function, name: str, generator: bool
+        self, window: SessionWindow, session: Session, node: _Function, name: str, generator: bool, given: str = ""
     ) -> list[Edit]:
-        """`with SessionLocal() as session: yield session`."""
+        """`with SessionLocal() as session: yield session`, or what is `given` instead of it."""
         function = window.function
         factory, edits = self.factory(function, session)
         if name == factory:
@@ -116,6 +124,7 @@ class SessionPlans:
                     is_async=session.is_async,
                     name=name,
                     annotation=annotation,
+                    given=given,
                     undecorate=",".join(_short(d) for d in cached),
                 ),
             )
@@ -420,6 +429,29 @@ def _handed_out(node: _Function) -> tuple[str, bool]:
     if len(yielded) == 1:
         return (yielded[0].id if isinstance(yielded[0], ast.Name) else "session"), True
     raise Refusal(f"`{node.name}` does more than hand out the session: make it open one for each request by hand")
+
+
+def _carrying(session: Session, node: _Function) -> str:
+    """What a cached function gives that keeps the session, with `session` in its place; raises Refusal."""
+    given, opened = hands_out(node), session.opened
+    inside = [n for n in ast.walk(given) if opened is not None and n is opened.node] if given is not None else []
+    cached = any(_short(d) in ("lru_cache", "cache") for d in node.decorator_list)
+    if not cached or len(inside) != 1 or not isinstance(given, ast.Call) or given is inside[0]:
+        raise Refusal(f"what `{node.name}` gives keeps the session: let it make one for each request by hand")
+    if any(isinstance(n, ast.Name) and n.id == "session" for n in ast.walk(node)):
+        raise Refusal(f"`{node.name}` uses the name `session` for something else")
+    return ast.unparse(_Session(inside[0]).visit(copy.deepcopy(given, {id(inside[0]): inside[0]})))
+
+
+class _Session(ast.NodeTransformer):
+    """Puts `session` where one is opened."""
+
+    def __init__(self, opened: ast.AST) -> None:
+        self.opened = opened
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """The name for the call that opens, any other call as it is."""
+        return ast.Name("session", ast.Load()) if node is self.opened else self.generic_visit(node)
 
 
 def _opened_once(body: list[ast.stmt]) -> str | None:

@@ -26,14 +26,18 @@ def follow_everything(machine: Machine) -> list[Entry]:
         entries.extend(_bounded(machine, path, lambda p=path, f=facts: _startup(machine, p, f)))  # type: ignore[misc]
         if facts.module_refs & machine.lazy_makers:
             _bounded(machine, path, lambda p=path: _at_import(machine, p))  # type: ignore[misc]
-    for path, facts in sorted(machine.program.modules.items()):
-        for route in facts.routes:
-            label = f"{path}:{route.function or route.target}"
-            entries.extend(_bounded(machine, label, lambda p=path, f=facts, r=route: _route(machine, p, f, r)))  # type: ignore[misc]
-        for name, cls in facts.classes.items():
-            ref = Ref("class", path, name)
-            if _is_middleware(machine.program, ref, cls) and ref not in machine.middleware:
-                entries.extend(_bounded(machine, f"{path}:{name}", partial(_follow_middleware, machine, ref)))
+    # Middleware first: what it has written is what the handlers find.
+    for outer in (True, False):
+        for path, facts in sorted(machine.program.modules.items()):
+            for route in facts.routes:
+                if (route.kind == "middleware") is not outer:
+                    continue
+                label = f"{path}:{route.function or route.target}"
+                entries.extend(_bounded(machine, label, lambda p=path, f=facts, r=route: _route(machine, p, f, r)))  # type: ignore[misc]
+            for name, cls in facts.classes.items():
+                ref = Ref("class", path, name)
+                if outer and _is_middleware(machine.program, ref, cls) and ref not in machine.middleware:
+                    entries.extend(_bounded(machine, f"{path}:{name}", partial(_follow_middleware, machine, ref)))
     machine.run_spawned()
     return entries
 

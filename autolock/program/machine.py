@@ -45,6 +45,7 @@ class Machine(Statements):
         self.prepare()
         self.warmed: set[Location] = set()
         self.middleware: set[Ref] = set()
+        self.kept_by_middleware: list[Write] = []
 
     # -- accesses ----------------------------------------------------------------
 
@@ -197,7 +198,10 @@ class Machine(Statements):
         for earlier in [w for w in state.pending if w.location == write.location and w.key == write.key]:
             del state.pending[earlier]
             state.jumped.pop(earlier, None)
-        scalar = write.kind == "assign" and write.request and not any(f.startswith("[") for f in write.location.fields)
+        element = "[*]" if self.entry.kind == "middleware" else "["
+        scalar = (
+            write.kind == "assign" and write.request and not any(f.startswith(element) for f in write.location.fields)
+        )
         if (scalar and write.location.root.kind in _LONG_LIVED) or (write.kind == "augment" and write.operand):
             state.pending[write] = None
 
@@ -221,6 +225,11 @@ class Machine(Statements):
             if write.kind == "assign" and write.location == read.location and (between or write in self.state.jumped):
                 self.trace.late.append(LateRead(self.entry, write, read, between, self.state.jumped.get(write)))
 
+    def suspend(self, node: ast.AST, what: str | ast.expr = "") -> None:
+        if self.entry.kind == "middleware" and _goes_on(node):
+            self.kept_by_middleware.extend(w for w in self.state.pending if w.kind == "assign")
+        super().suspend(node, what)
+
     # -- entry points ------------------------------------------------------------
 
     def reset(self) -> None:
@@ -243,6 +252,8 @@ class Machine(Statements):
         self.database.reset()
         path = entry.function.path if entry.function else ""
         self.frames.append(Activation(self.next_serial(), None, path, Env(None)))
+        if entry.kind == "route":
+            self.state.pending.update(dict.fromkeys(self.kept_by_middleware))
         try:
             action()
         except OutOfBudget:
@@ -603,6 +614,16 @@ def _measures(node: ast.AST) -> bool:
     """Whether a look only asks how many there are, or for one of them."""
     name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
     return name in ("len", "bool", "any", "all", "min", "max", "isinstance", "str", "repr", "print")
+
+
+def _goes_on(node: ast.AST) -> bool:
+    """Whether an `await` of a middleware is for all that comes after it: `call_next(request)`, `app(scope, ...)`."""
+    call = node.value if isinstance(node, ast.Await) else None
+    if not isinstance(call, ast.Call):
+        return False
+    first = call.args[0] if call.args else None
+    asgi = len(call.args) == 3 and isinstance(first, ast.Name) and first.id == "scope"
+    return asgi or dotted(call.func).rpartition(".")[2] == "call_next"
 
 
 def _handed_over(value: Value) -> Value:

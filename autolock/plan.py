@@ -45,7 +45,7 @@ class Plan:
 
 #: Windows that are mended one by one.
 _DATABASE = (RowWindow, SessionWindow, SplitWindow)
-_ALONE = ("leaked", "re-entered", "opposite-order")
+_ALONE = ("leaked", "re-entered", "opposite-order", "refilled")
 _DEADLOCKS = {
     "re-entered": "split the function into a part that takes the lock and a part that expects it to be held",
     "opposite-order": "take the two locks in the same order everywhere, or use one lock for both",
@@ -83,7 +83,7 @@ def _groups(matched: Sequence[Matched]) -> list[list[Matched]]:
         if window.kind == "lock" and window.relation == "wrong-kind":
             kinds.setdefault(window.location, []).append((window, finding))
     alone.extend(kinds.values())
-    pool = [m for m in matched if m[0].kind not in ("iteration", "late-read", "lock")]
+    pool = [m for m in matched if m[0].kind not in ("iteration", "late-read", "lock") and m[0].relation not in _ALONE]
     groups: list[tuple[set[object], list[Matched]]] = []
     for window, finding in pool:
         keys: set[object] = {owner_of(window.location), (window.function, window.location.root.kind)}
@@ -152,6 +152,11 @@ class _Planner:
             raise Refusal(
                 "a lock would only make the requests wait for each other: pass the value as an "
                 "argument, or keep it in a local or a ContextVar"
+            )
+        if window.relation == "refilled":
+            raise Refusal(
+                "a lock would make every reader wait for the whole of it: fill a new container, and put it in the "
+                "place of the old one when it is complete"
             )
         if window.kind == "lock" and window.relation == "leaked":
             uses = self.analysis.machine.trace.locks

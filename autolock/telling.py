@@ -166,6 +166,13 @@ def _late_read(program: Program, window: RaceWindow) -> list[Step]:
 def _pair(program: Program, window: RaceWindow) -> list[Step]:
     assert window.write is not None
     first = window.rivals[0][1]
+    if window.relation == "refilled" and window.read is not None:
+        return [
+            step(program, "A", Action.WRITE, first),
+            _gap(program, "A", window),
+            step(program, "B", Action.READ, window.read, note="finds nothing, or half of it", lost=True),
+            step(program, "A", Action.WRITE, window.write),
+        ]
     return [
         step(program, "A", Action.WRITE, first),
         _gap(program, "A", window),

@@ -15,7 +15,18 @@ from autolock.program.injection import is_provider, provided, wired
 from autolock.program.linker import Ref
 from autolock.program.state import State
 from autolock.program.statements import Statements
-from autolock.program.trace import Candidate, Control, Entry, LateRead, Pair, Read, Suspension, Write, removed_end
+from autolock.program.trace import (
+    Candidate,
+    Control,
+    Entry,
+    LateRead,
+    Pair,
+    Read,
+    Suspension,
+    Write,
+    measures,
+    removed_end,
+)
 from autolock.program.values import (
     NOTHING,
     ClassValue,
@@ -99,6 +110,7 @@ class Machine(Statements):
         self.close_windows(write, data)
         self.supersede(write)
         self.claim(write)
+        self.refill(write, data)
         self.pair(write)
         self.remember_write(write)
 
@@ -146,7 +158,7 @@ class Machine(Statements):
             for r in state.stale
             if r.how == "iterate"
             and r not in state.superseded
-            and not _measures(r.node)
+            and not measures(r.node)
             and r.location.base == write.location.base
             and any(f.serial == here for f in r.stack)
             and not any(r in c.reads for c in state.control)
@@ -191,6 +203,27 @@ class Machine(Statements):
             self.state.claims.pop(place, None)
         elif write.key and write.kind in ("insert", "assign") and write.location.fields[-1:] != ():
             self.state.claims[place] = write.serial
+
+    def refill(self, write: Write, data: frozenset[Read]) -> None:
+        """Note where a container that the request has emptied is filled anew, with something in between."""
+        base, emptied = write.location.base, self.state.emptied
+        if write.empties:
+            emptied[write] = None
+            return
+        if any(r.location.base == base for r in data) or not self.fills(write):
+            return  # what was in it is put back
+        for earlier, between in list(emptied.items()):
+            if earlier.location.base == base:
+                if between is not None:
+                    self.trace.refills.append(Pair(self.entry, earlier, write, between))
+                del emptied[earlier]
+
+    def fills(self, write: Write) -> bool:
+        """Whether a write puts in many elements: all at once, or one each turn of a loop."""
+        call = write.node
+        name = call.func.attr if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else ""
+        whole = write.kind == "assign" and write.location.fields == write.location.base.fields
+        return name in ("update", "extend") or (self.loops > 0 and write.kind in ("insert", "assign")) or whole
 
     def remember_write(self, write: Write) -> None:
         """Writes that a later step may expect to find again, or that have a counterpart."""
@@ -608,12 +641,6 @@ def _sets_a_flag_anew(write: Write, read: Read, control: Control, decisions: tup
 
 
 _ASKING_VALUE = frozenset({"compare", "equal", "different"})
-
-
-def _measures(node: ast.AST) -> bool:
-    """Whether a look only asks how many there are, or for one of them."""
-    name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
-    return name in ("len", "bool", "any", "all", "min", "max", "isinstance", "str", "repr", "print")
 
 
 def _goes_on(node: ast.AST) -> bool:

@@ -19,7 +19,7 @@ class State:
 
     A read that is in neither is current. `fresh` holds all reads that still matter. What `confirmed`
     ones saw was looked at again since and found to be the same. `claims` has what the request has put into
-    containers under a key, with the serial of that write.
+    containers under a key, with the serial of that write, `emptied` the containers that it has emptied.
     """
 
     fresh: set[Read] = field(default_factory=set)
@@ -30,6 +30,7 @@ class State:
     stale: dict[Read, Suspension] = field(default_factory=dict)
     switched: dict[Read, ast.AST] = field(default_factory=dict)
     claims: dict[tuple[Location, str], int] = field(default_factory=dict)
+    emptied: dict[Write, Suspension | None] = field(default_factory=dict)
     pending: dict[Write, Suspension | None] = field(default_factory=dict)
     jumped: dict[Write, ast.AST] = field(default_factory=dict)
     control: tuple[Control, ...] = ()
@@ -48,6 +49,7 @@ class State:
             dict(self.stale),
             dict(self.switched),
             dict(self.claims),
+            dict(self.emptied),
             dict(self.pending),
             dict(self.jumped),
             self.control,
@@ -62,9 +64,10 @@ class State:
         for read in self.unsuspended:
             self.stale.setdefault(read, event)
         self.unsuspended.clear()
-        for write, since in self.pending.items():
-            if since is None:
-                self.pending[write] = event
+        for waiting in (self.pending, self.emptied):
+            for write, since in waiting.items():
+                if since is None:
+                    waiting[write] = event
 
     def switch(self, node: ast.AST) -> None:
         """Another thread may have run."""
@@ -132,8 +135,9 @@ class State:
             self.switched = {**other.switched, **self.switched}
         if other.claims:
             self.claims = {**other.claims, **self.claims}
-        for write, since in other.pending.items():
-            self.pending[write] = self.pending.get(write) or since
+        for waiting, others in ((self.pending, other.pending), (self.emptied, other.emptied)):
+            for write, since in others.items():
+                waiting[write] = waiting.get(write) or since
         if other.jumped:
             self.jumped = {**other.jumped, **self.jumped}
         if self.held:

@@ -137,6 +137,12 @@ def is_added_at_end(write: Write) -> bool:
     return write.kind == "insert" and (name in ("append", "extend") or isinstance(call, ast.AugAssign))
 
 
+def measures(node: ast.AST) -> bool:
+    """Whether a look only asks how many there are, or for one of them."""
+    name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+    return name in ("len", "bool", "any", "all", "min", "max", "isinstance", "str", "repr", "print")
+
+
 @dataclass(slots=True, frozen=True, eq=False)
 class Control:
     """A decision that the code after it depends on.
@@ -236,6 +242,7 @@ class Trace:
     candidates: list[Candidate] = field(default_factory=list)
     late: list[LateRead] = field(default_factory=list)
     pairs: list[Pair] = field(default_factory=list)
+    refills: list[Pair] = field(default_factory=list)
     iterations: list[Iteration] = field(default_factory=list)
     locks: list[LockUse] = field(default_factory=list)
     orders: dict[tuple[Location, Location], LockUse] = field(default_factory=dict)

@@ -36,6 +36,7 @@ from autolock.program.trace import (
     Write,
     context_name,
     is_added_at_end,
+    measures,
     removed_end,
 )
 from autolock.program.vain import Vanity
@@ -184,6 +185,7 @@ class Finder:
             *self.read_write(),
             *self.late(),
             *self.pairs(),
+            *self.refills(),
             *self.iterations(),
             *self.lock_uses(),
             *self.lock_orders(),
@@ -534,6 +536,44 @@ class Finder:
             for w in (pair.first, pair.second)
         ]
         return bool(lookers[0] & lookers[1])
+
+    def refills(self) -> Iterator[RaceWindow]:
+        """Containers that are emptied and filled again, and others look at in between."""
+        for item in self.trace.refills:
+            read = self._looks_in_between(item)
+            function, first, last = meeting(item.first.stack, item.second.stack)
+            if read is None or first is None:
+                continue
+            yield RaceWindow(
+                "pair",
+                item.first.location,
+                function,
+                first,
+                last,
+                item.entry,
+                True,
+                _context(item.second, False),
+                relation="refilled",
+                read=read,
+                write=item.second,
+                between=item.between,
+                rivals=[(item.entry, item.first)],
+                entries=[item.entry],
+            )
+
+    def _looks_in_between(self, pair: Pair) -> Read | None:
+        """A look of another function that takes what is missing for an answer, and no lock of the one who fills."""
+        base = pair.first.location.base
+        fillers = {w.function for _, w in self.by_root[base.root] if w.location.base == base}
+        looks = [
+            read
+            for read in self.trace.looks.values()
+            if read.location.base == base
+            and read.function not in fillers
+            and not measures(read.node)
+            and not any(_holds(pair.first.held, h.lock) for h in read.held)
+        ]
+        return min(looks, key=lambda read: read.how == "iterate", default=None)
 
     # -- loops -----------------------------------------------------------------------
 

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class BrokenInvariant:
     """Two pieces of state are changed by the same amount, and something else may run between the two changes.
 
-    Whoever looks in between sees money that has left one account and not arrived at the other.
+    Whoever looks in between sees money that has left one account and not arrived at the other. A container that
+    is emptied and filled again with an `await` in between is found empty, or half full, by those who read it.
 
     ## Racy
 
@@ -33,7 +34,8 @@ class BrokenInvariant:
 
     ## Refused
 
-    As for lost-update.
+    As for lost-update. A container that is filled again: build the new one aside, and put it in the place of the
+    old one when it is complete.
     """
 
     id: ClassVar[str] = "AL105"
@@ -45,6 +47,12 @@ class BrokenInvariant:
     def match(self, window: RaceWindow) -> Match | None:
         if window.kind != "pair":
             return None
+        if window.relation == "refilled" and window.read is not None:
+            return Match(
+                Severity.MEDIUM,
+                f"`{function_name(window)}` empties `{window.location.base}`, {gap(window)}, then fills it again: "
+                f"`{window.read.function.name}` finds nothing, or half of it, in between.",
+            )
         how = "by the same amount" if window.rivals[0][1].kind == "augment" else "to match"
         return Match(
             Severity.MEDIUM,

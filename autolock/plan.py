@@ -167,6 +167,11 @@ class _Planner:
         if window.kind == "lock":
             return LockKind(self.analysis.program, self.analysis.machine, self.sources).to_asyncio(window)
         windows = [w for w, _ in group]
+        if any(w.relation == "dropped-lock" for w in windows):
+            raise Refusal(
+                "the lock is taken out of its table while others may wait for it: leave it there, or take it out only "
+                "when nobody has it or waits"
+            )
         if not any(w.race for w in windows) and any(not self._in_coroutine(w) for w in windows):
             raise Refusal(
                 "nothing can run in between today; when something awaits here, take a lock round both in the coroutine"

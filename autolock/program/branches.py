@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Iterator, Sequence
 
 from autolock.program.linker import Program, Ref
-from autolock.program.trace import Candidate, Frame
+from autolock.program.trace import Candidate, Frame, Write
 
 #: What a test of local names is made of.
 _PLAIN = (ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.cmpop, ast.boolop, ast.unaryop, ast.Load)
@@ -34,6 +34,10 @@ class Branches:
             if other is not None and other[0] is not test and other[1] != side:
                 return self._stays(first.function, test.test)
         return False
+
+    def is_conditional(self, write: Write) -> bool:
+        """Whether a write is made only where some test of its own function comes out so."""
+        return bool(self._branches(write.function).get(id(write.stack[-1].statement)))
 
     def queues_again(self, candidate: Candidate) -> bool:
         """Whether a loop adds to the end of what it came from: nothing is overwritten by that."""

@@ -279,7 +279,7 @@ class Finder:
         if candidate.dependence == "control" and read.how == "contains" and shape in ("equal", "different"):
             shape = "present"
         common = self._common(read.held, write.held)
-        valid = [h for h in common if not h.lock.fresh]
+        valid = [h for h in common if not h.lock.fresh and h.lock.location not in self.dropped]
         rivals = self._rivals(candidate, shape, valid)
         if not rivals.writers or self._is_nothing(write.location):
             return
@@ -419,7 +419,7 @@ class Finder:
     @staticmethod
     def _relation(read: Read, write: Write, common: list[Held], valid: list[Held]) -> str:
         if common and not valid:
-            return "fresh-lock"
+            return "fresh-lock" if all(h.lock.fresh for h in common) else "dropped-lock"
         if _own(valid, write):
             return "unguarded"
         mine = [h for h in _own(read.held, read) if not h.lock.fresh]
@@ -431,6 +431,18 @@ class Finder:
         if theirs and not mine:
             return "check-outside"
         return "unguarded"
+
+    @cached_property
+    def dropped(self) -> frozenset[Location]:
+        """The elements of tables from which a lock is taken out by whoever has held it, even if others wait for it."""
+        taken = {(use.lock.location, use.function) for use in self.trace.locks if use.lock.location is not None}
+        return frozenset(
+            write.location
+            for _, write in self.trace.writes
+            if write.kind == "remove"
+            and (write.location, write.function) in taken
+            and not self.vanity.branches.is_conditional(write)
+        )
 
     @staticmethod
     def _common(one: Iterable[Held], other: Iterable[Held]) -> list[Held]:

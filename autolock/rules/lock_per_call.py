@@ -33,7 +33,8 @@ class LockPerCall:
 
     ## Refused
 
-    As for lost-update.
+    As for lost-update, and where a lock is taken out of a table of locks while others may wait for it: leave it
+    there, or take it out only when nobody has it or waits.
     """
 
     id: ClassVar[str] = "AL501"
@@ -43,6 +44,12 @@ class LockPerCall:
     codemods: ClassVar[tuple[str, ...]] = ("replace-lock", "remove-statement", "define-lock", "import-name")
 
     def match(self, window: RaceWindow) -> Match | None:
+        if window.kind == "read-write" and window.relation == "dropped-lock" and window.race:
+            return Match(
+                Severity.HIGH,
+                f"`{function_name(window)}` guards `{window.shown}` with a lock that whoever had it takes out of its "
+                f"table: others may still wait for it, and who comes next makes a new one.",
+            )
         if window.kind != "read-write" or window.relation != "fresh-lock" or not window.race:
             return None
         return Match(

@@ -67,6 +67,13 @@ UNSEEN = {
             except OSError:
                 prices.update(batch)
     """,
+    "a list in it that is begun anew": """
+        @app.post("/reload")
+        async def reload():
+            for name in "abc":
+                prices[name] = []
+                prices[name].extend(await page(name))
+    """,
     "one thing put in afterwards": """
         @app.post("/reset")
         async def reset():

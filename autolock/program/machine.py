@@ -208,7 +208,9 @@ class Machine(Statements):
         """Note where a container that the request has emptied is filled anew, with something in between."""
         base, emptied = write.location.base, self.state.emptied
         if write.empties:
-            emptied[write] = None
+            of_container = write.location.fields[:-1] if write.kind == "remove" else write.location.fields
+            if of_container == base.fields:
+                emptied[write] = None
             return
         if any(r.location.base == base for r in data) or not self.fills(write):
             return  # what was in it is put back

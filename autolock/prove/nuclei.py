@@ -28,7 +28,7 @@ class NucleiTemplates:
         written = []
         for proof in proofs:
             trial = proof.before.decisive if proof.before is not None else None
-            if trial is None or trial.race.failing:
+            if trial is None or trial.race.failing or any(one["method"] == "WEBSOCKET" for one in trial.race.requests):
                 continue
             if proof.before is not None and proof.before.verdict is Verdict.WITNESSED:
                 self.folder.mkdir(parents=True, exist_ok=True)

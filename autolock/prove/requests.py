@@ -20,6 +20,13 @@ Try = Callable[[list[RequestDoc]], dict[str, Any]]
 _MOST_TRIES = 40
 _MOST_AMOUNTS = 8
 _MOST_REPEATS = 12
+#: What may be said over a WebSocket, in place of the messages that only its code knows.
+_SPOKEN: tuple[list[Any], ...] = (
+    [],
+    ["hello"],
+    [dict.fromkeys(("type", "action", "text", "message", "content", "data"), "hello")],
+)
+_MESSAGES = "(messages)"
 #: What Starlette's paths say of the kind of a part, and OpenAPI's do not: `{number:int}`.
 _CONVERTER = re.compile(r":\w+\}")
 _REFUSED = frozenset([401, 403])
@@ -107,7 +114,7 @@ class Drivers:
             if response["status"] in _REFUSED:
                 told = f"{route} wants authentication (status {response['status']}); override it in a scenario"
                 return Driven(None, missing=told, refused=(request,))
-            if 200 <= response["status"] < 400:
+            if 100 <= response["status"] < 400:
                 if sent.changes:
                     return Driven(request, steps, changes=True, refused=tuple(refused))
                 fallback = fallback or Driven(request, steps)
@@ -192,6 +199,9 @@ def _request(method: str, path: str, operation: dict[str, Any], sampler: Sampler
         elif place == "header":
             headers[name] = str(value)
     request: RequestDoc = {"method": method, "path": path, "query": query, "headers": headers}
+    if method == "WEBSOCKET":
+        sampler.choices[_MESSAGES] = len(_SPOKEN)
+        return {**request, "body": _SPOKEN[sampler.picks.get(_MESSAGES, 0)]}
     body = operation.get("requestBody", {}).get("content", {})
     if "application/json" in body:
         media = body["application/json"]

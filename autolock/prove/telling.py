@@ -26,7 +26,7 @@ def title_of(request: RequestDoc) -> str:
     query = "&".join(f"{name}={value}" for name, value in request.get("query", {}).items())
     body = request.get("body")
     line = f"{request['method']} {request['path']}" + (f"?{query}" if query else "")
-    return line if body is None else f"{line} {body if isinstance(body, str) else json.dumps(body)}"
+    return line if body is None or body == [] else f"{line} {body if isinstance(body, str) else json.dumps(body)}"
 
 
 def slug(subject: Subject) -> str:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import unquote, urlencode
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sends: `path` percent-encoded, `body` as JSON unless it is text, which is sent as it is."""
+    """What a client sends: `path` percent-encoded, `body` as JSON unless it is text, which is sent as it is.
+
+    With the method WEBSOCKET it opens a connection, sends the messages that `body` lists, and stays.
+    """
 
     method: str
     path: str
@@ -97,6 +101,53 @@ async def send(app: Any, request: Request, state: dict[str, Any]) -> Response:
         error = f"{type(raised).__name__}: {raised}"
         status = 500 if not parts else status
     return Response(status, _read(b"".join(parts)), error)
+
+
+async def converse(
+    app: Any,
+    request: Request,
+    state: dict[str, Any],
+    pause: Callable[[str], Awaitable[None]],
+    at_rest: Callable[[Response], None],
+) -> Response:
+    """Open a WebSocket and send its messages. Returns when the application closes it; else `at_rest` is called when it
+    waits for more. `pause` is where others may go on: after what the application sends, before it hears a message.
+
+    The status is 101 for a connection that was accepted, the body all that was received.
+    """
+    heard: list[Any] = []
+    answer = Response(403, heard)
+    messages = [{"type": "websocket.connect"}, *(_spoken(message) for message in request.body or ())]
+
+    async def receive() -> dict[str, Any]:
+        if messages:
+            if messages[0]["type"] == "websocket.receive":
+                await pause("before a message")
+            return messages.pop(0)
+        at_rest(answer)
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
+
+    async def take(message: dict[str, Any]) -> None:
+        nonlocal answer
+        if message["type"] == "websocket.accept":
+            answer = Response(101, heard)
+        elif message["type"] == "websocket.send":
+            heard.append(_read(message["bytes"] if message.get("bytes") is not None else message["text"].encode()))
+        elif message["type"] == "websocket.close" and answer.status == 101:
+            heard.append({"closed": message.get("code", 1000)})
+        await pause(f"after {message['type']}")
+
+    scope = {**scope_of(replace(request, body=None), app), "type": "websocket", "scheme": "ws", "subprotocols": []}
+    try:
+        await app({**scope, "state": dict(state)}, receive, take)
+    except Exception as raised:
+        answer = Response(500, heard, f"{type(raised).__name__}: {raised}")
+    return answer
+
+
+def _spoken(message: Any) -> dict[str, Any]:
+    return {"type": "websocket.receive", "text": message if isinstance(message, str) else json.dumps(message)}
 
 
 def _read(body: bytes) -> Any:

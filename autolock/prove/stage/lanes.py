@@ -53,6 +53,7 @@ class Lane:
         self.tasks: set[asyncio.Task[Any]] = set()
         self.workers = 0
         self.answered = False
+        self.resting = False
         self.closed = False
         self.last: Gate | None = None
         self.draws = 0
@@ -65,8 +66,10 @@ class Lane:
 
     @property
     def finished(self) -> bool:
-        """Whether the request is answered and nothing that it started goes on."""
-        return self.answered and not self.gates and not self.workers and all(task.done() for task in self.tasks)
+        """Whether the request is answered and nothing that it started goes on; an open connection may wait for ever."""
+        if not self.answered or self.gates or self.workers:
+            return False
+        return self.resting or all(task.done() for task in self.tasks)
 
     def one_worker_less(self) -> None:
         """A thread of the request is done, and the event loop has heard of it."""

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import inspect
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -135,14 +136,21 @@ class Opened:
         for data in self.stage.data:
             data.restore()
         self.stage.data = ()
+        self.stage.keeps_open = True
         self.stage.play_in_turn(requests, tuple(range(len(requests))))
+        self.stage.keeps_open = False
         self.remember()
         return self.stage.play((), lambda enabled, previous: enabled[0]).outcome
 
     def document(self) -> dict[str, Any]:
-        """The application's OpenAPI document; empty where it makes none."""
+        """The application's OpenAPI document, and its WebSockets beside it; empty where it makes none."""
         make = getattr(self._app, "openapi", None)
-        return dict(make()) if make is not None else {}
+        told = dict(make()) if make is not None else {}
+        for route in _routes_of(getattr(self._app, "routes", ())):
+            socket = getattr(route, "starlette_route", None) or route
+            if type(socket).__name__.endswith("WebSocketRoute"):
+                told.setdefault("paths", {}).setdefault(_plain_path(socket.path), {})["websocket"] = _heard_by(socket)
+        return told
 
     def dependencies(self) -> dict[str, list[str]]:
         """For each route, the functions it depends on, as overrides name them."""
@@ -206,6 +214,26 @@ def _routes_of(routes: Any) -> Iterator[Any]:
     for route in routes:
         included = getattr(route, "effective_candidates", None)
         yield from _routes_of(included()) if included is not None else (route,)
+
+
+def _plain_path(path: str) -> str:
+    return re.sub(r":\w+\}", "}", path)
+
+
+def _heard_by(route: Any) -> dict[str, Any]:
+    """What a WebSocket takes, as OpenAPI would say it."""
+    path = [{"name": name, "in": "path", "required": True} for name in re.findall(r"\{(\w+)", route.path)]
+    needed = getattr(route, "dependant", None)
+    fields = [*_flat_fields(needed)] if needed is not None else []
+    return {"parameters": [*path, *fields]}
+
+
+def _flat_fields(needed: Any) -> Iterator[dict[str, Any]]:
+    for place, fields in (("query", needed.query_params), ("header", needed.header_params)):
+        for one in fields:
+            yield {"name": one.alias, "in": place, "required": bool(getattr(one, "required", True))}
+    for one in needed.dependencies:
+        yield from _flat_fields(one)
 
 
 def _calls_of(needed: Any) -> Iterator[Any]:

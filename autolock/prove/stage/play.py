@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
-from .asgi import Request, Response, send
+from .asgi import Request, Response, converse, send
 from .chance import start_again
 from .director import Chooser, Director, Failure, Probe, Step
 from .frames import Project
-from .lanes import Gate, Lane
+from .lanes import LANE, Gate, Lane
 from .loop import GatedLoop
 from .renaming import in_order
 from .threads import Abandoned, Stepper
+from .values import plain_locals
 
 
 class Data(Protocol):
@@ -71,7 +73,8 @@ class Instance:
 class Stage:
     """An application ready to be played: its loop, its state, and the hooks that make requests stop.
 
-    With `spread`, requests go to the `instances` in turn, else all to the first.
+    With `spread`, requests go to the `instances` in turn, else all to the first. With `keeps_open`, connections of
+    clients that stay are not ended after a run.
     """
 
     instances: tuple[Instance, ...]
@@ -81,6 +84,7 @@ class Stage:
     data: tuple[Data, ...] = ()
     probe: Probe | None = None
     spread: bool = False
+    keeps_open: bool = False
 
     def play(self, requests: tuple[Request, ...], choose: Chooser) -> Run:
         """Run the requests at once, as `choose` decides, from the same state as every other run."""
@@ -115,18 +119,35 @@ class Stage:
         responses: dict[int, Response] = {}
         self.stepper.director = director
         self.loop.begin(director, partial(_finish, over))
+        open_state: dict[str, Any] | None = None
         try:
             for lane, request in zip(lanes, requests, strict=True):
                 if lane.answered:
                     continue
                 self.loop.start(lane, partial(self._request, lane, request, responses))
             await over
+            if any(lane.resting for lane in lanes):
+                open_state = self._picture()  # as long as the connections are open: their end changes it
         finally:
             self.loop.end()
-            await _abandon(lanes)
-        state = in_order({name: value for data in self.data for name, value in data.picture().items()})
+            await _abandon([lane for lane in lanes if not (lane.resting and self.keeps_open)])
+        state = self._picture() if open_state is None else open_state
         answers = tuple(responses.get(lane.number) for lane in lanes)
         return Run(Outcome(answers, state, str(director.stuck or "")), tuple(director.steps))
+
+    def _picture(self) -> dict[str, Any]:
+        return in_order({name: value for data in self.data for name, value in data.picture().items()})
+
+    async def _pause(self, label: str) -> None:
+        """Stand at a gate in the code of the project that has led here."""
+        lane, frame = LANE.get(), self.stepper.caller(sys._getframe(1))
+        if lane is None or lane.closed:
+            return
+        turn = self.loop.create_future()
+        spot = self.project.spot(frame) if frame is not None else None
+        values = plain_locals(frame) if frame is not None else {}
+        lane.gates.append(Gate("resume", label, partial(_finish, turn), spot, values))
+        await turn
 
     async def _request(self, lane: Lane, request: Request, responses: dict[int, Response]) -> None:
         begin = self.loop.create_future()
@@ -134,11 +155,20 @@ class Stage:
         await begin
         try:
             served = self.instances[lane.number % len(self.instances) if self.spread else 0]
-            responses[lane.number] = await send(served.app, request, served.state)
+            if request.method == "WEBSOCKET":
+                at_rest = partial(_rest, lane, responses)
+                responses[lane.number] = await converse(served.app, request, served.state, self._pause, at_rest)
+            else:
+                responses[lane.number] = await send(served.app, request, served.state)
         except (Abandoned, asyncio.CancelledError):
             return
         finally:
             lane.answered = True
+
+
+def _rest(lane: Lane, responses: dict[int, Response], answer: Response) -> None:
+    responses[lane.number] = answer
+    lane.answered = lane.resting = True
 
 
 def _finish(over: asyncio.Future[None]) -> None:

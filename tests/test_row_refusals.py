@@ -330,3 +330,48 @@ def test_the_row_of_one_task(key: str, more: str, racy: bool, tmp_path: Path) ->
     args = '__table_args__ = (UniqueConstraint("slug"),)'
     text = "from sqlalchemy import update\n" + HANDED.replace("{key}", key) + more
     assert ("AL202" in {f.rule for f in findings(tmp_path, text, args)}) is racy
+
+
+BEGUN = """
+import sqlite3
+from contextlib import contextmanager
+from fastapi import FastAPI
+
+app = FastAPI()
+
+@contextmanager
+def opened():
+    connection = sqlite3.connect("clubs.db", isolation_level=None)
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+@app.post("/{name}")
+def found(name: str):
+    with opened() as connection:
+        BEGIN
+        try:
+            if connection.execute("SELECT id FROM clubs WHERE name = ?", (name,)).fetchone() is None:
+                connection.execute("INSERT INTO clubs (name) VALUES (?)", (name,))
+            END
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+"""
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "racy"),
+    [
+        ('connection.execute("BEGIN IMMEDIATE")', 'connection.execute("COMMIT")', False),
+        ("pass", "pass", True),
+    ],
+)
+def test_a_transaction_that_is_begun_in_sql_spans_statements_that_commit_by_themselves(
+    begin: str, end: str, racy: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(
+        BEGUN.replace("    END", f"    {end}").replace("    BEGIN", f"    {begin}"), encoding="utf-8"
+    )
+    assert bool(autolock.check([tmp_path], cache=False).findings) is racy

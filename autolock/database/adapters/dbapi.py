@@ -112,14 +112,17 @@ class DbApi(Driver):
         SQLite refuses a write to a transaction that has read what another has changed since.
         """
         words = self.statements.words(text)
+        open_block = session.autocommits and self.rows.transaction(session).blocks > 0
         if words[:1] == ["BEGIN"]:
+            if session.autocommits:
+                self.rows.enter_block(session)
             self.rows.use(session)
             if session.library in ("sqlite", "aiosqlite"):
                 self.rows.lock(session, "advisory", None, node)
-        elif words[:1] == ["COMMIT"]:
-            self.rows.commit(session, node)
+        elif words[:1] in (["COMMIT"], ["END"]):
+            (self.rows.leave_block if open_block else self.rows.commit)(session, node)
         elif words[:1] == ["ROLLBACK"]:
-            self.rows.rollback(session)
+            (self.rows.abandon_block if open_block else self.rows.rollback)(session)
         else:
             return False
         return True

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autolock.database.hooks import expected
+from autolock.database.objects import Session
 from autolock.program.calls import TRIED, Calls
 from autolock.program.core import OutOfBudget
 from autolock.program.decisions import says_different, says_equal
@@ -177,7 +178,7 @@ class Statements(Calls):
         shared = self.share(value, location)
         known = self._variables.get((path, name))
         kept = isinstance(shared.obj, Heap | LockValue) and (known is None or known.obj is None)
-        if kept or (isinstance(shared.obj, Thing) and _is_only_declared(known)):
+        if kept or (_is_session(shared) and _is_only_declared(known)):
             self._variables[path, name] = Value(shared.obj, term=str(location))
 
     def assign_attribute(
@@ -220,7 +221,7 @@ class Statements(Calls):
         made_up = (
             known is None or known.obj is None or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown")
         )
-        if made_up or (isinstance(value.obj, Thing) and _is_only_declared(known)):
+        if made_up or (_is_session(value) and _is_only_declared(known)):
             obj.fields[field] = value
             self.shaped.append(obj)
 
@@ -836,6 +837,11 @@ def _is_lookup(handler: ast.ExceptHandler) -> bool:
         n in text
         for n in ("KeyError", "IndexError", "LookupError", "AttributeError", "FileNotFoundError", "ValueError")
     )
+
+
+def _is_session(value: Value) -> bool:
+    """Whether a value is a session that requests must not share."""
+    return isinstance(value.obj, Session) and value.obj.library == "sqlalchemy"
 
 
 def _is_only_declared(known: Value | None) -> bool:

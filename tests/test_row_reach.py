@@ -428,3 +428,22 @@ def use(id: int, session: Session = Depends(get_session)):
 """
     (tmp_path / "main.py").write_text(HEAD + body)
     assert [f.name for f in autolock.check([tmp_path], cache=False).findings] == names
+
+
+def test_the_database_does_not_add_what_was_read_from_a_row(tmp_path: Path) -> None:
+    body = """
+    @app.post("/move/{id}/{other}")
+    def move(id: int, other: int, session: Session = Depends(get_session)):
+        item, source = session.get(Item, id), session.get(Item, other)
+        item.stock = item.stock + source.stock
+        session.commit()
+    """
+    assert "item.stock = Item.stock +" not in fixed(tmp_path, body)
+    same = """
+    @app.post("/double/{id}")
+    def double(id: int, session: Session = Depends(get_session)):
+        item = session.get(Item, id)
+        item.stock = item.stock + len(item.state)
+        session.commit()
+    """
+    assert "item.stock = Item.stock +" not in fixed(tmp_path, same)

@@ -447,16 +447,3 @@ def test_the_database_does_not_add_what_was_read_from_a_row(tmp_path: Path) -> N
         session.commit()
     """
     assert "item.stock = Item.stock +" not in fixed(tmp_path, same)
-
-
-def test_the_database_adds_to_all_columns_of_a_row_that_are_added_to(tmp_path: Path) -> None:
-    body = """
-    @app.post("/buy/{id}")
-    def buy(id: int, session: Session = Depends(get_session)):
-        item = session.get(Item, id)
-        item.stock = item.stock - 1
-        item.sold += 1
-        session.commit()
-    """
-    added = lines(fixed(tmp_path, body), "buy")
-    assert added[1:3] == ["item.stock = Item.stock - 1", "item.sold = Item.sold + 1"]

@@ -75,7 +75,7 @@ class SumPlans:
             return None
         if not isinstance(found.target.value, ast.Name):
             return None
-        if isinstance(write.node, ast.AugAssign) and any(isinstance(r, RowRead) for r in write.value.reads):
+        if not _adds_what_is_known(write, isinstance(write.node, ast.AugAssign)):
             return None
         assert isinstance(write.node, ast.stmt)
         known = frozenset(model.columns) - columns
@@ -97,6 +97,15 @@ class SumPlans:
                 return True
         given = {a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
         return row in given and not refreshed
+
+
+def _adds_what_is_known(write: RowWrite, augmented: bool) -> bool:
+    """Whether what is added was read from no row: the database would add something out of date."""
+    assert write.value is not None
+    reads = [r for r in write.value.reads if isinstance(r, RowRead)]
+    if augmented:
+        return not reads
+    return all(r.column == write.column for r in reads) and len({id(r.row) for r in reads}) < 2
 
 
 def _sum(node: ast.AST) -> Sum | None:

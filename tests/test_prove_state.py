@@ -82,6 +82,24 @@ def test_a_lost_update_is_seen_wherever_the_state_is(tmp_path: Path, source: str
     assert sorted(os.listdir(tmp_path)) == ["main.py"]
 
 
+def test_two_keys_that_are_put_into_one_object_at_once_are_both_there(tmp_path: Path) -> None:
+    source = """
+    settings = {}
+
+    @app.patch("/settings")
+    async def merge(changes: dict[str, int]):
+        global settings
+        merged = {**settings, **changes}
+        await asyncio.sleep(0)
+        settings = merged
+        return {}
+    """
+    side = played(tmp_path, source, "PATCH /settings")
+    assert side.verdict is Verdict.WITNESSED, side.why_not
+    assert side.decisive is not None
+    assert len(side.decisive.result["witness"]["state"]["main.settings"]) == 1
+
+
 def test_a_race_in_a_middleware_is_driven_by_any_route(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

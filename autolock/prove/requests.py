@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from autolock.prove.credentials import registrations, signed, texts_of, token_in
-from autolock.prove.samples import Known, Sampler, is_amount
+from autolock.prove.samples import FREE_KEY, Known, Sampler, is_amount
 
 RequestDoc = dict[str, Any]
 
@@ -263,7 +263,7 @@ def variant(request: RequestDoc) -> RequestDoc | None:
     body = request.get("body")
     if not isinstance(body, dict):
         return None
-    changed = {name: _other(name, value) for name, value in body.items()}
+    changed = {_other_key(name): _other(name, value) for name, value in body.items()}
     return {**request, "body": changed} if changed != body else None
 
 
@@ -279,6 +279,10 @@ def elsewhere(request: RequestDoc, route: str) -> RequestDoc | None:
     query = {name: _other(name, value) for name, value in request.get("query", {}).items()}
     made = {**request, "path": "/".join(parts), "query": query}
     return made if made != request else None
+
+
+def _other_key(name: str) -> str:
+    return f"{name}2" if name == FREE_KEY else name
 
 
 def _other(name: str, value: Any) -> Any:

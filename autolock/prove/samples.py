@@ -26,6 +26,9 @@ _AMOUNT = re.compile(r"amount|quantity|qty|count|number|price|points|cents|size|
 _SECRET = re.compile(r"token|key|secret|session|credential")
 _MOST_CANDIDATES = 4
 
+#: The key that is made for an object whose keys are free.
+FREE_KEY = "first"
+
 
 @dataclass
 class Known:
@@ -156,7 +159,7 @@ class Sampler:
         made = {name: self.value(properties.get(name, {}), name) for name in wanted}
         if not properties and schema.get("additionalProperties"):
             inside = schema["additionalProperties"]
-            made["first"] = self.value(inside, "first") if isinstance(inside, dict) else 1
+            made[FREE_KEY] = self.value(inside, FREE_KEY) if isinstance(inside, dict) else 1
         return made
 
     def _scalar(self, schema: dict[str, Any], kind: str, name: str) -> Any:

@@ -100,6 +100,42 @@ def test_two_keys_that_are_put_into_one_object_at_once_are_both_there(tmp_path: 
     assert len(side.decisive.result["witness"]["state"]["main.settings"]) == 1
 
 
+def test_words_that_the_code_knows_are_tried(tmp_path: Path) -> None:
+    source = """
+    door = {"state": "closed", "openings": 0}
+
+    @app.post("/door/{command}")
+    async def move(command: str):
+        if (door["state"], command) != ("closed", "unlock"):
+            raise HTTPException(409)
+        await asyncio.sleep(0)
+        door["openings"] += 1
+        door["state"] = "open"
+        return door
+    """
+    side = played(tmp_path, source, "POST /door/{command}")
+    assert side.verdict is Verdict.WITNESSED, side.why_not
+
+
+def test_a_route_is_found_under_the_prefix_that_it_gets_at_run_time(tmp_path: Path) -> None:
+    source = """
+    from fastapi import APIRouter
+    votes = {"cast": 0}
+    router = APIRouter(prefix="/" + "ballot")
+
+    @router.post("/votes/{option}")
+    async def cast(option: str):
+        seen = votes["cast"]
+        await asyncio.sleep(0)
+        votes["cast"] = seen + 1
+        return {}
+
+    app.include_router(router)
+    """
+    side = played(tmp_path, source, "POST /votes/{option}")
+    assert side.verdict is Verdict.WITNESSED, side.why_not
+
+
 def test_a_race_in_a_middleware_is_driven_by_any_route(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:

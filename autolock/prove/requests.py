@@ -100,6 +100,7 @@ class Drivers:
         self, route: str, prelude: tuple[RequestDoc, ...], state: dict[str, Any], said: tuple[Any, ...] = ()
     ) -> Driven:
         method, _, path = _CONVERTER.sub("}", route).partition(" ")
+        path = self._documented(method, path)
         operation = self._document.get("paths", {}).get(path, {}).get(method.lower())
         if operation is None:
             return Driven(None, missing=f"{route} is not in the application's OpenAPI document")
@@ -107,9 +108,10 @@ class Drivers:
         refusal = ""
         refused: list[RequestDoc] = []
         for made in itertools.islice(
-            _requests(method, path, operation, Sampler(self._document, Known.of(state, said, path))), _MOST_TRIES
+            _requests(method, path, operation, Sampler(self._document, self._known(state, said, method, path))),
+            _MOST_TRIES,
         ):
-            sent = self._send(made, prelude, state, operation, route)
+            sent = self._send(made, prelude, state, operation, f"{method} {path}")
             request, response, steps = sent.request, sent.response, sent.prelude
             if response["status"] in _REFUSED:
                 told = f"{route} wants authentication (status {response['status']}); override it in a scenario"
@@ -124,6 +126,15 @@ class Drivers:
         if fallback is not None:
             return replace(fallback, refused=tuple(refused))
         return Driven(None, prelude, refusal or f"no request could be made for {route}", refused=tuple(refused))
+
+    def _documented(self, method: str, path: str) -> str:
+        """A path as the document has it: with the prefix of its router, where that is known at run time only."""
+        paths = self._document.get("paths", {})
+        longer = [one for one, methods in paths.items() if one.endswith(path) and method.lower() in methods]
+        return longer[0] if path not in paths and len(longer) == 1 else path
+
+    def _known(self, state: dict[str, Any], said: tuple[Any, ...], method: str, path: str) -> Known:
+        return replace(Known.of(state, said, path), hints=tuple(self._hints.get(f"{method} {path}", ())))
 
     def _send(
         self,

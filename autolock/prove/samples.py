@@ -25,6 +25,7 @@ _FORMATS = {
 _AMOUNT = re.compile(r"amount|quantity|qty|count|number|price|points|cents|size|limit|units|copies|nights|seats")
 _SECRET = re.compile(r"token|key|secret|session|credential")
 _MOST_CANDIDATES = 4
+_MOST_HINTS = 8
 
 #: The key that is made for an object whose keys are free.
 FREE_KEY = "first"
@@ -32,10 +33,14 @@ FREE_KEY = "first"
 
 @dataclass
 class Known:
-    """Plain values of the application's state, by the name of the column, attribute or dictionary that holds them."""
+    """Plain values of the application's state, by the name of the column, attribute or dictionary that holds them.
+
+    `hints` are texts that the code which takes a value compares with.
+    """
 
     by_name: dict[str, list[Any]] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
+    hints: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, state: dict[str, Any], told: Sequence[Any] = (), path: str = "") -> Known:
@@ -95,7 +100,8 @@ class Known:
         fitting = [
             value for value in found if isinstance(value, {"integer": int, "string": str}.get(kind, (int, float)))
         ]
-        return list(dict.fromkeys(fitting))[:_MOST_CANDIDATES]
+        told = self.hints[:_MOST_HINTS] if kind == "string" else ()
+        return list(dict.fromkeys([*list(dict.fromkeys(fitting))[:_MOST_CANDIDATES], *told]))
 
 
 def is_amount(name: str) -> bool:

@@ -154,20 +154,21 @@ class Opened:
 
     def dependencies(self) -> dict[str, list[str]]:
         """For each route, the functions it depends on, as overrides name them."""
-        return {route: list(dict.fromkeys(map(_name_of, calls))) for route, calls in self._calls()}
+        return {route: list(dict.fromkeys(map(_name_of, calls))) for route, _, calls in self._calls()}
 
     def hints(self) -> dict[str, list[str]]:
-        """For each route, the texts that stand in the code of the functions it depends on."""
+        """For each route, the texts that stand in its code and in that of the functions it depends on."""
         return {
-            route: list(dict.fromkeys(text for call in calls for text in _texts_in(call)))
-            for route, calls in self._calls()
+            route: list(dict.fromkeys(text for call in (*calls, endpoint) for text in _texts_in(call)))
+            for route, endpoint, calls in self._calls()
         }
 
-    def _calls(self) -> Iterator[tuple[str, list[Any]]]:
+    def _calls(self) -> Iterator[tuple[str, Any, list[Any]]]:
         for route in _routes_of(getattr(self._app, "routes", ())):
             needed = getattr(route, "dependant", None)
             calls = [call for call in _calls_of(needed) if _name_of(call)] if needed is not None else []
-            yield from ((f"{method} {route.path}", calls) for method in getattr(route, "methods", None) or ())
+            for method in getattr(route, "methods", None) or ():
+                yield f"{method} {_plain_path(route.path)}", getattr(route, "endpoint", None), calls
 
     def close(self) -> None:
         """End the application."""
@@ -249,7 +250,7 @@ def _name_of(call: Any) -> str:
 
 
 def _texts_in(call: Any) -> Iterator[str]:
-    code = getattr(inspect.unwrap(call), "__code__", None)
+    code = getattr(inspect.unwrap(call), "__code__", None) if callable(call) else None
     for value in code.co_consts if code is not None else ():
         for text in value if isinstance(value, (tuple, frozenset)) else (value,):
             if isinstance(text, str) and 3 <= len(text) <= 80 and not any(map(str.isspace, text)):

@@ -165,6 +165,32 @@ def test_a_lock_that_an_early_return_leaves_taken_is_seen_although_others_do_not
     assert "main.lock is locked; one after the other it is free" in out
 
 
+def test_a_call_that_fails_on_a_worker_thread_leaves_the_lock_taken(cli: Cli) -> None:
+    source = (
+        HEAD
+        + """
+lock = threading.Lock()
+spaces = {"free": 50}
+
+def open_gate(plate):
+    time.sleep(0.01)
+
+@app.post("/cars/{plate}")
+def park(plate: str):
+    lock.acquire()
+    free = spaces["free"]
+    open_gate(plate)
+    spaces["free"] = free - 1
+    lock.release()
+    return {"free": free - 1}
+"""
+    )
+    out = proved(cli, source, "AL506")
+    assert "before: witnessed: after a failure every request waits for another one" in out
+    assert "fails: sleeps" in out
+    assert "after: held: whichever of" in out
+
+
 def test_a_reader_sees_the_half_of_a_change(cli: Cli) -> None:
     out = proved(cli, RESERVE, "AL105")
     assert "B sends GET /total" in out

@@ -71,6 +71,8 @@ def _follow_sleep(stepper: Stepper) -> None:
         if lane is None or lane.closed:
             sleep(seconds)
         elif not stepper.on_loop_thread():
-            stepper.stop(lane, "sleep", "sleeps", stepper.caller(sys._getframe(1)), polls=True)
+            # A sleep stands for a call to somebody else, which may fail.
+            error = ConnectionError("autolock lets this call fail")
+            stepper.stop(lane, "sleep", "sleeps", stepper.caller(sys._getframe(1)), polls=True, error=error)
 
     time.sleep = sleep_in_lane  # type: ignore[assignment]

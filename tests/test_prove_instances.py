@@ -12,6 +12,7 @@ from test_prove_generated import run_alone
 
 from autolock.prove.deployment import has_several_workers
 from autolock.prove.proof import Bounds, Verdict
+from autolock.prove.telling import summary
 
 ROUTE = "POST /accounts/{account_id}/deposits"
 TWO = Bounds(instances=2, seconds=30)
@@ -84,6 +85,18 @@ def test_a_deployment_with_several_workers_is_played_on_two_and_so_is_its_test(
     main.write_text(HEAD + ACCOUNTS.replace("LOCK", ".with_for_update()"), encoding="utf-8")
     code, out = run_alone(tmp_path)
     assert code == 0, out
+
+
+def test_an_application_that_can_be_imported_only_once_is_played_on_one_instance(tmp_path: Path) -> None:
+    source = (
+        COUNTER.replace("GUARD", "if True:")
+        + "import builtins\nassert not hasattr(builtins, 'made')\nbuiltins.made = 1\n"
+    )
+    side = played(tmp_path, source, "POST /count", bounds=TWO)
+    assert side.verdict is Verdict.WITNESSED, side.why_not
+    side = played(tmp_path, source.replace("if True:", "async with lock:"), "POST /count", bounds=TWO)
+    assert side.verdict is Verdict.HELD
+    assert "1 instance give" in summary("before", side, TWO)
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,10 @@ class Instances:
             _forget_tables()
         self._current = len(self.modules)
         self.modules.append({})
-        yield
-        self._put(0)
+        try:
+            yield
+        finally:
+            self._put(0)
 
     def _put(self, number: int) -> None:
         """Make an instance's modules those that an import finds."""

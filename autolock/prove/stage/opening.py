@@ -51,7 +51,10 @@ class Remote(Kept, Protocol):
 
 @dataclass
 class Opened:
-    """An application on the stage, and how to take what it holds as the start of every run."""
+    """An application on the stage, and how to take what it holds as the start of every run.
+
+    `only_one` says why there is no other instance, where one was asked for and could not be made.
+    """
 
     stage: Stage
     lifespans: tuple[Lifespan, ...]
@@ -59,6 +62,7 @@ class Opened:
     sqlite: SqliteData
     files: FileData
     remote: Remote | None
+    only_one: str = ""
     _checkpoints: list[tuple[Checkpoint, ...]] = field(default_factory=list)
 
     @property
@@ -88,9 +92,16 @@ class Opened:
         close_the_door(allowed)
         instances = Instances(project)
         lifespans = []
+        only_one = ""
         for number in range(options.get("instances", 1)):
             with instances.another():
-                application = _imported(app)
+                try:
+                    application = _imported(app)
+                except CannotOpen as error:
+                    if number == 0:
+                        raise
+                    only_one = str(error)
+                    break
                 for dependency, replacement in options.get("overrides", {}).items():
                     application.dependency_overrides[_named(dependency)] = _replacement(replacement)
             if number == 0:
@@ -103,7 +114,7 @@ class Opened:
         stage = Stage(served, project, loop, stepper)
         if remote is not None:
             stage.probe = remote.all_wait
-        return cls(stage, tuple(lifespans), instances, sqlite, files, remote)
+        return cls(stage, tuple(lifespans), instances, sqlite, files, remote, only_one)
 
     def remember(self) -> None:
         """Take what the application holds now as the start of every run, until it is forgotten."""

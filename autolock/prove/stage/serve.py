@@ -89,6 +89,8 @@ class Server:
 
     def _searched(self, opened: Opened, message: Message) -> Message:
         requests = _requests(message)
+        if message["instances"] > 1 and opened.only_one:
+            return {"problems": [f"a second instance cannot be made: {opened.only_one}"]}
         opened.stage.spread = message["instances"] > 1
         opened.warm(requests)
         try:

@@ -12,10 +12,9 @@ import gc
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
-from types import CodeType, FrameType
+from types import CodeType, CoroutineType, FrameType
 from typing import Any
 
 
@@ -60,6 +59,7 @@ DRIVERS = frozenset(
         "tortoise",
     ]
 )
+_LONGEST_CHAIN = 200
 FRAMEWORKS = frozenset(["fastapi", "starlette"])
 
 
@@ -78,6 +78,7 @@ class Project:
 
     root: str
     _owners: dict[CodeType, Owner] = field(default_factory=dict)
+    _paths: dict[str, str] = field(default_factory=dict)
     _installed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -111,7 +112,10 @@ class Project:
 
     def spot(self, frame: FrameType) -> Spot:
         """The line at which a frame of the project stands."""
-        path = os.path.relpath(os.path.realpath(frame.f_code.co_filename), self.root).replace(os.sep, "/")
+        name = frame.f_code.co_filename
+        path = self._paths.get(name)
+        if path is None:
+            path = self._paths[name] = os.path.relpath(os.path.realpath(name), self.root).replace(os.sep, "/")
         return Spot(path, frame.f_lineno, getattr(frame.f_code, "co_qualname", frame.f_code.co_name))
 
     def innermost(self, frames: list[FrameType]) -> FrameType | None:
@@ -141,21 +145,28 @@ def await_chain(awaitable: Any) -> list[FrameType]:
 
     Past asynchronous generators, whose `__anext__` objects do not say which generator they stand for.
     """
-    return list(_frames(awaitable))
-
-
-def _frames(awaitable: Any) -> Iterator[FrameType]:
-    seen = 0
-    while awaitable is not None and seen < 200:
-        seen += 1
-        for prefix in ("cr", "gi", "ag"):
-            frame = getattr(awaitable, f"{prefix}_frame", None)
-            if frame is not None:
-                yield frame
-                awaitable = getattr(awaitable, "gi_yieldfrom" if prefix == "gi" else f"{prefix}_await")
-                break
+    frames: list[FrameType] = []
+    for _ in range(_LONGEST_CHAIN):
+        kind = type(awaitable)
+        if kind is CoroutineType:  # nearly all are, and this is asked at every step
+            frame, below = awaitable.cr_frame, awaitable.cr_await
+        elif awaitable is None:
+            break
         else:
-            awaitable = _wrapped(awaitable)
+            frame, below = _parts(awaitable)
+        if frame is not None:
+            frames.append(frame)
+        awaitable = below
+    return frames
+
+
+def _parts(awaitable: Any) -> tuple[FrameType | None, Any]:
+    """The frame of something that is no plain coroutine, and what it awaits."""
+    for prefix in ("cr", "gi", "ag"):
+        frame = getattr(awaitable, f"{prefix}_frame", None)
+        if frame is not None:
+            return frame, getattr(awaitable, "gi_yieldfrom" if prefix == "gi" else f"{prefix}_await")
+    return None, _wrapped(awaitable)
 
 
 def _wrapped(awaitable: Any) -> Any:

@@ -41,6 +41,7 @@ class _Start:
     tables: tuple[_Table, ...]
     rows: str
     sequences: dict[str, Any]
+    logged: bool
 
 
 @dataclass
@@ -49,6 +50,8 @@ class PostgresData:
 
     execute: Execute
     _starts: list[_Start] = field(default_factory=list)
+    _clean: str = ""
+    _seen: tuple[str, str] = ("", "")
 
     def remember(self) -> None:
         """Take what the database holds now as the start of every run."""
@@ -57,17 +60,22 @@ class PostgresData:
         tables = tuple(self._find_tables())
         for table in tables:
             self.execute(f"CREATE TABLE {table.kept(schema)} AS TABLE {table.here}")
-        self._starts.append(_Start(schema, tables, self._read_all(tables), self._read_sequences()))
+        logged = not self._rows("SELECT 1 FROM pg_class WHERE relpersistence = 'u' LIMIT 1")
+        self._starts.append(_Start(schema, tables, self._read_all(tables), self._read_sequences(), logged))
+        self._clean = self._mark()
 
     def forget(self) -> None:
         """Go back to the start before the last one."""
         self._starts.pop()
+        self._clean = ""
         self.restore()
 
     def restore(self) -> None:
         """Put back every table and sequence that is not as it was."""
-        start = self._starts[-1]
-        now, before = json.loads(self._read_all(start.tables)), json.loads(start.rows)
+        start, mark = self._starts[-1], self._mark()
+        if mark and mark == self._clean:
+            return
+        now, before = json.loads(self._read_now(mark)), json.loads(start.rows)
         changed = [table for table in start.tables if now[table.title] != before[table.title]]
         statements = ["SET LOCAL session_replication_role = replica"] if changed else []
         statements += [_refill_table(table, start.schema) for table in changed]
@@ -78,11 +86,32 @@ class PostgresData:
         ]
         if statements:
             self.execute("; ".join(["BEGIN", *statements, "COMMIT"]))
+        self._clean = self._mark()
 
     def picture(self) -> dict[str, Any]:
         """The rows of every table, in the order of their text."""
-        found: dict[str, Any] = json.loads(self._read_all(self._starts[-1].tables))
+        mark = self._mark()
+        rows = self._starts[-1].rows if mark and mark == self._clean else self._read_now(mark)
+        found: dict[str, Any] = json.loads(rows)
         return found
+
+    def _mark(self) -> str:
+        """Something that is another one after every change, and costs less to ask for than the rows; empty for unknown.
+
+        Every change of a table is written to the log of the server; what is drawn from a sequence is not always.
+        """
+        if not self._starts or not self._starts[-1].logged:
+            return ""
+        query = (
+            "SELECT pg_current_wal_insert_lsn()::text || coalesce((SELECT json_agg(s)::text FROM pg_sequences s), '')"
+        )
+        return str(self._rows(query)[0][0])
+
+    def _read_now(self, mark: str) -> str:
+        """All rows as they are, which are those that were last seen where the mark is the same."""
+        if not mark or self._seen[0] != mark:
+            self._seen = (mark, self._read_all(self._starts[-1].tables))
+        return self._seen[1]
 
     def waiting(self) -> int:
         """How many connections wait for a lock."""

@@ -43,6 +43,7 @@ class Search:
         self._violations = 0
         self._stop_at_first = False
         self._longest = 0
+        self._began = time.monotonic()
 
     def run(self, bound: Bound, *, stop_at_first: bool, first: tuple[int, ...] = ()) -> Told:
         """Play schedules until the bound is reached, or the first witness; that of the decisions `first` before others.
@@ -53,6 +54,7 @@ class Search:
         if self._oracle.problems:
             return {"problems": self._oracle.problems}
         self._stop_at_first = stop_at_first
+        self._began = time.monotonic()
         if first:
             self._look_at(self._stage.play(self._requests, follow(first)), 0)
         many = len(self._requests) > 2
@@ -75,6 +77,7 @@ class Search:
     def _result(self, played: int, exhausted: bool, diverged: str = "", drawn: Told | None = None) -> Told:
         return {
             "played": played,
+            "seconds": time.monotonic() - self._began,
             "violations": self._violations,
             "exhausted": exhausted,
             "diverged": diverged,

@@ -195,6 +195,12 @@ def _iteration(program: Program, window: RaceWindow) -> list[Step]:
 
 def _lock(program: Program, window: RaceWindow) -> list[Step]:
     assert window.first is not None
+    again = window.rival_use if window.relation == "re-entered" else None
+    if again is not None and again.outer is not None:
+        return [
+            step(program, "A", Action.ACQUIRE, again.outer),
+            step(program, "A", Action.ACQUIRE, again, note="waits for itself", lost=True),
+        ]
     place = place_of(program, window)
     code = _code(program, window.function.path, window.first)
     steps = [Step("A", Action.ACQUIRE, place, code)]

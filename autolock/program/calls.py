@@ -664,7 +664,9 @@ class Calls(Containers, Files):
                 continue
             again = same_lock(held.lock, lock)
             if again and not lock.reentrant:
-                self.trace.locks.append(LockUse(node, self.stack(), self.context, self.entry, lock, "re-entered"))
+                outer = LockUse(held.node, held.stack, held.context, self.entry, held.lock, "held")
+                use = LockUse(node, self.stack(), self.context, self.entry, lock, "re-entered", outer=outer)
+                self.trace.locks.append(use)
             elif not again and held.lock.location is not None and lock.location is not None:
                 use = LockUse(node, self.stack(), self.context, self.entry, lock, "second")
                 self.trace.orders.setdefault((held.lock.location, lock.location), use)

@@ -210,12 +210,16 @@ class Iteration(Event):
 
 @dataclass(slots=True, frozen=True, eq=False)
 class LockUse(Event):
-    """A lock being taken: how, and what is wrong with that on the face of it."""
+    """A lock being taken: how, and what is wrong with that on the face of it.
+
+    `outer` is how it was taken before, where the request holds it already.
+    """
 
     entry: Entry
     lock: LockValue
     style: str
     between: Suspension | None = None
+    outer: LockUse | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -63,7 +63,8 @@ class RaceWindow:
     dependency and a handler). `shape` is what is known to have been true of the Location (compare,
     missing, present, equal, different) and `exit` how the other case leaves. `relation` says how it
     stands to locks: unguarded, released, check-outside, fresh-lock, different-locks, forgotten, wrong-kind. Of what
-    is written, `cheap` says that a second one costs and keeps nothing, `plain` that it keeps nothing.
+    is written, `cheap` says that a second one costs and keeps nothing, `plain` that it keeps nothing. `rival_use` is
+    the other acquisition where two of them are what is wrong: in the opposite order, or by the same request again.
     `race` is False for what is atomic today.
     """
 
@@ -628,7 +629,7 @@ class Finder:
             if use.style == "held across await" and not use.lock.unknown and not use.lock.fresh:
                 yield self._lock_window(use, "wrong-kind")
             elif use.style == "re-entered":
-                yield self._lock_window(use, "re-entered")
+                yield self._re_entered(use)
             elif use.style == "acquire" and not use.lock.unknown and is_leaked(self.program, use):
                 yield self._lock_window(use, "leaked")
 
@@ -642,6 +643,14 @@ class Finder:
             window.other = first
             window.rival_use = opposite
             yield window
+
+    def _re_entered(self, use: LockUse) -> RaceWindow:
+        """A lock that is taken twice: shown in the function that holds it and leads to where it is taken again."""
+        window = self._lock_window(use, "re-entered")
+        window.rival_use = use
+        if use.outer is not None and shared_frames(use.outer.stack, use.stack):
+            window.function, window.first, window.last = meeting(use.outer.stack, use.stack)
+        return window
 
     def _lock_window(self, use: LockUse, relation: str) -> RaceWindow:
         location = use.lock.location or Location(_nowhere(use))

@@ -41,10 +41,16 @@ class SelfDeadlock:
     codemods: ClassVar[tuple[str, ...]] = ()
 
     def match(self, window: RaceWindow) -> Match | None:
-        if window.kind != "lock" or window.relation != "re-entered":
+        again = window.rival_use
+        if window.kind != "lock" or window.relation != "re-entered" or again is None:
             return None
+        inner = again.function.name
+        told = (
+            f"takes `{window.shown}` and, while it holds it, comes to `{inner}`, which takes it again"
+            if again.function != window.function
+            else f"takes `{window.shown}`, which the request holds already"
+        )
         return Match(
             Severity.HIGH,
-            f"`{function_name(window)}` takes `{window.shown}`, which the request that calls it holds already: "
-            f"it waits for itself, and every later request waits for it.",
+            f"`{function_name(window)}` {told}: the request waits for itself, and every later one waits for it.",
         )

@@ -82,7 +82,7 @@ def others() -> None:
             print(f"\n{tool:22} {'verdict':12} {'schedules':>9} {'seconds':>8}")
             for route, expected in EXPECTED.items():
                 with server.database() as url:
-                    environment = {**os.environ, "DATABASE_URL": url, "PYTHONPATH": str(root)}
+                    environment = {**os.environ, "DATABASE_URL": url, "NO_POOL": "1", "PYTHONPATH": str(root)}
                     command = [sys.executable, str(OTHERS), tool, route]
                     try:
                         run = subprocess.run(

@@ -11,9 +11,11 @@ from fastapi import FastAPI
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.pool import NullPool
 
 URL = os.environ.get("DATABASE_URL", "sqlite+aiosqlite://").replace("postgresql://", "postgresql+asyncpg://")
-engine = create_async_engine(URL)
+# Tools that make an event loop for each run cannot take over the connections of the one before.
+engine = create_async_engine(URL, poolclass=NullPool if "NO_POOL" in os.environ else None)
 sessions = async_sessionmaker(engine, expire_on_commit=False)
 
 stock = {"left": 10}
@@ -29,7 +31,7 @@ class Item(Base):
     __tablename__ = "items"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    left: Mapped[int]
+    left_on_shelf: Mapped[int]
 
 
 async def make_tables() -> None:
@@ -37,7 +39,7 @@ async def make_tables() -> None:
         await connection.run_sync(Base.metadata.create_all)
     async with sessions() as session:
         if await session.get(Item, 1) is None:
-            session.add(Item(id=1, left=10))
+            session.add(Item(id=1, left_on_shelf=10))
             await session.commit()
 
 
@@ -85,7 +87,7 @@ def threads_locked() -> None:
 async def rows_racy() -> None:
     async with sessions() as session:
         item = (await session.scalars(select(Item).where(Item.id == 1))).one()
-        item.left = item.left - 1
+        item.left_on_shelf = item.left_on_shelf - 1
         await session.commit()
 
 
@@ -93,7 +95,7 @@ async def rows_racy() -> None:
 async def rows_locked() -> None:
     async with sessions() as session:
         item = (await session.scalars(select(Item).where(Item.id == 1).with_for_update())).one()
-        item.left = item.left - 1
+        item.left_on_shelf = item.left_on_shelf - 1
         await session.commit()
 
 

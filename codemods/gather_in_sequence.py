@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from codemods.blocks import Margin, Statement, newline_of
+from codemods.blocks import Margin, Statement, indented_block, newline_of
 from codemods.expressions import ExpressionCodemod, code_of, expressions, find, spells, with_expression
 from codemods.layout import comments
 from codemods.paths import PlaceError
 from codemods.replacing import ReplacingCodemod
+from codemods.scopes import parsed, scopes_of
 
 if TYPE_CHECKING:
     import argparse
@@ -27,8 +28,9 @@ class GatherInSequence(ReplacingCodemod):
 
     They become a statement each where what they return is assigned to as many names, or not used;
     elsewhere a list, as `gather` gives one. `gather(*(f(x) for x in xs))` becomes
-    `[await f(x) for x in xs]`. NAMED are variables, parted by commas, that hold coroutines which do not run yet, or
-    lists of them: `gather(*tasks)` becomes `[await EACH for EACH in tasks]`.
+    `[await f(x) for x in xs]`, or a loop where what it gives is not used and the function has no other `x`. NAMED are
+    variables, parted by commas, that hold coroutines which do not run yet, or lists of them: `gather(*tasks)` becomes
+    `[await EACH for EACH in tasks]`.
     """
 
     DESCRIPTION = "Await one after the other what was awaited at once."
@@ -48,6 +50,13 @@ class GatherInSequence(ReplacingCodemod):
         self.nth = nth
         self.named = frozenset(name.strip() for name in named.split(",") if name.strip())
         self.each = each
+        self._mentioned: list[str] = []
+
+    def transform_module_impl(self, tree: cst.Module) -> cst.Module:
+        """The module that awaits in sequence; raises PlaceError."""
+        scope = scopes_of(parsed(tree.code), self.region.start)[-1]
+        self._mentioned = _mentioned(scope)
+        return super().transform_module_impl(tree)
 
     def replacement(self, statement: Statement, margin: Margin) -> list[Statement]:
         """The statements that await in sequence; raises PlaceError."""
@@ -76,11 +85,16 @@ class GatherInSequence(ReplacingCodemod):
 
     def _split(self, statement: Statement, gathering: cst.Await, args: Sequence[cst.Arg]) -> list[Statement]:
         """A statement for each argument, empty where one statement has to do."""
-        if not isinstance(statement, cst.SimpleStatementLine) or comments(gathering) or any(arg.star for arg in args):
+        if not isinstance(statement, cst.SimpleStatementLine) or comments(gathering):
+            return []
+        small = statement.body[0]
+        if len(args) == 1 and args[0].star:
+            unused = isinstance(small, cst.Expr) and small.value is gathering
+            return self._looped(statement, _comprehension(args[0].value, self.each)) if unused else []
+        if any(arg.star for arg in args):
             return []
         inside = cst.ensure_type(gathering.expression, cst.Call).whitespace_before_args
         awaited = [cst.Await(_moved_left(arg.value, inside)) for arg in args]
-        small = statement.body[0]
         if isinstance(small, cst.Expr) and small.value is gathering:
             return _lines(statement, [cst.Expr(value) for value in awaited])
         if not isinstance(small, cst.Assign) or small.value is not gathering or len(small.targets) != 1:
@@ -90,6 +104,31 @@ class GatherInSequence(ReplacingCodemod):
             return []
         assigned = [cst.Assign([cst.AssignTarget(name)], value) for name, value in zip(names, awaited, strict=True)]
         return _lines(statement, assigned)
+
+    def _looped(self, statement: cst.SimpleStatementLine, listed: cst.ListComp) -> list[Statement]:
+        """The loop that does what the list does, empty where its variables would be seen elsewhere in the function."""
+        loop = listed.for_in
+        names = [n.id for n in ast.walk(ast.parse(code_of(loop.target))) if isinstance(n, ast.Name)]
+        inside = _mentioned(ast.parse(f"async def f():\n    {code_of(statement.body[0])}"))
+        if loop.ifs or loop.inner_for_in is not None or loop.asynchronous is not None:
+            return []
+        if any(self._mentioned.count(name) > inside.count(name) for name in names):
+            return []
+        newline = newline_of(statement)
+        body = cst.SimpleStatementLine([cst.Expr(listed.elt)], trailing_whitespace=statement.trailing_whitespace)
+        return [
+            cst.For(
+                target=loop.target,
+                iter=loop.iter,
+                body=indented_block([body], None, newline),
+                leading_lines=statement.leading_lines,
+            )
+        ]
+
+
+def _mentioned(tree: ast.AST) -> list[str]:
+    """Every name in a tree, as often as it is there."""
+    return [str(name) for n in ast.walk(tree) for name in (getattr(n, "id", None), getattr(n, "arg", None)) if name]
 
 
 class _MovesLeft(cst.CSTTransformer):

@@ -176,6 +176,9 @@ def test_takes_a_decorator_away(code: str, decorator: str, expected: str) -> Non
             "a, b = [\n    await x(),  # one\n    await y(),\n]",
         ),
         ("for a in await gather(x()):\n    # b\n    pass", "for a in [await x()]:\n    # b\n    pass"),
+        ("# c\nawait gather(*(x(i) for i in b))  # d\n", "# c\nfor i in b:\n    await x(i)  # d\n"),
+        ("await gather(*[x(i) for i in b])\nprint(i)", "[await x(i) for i in b]\nprint(i)"),
+        ("await gather(*[x(i) for i in b if i])", "[await x(i) for i in b if i]"),
     ],
 )
 def test_awaits_in_sequence(code: str, expected: str) -> None:

@@ -7,6 +7,7 @@ import ast
 from autolock.edits import Edit
 from autolock.planning.blocks import Sources
 from autolock.planning.homes import HomeFinder
+from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 
 _NARROWEST = 88
@@ -17,6 +18,15 @@ def name_of(program: Program, homes: HomeFinder, function: Ref, wanted: Ref) -> 
     if program.resolve(function.path, wanted.name, function.name) == (wanted, ()):
         return wanted.name, []
     return homes.reach(function, wanted.path, wanted.name)
+
+
+def name_in(program: Program, homes: HomeFinder, function: Ref, node: ast.AST, wanted: Ref) -> tuple[str, list[Edit]]:
+    """The same as a query of the function spells it: `models.User` where that is how it is written there."""
+    for inner in ast.walk(node):
+        name = dotted(inner) if isinstance(inner, ast.Name | ast.Attribute) else ""
+        if name and program.resolve(function.path, name, function.name) == (wanted, ()):
+            return name, []
+    return name_of(program, homes, function, wanted)
 
 
 def written(sources: Sources, path: str, node: ast.stmt | ast.expr) -> str:

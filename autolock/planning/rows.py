@@ -26,18 +26,26 @@ from autolock.planning.callers import (
 from autolock.planning.holding import with_care
 from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.looks import row_looked_for
-from autolock.planning.names import laid_out, name_of, written
+from autolock.planning.names import laid_out, name_in, written
 from autolock.planning.opened import TEXTUAL, OpenedPlans
 from autolock.planning.ordered import ordered_lock
 from autolock.planning.parents import refers_to
 from autolock.planning.queries import lockable
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.splits import SplitPlans
-from autolock.planning.statements import bound_in, header_nodes, loops_round, nth_of, statements_of, text_of
+from autolock.planning.statements import (
+    bound_in,
+    header_nodes,
+    loops_round,
+    nothing_sent,
+    nth_of,
+    statements_of,
+    text_of,
+)
 from autolock.planning.stored import refuse_undone, stored_answer
 from autolock.planning.sums import SumPlans
 from autolock.planning.texts import named_text
-from autolock.planning.upserts import changes_of_found, locking, refuse_unfinished
+from autolock.planning.upserts import changes_of_found, is_used_after, locking, refuse_followed, refuse_unfinished
 from autolock.program.index import dotted
 from autolock.program.linker import Ref
 
@@ -203,6 +211,11 @@ class RowPlans:
         form = {"refresh": "refresh", "get": "get", "query": "query", "text": "text"}.get(query.form, "select")
         if form == "text" and not isinstance(node, ast.Constant):
             node = text_of(statement, joined)
+        of, imports = "", []
+        if joined and form != "text":
+            if query.model is None:
+                raise Refusal("which table of the join to lock cannot be seen: add `with_for_update(of=...)` by hand")
+            of, imports = name_in(self.program, self.homes, function, statement, query.model.ref)
         edit = Edit(
             function.path,
             "lock-rows",
@@ -211,14 +224,14 @@ class RowPlans:
                 expression=ast.unparse(node),
                 nth=nth_of(statement, node),
                 form=form,
-                of=model if joined and form != "text" else "",
+                of=of,
                 skip_locked=skip,
                 populate=True,
                 lock=not query.locks,
             ),
         )
         title = f"Lock the `{model}` row that `{function.name}` loads"
-        return RowPlan([edit], title, self.lock_reason(skip), holds="look")
+        return RowPlan([*imports, edit], title, self.lock_reason(skip), holds="look")
 
     def lock_reason(self, skip: bool) -> str:
         reason = (
@@ -272,8 +285,8 @@ class RowPlans:
         keys = [c.name for c in model.columns.values() if c.primary_key] if model is not None else []
         if model is None or (not keys and not query.ordered):
             raise Refusal(otherwise)
-        name, imports = name_of(self.program, self.homes, spot.function, model.ref)
         node = spot.node
+        name, imports = name_in(self.program, self.homes, spot.function, node, model.ref)
         assert isinstance(node, ast.expr)
         order = "" if query.ordered else f".order_by({', '.join(f'{name}.{k}' for k in keys)})"
         edit = Edit(
@@ -629,6 +642,11 @@ class RowPlans:
                     found.append(frame.statement)
         if not write.commits or len(found) < 2:
             raise Refusal("where the row reaches the database cannot be seen here: catch the IntegrityError by hand")
+        changed, sent = found[0], found[-1]
+        node, is_async = self.sources.node_of(window.function), _session_of(window).is_async
+        beside = sent in self.sources.blocks(window.function.path).spot(changed).block
+        if len(found) == 2 and not beside and nothing_sent(node, changed, sent, is_async):
+            return [sent]
         return found
 
     def error_name(self, function: Ref) -> tuple[str, list[Edit]]:
@@ -656,6 +674,7 @@ class RowPlans:
         if added is None or not isinstance(add, ast.stmt):
             raise Refusal("the insert is no plain `session.add(...)`: insert in a savepoint by hand")
         refuse_unfinished(node, test, window.first, add, name, added)
+        refuse_followed(node, test, add, added)
         session = self.session_name(function, _session_of(window))
         error, imports = self.error_name(function)
         changes = changes_of_found(node, test, add, name)
@@ -665,6 +684,8 @@ class RowPlans:
             raise Refusal(
                 "the new row has another name than the one that was looked for: insert in a savepoint by hand"
             )
+        if not changes and not is_used_after(node, add, added):
+            again = "pass  # another request was first"
         return self.reselecting(window, add, session, "\n".join([again, *map(ast.unparse, changes)]), error, imports)
 
     def looking(self, path: str, look: ast.stmt | None, found: ast.expr) -> str:
@@ -691,6 +712,7 @@ class RowPlans:
         if changes_of_found(node, test, add, names[0]):
             raise Refusal(_CALLED)
         refuse_unfinished(node, test, look, add, names[0], names[0])
+        refuse_followed(node, test, add, names[0])
         session = self.session_at(window, function)
         error, imports = self.error_name(function)
         again = f"{names[0]} = {written(self.sources, function.path, look.value)}"

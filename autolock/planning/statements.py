@@ -60,6 +60,24 @@ def loops_round(function: ast.AST, statement: ast.stmt) -> Iterator[ast.For | as
             yield loop
 
 
+def nothing_sent(function: ast.AST, changed: ast.stmt, sent: ast.stmt, is_async: bool) -> bool:
+    """Whether what one statement of a function changes surely waits in the session for a later one.
+
+    Only what is awaited sends something on an async session; on another one any call may.
+    """
+    if any(loops_round(function, changed)):
+        return False
+    for node in ast.walk(function):
+        if not changed.lineno <= getattr(node, "lineno", 0) < sent.lineno:
+            continue
+        if isinstance(node, ast.Await | ast.AsyncWith | ast.AsyncFor):
+            return False
+        adds = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add"
+        if isinstance(node, ast.Call) and not is_async and not adds:
+            return False
+    return True
+
+
 def bound_in(node: ast.AST) -> Iterator[ast.Name]:
     """The names that a statement, or what is inside it, binds."""
     for inner in ast.walk(node):

@@ -6,6 +6,7 @@ import ast
 import copy
 
 from autolock.planning.blocks import Refusal
+from autolock.program.index import dotted
 
 _ONE_STATEMENT = (
     "the row is changed where it is there already: make both one "
@@ -17,6 +18,9 @@ _KEEPING = frozenset({"add", "refresh", "expunge", "merge"})
 _RUNNING = frozenset({"execute", "scalar", "scalars", "exec"})
 #: Methods of a session after which a new row is in the database.
 _SENDING = frozenset({"flush", "commit", "refresh"})
+#: What is right for a found row as well: to put it with others, or to tell of it.
+_COLLECTING = frozenset({"append", "model_validate", "from_orm"})
+_TELLING = frozenset({"logger", "log", "logging", "print", "_logger"})
 
 
 def changes_of_found(function: ast.AST, test: ast.AST | None, add: ast.stmt, name: str) -> list[ast.stmt]:
@@ -66,6 +70,45 @@ def refuse_unfinished(
                 "the new row gets more values after it was added, and a savepoint would send it without them: insert "
                 "it in a savepoint by hand, once it is complete"
             )
+
+
+def refuse_followed(function: ast.AST, test: ast.AST | None, add: ast.stmt, new: str) -> None:
+    """Refuse where the inserter of the row `new` does more than to insert it: it would do that for a found row, too.
+
+    Raises Refusal.
+    """
+    check = next((n for n in ast.walk(function) if isinstance(n, ast.If) and n.test is test), None)
+    if check is None:
+        return
+    inside = next((side for side in (check.body, check.orelse) if _is_in(side, add)), None)
+    if inside is None and not any(isinstance(n, _LEAVING) for n in ast.walk(check)):
+        return
+    for node in (n for s in inside or [function] for n in ast.walk(s)):
+        if getattr(node, "lineno", 0) > (add.end_lineno or 0) and _does_more(node, new):
+            raise Refusal(
+                "what follows the insert would be done for a row that another request has inserted, too: insert in a "
+                "savepoint by hand, and do the rest only where that worked"
+            )
+
+
+def _does_more(node: ast.AST, new: str) -> bool:
+    """Whether a statement does something for the row that is new: it calls something with it, or adds another one."""
+    value = node.value if isinstance(node, ast.Expr | ast.Assign) else None
+    value = value.value if isinstance(value, ast.Await) else value
+    if not isinstance(value, ast.Call) or dotted(value.func).partition(".")[0].lower() in _TELLING:
+        return False
+    if _method(value) == "add":
+        return not _mentions(value, new)
+    allowed = _method(value) in _KEEPING | _SENDING | _COLLECTING
+    return not allowed and (_mentions(value, new) or any(_is_about(a, new) for a in value.args))
+
+
+def is_used_after(function: ast.AST, statement: ast.stmt, name: str) -> bool:
+    """Whether a function looks at a variable after a statement, maybe in the next turn of a loop."""
+    if any(isinstance(n, ast.For | ast.AsyncFor | ast.While) and _is_in([n], statement) for n in ast.walk(function)):
+        return True
+    reads = (n for n in ast.walk(function) if isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load))
+    return any(n.lineno > (statement.end_lineno or statement.lineno) for n in reads)
 
 
 def _other_sides(function: ast.AST, statement: ast.stmt) -> list[ast.stmt]:

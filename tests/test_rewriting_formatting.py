@@ -122,3 +122,11 @@ def test_a_statement_that_was_formatted_is_formatted_again(black_project: Path) 
     )
     untidy = CHAIN.replace(b"name,", b"name ,"), LOCKED.replace(b"name,", b"name ,")
     assert format_changed(path, *untidy) == untidy[1]
+
+
+def test_a_long_line_is_broken_where_blank_lines_elsewhere_hold_spaces(project: Path) -> None:
+    before = b"def f(session):\n    row = session.scalar(\n        take(1)\n    )\n    \n    return row\n"
+    chain = b"take(1).with_the_first_thing(1).with_the_second_thing(2).with_the_third_thing(3).and_the_end(4)"
+    after = format_changed(project / "app" / "main.py", before, before.replace(b"take(1)", chain))
+    assert b"        .with_the_second_thing(2)\n" in after
+    assert after.endswith(b"    )\n    \n    return row\n")

@@ -320,3 +320,109 @@ def test_the_query_of_a_model_asks_through_the_scoped_session(look: str, locked:
 def test_what_else_a_model_calls_query_is_no_look(tmp_path: Path) -> None:
     body = QUERIES.replace("LOOK", "first()").replace("scoped.query_property()", "Item")
     assert "with_for_update" not in fixed(tmp_path, body)
+
+
+MODELS = """
+    from sqlalchemy import ForeignKey
+    from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Item(Base):
+        __tablename__ = "items"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        stock: Mapped[int]
+
+    class Part(Base):
+        __tablename__ = "parts"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        item_id: Mapped[int] = mapped_column(ForeignKey("items.id"))
+    """
+JOINED = """
+    import models
+    from fastapi import Depends, FastAPI
+    from sqlalchemy import create_engine, select
+    from sqlalchemy.orm import Session, sessionmaker
+
+    SessionLocal = sessionmaker(create_engine("postgresql://localhost/shop"))
+    app = FastAPI()
+
+    def get_session():
+        with SessionLocal() as session:
+            yield session
+
+    @app.post("/buy/{id}")
+    def buy(id: int, session: Session = Depends(get_session)):
+        query = select(models.Item).outerjoin(models.Part).where(models.Item.id == id)
+        item = session.scalars(query).one()
+        if item.stock > 0:
+            item.stock -= 1
+            session.commit()
+    """
+
+
+def test_what_a_join_locks_is_named_as_the_query_names_it(tmp_path: Path) -> None:
+    (tmp_path / "models.py").write_text(textwrap.dedent(MODELS))
+    (tmp_path / "main.py").write_text(textwrap.dedent(JOINED))
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    assert "with_for_update(of=models.Item)" in (tmp_path / "main.py").read_text()
+
+
+NAMED = """
+    class Named(Base):
+        __tablename__ = "named"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(unique=True)
+
+    def greet(session, named):
+        session.add(Part(item_id=named.id))
+
+    @app.post("/named/{name}")
+    def make(name: str, session: Session = Depends(get_session)):
+        named = session.scalars(select(Named).where(Named.name == name)).first()
+        LOOK
+    """
+FOUND = "if named is None:\n            named = Named(name=name)\n            session.add(named)\n            "
+LEFT = "if named is not None:\n            return named\n        named = Named(name=name)\n        "
+LEFT += "session.add(named)\n        "
+
+
+@pytest.mark.parametrize("start", [FOUND, LEFT])
+@pytest.mark.parametrize("more", ["greet(session, named)", "session.flush(); session.add(Part(item_id=named.id))"])
+def test_what_is_done_for_a_new_row_is_not_done_for_a_found_one(start: str, more: str, tmp_path: Path) -> None:
+    end = "\n        session.commit()\n        return named"
+    assert "begin_nested" not in fixed(tmp_path, NAMED.replace("LOOK", f"{start}{more}{end}"))
+
+
+@pytest.mark.parametrize(("told", "again"), [("named", "session.scalars("), ("{'made': name}", "pass  #")])
+def test_the_row_of_another_request_is_read_only_where_it_is_used(told: str, again: str, tmp_path: Path) -> None:
+    end = f"session.flush()\n        session.commit()\n        return {told}"
+    after = fixed(tmp_path, NAMED.replace("LOOK", FOUND + end))
+    assert again in after[after.index("except IntegrityError:") :]
+
+
+RENAMED = """
+    class Named(Base):
+        __tablename__ = "named"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(unique=True)
+
+    @app.put("/named/{id}")
+    def rename(id: int, name: str, session: Session = Depends(get_session)):
+        named = session.get(Named, id)
+        if name != named.name:
+            if session.scalars(select(Named).where(Named.name == name)).first() is not None:
+                raise HTTPException(409, "taken")
+            named.name = name
+        MORE
+        session.commit()
+    """
+
+
+@pytest.mark.parametrize(
+    ("more", "tried"),
+    [("session.add(named)", "    try:\n        session.commit()\n"), ("session.flush()", "    try:\n        if name")],
+)
+def test_a_conflict_is_caught_where_the_change_may_be_sent(more: str, tried: str, tmp_path: Path) -> None:
+    assert tried in fixed(tmp_path, RENAMED.replace("MORE", more))

@@ -233,3 +233,97 @@ def test_a_lock_for_all_that_a_decorator_wraps_is_left_to_a_person(tmp_path: Pat
     assert found.fix is not None
     assert found.fix.safety.value == "unsafe"
     assert "`make.traced.wrapper` runs `inner`, which may need the lock itself" in found.fix.reason
+
+
+CACHED = """
+import httpx
+from fastapi import FastAPI
+
+app = FastAPI()
+client = httpx.AsyncClient()
+pages = {{}}
+
+@app.get("/{{name}}")
+async def read(name: str):
+    if name not in pages:
+        pages[name] = (await client.get(name)).text
+    return pages[name]
+{}
+"""
+FORGET = """
+@app.delete("/{name}")
+async def forget(name: str):
+    pages.pop(name, None)
+"""
+
+
+@pytest.mark.parametrize(("others", "safety"), [("", "safe"), (FORGET, "unsafe")])
+def test_who_waited_for_nothing_does_not_wait_for_another_service(others: str, safety: str, tmp_path: Path) -> None:
+    (fix,) = fixes(tmp_path, CACHED.format(others))
+    assert fix.startswith(f"{safety}: ")
+    assert ("`read` waits for `client.get` under the lock" in fix) is (safety == "unsafe")
+
+
+CLAIMED = """
+import rooms
+from fastapi import FastAPI
+
+app = FastAPI()
+busy = {{}}
+
+@app.post("/{{name}}")
+def clean(name: str):
+    if busy.get(name):
+        return "busy"
+    room = rooms.find(name)
+    try:
+        busy[name] = True
+        room.clean()
+    finally:
+        {}
+    return "clean"
+"""
+
+
+@pytest.mark.parametrize("back", ["del busy[name]", "busy.pop(name, None)"])
+def test_work_that_is_claimed_and_given_back_is_not_done_under_the_lock(back: str, tmp_path: Path) -> None:
+    assert all(
+        fix.startswith("unsafe: `clean` does all its work, until it takes `busy` back, under the lock")
+        for fix in fixes(tmp_path, CLAIMED.format(back))
+    )
+    assert fixes(tmp_path, CLAIMED.format(back))
+
+
+HELD = """
+import engines
+from fastapi import FastAPI
+
+app = FastAPI()
+clients = {{}}
+
+@app.get("/{{name}}")
+async def read(name: str):
+    client = clients.get(name)
+    if {test}:
+        client = await engines.connect(name)
+        clients[name] = client
+    return await client.read(name)
+"""
+
+
+@pytest.mark.parametrize("test", ["client is None", "not client"])
+def test_who_finds_a_named_object_takes_no_lock(test: str, tmp_path: Path) -> None:
+    main = tmp_path / "main.py"
+    main.write_text(HELD.format(test=test), encoding="utf-8")
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    expected = f"""
+    client = clients.get(name)
+    if {test}:
+        async with clients_lock:
+            client = clients.get(name)
+            if {test}:
+                client = await engines.connect(name)
+                clients[name] = client
+    return await client.read(name)
+"""
+    assert main.read_text(encoding="utf-8").endswith(expected)

@@ -43,6 +43,8 @@ _SERVICES = frozenset(
         "urllib3",
     }
 )
+#: Methods of what these packages make that answer at once.
+_AT_ONCE = frozenset({"close", "quit", "poll", "kill", "terminate"})
 _PAUSES = frozenset({"time.sleep", "os.system", "urllib.request.urlopen"})
 #: Methods of sessions and connections, of which it is not always known that they are some.
 _OF_SESSIONS = frozenset(
@@ -72,22 +74,31 @@ _OF_SESSIONS = frozenset(
 
 
 class Outside:
-    """Notes what is waited for; `count` and `last` tell a memoised call of it."""
+    """Notes what is waited for; `count` and `last` tell a memoised call of it.
+
+    `services` are the calls of which it is known that something outside of the process answers them.
+    """
 
     def __init__(self, core: Core) -> None:
         self.core = core
         self.count = 0
         self.last: ast.expr | None = None
         self.answered: set[int] = set()
+        self.services: set[int] = set()
 
     def called(self, callee: Value, node: ast.Call) -> None:
         """Something that is no function of the project is called; without `await` only known services take long."""
         obj = callee.obj
         if isinstance(obj, External) and _waits(obj.name):
+            if obj.name != "time.sleep":
+                self.services.add(id(node))
             self.note(node)
-        elif isinstance(obj, Method) and isinstance(obj.receiver.obj, Heap) and obj.name not in ("close", "quit"):
+        elif isinstance(obj, Method) and isinstance(obj.receiver.obj, Heap) and obj.name not in _AT_ONCE:
             kind = obj.receiver.obj.type
-            if kind.kind == "external" and kind.name.partition(".")[0] in _SERVICES and "sync" not in kind.name.lower():
+            if kind.kind != "external" or kind.name.partition(".")[0] not in _SERVICES:
+                return
+            self.services.add(id(node))
+            if "sync" not in kind.name.lower():
                 self.note(node)
 
     def awaited(self, node: ast.expr) -> None:
@@ -103,11 +114,14 @@ class Outside:
         self.last = node
         state = core.state
         begun = frozenset(t.serial for t in state.transactions.values() if t.begun or t.blocks)
-        if not state.transactions or not core.recording or not core.frames or core.frame.ref is None:
+        if not core.recording or not core.frames or core.frame.ref is None:
             return
         text = core.text_of(node.func if isinstance(node, ast.Call) else node)
         wait = Wait(node, core.stack(), core.context, core.entry, core.next_serial(), text, begun)
-        core.database.rows.trace.waits.append(wait)
+        if id(node) in self.services:
+            core.database.rows.trace.services.append(wait)
+        if state.transactions:
+            core.database.rows.trace.waits.append(wait)
 
 
 def _waits(name: str) -> bool:

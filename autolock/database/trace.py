@@ -130,6 +130,7 @@ class DatabaseTrace:
     splits: list[Split] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
+    services: list[Wait] = field(default_factory=list)
     counted: set[int] = field(default_factory=set)
     returned: dict[int, set[str]] = field(default_factory=dict)
     presence: dict[int, bool] = field(default_factory=dict)

@@ -136,6 +136,8 @@ class Guards:
         guarding.edits.extend(edit for one in summed for edit in one.edits)
         guarding.slow = (
             self.slow(regions, windows)
+            or self.delaying(regions)
+            or self.taken_back(regions, windows)
             or (self.stalling(regions, needs) if family == "threading" else "")
             or self.wrapping(regions, owners)
         )
@@ -165,6 +167,40 @@ class Guards:
                 found = self.slowness.of(function, region.statements)
                 if found:
                     return f"`{function.name}` {found}"
+        return ""
+
+    def delaying(self, regions: Regions) -> str:
+        """What one function waits for under the lock, that others who take it waited for nothing before."""
+        every = [(function, region) for function, spans in regions.items() for region in spans]
+        asking = [self._asked(function, region) for function, region in every]
+        if all(asking):
+            return ""
+        found = next(((function, text) for (function, _), text in zip(every, asking, strict=True) if text), None)
+        return f"`{found[0].name}` waits for `{found[1]}`" if found is not None else ""
+
+    def _asked(self, function: Ref, region: Region) -> str:
+        """The call of another service in a region, itself or through what it calls; empty for none."""
+        for wait in self.machine.database.rows.trace.services:
+            frames = (f for f in wait.stack if f.function == function and f.statement is not None)
+            if any(self._inside(frame, region) for frame in frames):
+                return wait.text
+        return ""
+
+    def taken_back(self, regions: Regions, windows: Sequence[RaceWindow]) -> str:
+        """Where all of the work is under the lock, as who claims something gives it back at the end of it."""
+        for window in windows:
+            claim = window.write
+            if claim is None or window.dependence != "control":
+                continue
+            start = getattr(claim.node, "lineno", 0)
+            for _, write in self.machine.trace.writes:
+                base, last = write.location.base, write.stack[-1].statement
+                if write.kind != "remove" or base != claim.location.base or last is None or last.lineno <= start:
+                    continue
+                for region in regions.get(write.function, ()) if write.function == window.function else ():
+                    inside = (n.lineno for n in own_nodes(region.statements) if isinstance(n, ast.Call))
+                    if self._inside(write.stack[-1], region) and any(start < line < last.lineno for line in inside):
+                        return f"`{window.function.name}` does all its work, until it takes `{base}` back,"
         return ""
 
     def wrapping(self, regions: Regions, owners: Sequence[Location]) -> str:
@@ -686,6 +722,11 @@ class Guards:
             return [Edit(region.path, "wrap-in-lock", wrapped)]
         if region.count == 1 and isinstance(only, ast.If) and not only.orelse and self._lazy(function, windows):
             return [Edit(region.path, "double-checked", frozen(at=region.at, lock=lock, is_async=is_async))]
+        looks = self._looks(function, region) if self._lazy(function, windows) else 0
+        if looks:
+            blocks = self.sources.blocks(region.path)
+            at = blocks.spot(region.statements[-1]).path
+            return [Edit(region.path, "double-checked", frozen(at=at, lock=lock, is_async=is_async, looks=looks))]
         checks = checks_first(region.statements, mine, lambda call: self._changes_nothing(function, call))
         if checks and not self._binds_outside(function, region.statements[:checks]):
             arguments = frozen(at=region.at, count=region.count, checks=checks, lock=lock, is_async=is_async)
@@ -693,6 +734,17 @@ class Guards:
         return [
             Edit(region.path, "wrap-in-lock", frozen(at=region.at, count=region.count, lock=lock, is_async=is_async))
         ]
+
+    def _looks(self, function: Ref, region: Region) -> int:
+        """How many statements look for what the `if` that ends a region asks about; 0 where there is more in it."""
+        *looks, last = region.statements
+        if not isinstance(last, ast.If) or last.orelse or self._binds_outside(function, looks):
+            return 0
+        targets = [t for s in looks if isinstance(s, ast.Assign) for t in s.targets]
+        names = {t.id for t in targets if isinstance(t, ast.Name)}
+        asked = {n.id for n in ast.walk(last.test) if isinstance(n, ast.Name)}
+        plain = len(targets) == len(looks) == len(names) and names <= asked
+        return len(looks) if plain and only_looks(looks, lambda call: self._changes_nothing(function, call)) else 0
 
     def _changes_nothing(self, function: Ref, call: ast.Call) -> bool:
         """Whether a call is one of a plain function of the project that writes nothing and calls nothing of it."""

@@ -211,7 +211,8 @@ class RowPlans:
         form = {"refresh": "refresh", "get": "get", "query": "query", "text": "text"}.get(query.form, "select")
         if form == "text" and not isinstance(node, ast.Constant):
             node = text_of(statement, joined)
-        of, imports = "", []
+        of: str = ""
+        imports: list[Edit] = []
         if joined and form != "text":
             if query.model is None:
                 raise Refusal("which table of the join to lock cannot be seen: add `with_for_update(of=...)` by hand")
@@ -335,6 +336,8 @@ class RowPlans:
         """A SELECT that locks a row before the function is called that loads it; raises the refusal."""
         if not isinstance(look, RowRead) or not Harm.has_key(look) or look.query.joined or look.query.grouped:
             raise refusal
+        if self.loads_joined(look.query):
+            raise refusal  # the rows of the outer join cannot be locked
         try:
             edits = self.locked_first(window, [look], window.function)
         except Refusal:

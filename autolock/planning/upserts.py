@@ -83,7 +83,8 @@ def refuse_followed(function: ast.AST, test: ast.AST | None, add: ast.stmt, new:
     inside = next((side for side in (check.body, check.orelse) if _is_in(side, add)), None)
     if inside is None and not any(isinstance(n, _LEAVING) for n in ast.walk(check)):
         return
-    for node in (n for s in inside or [function] for n in ast.walk(s)):
+    trees: list[ast.AST] = [function] if inside is None else list(inside)
+    for node in (n for tree in trees for n in ast.walk(tree)):
         if getattr(node, "lineno", 0) > (add.end_lineno or 0) and _does_more(node, new):
             raise Refusal(
                 "what follows the insert would be done for a row that another request has inserted, too: insert in a "

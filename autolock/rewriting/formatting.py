@@ -111,10 +111,24 @@ def _with_ranges(code: str, ranges: list[Range], style: Style, *, is_pyi: bool, 
 
     try:
         result = black.format_str(code, mode=style.mode(is_pyi=is_pyi), lines=ranges)
+        result = result if whole else _with_its_blank_lines(code, result)
         same = ast.dump(parse(code)) == ast.dump(parse(result))
     except (ValueError, SyntaxError, RecursionError, MemoryError, InvalidInput):
         return None
     return result if same and (whole or _touches_only(code, result, ranges)) else None
+
+
+def _with_its_blank_lines(code: str, result: str) -> str:
+    """The result with the blank lines of the code, whose white space black takes away wherever they are."""
+    old, new = lines_of(code), lines_of(result)
+    made: list[str] = []
+    done = 0
+    for hunk in hunks(old, new):
+        before, after = old[hunk.start : hunk.stop], new[hunk.new_start : hunk.new_stop]
+        blank = len(before) == len(after) and not any(line.strip() for line in (*before, *after))
+        made += [*old[done : hunk.start], *(before if blank else after)]
+        done = hunk.stop
+    return "".join([*made, *old[done:]])
 
 
 def _touches_only(code: str, result: str, ranges: list[Range]) -> bool:

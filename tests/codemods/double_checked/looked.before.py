@@ -1,0 +1,9 @@
+async def page(name):
+    # who asks twice gets the same
+    found = pages.get(  # kept
+        name
+    )
+    if found is None:
+        found = await load(name)
+        pages[name] = found
+    return found

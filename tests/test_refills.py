@@ -74,6 +74,30 @@ UNSEEN = {
                 prices[name] = []
                 prices[name].extend(await page(name))
     """,
+    "left empty where loading failed, and loaded by whoever comes next": """
+        async def load():
+            try:
+                prices["base"] = await page(1)
+                for name in "abc":
+                    prices[name] = await page(name)
+            except ValueError:
+                prices.clear()
+
+        @app.post("/reload")
+        async def reload():
+            await load()
+            await page(2)
+            await load()
+    """,
+    "emptied and filled at once, one after the other": """
+        @app.post("/reload")
+        async def reload():
+            for number in range(3):
+                found = await page(number)
+                prices.clear()
+                for name in found:
+                    prices[name] = number
+    """,
     "one thing put in afterwards": """
         @app.post("/reset")
         async def reset():

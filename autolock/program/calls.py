@@ -12,6 +12,7 @@ from autolock.program.containers import Containers
 from autolock.program.core import DEPTH, Activation, OutOfBudget, Spawn
 from autolock.program.effects import Again, Effect, Recorder
 from autolock.program.files import Files
+from autolock.program.flights import flies_alone, has_room
 from autolock.program.index import dotted
 from autolock.program.injection import is_provider, provided, wired
 from autolock.program.library import (
@@ -474,7 +475,7 @@ class Calls(Containers, Files):
         if short in _STREAMS:
             self.spawn_streams([*args, *kwargs.values()], node)
         if short == "Thread" or short == "Timer":
-            self.spawn_thread(args, kwargs, short)
+            self.spawn_thread(args, kwargs, short, node)
         handled = self.file_call(name, args, kwargs, node)
         if handled is not None:
             return handled
@@ -607,7 +608,7 @@ class Calls(Containers, Files):
             return Value(External("autolock.acquired"))
         if isinstance(obj, FunctionValue):
             return NOTHING
-        if name == "put" and _is_unbounded_queue(obj):
+        if name == "put" and (_is_unbounded_queue(obj) or self.made_room(node)):
             return Value(External("autolock.acquired"))
         handled = self.file_method(receiver, name, args, kwargs, node)
         if handled is not None:
@@ -701,7 +702,7 @@ class Calls(Containers, Files):
             return
         facts = self.program.function(function.ref)
         asynchronous = facts is not None and facts.is_async
-        repeated = self.loops > 0 or (self.recording and self.entry.many)
+        repeated = (self.loops > 0 or (self.recording and self.entry.many)) and not self.starts_one(obj, node)
         self.spawned.append(
             Spawn(
                 function,
@@ -714,6 +715,27 @@ class Calls(Containers, Files):
                 self.held_for_children(),
             )
         )
+
+    def made_room(self, put: ast.Call) -> bool:
+        """Whether a queue was seen just before not to be full, or something was thrown out of it."""
+        frame = self.frame
+        unit = self.unit(frame.path) if frame.ref is not None else None
+        function = unit.functions.get(frame.ref.name) if unit is not None and frame.ref is not None else None
+        queue = ast.unparse(put.func.value) if isinstance(put.func, ast.Attribute) else ""
+        return function is not None and has_room(function, put, queue)
+
+    def starts_one(self, target: object, node: ast.AST) -> bool:
+        """Whether what is started here runs once at a time, or once for each object that starts it."""
+        frame = self.frame
+        unit = self.unit(frame.path) if frame.ref is not None else None
+        function = unit.functions.get(frame.ref.name) if unit is not None and frame.ref is not None else None
+        if function is None:
+            return False
+        method = target if isinstance(target, FunctionValue) else getattr(target, "function", None)
+        receiver = method.receiver.obj if isinstance(method, FunctionValue) and method.receiver is not None else None
+        own = frame.env.vars.get("self", NOTHING).obj
+        in_maker = frame.ref is not None and frame.ref.name.endswith("__init__") and receiver is not None
+        return flies_alone(function, node) or (in_maker and receiver is own)
 
     def held_for_children(self) -> tuple[Held, ...]:
         """Locks that are still held while the children run, because the parent waits for them under the lock."""
@@ -730,10 +752,10 @@ class Calls(Containers, Files):
             if isinstance(value.obj, Coroutine):
                 self.spawn([value], {}, node, "stream")
 
-    def spawn_thread(self, args: list[Value], kwargs: dict[str, Value], kind: str) -> None:
+    def spawn_thread(self, args: list[Value], kwargs: dict[str, Value], kind: str, node: ast.AST) -> None:
         target = kwargs.get("target") or (args[1] if kind == "Timer" and len(args) > 1 else None)
         if target is not None:
-            self.spawn([target], {}, ast.Pass(), "thread")
+            self.spawn([target], {}, ast.Pass(), "thread", False if self.starts_one(target.obj, node) else None)
 
     def spawn_callbacks(self, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> None:
         """A function handed to unknown code may be called there and then; it is followed once, in place."""

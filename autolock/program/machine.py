@@ -36,6 +36,7 @@ from autolock.program.values import (
     FunctionValue,
     Heap,
     Location,
+    Own,
     Root,
     Type,
     Value,
@@ -91,7 +92,7 @@ class Machine(Statements):
             kind,
             state.held,
             self.next_serial(),
-            made=_same(value, location) or value.made or _known(value),
+            made=_same(value, location) or _single(value) or value.made or _known(value),
             request=value.request,
             operand=operand,
             mine=mine,
@@ -137,11 +138,13 @@ class Machine(Statements):
             if overlaps(write.location, r.location) and same_key(r, write)
         ]
         for read, control in checks:
-            if read.serial < claimed:
+            if read.serial < claimed or (write.empties and self.takes_all(write)):
                 continue
             if read in data or read not in state.fresh or read in state.superseded | state.confirmed:
                 continue
             if _sets_a_flag_anew(write, read, control, state.control):
+                continue
+            if _asks_under_lock(write, read, control, state.control):
                 continue
             if not any(_repeats(r, c, read, control, write) for r, c in checks):
                 self.candidate(read, write, "control", control)
@@ -178,6 +181,19 @@ class Machine(Statements):
             and r.stack[-1].serial == here
         )
 
+    def takes_all(self, write: Write) -> bool:
+        """Whether a container is emptied of what this function has just taken out of it, whatever was seen before."""
+        state, here = self.state, self.frame.serial
+        return any(
+            r.how == "iterate"
+            and r.location.base == write.location.base
+            and r.stack[-1].serial == here
+            and not measures(r.node)
+            and r not in (state.switched if self.context == "thread" else state.stale)
+            and not any(r in c.reads for c in state.control)
+            for r in state.fresh
+        )
+
     def check_of(self, read: Read) -> Control | None:
         """The decision that was made on a read, if any."""
         return next((c for c in self.state.control if read in c.reads), None)
@@ -210,6 +226,8 @@ class Machine(Statements):
         if write.empties:
             of_container = write.location.fields[:-1] if write.kind == "remove" else write.location.fields
             if of_container == base.fields:
+                for earlier in [w for w in emptied if w.location.base == base]:
+                    del emptied[earlier]
                 emptied[write] = None
             return
         if any(r.location.base == base for r in data) or not self.fills(write):
@@ -642,6 +660,18 @@ def _sets_a_flag_anew(write: Write, read: Read, control: Control, decisions: tup
     )
 
 
+def _asks_under_lock(write: Write, read: Read, control: Control, decisions: tuple[Control, ...]) -> bool:
+    """Whether a part of what a test had asked is asked again under a lock that is still held for the write."""
+    held = {h.acquisition for h in write.held} - {h.acquisition for h in read.held}
+    asked = {r.location for r in control.reads}
+    return bool(held) and any(
+        r.serial > read.serial and r.location in asked and any(h.acquisition in held for h in r.held)
+        for later in decisions
+        if later is not control
+        for r in later.reads
+    )
+
+
 _ASKING_VALUE = frozenset({"compare", "equal", "different"})
 
 
@@ -669,6 +699,16 @@ def in_order(reads: frozenset[Read]) -> list[Read]:
 def _known(value: Value) -> str:
     """How an object came to be that is shared under a name of its own: it was there before."""
     return "shared" if isinstance(value.obj, Heap) and value.obj.location is not None else ""
+
+
+def _single(value: Value) -> str:
+    """`shared` for what a call gave out that is kept under a name of its own: all who ask get the one object."""
+    heap = value.obj
+    if value.made not in ("call", "await") or not isinstance(heap, Heap) or heap.type.kind != "instance":
+        return ""
+    place = heap.location
+    named = place is not None and not isinstance(place, Own) and place.root.kind in ("variable", "cached")
+    return "shared" if named and place is not None and not place.fields else ""
 
 
 def _same(value: Value, location: Location) -> str:

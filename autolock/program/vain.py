@@ -9,7 +9,7 @@ from autolock.program.branches import Branches, shared_frames
 from autolock.program.decisions import effective
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
-from autolock.program.trace import Candidate, Frame, Write
+from autolock.program.trace import Candidate, Frame, Pair, Write
 
 _ABSENT = ("missing", "falsy")
 #: Parts of names of calls that give another value each time.
@@ -35,7 +35,8 @@ class Vanity:
         if asked_again(candidate) or any(_looks_anew(other, candidate) for other in same):
             return True
         write, control = candidate.write, candidate.control
-        if candidate.read.how == "iterate" and (_forgives(write) or self.branches.queues_again(candidate)):
+        forgiven = _forgives(write) or self._expects_to_miss(write)
+        if candidate.read.how == "iterate" and (forgiven or self.branches.queues_again(candidate)):
             return True
         if self.branches.exclude(candidate):
             return True
@@ -54,6 +55,7 @@ class Vanity:
             or _empties_what_is_empty(candidate)
             or _settles_alike(candidate, rivals)
             or _shares_a_task(candidate)
+            or _takes_turns(candidate)
         ):
             return True
         element = write.location.fields[-1:] and write.location.fields[-1].startswith("[")
@@ -73,6 +75,13 @@ class Vanity:
         below = write.stack[max(depth - 1, 0) :]
         if any(isinstance(frame.statement, ast.Raise) for frame in below[:-1]):
             return True
+        return any(handler is not None and handler is not around for handler in map(self._handler, below))
+
+    def is_left_empty(self, refill: Pair) -> bool:
+        """Whether a container is emptied because something failed: it is filled by whoever tries again later."""
+        depth = shared_frames(refill.first.stack, refill.second.stack)
+        around = self._handler(refill.second.stack[depth - 1]) if depth else None
+        below = refill.first.stack[max(depth - 1, 0) :]
         return any(handler is not None and handler is not around for handler in map(self._handler, below))
 
     def _is_permission(self, candidate: Candidate) -> bool:
@@ -109,6 +118,19 @@ class Vanity:
                         {id(n): node for s in node.body for n in ast.walk(s) if isinstance(n, ast.stmt)}
                     )
         return self._handlers[key].get(id(frame.statement))
+
+    def _expects_to_miss(self, write: Write) -> bool:
+        """Whether a removal stands in a `try` that goes on when the element is gone already."""
+        statement, function = write.stack[-1].statement, write.function
+        unit = self.program.unit(function.path)
+        node = unit.functions.get(function.name) if unit is not None else None
+        if write.kind != "remove" or node is None:
+            return False
+        return any(
+            statement in attempt.body and any(_forgiving(handler) for handler in attempt.handlers)
+            for attempt in ast.walk(node)
+            if isinstance(attempt, ast.Try)
+        )
 
     def _only_notes(self, candidate: Candidate) -> bool:
         """Whether a key is put into a set of what was seen, and nothing else hangs on its having been new.
@@ -246,10 +268,20 @@ def _forgives(write: Write) -> bool:
     return call.func.attr == "discard" or (call.func.attr == "pop" and len(call.args) == 2)
 
 
+def _forgiving(handler: ast.ExceptHandler) -> bool:
+    """Whether an `except` clause catches that an element is not there, and raises nothing itself."""
+    kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    names = {dotted(kind) if kind is not None else "Exception" for kind in kinds}
+    raises = any(isinstance(n, ast.Raise) for s in handler.body for n in ast.walk(s))
+    return bool(names & {"ValueError", "KeyError", "IndexError", "LookupError", "Exception"}) and not raises
+
+
 def _settles_alike(candidate: Candidate, rivals: Sequence[Write]) -> bool:
     """Whether threads fill an empty slot with what each would compute alike: a setting, an object known before."""
     write, control = candidate.write, candidate.control
-    if control is None or write.kind != "assign" or write.request or candidate.between is not None:
+    if control is None or write.kind != "assign" or write.request:
+        return False
+    if candidate.between is not None and write.made != "shared":
         return False
     if effective(control.shape, control.negated) not in _ABSENT or control.exit == "raise":
         return False
@@ -294,6 +326,12 @@ def _shares_a_task(candidate: Candidate) -> bool:
         return False
     here = between.stack[-1].serial == write.stack[-1].serial
     return here and isinstance(between.node, ast.Await) and isinstance(between.node.value, ast.Name)
+
+
+def _takes_turns(candidate: Candidate) -> bool:
+    """Whether an index goes round (`i = (i + 1) % n`), by a look of its own: whose turn it was before is no matter."""
+    value = getattr(candidate.write.node, "value", None)
+    return candidate.write.kind == "assign" and isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mod)
 
 
 def _adds_to_a_set(write: Write) -> bool:

@@ -212,6 +212,16 @@ class Finder:
         path, _, name = write.value_type.partition(":")
         return bool(name) and judge(self.program, Ref("class", path, name))
 
+    def _only_first(self, write: Write) -> bool:
+        """Whether something is added at the end of a list of which nobody takes more than the first."""
+        base = write.location.base
+        if not is_added_at_end(write) or any(w.kind == "remove" for _, w in self.by_root[base.root]):
+            return False
+        looks = [r for r in self.trace.looks.values() if r.location.base == base and r.location.fields != base.fields]
+        return any(r.how == "first" for r in looks) and all(
+            r.how == "first" or (isinstance(r.node, ast.Name | ast.Attribute) and _is_asked(r)) for r in looks
+        )
+
     def _is_filled_later(self, write: Write) -> bool:
         """Whether an object is shared before the function has given it all that it is to have."""
         depth = len(write.location.fields)
@@ -292,7 +302,7 @@ class Finder:
                 relation, rivals = self._different(candidate, own, rivals)
             if not rivals.writers:
                 return
-        if self.vanity.is_vain(candidate, rivals.writes, self.by_write[id(write)]):
+        if self.vanity.is_vain(candidate, rivals.writes, self.by_write[id(write)]) or self._only_first(write):
             return
         mixed = read.context == "loop" and rivals.threaded
         race = self._separable(candidate, mixed)
@@ -503,11 +513,14 @@ class Finder:
             )
 
     def _is_remembered(self, write: Write) -> bool:
-        """Whether something is written only where there was nothing: it is kept for all, not for one request."""
+        """Whether something is written only where there was nothing, or made from what was there: it is for all."""
         return any(
-            c.control is not None
-            and c.read.location == write.location
-            and effective(c.control.shape, c.control.negated) in ("missing", "falsy")
+            c.dependence == "data"
+            or (
+                c.control is not None
+                and c.read.location == write.location
+                and effective(c.control.shape, c.control.negated) in ("missing", "falsy")
+            )
             for c in self.by_write[id(write)]
         )
 
@@ -555,7 +568,7 @@ class Finder:
         for item in self.trace.refills:
             read = self._looks_in_between(item)
             function, first, last = meeting(item.first.stack, item.second.stack)
-            if read is None or first is None:
+            if read is None or first is None or self.vanity.is_left_empty(item):
                 continue
             yield RaceWindow(
                 "pair",
@@ -598,6 +611,7 @@ class Finder:
                 w
                 for w in self.writers(item.location, item.entry)
                 if _resizes(w[1])
+                and not (item.container == "list" and is_added_at_end(w[1]))
                 and w[1].location.fields[:-1] == item.location.fields[:-1]
                 and not any(_holds(w[1].held, h.lock) for h in item.held)
             ]
@@ -674,6 +688,14 @@ class Finder:
 
 def _nowhere(use: LockUse) -> Root:
     return Root("lock", use.function.path, "lock")
+
+
+def _is_asked(look: Read) -> bool:
+    """Whether a look only asks whether there is anything: `if seen:`, `if not seen:`."""
+    statement = look.stack[-1].statement
+    test = statement.test if isinstance(statement, ast.If | ast.While) else None
+    asked = test.operand if isinstance(test, ast.UnaryOp) else test
+    return asked is look.node
 
 
 def _replaces(written: Location, seen: Location) -> bool:

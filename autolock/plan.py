@@ -178,12 +178,22 @@ class _Planner:
             )
         owners = _owners(windows)
         try:
-            return self.guards.plan(owners, windows)
+            guarding = self.guards.plan(owners, windows)
         except Refusal:
             summed = anew(self.analysis.machine, self.sources, windows)
             if not summed:
                 raise
             return self.guards.plan(owners, windows, summed)
+        return self.at_the_write(owners, windows) or guarding if guarding.slow else guarding
+
+    def at_the_write(self, owners: Sequence[Location], windows: Sequence[RaceWindow]) -> Guarding | None:
+        """Sums that are made at their writes, for which nobody waits; None where there is more to do."""
+        summed = anew(self.analysis.machine, self.sources, windows)
+        try:
+            guarding = self.guards.plan(owners, windows, summed) if summed else None
+        except Refusal:
+            return None
+        return guarding if guarding is not None and not guarding.slow else None
 
     def _in_coroutine(self, window: RaceWindow) -> bool:
         facts = self.analysis.program.function(window.function)

@@ -327,3 +327,42 @@ def test_who_finds_a_named_object_takes_no_lock(test: str, tmp_path: Path) -> No
     return await client.read(name)
 """
     assert main.read_text(encoding="utf-8").endswith(expected)
+
+
+COUNTED = """
+import asyncio
+import functools
+from fastapi import FastAPI
+
+app = FastAPI()
+calls = {{"all": 0}}
+
+def counted(endpoint):
+    @functools.wraps(endpoint)
+    async def wrapper(*args, **kwargs):
+        seen = calls["all"]
+        answer = await endpoint(*args, **kwargs)
+        calls["all"] = seen + 1
+        return {answer}
+    return wrapper
+
+@app.get("/work")
+@counted
+async def work():
+    await asyncio.sleep(0)
+    return 1
+"""
+
+
+def test_a_sum_is_made_at_the_write_so_that_nobody_waits(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(COUNTED.format(answer="answer"), encoding="utf-8")
+    autolock.fix([tmp_path], apply=True, cache=False)
+    text = (tmp_path / "main.py").read_text(encoding="utf-8")
+    assert text.index("await endpoint(") < text.index('calls["all"] = calls["all"] + 1')
+    assert "seen" not in text
+
+
+def test_a_number_that_is_given_out_is_not_read_at_the_write(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(COUNTED.format(answer="answer, seen + 1"), encoding="utf-8")
+    autolock.fix([tmp_path], apply=True, cache=False)
+    assert (tmp_path / "main.py").read_text(encoding="utf-8") == COUNTED.format(answer="answer, seen + 1")

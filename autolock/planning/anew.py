@@ -63,7 +63,7 @@ def _edits(window: RaceWindow, write: Write, sources: Sources) -> list[Edit]:
     mentions = [n for n in body if isinstance(n, ast.Name) and n.id == kept]
     binding = _only_assignment(body, kept)
     stored = {n.id for n in body if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    if binding is None or sum(isinstance(n.ctx, ast.Store) for n in mentions) != 1:
+    if binding is None or len(mentions) != 2:  # set once, and used by nothing but the sum
         return []
     if ast.unparse(binding.value) != ast.unparse(target) or _only_assignment(body, ast.unparse(target)) is None:
         return []
@@ -72,10 +72,8 @@ def _edits(window: RaceWindow, write: Write, sources: Sources) -> list[Edit]:
     blocks, path = sources.blocks(write.function.path), write.function.path
     read = ast.get_source_segment(blocks.unit.text, target) or ast.unparse(target)
     put = frozen(at=blocks.spot(statement).path, expression=kept, replacement=read)
-    edits = [Edit(path, "replace-expression", put)]
-    if len(mentions) == 2:
-        edits.append(Edit(path, "remove-statement", frozen(at=blocks.spot(binding).path)))
-    return edits
+    gone = frozen(at=blocks.spot(binding).path)
+    return [Edit(path, "replace-expression", put), Edit(path, "remove-statement", gone)]
 
 
 def _only_assignment(body: Iterable[ast.AST], target: str) -> ast.Assign | None:

@@ -17,12 +17,16 @@ from typing import TYPE_CHECKING, TypeVar
 
 from autolock.errors import AutolockError
 from autolock.findings import Certainty, Severity
+from autolock.llm.project import ModelSettings
 from autolock.source import DEFAULT_EXCLUDES, ExcludeSpec, PatternSet, matches_glob
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 _E = TypeVar("_E", bound=Enum)
+
+#: What slowapi understands as a limit.
+_RATE = re.compile(r"[1-9]\d* ?(?:/|per) ?(?:[1-9]\d* ?)?(?:second|minute|hour|day|month|year)s?")
 
 _OWN_FILE = "autolock.toml"
 _PROJECT_FILE = "pyproject.toml"
@@ -37,7 +41,7 @@ class Settings:
     pattern as in a .gitignore with selectors. `exclude` is None for the default exclusions.
     `certainty` and `severity` are the lowest that are shown. `lock_names` are dotted names of
     factories, decorators and context managers that count as locks. `jobs` is None for as many as
-    there are processors. Patterns and paths are relative to the folder of `file`.
+    there are processors. `llm` has the numbers for endpoints that call a model. Patterns and paths are relative to the folder of `file`.
     """
 
     file: Path | None = None
@@ -53,6 +57,7 @@ class Settings:
     jobs: int | None = None
     cache_dir: Path | None = None
     baseline: Path | None = None
+    llm: ModelSettings = ModelSettings()
 
     def excludes(self) -> ExcludeSpec:
         """What a walk leaves out under these settings."""
@@ -201,12 +206,35 @@ class _Entry:
             raise self.wrong("a whole number greater than 0")
         return self.value
 
+    def rate(self) -> str:
+        if not isinstance(self.value, str) or not _RATE.fullmatch(self.value):
+            raise self.wrong('a rate such as "60/minute"')
+        return self.value
+
+    def models(self) -> ModelSettings:
+        if not isinstance(self.value, dict):
+            raise self.wrong("a table")
+        for key in self.value:
+            if key not in _MODEL_READERS:
+                raise AutolockError(
+                    f'{_shown(self.file)}: unknown key "{key}" in "llm"', _did_you_mean(key, _MODEL_READERS)
+                )
+        read = {
+            key.replace("-", "_"): _MODEL_READERS[key](_Entry(self.file, f"llm.{key}", value))
+            for key, value in self.value.items()
+        }
+        return replace(ModelSettings(), **read)  # type: ignore[arg-type]  # each reader gives its field's type
+
     def path(self) -> Path:
         if not isinstance(self.value, str) or not self.value.strip():
             raise self.wrong("a path")
         return self.file.parent / self.value
 
 
+_MODEL_READERS: Mapping[str, Callable[[_Entry], object]] = {
+    "concurrency": _Entry.count,
+    "rate-limit": _Entry.rate,
+}
 _READERS: Mapping[str, Callable[[_Entry], object]] = {
     "select": _Entry.texts,
     "ignore": _Entry.texts,
@@ -220,6 +248,7 @@ _READERS: Mapping[str, Callable[[_Entry], object]] = {
     "jobs": _Entry.count,
     "cache-dir": _Entry.path,
     "baseline": _Entry.path,
+    "llm": _Entry.models,
 }
 
 

@@ -13,6 +13,7 @@ from autolock.database.project import NO_FACTS, DatabaseFacts
 from autolock.database.session_windows import SessionFinder
 from autolock.database.splits import order_windows, split_windows
 from autolock.database.windows import RowFinder
+from autolock.llm.windows import ModelFinder
 from autolock.program.entries import follow_everything
 from autolock.program.linker import Program
 from autolock.program.machine import Machine
@@ -62,6 +63,7 @@ def analyse(
     windows += [*split_windows(rows), *order_windows(rows)]
     windows += SessionFinder(program, machine.database.sessions).windows()
     windows += EffectFinder(program, rows, machine.database.sessions).windows()
+    windows += ModelFinder(program, machine.models.calls).windows()
     return Analysis(program, machine, entries, windows, dict(machine.trace.stopped))
 
 

@@ -12,11 +12,13 @@ from autolock.database.splits import SplitWindow
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
 from autolock.findings import Finding, Fix, Safety
+from autolock.llm.windows import ModelWindow
 from autolock.planning.anew import anew
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.guards import Guarding, Guards, owner_of
 from autolock.planning.homes import frozen
 from autolock.planning.kinds import LockKind
+from autolock.planning.models import ModelPlans
 from autolock.planning.releases import Releases
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.rows import RowPlans
@@ -44,7 +46,7 @@ class Plan:
 
 
 #: Windows that are mended one by one.
-_DATABASE = (RowWindow, SessionWindow, SplitWindow)
+_SINGLE = (RowWindow, SessionWindow, SplitWindow, ModelWindow)
 _ALONE = ("leaked", "re-entered", "opposite-order", "refilled")
 _DEADLOCKS = {
     "re-entered": "split the function into a part that takes the lock and a part that expects it to be held",
@@ -66,7 +68,7 @@ def plan(analysis: Analysis, findings: Sequence[Finding]) -> tuple[tuple[Finding
     fixed: dict[str, Fix] = {}
     plans: list[Plan] = []
     for group in _groups([(windows[f.fingerprint], f) for f in findings]):
-        fix, made = planner.for_group(group) if not isinstance(group[0][0], _DATABASE) else planner.for_rows(group[0])
+        fix, made = planner.for_group(group) if not isinstance(group[0][0], _SINGLE) else planner.for_one(group[0])
         fixed.update((f.fingerprint, fix) for _, f in group)
         if made is not None:
             plans.append(made)
@@ -75,8 +77,8 @@ def plan(analysis: Analysis, findings: Sequence[Finding]) -> tuple[tuple[Finding
 
 def _groups(matched: Sequence[Matched]) -> list[list[Matched]]:
     """Findings that one lock must end together: of one state, or of states changed in one function."""
-    alone = [[m] for m in matched if isinstance(m[0], _DATABASE)]
-    matched = [m for m in matched if not isinstance(m[0], _DATABASE)]
+    alone = [[m] for m in matched if isinstance(m[0], _SINGLE)]
+    matched = [m for m in matched if not isinstance(m[0], _SINGLE)]
     alone += [[m] for m in matched if m[0].kind in ("iteration", "late-read") or m[0].relation in _ALONE]
     kinds: dict[Location, list[Matched]] = {}
     for window, finding in matched:
@@ -103,6 +105,7 @@ class _Planner:
         self.guards = Guards(analysis.program, analysis.machine, self.sources)
         self.rows = RowPlans(analysis, self.sources)
         self.sessions = SessionPlans(analysis, self.sources)
+        self.models = ModelPlans(analysis, self.sources)
 
     def for_group(self, group: list[Matched]) -> tuple[Fix, Plan | None]:
         """The fix of a group of findings, with its plan where there is one."""
@@ -121,10 +124,10 @@ class _Planner:
         fingerprints = tuple(f.fingerprint for _, f in group)
         return fix, Plan(guarding.title, reason, safety, fingerprints, tuple(guarding.edits), locations)
 
-    def for_rows(self, matched: Matched) -> tuple[Fix, Plan | None]:
-        """The fix of a finding about rows, or about a session."""
+    def for_one(self, matched: Matched) -> tuple[Fix, Plan | None]:
+        """The fix of a finding about rows, a session or a model."""
         window, finding = matched
-        assert isinstance(window, _DATABASE)
+        assert isinstance(window, _SINGLE)
         try:
             made = self.made(window)
         except Refusal as refusal:
@@ -136,8 +139,10 @@ class _Planner:
             key += f":{ast.unparse(window.call)}"
         return fix, Plan(made.title, made.reason, made.safety, (finding.fingerprint,), tuple(made.edits), (key,))
 
-    def made(self, window: RowWindow | SessionWindow | SplitWindow) -> RowPlan:
-        """The plan of a window on rows or sessions; raises Refusal."""
+    def made(self, window: RowWindow | SessionWindow | SplitWindow | ModelWindow) -> RowPlan:
+        """The plan of a window that is mended alone; raises Refusal."""
+        if isinstance(window, ModelWindow):
+            return self.models.plan(window)
         if isinstance(window, SessionWindow):
             return self.sessions.plan(window)
         if isinstance(window, SplitWindow):

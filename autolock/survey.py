@@ -62,7 +62,7 @@ class Survey:
             records = self.loaded.records
             self._lock_names = frozenset(settings.lock_names)
             self._divided = self.loaded.divided()
-            self._databases = ProjectDatabases(self._divided.imports, workspace.root)
+            self._databases = ProjectDatabases(self._divided.imports, workspace.root, settings.llm)
             self._outcomes = Outcomes(
                 self._divided,
                 {path: record.digest for path, record in records.items()},
@@ -92,7 +92,8 @@ class Survey:
 
     def view_with(self, overlay: Mapping[str, bytes]) -> View:
         """The same for the tree that it would be if the files of `overlay` had those contents."""
-        return self._view_of(self.loaded.divided_with(overlay), overlay.keys())
+        code = {path: content for path, content in overlay.items() if path in self.loaded.records}
+        return self._view_of(self.loaded.divided_with(code), code.keys())
 
     def _view_of(self, divided: Divided, changed: AbstractSet[str]) -> View:
         """What all parts together say; what the unchanged tree was asked before is not asked again."""

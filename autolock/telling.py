@@ -13,6 +13,7 @@ from autolock.database.session_windows import SessionWindow
 from autolock.database.splits import SplitWindow
 from autolock.database.windows import RowWindow
 from autolock.findings import Action, Certainty, Finding, Fix, Place, Safety, Step, Window
+from autolock.llm.windows import ModelWindow
 from autolock.telling_rows import row_steps, split_steps
 from autolock.telling_sessions import session_steps
 
@@ -52,7 +53,7 @@ def finding_of(analysis: Analysis, window: RaceWindow, rule: Rule, match: Match,
 
 
 def _location(window: RaceWindow) -> str:
-    return window.shown if isinstance(window, RowWindow | SessionWindow | SplitWindow) else str(window.location.base)
+    return window.shown if isinstance(window, RowWindow | SessionWindow | SplitWindow | ModelWindow) else str(window.location.base)
 
 
 def place_of(program: Program, window: RaceWindow) -> Place:
@@ -106,6 +107,8 @@ def steps_of(program: Program, window: RaceWindow) -> list[Step]:
         return session_steps(window, partial(step, program))
     if isinstance(window, SplitWindow):
         return split_steps(window, partial(step, program))
+    if isinstance(window, ModelWindow):
+        return _model(program, window)
     if window.kind == "read-write":
         return _read_write(program, window)
     if window.kind == "late-read":
@@ -150,6 +153,14 @@ def _read_write(program: Program, window: RaceWindow) -> list[Step]:
             step(program, "A", Action.WRITE, write, note=note, lost=True),
         ]
     return steps
+
+
+def _model(program: Program, window: ModelWindow) -> list[Step]:
+    call = window.calls[0]
+    return [
+        step(program, "A", Action.SUSPEND, call, note="waits for the model"),
+        step(program, "B", Action.SUSPEND, call, note="so does B, and everybody else: nothing counts them", lost=True),
+    ]
 
 
 def _late_read(program: Program, window: RaceWindow) -> list[Step]:

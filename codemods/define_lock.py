@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 class DefineLock(PlacedCodemod):
     """Insert `TARGET = asyncio.Lock()` (or of `threading`) after the statement at `after`.
 
+    `size` is what the factory is called with, 0 for nothing: `factory="Semaphore", size=8`.
+
     With `first_in`, `after` is a function or class, and the line becomes the first of its body
     after the docstring. The module is imported where it is not, and named as it is imported
     (`import asyncio as aio`, `from asyncio import Lock`) as long as no other binding hides the name.
@@ -50,6 +52,7 @@ class DefineLock(PlacedCodemod):
         arg_parser.add_argument("--target", required=True, help="what to assign the lock to")
         arg_parser.add_argument("--kind", choices=["asyncio", "threading"], required=True, help="module of the lock")
         arg_parser.add_argument("--factory", default="Lock", help="name in that module of what makes the lock")
+        arg_parser.add_argument("--size", type=int, default=0, help="what to call it with, 0 for nothing")
         arg_parser.add_argument("--first-in", action="store_true", help="put it first into the definition at AFTER")
 
     def __init__(
@@ -60,6 +63,7 @@ class DefineLock(PlacedCodemod):
         kind: Literal["asyncio", "threading"],
         factory: str = "Lock",
         first_in: bool = False,
+        size: int = 0,
     ) -> None:
         super().__init__(context)
         self.after = StatementPath.parse(after)
@@ -67,6 +71,7 @@ class DefineLock(PlacedCodemod):
         self.kind = kind
         self.factory = factory
         self.first_in = first_in
+        self.size = size
         self._inserted = self.after
         self._inline: cst.SimpleWhitespace | None = None
         self._leading: tuple[cst.EmptyLine, ...] | None = None
@@ -87,7 +92,7 @@ class DefineLock(PlacedCodemod):
     def transform_module_impl(self, tree: cst.Module) -> cst.Module:
         """The module with the lock and its import; raises PlaceError."""
         callee, self._import = self._callee(tree)
-        line = _assignment(self.target, callee)
+        line = _assignment(self.target, callee, self.size)
         if self.first_in:
             edited = edit_statement(tree, self.after, lambda statement, margin: self._opened(statement, margin, line))
         else:
@@ -180,8 +185,8 @@ class DefineLock(PlacedCodemod):
         return (Step(self._inserted.field, index if index < self._inserted.index else index + 1),)
 
 
-def _assignment(target: str, callee: str) -> cst.SimpleStatementLine:
-    code = f"{target} = {callee}()"
+def _assignment(target: str, callee: str, size: int) -> cst.SimpleStatementLine:
+    code = f"{target} = {callee}({size or ''})"
     try:
         line = cst.parse_statement(code)
     except cst.ParserSyntaxError as error:

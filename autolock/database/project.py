@@ -10,6 +10,7 @@ from pathlib import Path
 
 from autolock.database.dialect import dialect_of
 from autolock.database.migrations import NOTHING_MIGRATED, Migrated, migrated, migration_files
+from autolock.llm.project import ModelProject, ModelSettings
 
 _LIBRARIES = frozenset(
     {
@@ -22,10 +23,14 @@ _LIBRARIES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
-    """`dialect` is empty where it is not known; `migrated` is what migrations have made unique."""
+    """`dialect` is empty where it is not known; `migrated` is what migrations have made unique.
+
+    `models` is what fixes of endpoints that call a language model go by.
+    """
 
     dialect: str = ""
     migrated: Migrated = NOTHING_MIGRATED
+    models: ModelProject = ModelProject()
 
 
 NO_FACTS = DatabaseFacts()
@@ -39,12 +44,14 @@ def concerns_databases(modules: Iterable[str]) -> bool:
 class ProjectDatabases:
     """The facts of one project, read when they are asked for.
 
-    `imports` are the modules that each file, relative to `root`, imports at its top level.
+    `imports` are the modules that each file, relative to `root`, imports at its top level, `settings` what the user
+    wants of endpoints that call a model.
     """
 
-    def __init__(self, imports: Mapping[str, Sequence[str]], root: Path) -> None:
+    def __init__(self, imports: Mapping[str, Sequence[str]], root: Path, settings: ModelSettings) -> None:
         self._imports = imports
         self._root = root
+        self._models = ModelProject(settings, root)
 
     @cached_property
     def concerned(self) -> bool:
@@ -55,8 +62,8 @@ class ProjectDatabases:
     def facts(self) -> DatabaseFacts:
         """What the project's migrations and settings say."""
         if not self.concerned:
-            return NO_FACTS
-        return DatabaseFacts(self._dialect, migrated(self._root))
+            return DatabaseFacts(models=self._models)
+        return DatabaseFacts(self._dialect, migrated(self._root), self._models)
 
     @cached_property
     def _dialect(self) -> str:
@@ -65,10 +72,11 @@ class ProjectDatabases:
     @cached_property
     def signature(self) -> bytes:
         """Something that changes whenever the facts do, found without parsing the migrations."""
+        wanted = str(self._models.settings)
         if not self.concerned:
-            return b""
+            return wanted.encode("utf-8", "surrogatepass")
         stamps = (stamp for path in migration_files(self._root) for stamp in _stamp(path))
-        return "\0".join((self._dialect, *stamps)).encode("utf-8", "surrogatepass")
+        return "\0".join((wanted, self._dialect, *stamps)).encode("utf-8", "surrogatepass")
 
 
 def _stamp(path: str) -> Iterator[str]:

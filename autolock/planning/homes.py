@@ -133,14 +133,14 @@ class HomeFinder:
         if bound is not None and bound[1] == () and (bound[0].path, bound[0].name) == (path, name):
             return name, []
         alias = (
-            "" if bound is None and not self._taken(function.path, name) else self._alias(function.path, module, name)
+            "" if bound is None and not self.is_taken(function.path, name) else self._alias(function.path, module, name)
         )
         return alias or name, [Edit(function.path, "import-name", _frozen(module=module, name=name, alias=alias))]
 
     def _alias(self, path: str, module: str, name: str) -> str:
         """Another name for what is imported, where its own is taken."""
         alias = f"{module.rpartition('.')[2]}_{name.lstrip('_')}"
-        if self._taken(path, alias):
+        if self.is_taken(path, alias):
             raise Refusal(f"{path} uses the names `{name}` and `{alias}` already")
         return alias
 
@@ -228,7 +228,7 @@ class HomeFinder:
         if statement is None:
             raise Refusal(f"`{attribute}` is not assigned in the body of `{root.name}`")
         name = lock_name(attribute)
-        if self._taken(root.path, name):
+        if self.is_taken(root.path, name):
             raise Refusal(f"`{root.name}` has something called `{name}` already")
         names = {u.function: self._through_class(u, root.name, attribute, name) for u in uses}
         edits = [self._define(root.path, blocks.spot(statement).path, name, kind)]
@@ -256,7 +256,7 @@ class HomeFinder:
             name = f"_{name.lstrip('_')}"
         elif any(u.receiver for u in uses):
             name = name.lstrip("_")
-        if self._taken(made.path, name):
+        if self.is_taken(made.path, name):
             raise Refusal(f"{made.path} uses the name `{name}` already")
         edit = self._define(made.path, made.statement, f"{made.holder}{name}", kind)
         return Home(name, (edit,), {f: f"{h}.{name}" for f, h in holders.items()}, str(owner))
@@ -359,7 +359,7 @@ class HomeFinder:
             named = (targets[0][5:], dotted(value) if value is not None else "") if targets else ()
             if owner.root.name.rpartition(".")[2] in named:
                 lock = lock_name(targets[0][5:].lstrip("_"))
-                if self._taken(path, lock):
+                if self.is_taken(path, lock):
                     return None
                 edit = self._define(path, blocks.spot(statement).path, f"self.{lock}", kind)
                 return Home(lock, (edit,), {f: f"{h}.{lock}" for f, h in holders.items()}, str(owner))
@@ -372,11 +372,12 @@ class HomeFinder:
         paths = {path, *(u.function.path for u in uses)}
         guard = re.sub("lock$", "guard", re.sub("LOCK$", "GUARD", name))
         for candidate in (name, guard, f"{guard}_"):
-            if not any(self._taken(p, candidate) for p in paths):
+            if not any(self.is_taken(p, candidate) for p in paths):
                 return candidate
         raise Refusal(f"the name `{name}` is taken")
 
-    def _taken(self, path: str, name: str) -> bool:
+    def is_taken(self, path: str, name: str) -> bool:
+        """Whether a file says a name at all."""
         unit = self.program.unit(path)
         return unit is not None and re.search(rf"\b{re.escape(name)}\b", unit.text) is not None
 

@@ -64,6 +64,7 @@ class Calls(Containers, Files):
     def call(self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value:
         obj = callee.obj
         self.switch(node)
+        self.models.called(callee, args, kwargs, node)
         if isinstance(obj, FunctionValue):
             return self.call_function(obj, args, kwargs, node)
         known = self.database.call(callee, args, kwargs, node)
@@ -191,6 +192,9 @@ class Calls(Containers, Files):
                 again.read(read.event)
         if effect.outside is not None:
             self.database.outside.note(effect.outside)
+        for call in effect.models:
+            self.models.again(call, again.stack(call))
+        self.models.limited = self.models.limited or effect.limited
         if self.state.pending:
             for peek in effect.peeks:
                 self.late_reads(again.moved_read(peek))
@@ -219,6 +223,7 @@ class Calls(Containers, Files):
                 return None
         parts: list[object] = [function.ref, self.context, tuple(kwargs)]
         parts.extend(h.lock.location for h in self.state.held)
+        parts.append(self.models.bounded)
         parts.extend(shape_of(value) for value in values)
         return tuple(parts)
 
@@ -248,10 +253,12 @@ class Calls(Containers, Files):
             self.reached.add(function.ref)
             self.adopt(function, env, frame)
         since, shaped = frame.serial, len(self.shaped)
+        modelled, limited = self.models.entered(function), self.models.limited
         try:
             self.execute([function.block] if function.block is not None else function.node.body)
         finally:
             self.frames.pop()
+        self.models.left(modelled, limited)
         result = self.returned(frame, control)
         if on_yield is None:
             self.forget(since, result, shaped)
@@ -655,6 +662,8 @@ class Calls(Containers, Files):
             self.trace.locks.append(LockUse(node, self.stack(), self.context, self.entry, lock, style))
         if lock.capacity == 1:
             self.hold(held)
+        elif not lock.fresh:
+            self.state.bounds = (*self.state.bounds, lock)
 
     def note_order(self, lock: LockValue, node: ast.AST) -> None:
         """A lock that is wanted while others are held: the same one again, or one after the other."""
@@ -679,6 +688,9 @@ class Calls(Containers, Files):
                 del held[index]
                 break
         self.state.held = tuple(held)
+        self.state.bounds = tuple(
+            [b for b in self.state.bounds if not isinstance(b, LockValue) or not same_lock(b, lock)]
+        )
 
     # -- what runs by itself ----------------------------------------------------------------
 
@@ -713,6 +725,9 @@ class Calls(Containers, Files):
                 repeated if many is None else many,
                 self.entry,
                 self.held_for_children(),
+                self.state.bounds if self.waits_for_children() else (),
+                self.models.limited,
+                self.stack(),
             )
         )
 
@@ -739,13 +754,16 @@ class Calls(Containers, Files):
 
     def held_for_children(self) -> tuple[Held, ...]:
         """Locks that are still held while the children run, because the parent waits for them under the lock."""
-        if not self.state.held or not self.frames or self.frame.ref is None:
-            return ()
+        return self.state.held if self.state.held and self.waits_for_children() else ()
+
+    def waits_for_children(self) -> bool:
+        """Whether the function that is running waits for what it starts."""
+        if not self.frames or self.frame.ref is None:
+            return False
         facts = self.program.function(self.frame.ref)
-        waits = facts is not None and any(
+        return facts is not None and any(
             r.rpartition(".")[2] in ("gather", "wait", "TaskGroup", "create_task_group") for r in facts.refs
         )
-        return self.state.held if waits else ()
 
     def spawn_streams(self, values: list[Value], node: ast.AST) -> None:
         for value in values:

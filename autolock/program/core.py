@@ -12,6 +12,7 @@ from autolock.database.adapters import adapters
 from autolock.database.hooks import Databases
 from autolock.database.models import Models
 from autolock.database.project import NO_FACTS, DatabaseFacts
+from autolock.llm.hooks import ModelCalls
 from autolock.program.linker import Program, Ref, Unit
 from autolock.program.state import State
 from autolock.program.trace import Control, Entry, Event, Frame, Held, LockUse, Read, Suspension, Trace, Write
@@ -58,6 +59,9 @@ class Spawn:
     many: bool
     parent: Entry
     held: tuple[Held, ...] = ()
+    bounds: tuple[object, ...] = ()
+    limited: bool = False
+    stack: tuple[Frame, ...] = ()
 
 
 class Core(ABC):
@@ -90,6 +94,7 @@ class Core(ABC):
         self.reached: set[Ref] = set()
         self._serial = 0
         self.database = Databases(self, Models(program, databases.migrated), adapters(), databases.dialect)
+        self.models = ModelCalls(self, databases.models)
         self._reads: dict[object, Read] = {}
         self._texts: dict[ast.expr, str] = {}
 

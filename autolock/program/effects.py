@@ -17,6 +17,7 @@ from autolock.program.trace import Candidate, Control, Event, Frame, Held, Read,
 from autolock.program.values import UNKNOWN, FunctionValue, Heap, Location, Root, Value, clone, overlaps
 
 if TYPE_CHECKING:
+    from autolock.llm.trace import ModelCall
     from autolock.program.core import Core
 
 #: A function that does more than this to shared state is followed each time.
@@ -47,7 +48,8 @@ class DoneWrite:
 class Effect:
     """What a call did: its result, its accesses, whether it may suspend, what it set on its receiver.
 
-    `outside` is a call in it that waits for something outside of the process.
+    `outside` is a call in it that waits for something outside of the process, `models` are those of language
+    models, and `limited` says whether it asks something that limits the rate.
     """
 
     result: Value
@@ -61,6 +63,8 @@ class Effect:
     order: list[Read]
     controls: tuple[Control, ...]
     outside: ast.expr | None
+    models: list[ModelCall]
+    limited: bool
     depth: int
     since: int
 
@@ -79,6 +83,8 @@ class Recorder:
     depth: int
     clock: int
     waits: int
+    models: int
+    limited: bool
 
     @staticmethod
     def start(core: Core) -> Recorder:
@@ -97,6 +103,8 @@ class Recorder:
             len(core.stack()),
             core.database.rows.trace.clock,
             core.database.outside.count,
+            len(core.models.calls),
+            core.models.limited,
         )
 
     def finish(self, core: Core, function: FunctionValue, result: Value) -> Effect | None:
@@ -130,6 +138,8 @@ class Recorder:
             *_unlike(mine, reads, self.depth),
             tuple(c for c in state.control if c not in self.decided),
             core.database.outside.last if core.database.outside.count != self.waits else None,
+            core.models.calls[self.models :],
+            core.models.limited and not self.limited,
             self.depth,
             self.marker.serial,
         )

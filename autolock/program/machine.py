@@ -303,6 +303,7 @@ class Machine(Statements):
         self.markers.clear()
         self.filters.clear()
         self.database.reset()
+        self.models.reset()
         path = entry.function.path if entry.function else ""
         self.frames.append(Activation(self.next_serial(), None, path, Env(None)))
         if entry.kind == "route":
@@ -333,10 +334,14 @@ class Machine(Statements):
 
     def _run_spawn(self, spawn: Spawn) -> None:
         ref = spawn.function.ref
-        entry = Entry(ref, spawn.context, spawn.kind, spawn.parent.routes, spawn.many, f"{ref.path}:{ref.name}")
+        label = f"{ref.path}:{ref.name}"
+        entry = Entry(
+            ref, spawn.context, spawn.kind, spawn.parent.routes, spawn.many, label, spawn.parent, spawn.stack
+        )
 
         def action() -> None:
-            self.state.held = spawn.held
+            self.state.held, self.state.bounds = spawn.held, spawn.bounds
+            self.models.limited = spawn.limited
             args = [_handed_over(v) for v in spawn.args]
             kwargs = {k: _handed_over(v) for k, v in spawn.kwargs.items()}
             function = spawn.function
@@ -520,6 +525,7 @@ class Machine(Statements):
 
     def provide(self, provider: Value, cache: dict[Ref, Value], then: Callable[[Value], None]) -> None:
         """Run a dependency, once per request, then go on with its value."""
+        self.models.provided(provider)
         if is_provider(provider):
             then(provided(self, provider))
             return

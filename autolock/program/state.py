@@ -19,7 +19,8 @@ class State:
 
     A read that is in neither is current. `fresh` holds all reads that still matter. What `confirmed`
     ones saw was looked at again since and found to be the same. `claims` has what the request has put into
-    containers under a key, with the serial of that write, `emptied` the containers that it has emptied.
+    containers under a key, with the serial of that write, `emptied` the containers that it has emptied. `bounds` are the
+    semaphores of several places and the limiters that are held.
     """
 
     fresh: set[Read] = field(default_factory=set)
@@ -35,6 +36,7 @@ class State:
     jumped: dict[Write, ast.AST] = field(default_factory=dict)
     control: tuple[Control, ...] = ()
     held: tuple[Held, ...] = ()
+    bounds: tuple[object, ...] = ()
     alive: bool = True
     transactions: dict[Thing, Transaction] = field(default_factory=dict)
 
@@ -54,6 +56,7 @@ class State:
             dict(self.jumped),
             self.control,
             self.held,
+            self.bounds,
             self.alive,
             dict(self.transactions),
         )
@@ -142,6 +145,8 @@ class State:
             self.jumped = {**other.jumped, **self.jumped}
         if self.held:
             self.held = tuple([h for h in self.held if any(o.acquisition == h.acquisition for o in other.held)])
+        if self.bounds:
+            self.bounds = tuple([b for b in self.bounds if any(o is b for o in other.bounds)])
         for session, theirs in other.transactions.items():
             mine = self.transactions.get(session)
             if mine is not theirs:

@@ -9,6 +9,7 @@ from typing import Any
 
 from autolock.database.hooks import expected
 from autolock.database.objects import Session
+from autolock.llm.names import limits
 from autolock.program.calls import TRIED, Calls
 from autolock.program.core import OutOfBudget
 from autolock.program.decisions import says_different, says_equal
@@ -691,7 +692,11 @@ class Statements(Calls):
         if item.optional_vars is not None:
             self.store(item.optional_vars, Value(obj, value.reads, "", value.request, "call"), node, "assign")
         before, marks = {h.acquisition for h in self.state.held}, self.marks()
+        bounds = self.state.bounds
+        if limits(text.partition("(")[0]) or (isinstance(obj, Heap) and limits(obj.type.name)):
+            self.state.bounds = (*bounds, item)
         self.with_items(node, index + 1)
+        self.state.bounds = bounds
         if text.partition("(")[0].endswith("ExitStack"):
             self.on_leaving(marks, lambda: self.drop_others(before))
             self.drop_others(before)

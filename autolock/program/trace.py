@@ -226,7 +226,8 @@ class LockUse(Event):
 class Entry:
     """Something that runs by itself: a route's handler, a middleware, a task, a background job.
 
-    `many` when several of it may run at once; `context` is loop, thread or startup.
+    `many` when several of it may run at once; `context` is loop, thread or startup. What another entry has
+    started has that one as its `parent`, and the calls that led to its `start`.
     """
 
     function: Ref | None
@@ -235,6 +236,8 @@ class Entry:
     routes: tuple[str, ...]
     many: bool
     label: str = ""
+    parent: Entry | None = None
+    start: tuple[Frame, ...] = ()
 
 
 @dataclass(slots=True)

@@ -1,0 +1,1 @@
+"""Language models: which calls reach one, what bounds them, and what endpoints do with them."""

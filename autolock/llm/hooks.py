@@ -1,0 +1,210 @@
+"""Where the interpreter tells of calls, and calls of models are told from the others."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from autolock.llm import names
+from autolock.llm.trace import ModelCall
+from autolock.program.values import ClassValue, External, FunctionValue, Heap, Method, Value
+
+if TYPE_CHECKING:
+    from autolock.llm.project import ModelProject
+    from autolock.program.core import Core
+    from autolock.program.trace import Frame
+
+
+class ModelCalls:
+    """Notes the calls of models that the entry points make, and whether anything bounds them.
+
+    A function of the project that only looks like a call of a model (`llm_client.generate(...)`) is one when no
+    other is found in it. `limited` says that the entry has asked something that limits the rate.
+    """
+
+    def __init__(self, core: Core, project: ModelProject) -> None:
+        self.core = core
+        self.project = project
+        self.calls: list[ModelCall] = []
+        self.limited = False
+        self._wrappers: dict[int, tuple[ast.Call, int]] = {}
+
+    def reset(self) -> None:
+        """A new entry point is followed."""
+        self.limited = False
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a call that is made now is bounded."""
+        state = self.core.state
+        return bool(state.bounds) or self.limited or any(not h.lock.fresh for h in state.held)
+
+    def called(self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> None:
+        """Anything is called."""
+        if not self.core.recording or not self.core.frames or self.core.frame.ref is None:
+            return
+        chain = _chain(node.func)
+        if self.asks_limiter(callee, chain):
+            self.limited = True
+            return
+        obj = callee.obj
+        if isinstance(obj, FunctionValue):
+            if self.is_interface(chain, node) or self.is_sent(chain, args, kwargs, node) or self.is_wrapper(obj, chain):
+                self._wrappers[id(obj.node)] = (node, len(self.calls))
+            return
+        if self.is_library(callee, chain) or self.is_interface(chain, node) or self.is_sent(chain, args, kwargs, node):
+            self.note(node)
+        elif not isinstance(obj, ClassValue) and self.is_named(chain, node):
+            self.note(node)
+
+    def entered(self, function: FunctionValue) -> tuple[ast.Call, int] | None:
+        """A function of the project begins to run: the call that it is, where that looks like one of a model."""
+        wrapper = self._wrappers.pop(id(function.node), None)
+        return (wrapper[0], len(self.calls)) if wrapper is not None else None
+
+    def left(self, wrapper: tuple[ast.Call, int] | None, limited: bool) -> None:
+        """Such a function has run; `limited` is what was so before it."""
+        if wrapper is not None and len(self.calls) == wrapper[1] and self.limited == limited:
+            self.note(wrapper[0])
+
+    def note(self, node: ast.Call) -> None:
+        """A model is called here."""
+        core = self.core
+        if not core.recording or not core.frames or core.frame.ref is None:
+            return
+        self.calls.append(ModelCall(node, core.stack(), core.context, core.entry, self.bounded, core.next_serial()))
+
+    def again(self, call: ModelCall, stack: tuple[Frame, ...]) -> None:
+        """A call that was made when the same function was followed before."""
+        core = self.core
+        moved = replace(
+            call, stack=stack, entry=core.entry, bounded=call.bounded or self.bounded, serial=core.next_serial()
+        )
+        self.calls.append(moved)
+
+    # -- what bounds -------------------------------------------------------------------
+
+    def asks_limiter(self, callee: Value, chain: tuple[str, ...]) -> bool:
+        """Whether what is called limits a rate: a limiter's method, a function of the project that is named so."""
+        obj = callee.obj
+        if isinstance(obj, FunctionValue):
+            return names.limits(obj.ref.name.rpartition(".")[2]) and not _makes(obj.ref.name)
+        source = _source(callee)
+        if source.partition(".")[0] in names.LIMITING and not chain[-1:] == (source.rpartition(".")[2],):
+            return True
+        return len(chain) > 1 and names.limits(chain[-2]) and chain[-1] in _ASKING
+
+    def provided(self, provider: Value) -> None:
+        """A dependency is asked before the handler runs."""
+        obj = provider.obj
+        if isinstance(obj, Method):
+            obj = obj.receiver.obj
+        name = ""
+        if isinstance(obj, FunctionValue | ClassValue):
+            name = obj.ref.name
+        elif isinstance(obj, External):
+            name = obj.name
+        elif isinstance(obj, Heap):
+            name = obj.type.ref.name if obj.type.ref is not None else obj.type.name
+        if names.limits(name) and not _makes(name):
+            self.limited = True
+
+    # -- what calls a model ----------------------------------------------------------------
+
+    def is_library(self, callee: Value, chain: tuple[str, ...]) -> bool:
+        """Something of a library for models, by where it comes from."""
+        source = _source(callee)
+        if not source or not names.is_package(source) or not chain or names.is_aside(source.rpartition(".")[2]):
+            return False
+        if isinstance(callee.obj, External) and source.rpartition(".")[2][:1].isupper():
+            return False
+        return chain[-1] in names.VERBS and not any(names.is_aside(part) for part in chain[:-1])
+
+    def is_interface(self, chain: tuple[str, ...], node: ast.Call) -> bool:
+        """`x.chat.completions.create(...)`, and what else only clients of models have."""
+        if any(chain[-len(ending) :] == ending for ending in names.ENDINGS):
+            return len(chain) > 1
+        given = {k.arg for k in node.keywords}
+        return chain[-2:] == ("messages", "create") and "model" in given and bool(given & {"messages", "max_tokens"})
+
+    def is_sent(
+        self, chain: tuple[str, ...], args: list[Value], kwargs: dict[str, Value], node: ast.Call
+    ) -> bool:
+        """A request to an address at which a model is served."""
+        if not chain or chain[-1] not in names.SENDING:
+            return False
+        texts = [v.term for v in (*args[:2], *(kwargs[k] for k in ("url", "path") if k in kwargs))]
+        texts += [t for a in (*node.args[:2], *(k.value for k in node.keywords if k.arg == "url")) for t in self.texts(a)]
+        return any(place in text for text in texts for place in names.PLACES)
+
+    def texts(self, node: ast.expr) -> Iterator[str]:
+        """The constants in an expression, and those that the names in it stand for."""
+        from autolock.program.objects import assignment
+
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+                yield inner.value
+            elif isinstance(inner, ast.Name):
+                found = self.core.program.resolve(self.core.frame.path, inner.id)
+                unit = self.core.unit(found[0].path) if found is not None and found[0].kind == "variable" else None
+                statement = assignment(unit.tree.body, found[0].name) if unit is not None and found is not None else None
+                for part in ast.walk(statement.value) if statement is not None and statement.value is not None else ():
+                    if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                        yield part.value
+
+    def is_wrapper(self, function: FunctionValue, chain: tuple[str, ...]) -> bool:
+        """A coroutine or generator of a class of the project that is named like a client of a model."""
+        owner, _, name = function.ref.name.rpartition(".")
+        facts = self.core.program.function(function.ref)
+        if facts is None or not (facts.is_async or facts.is_generator) or name not in names.WRAPPER_VERBS:
+            return False
+        return names.names_model(owner.rpartition(".")[2]) or (len(chain) > 1 and names.names_model(chain[-2]))
+
+    def is_named(self, chain: tuple[str, ...], node: ast.Call) -> bool:
+        """Something of which only the names are known: `llm_client.generate(...)`, `chain.ainvoke(...)`."""
+        if len(chain) < 2:
+            return False
+        holder, verb = chain[-2], chain[-1]
+        awaited = self.core.awaiting is node
+        if verb in names.OF_CHAINS and names.names_chain(holder):
+            return True
+        return awaited and verb in names.WRAPPER_VERBS and names.names_model(holder)
+
+
+_ASKING = frozenset(
+    {"acquire", "hit", "test", "check", "limit", "try_acquire", "consume", "wait", "is_allowed", "allow", "check_limit"}
+)
+
+
+def _makes(name: str) -> bool:
+    """Whether a function gives or sets up a limiter instead of asking it."""
+    last = name.rpartition(".")[2]
+    return last.startswith(("get_", "_get_", "make_", "create_", "build_", "init_", "setup_", "reset_", "close_"))
+
+
+def _chain(node: ast.expr) -> tuple[str, ...]:
+    """The attributes by which something is reached, its first name before them where there is one."""
+    found: list[str] = []
+    while isinstance(node, ast.Attribute | ast.Call | ast.Await):
+        if isinstance(node, ast.Attribute):
+            found.append(node.attr)
+            node = node.value
+        else:
+            node = node.func if isinstance(node, ast.Call) else node.value
+    if isinstance(node, ast.Name):
+        found.append(node.id)
+    return tuple(reversed(found))
+
+
+def _source(callee: Value) -> str:
+    """The dotted name under which a library has what is called, or the class of the object that it is a method of."""
+    obj = callee.obj
+    while isinstance(obj, Method):
+        obj = obj.receiver.obj
+    if isinstance(obj, External):
+        return obj.name
+    if isinstance(obj, Heap) and obj.type.kind == "external":
+        return obj.type.name
+    return ""

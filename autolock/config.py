@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from autolock.errors import AutolockError
 from autolock.findings import Certainty, Severity
-from autolock.llm.project import ModelSettings
+from autolock.llm.project import DEFAULTS, ModelSettings
 from autolock.source import DEFAULT_EXCLUDES, ExcludeSpec, PatternSet, matches_glob
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class Settings:
     pattern as in a .gitignore with selectors. `exclude` is None for the default exclusions.
     `certainty` and `severity` are the lowest that are shown. `lock_names` are dotted names of
     factories, decorators and context managers that count as locks. `jobs` is None for as many as
-    there are processors. `llm` has the numbers for endpoints that call a model. Patterns and paths are relative to the folder of `file`.
+    there are processors. `llm` is for endpoints that call a model. Patterns and
+    paths are relative to the folder of `file`.
     """
 
     file: Path | None = None
@@ -57,7 +58,7 @@ class Settings:
     jobs: int | None = None
     cache_dir: Path | None = None
     baseline: Path | None = None
-    llm: ModelSettings = ModelSettings()
+    llm: ModelSettings = DEFAULTS
 
     def excludes(self) -> ExcludeSpec:
         """What a walk leaves out under these settings."""

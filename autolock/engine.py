@@ -13,6 +13,7 @@ from autolock.database.project import NO_FACTS, DatabaseFacts
 from autolock.database.session_windows import SessionFinder
 from autolock.database.splits import order_windows, split_windows
 from autolock.database.windows import RowFinder
+from autolock.llm.exchanges import ExchangeFinder, mark
 from autolock.llm.windows import ModelFinder
 from autolock.program.entries import follow_everything
 from autolock.program.linker import Program
@@ -63,7 +64,10 @@ def analyse(
     windows += [*split_windows(rows), *order_windows(rows)]
     windows += SessionFinder(program, machine.database.sessions).windows()
     windows += EffectFinder(program, rows, machine.database.sessions).windows()
-    windows += ModelFinder(program, machine.models.calls).windows()
+    calls = machine.models.calls
+    mark(windows, calls)
+    windows = ExchangeFinder(program, machine.trace, calls).windows(windows)
+    windows += ModelFinder(program, calls).windows()
     return Analysis(program, machine, entries, windows, dict(machine.trace.stopped))
 
 
@@ -74,6 +78,8 @@ def find(analysis: Analysis, rules: Sequence[Rule]) -> tuple[Finding, ...]:
 
     findings: list[Finding] = []
     analysis.matches.clear()
+    # What is said of a model's conversation says more than what holds of any state.
+    rules = sorted(rules, key=lambda rule: rule.category != "llm")
     for window in analysis.windows:
         for rule in rules:
             match = rule.match(window)

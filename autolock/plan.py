@@ -12,6 +12,7 @@ from autolock.database.splits import SplitWindow
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
 from autolock.findings import Finding, Fix, Safety
+from autolock.llm.exchanges import ExchangeWindow
 from autolock.llm.windows import ModelWindow
 from autolock.planning.anew import anew
 from autolock.planning.blocks import Refusal, Sources
@@ -46,11 +47,18 @@ class Plan:
 
 
 #: Windows that are mended one by one.
-_SINGLE = (RowWindow, SessionWindow, SplitWindow, ModelWindow)
+_SINGLE = (RowWindow, SessionWindow, SplitWindow, ModelWindow, ExchangeWindow)
 _ALONE = ("leaked", "re-entered", "opposite-order", "refilled")
 _DEADLOCKS = {
     "re-entered": "split the function into a part that takes the lock and a part that expects it to be held",
     "opposite-order": "take the two locks in the same order everywhere, or use one lock for both",
+}
+
+_EXCHANGES = {
+    "conversation-shared": "a lock would only let the model see everybody's turns one after the other: keep them under "
+    "the key of their conversation",
+    "stream-shared": "a lock would make each stream wait for all of the one before: collect the parts in a local "
+    "variable, and store the whole of it under its own key",
 }
 
 Matched = tuple["RaceWindow", Finding]
@@ -139,10 +147,12 @@ class _Planner:
             key += f":{ast.unparse(window.call)}"
         return fix, Plan(made.title, made.reason, made.safety, (finding.fingerprint,), tuple(made.edits), (key,))
 
-    def made(self, window: RowWindow | SessionWindow | SplitWindow | ModelWindow) -> RowPlan:
+    def made(self, window: RowWindow | SessionWindow | SplitWindow | ModelWindow | ExchangeWindow) -> RowPlan:
         """The plan of a window that is mended alone; raises Refusal."""
         if isinstance(window, ModelWindow):
             return self.models.plan(window)
+        if isinstance(window, ExchangeWindow):
+            raise Refusal(_EXCHANGES[window.kind])
         if isinstance(window, SessionWindow):
             return self.sessions.plan(window)
         if isinstance(window, SplitWindow):

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from autolock.findings import Certainty, FileChange, Finding, Problem, Rewrite
 from autolock.rewriting.compiling import check_compiles
 from autolock.rewriting.engine import Codemods, RewriteError, apply_edits
-from autolock.rewriting.requirements import required
 from autolock.rewriting.formatting import format_changed
+from autolock.rewriting.requirements import ADD_REQUIREMENT, required
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -169,7 +169,7 @@ class _Rewriting:
 
     def _change(self, path: str, edits: Sequence[Edit]) -> FileChange:
         before = self.overlay[path] if path in self.overlay else self.tree.read(path)
-        if not path.endswith(".py"):
+        if any(edit.codemod == ADD_REQUIREMENT for edit in edits):
             return FileChange(path, before, required(path, before, edits))
         after = apply_edits(before, edits, self.tree.codemods)
         check_compiles(before, after)

@@ -53,7 +53,11 @@ def finding_of(analysis: Analysis, window: RaceWindow, rule: Rule, match: Match,
 
 
 def _location(window: RaceWindow) -> str:
-    return window.shown if isinstance(window, RowWindow | SessionWindow | SplitWindow | ModelWindow) else str(window.location.base)
+    return (
+        window.shown
+        if isinstance(window, RowWindow | SessionWindow | SplitWindow | ModelWindow)
+        else str(window.location.base)
+    )
 
 
 def place_of(program: Program, window: RaceWindow) -> Place:
@@ -109,6 +113,8 @@ def steps_of(program: Program, window: RaceWindow) -> list[Step]:
         return split_steps(window, partial(step, program))
     if isinstance(window, ModelWindow):
         return _model(program, window)
+    if window.kind in ("conversation-shared", "stream-shared"):
+        return _mixed(program, window)
     if window.kind == "read-write":
         return _read_write(program, window)
     if window.kind == "late-read":
@@ -160,6 +166,19 @@ def _model(program: Program, window: ModelWindow) -> list[Step]:
     return [
         step(program, "A", Action.SUSPEND, call, note="waits for the model"),
         step(program, "B", Action.SUSPEND, call, note="so does B, and everybody else: nothing counts them", lost=True),
+    ]
+
+
+def _mixed(program: Program, window: RaceWindow) -> list[Step]:
+    """Two requests put what is theirs into one place."""
+    assert window.write is not None
+    first = window.rivals[0][1]
+    note = "A's answer is made from it" if window.kind == "conversation-shared" else "between A's parts"
+    return [
+        step(program, "A", Action.WRITE, first),
+        _gap(program, "A", window),
+        step(program, "B", Action.WRITE, first, note=note, lost=True),
+        step(program, "A", Action.WRITE, window.write),
     ]
 
 

@@ -45,7 +45,11 @@ class AddParameter(ReplacingCodemod):
         if any(p.name.value == self.name for p in _all(parameters)):
             raise PlaceError(f"{statement.name.value} has a parameter {self.name} already")
         new = cst.Param(cst.Name(self.name), cst.Annotation(annotation), comma=cst.MaybeSentinel.DEFAULT)
-        if _all(parameters) or parameters.star_kwarg is not None or parameters.star_arg is not cst.MaybeSentinel.DEFAULT:
+        if (
+            _all(parameters)
+            or parameters.star_kwarg is not None
+            or parameters.star_arg is not cst.MaybeSentinel.DEFAULT
+        ):
             new = new.with_changes(comma=_comma(statement.whitespace_before_params))
         field = "posonly_params" if parameters.posonly_params else "params"
         return [statement.with_changes(params=parameters.with_changes(**{field: (new, *getattr(parameters, field))}))]

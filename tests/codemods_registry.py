@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from codemods.add_parameter import AddParameter
 from codemods.answer_conflict import AnswerConflict
+from codemods.decorate import Decorate
 from codemods.define_lock import DefineLock
 from codemods.double_checked import DoubleChecked
 from codemods.extend_lock import ExtendLock
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
     from codemods.base import PlacedCodemod
 
 CODEMODS: dict[str, type[PlacedCodemod]] = {
+    "add-parameter": AddParameter,
     "answer-conflict": AnswerConflict,
+    "decorate": Decorate,
     "define-lock": DefineLock,
     "double-checked": DoubleChecked,
     "extend-lock": ExtendLock,

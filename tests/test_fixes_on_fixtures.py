@@ -53,7 +53,8 @@ def fixed_copy(fixture: Fixture, folder: Path) -> Path:
     """A copy of the application on which `fix --apply` was run."""
     copy = folder / "app"
     shutil.copytree(fixture.before, copy, ignore=JUDGE_ONLY)
-    autolock("fix", "--apply", cwd=copy)
+    unsafe = ["--unsafe"] if any(finding.get("fix") == "unsafe" for finding in fixture.findings) else []
+    autolock("fix", "--apply", *unsafe, cwd=copy)
     return copy
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from autolock.database.dialect import dialect_of
 from autolock.database.migrations import NOTHING_MIGRATED, Migrated, migrated, migration_files
-from autolock.llm.project import ModelProject, ModelSettings
+from autolock.llm.project import NO_PROJECT, ModelProject, ModelSettings
 
 _LIBRARIES = frozenset(
     {
@@ -30,7 +30,7 @@ class DatabaseFacts:
 
     dialect: str = ""
     migrated: Migrated = NOTHING_MIGRATED
-    models: ModelProject = ModelProject()
+    models: ModelProject = NO_PROJECT
 
 
 NO_FACTS = DatabaseFacts()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autolock.llm import names
 from autolock.llm.trace import ModelCall
@@ -14,14 +14,28 @@ from autolock.program.values import ClassValue, External, FunctionValue, Heap, M
 if TYPE_CHECKING:
     from autolock.llm.project import ModelProject
     from autolock.program.core import Core
-    from autolock.program.trace import Frame
+    from autolock.program.trace import Frame, Read
+
+
+#: What a suspension point says that is there for a lock.
+WAITING = "waiting for the lock"
+
+
+class _Wrapper(NamedTuple):
+    """A call that looks like one of a model, and what there was of others and of limits before it."""
+
+    call: ModelCall
+    calls: int
+    limited: bool
+    waits: tuple[int, int]
 
 
 class ModelCalls:
     """Notes the calls of models that the entry points make, and whether anything bounds them.
 
     A function of the project that only looks like a call of a model (`llm_client.generate(...)`) is one when no
-    other is found in it. `limited` says that the entry has asked something that limits the rate.
+    other is found in it. `limited` says that the entry has asked something that limits the rate,
+    `open` and `shut` count suspension points outside of anything that bounds, and inside.
     """
 
     def __init__(self, core: Core, project: ModelProject) -> None:
@@ -29,7 +43,8 @@ class ModelCalls:
         self.project = project
         self.calls: list[ModelCall] = []
         self.limited = False
-        self._wrappers: dict[int, tuple[ast.Call, int]] = {}
+        self.open = self.shut = 0
+        self._wrappers: dict[int, ModelCall] = {}
 
     def reset(self) -> None:
         """A new entry point is followed."""
@@ -50,31 +65,42 @@ class ModelCalls:
             self.limited = True
             return
         obj = callee.obj
+        reaches = self.is_interface(chain, node) or self.is_sent(chain, args, kwargs, node)
         if isinstance(obj, FunctionValue):
-            if self.is_interface(chain, node) or self.is_sent(chain, args, kwargs, node) or self.is_wrapper(obj, chain):
-                self._wrappers[id(obj.node)] = (node, len(self.calls))
-            return
-        if self.is_library(callee, chain) or self.is_interface(chain, node) or self.is_sent(chain, args, kwargs, node):
-            self.note(node)
-        elif not isinstance(obj, ClassValue) and self.is_named(chain, node):
-            self.note(node)
+            if reaches or self.is_wrapper(obj, chain):
+                self._wrappers[id(obj.node)] = self.made(node, self.given(callee, args, kwargs, node))
+        elif reaches or self.is_library(callee, chain) or (self.is_named(chain, node) and not _is_class(callee)):
+            self.calls.append(self.made(node, self.given(callee, args, kwargs, node)))
 
-    def entered(self, function: FunctionValue) -> tuple[ast.Call, int] | None:
+    def given(self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> frozenset[Read]:
+        """What a call is given of shared state."""
+        values = [*args, *kwargs.values()]
+        return self.core.all_contents(values, node).union(callee.reads, *(v.reads for v in values))
+
+    def entered(self, function: FunctionValue) -> _Wrapper | None:
         """A function of the project begins to run: the call that it is, where that looks like one of a model."""
-        wrapper = self._wrappers.pop(id(function.node), None)
-        return (wrapper[0], len(self.calls)) if wrapper is not None else None
+        call = self._wrappers.pop(id(function.node), None)
+        return _Wrapper(call, len(self.calls), self.limited, (self.open, self.shut)) if call is not None else None
 
-    def left(self, wrapper: tuple[ast.Call, int] | None, limited: bool) -> None:
-        """Such a function has run; `limited` is what was so before it."""
-        if wrapper is not None and len(self.calls) == wrapper[1] and self.limited == limited:
-            self.note(wrapper[0])
-
-    def note(self, node: ast.Call) -> None:
-        """A model is called here."""
-        core = self.core
-        if not core.recording or not core.frames or core.frame.ref is None:
+    def left(self, wrapper: _Wrapper | None) -> None:
+        """Such a function has run: it was the call of a model, if none was made in it and nothing in it bounds it."""
+        if wrapper is None or wrapper.calls != len(self.calls) or wrapper.limited != self.limited:
             return
-        self.calls.append(ModelCall(node, core.stack(), core.context, core.entry, self.bounded, core.next_serial()))
+        opened, shut = self.open - wrapper.waits[0], self.shut - wrapper.waits[1]
+        if wrapper.call.bounded or opened or not shut:
+            self.calls.append(wrapper.call)
+
+    def suspends(self, what: str | ast.expr) -> None:
+        """Something is waited for; to wait for a lock is to be bounded by it."""
+        if self.bounded:
+            self.shut += 1
+        elif what != WAITING:
+            self.open += 1
+
+    def made(self, node: ast.Call, reads: frozenset[Read]) -> ModelCall:
+        """A call of a model, here and now."""
+        core = self.core
+        return ModelCall(node, core.stack(), core.context, core.entry, self.bounded, core.next_serial(), reads)
 
     def again(self, call: ModelCall, stack: tuple[Frame, ...]) -> None:
         """A call that was made when the same function was followed before."""
@@ -92,7 +118,7 @@ class ModelCalls:
         if isinstance(obj, FunctionValue):
             return names.limits(obj.ref.name.rpartition(".")[2]) and not _makes(obj.ref.name)
         source = _source(callee)
-        if source.partition(".")[0] in names.LIMITING and not chain[-1:] == (source.rpartition(".")[2],):
+        if source.partition(".")[0] in names.LIMITING and chain[-1:] != (source.rpartition(".")[2],):
             return True
         return len(chain) > 1 and names.limits(chain[-2]) and chain[-1] in _ASKING
 
@@ -129,14 +155,14 @@ class ModelCalls:
         given = {k.arg for k in node.keywords}
         return chain[-2:] == ("messages", "create") and "model" in given and bool(given & {"messages", "max_tokens"})
 
-    def is_sent(
-        self, chain: tuple[str, ...], args: list[Value], kwargs: dict[str, Value], node: ast.Call
-    ) -> bool:
+    def is_sent(self, chain: tuple[str, ...], args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> bool:
         """A request to an address at which a model is served."""
         if not chain or chain[-1] not in names.SENDING:
             return False
         texts = [v.term for v in (*args[:2], *(kwargs[k] for k in ("url", "path") if k in kwargs))]
-        texts += [t for a in (*node.args[:2], *(k.value for k in node.keywords if k.arg == "url")) for t in self.texts(a)]
+        texts += [
+            t for a in (*node.args[:2], *(k.value for k in node.keywords if k.arg == "url")) for t in self.texts(a)
+        ]
         return any(place in text for text in texts for place in names.PLACES)
 
     def texts(self, node: ast.expr) -> Iterator[str]:
@@ -149,7 +175,9 @@ class ModelCalls:
             elif isinstance(inner, ast.Name):
                 found = self.core.program.resolve(self.core.frame.path, inner.id)
                 unit = self.core.unit(found[0].path) if found is not None and found[0].kind == "variable" else None
-                statement = assignment(unit.tree.body, found[0].name) if unit is not None and found is not None else None
+                statement = (
+                    assignment(unit.tree.body, found[0].name) if unit is not None and found is not None else None
+                )
                 for part in ast.walk(statement.value) if statement is not None and statement.value is not None else ():
                     if isinstance(part, ast.Constant) and isinstance(part.value, str):
                         yield part.value
@@ -176,6 +204,10 @@ class ModelCalls:
 _ASKING = frozenset(
     {"acquire", "hit", "test", "check", "limit", "try_acquire", "consume", "wait", "is_allowed", "allow", "check_limit"}
 )
+
+
+def _is_class(callee: Value) -> bool:
+    return isinstance(callee.obj, ClassValue)
 
 
 def _makes(name: str) -> bool:

@@ -64,8 +64,12 @@ _MODEL = re.compile(
     r"(?:^|_)(?:a?llms?|openai|anthropic|claude|gpt\d*|chatgpt|gemini|mistral|cohere|ollama|litellm|genai|"
     r"(?:chat|language)_?model|ai_client|model_client|chatbot|chat_client|completion_client)(?:_|$|\d)"
 )
-_CHAIN = re.compile(r"(?:^|_)(?:chains?|agents?|graphs?|workflow|runnable|model|llms?|crew|executor|pipeline)(?:_|$|\d)")
-_ASIDE = re.compile(r"retriev|prompt|pars|split|vector|embed|token|templat|loader|tool|cache|config|setting|store|index")
+_CHAIN = re.compile(
+    r"(?:^|_)(?:chains?|agents?|graphs?|workflow|runnable|model|llms?|crew|executor|pipeline)(?:_|$|\d)"
+)
+_ASIDE = re.compile(
+    r"retriev|prompt|pars|split|vector|embed|token|templat|loader|tool|cache|config|setting|store|index"
+)
 _LIMIT = re.compile(
     r"rate_?limit|limiter|throttl|quota|semaphore|concurren|max_?in_?flight|inflight|back_?pressure|slots?$|bulkhead"
 )

@@ -20,11 +20,14 @@ class ModelSettings:
     rate_limit: str = "60/minute"
 
 
+DEFAULTS = ModelSettings()
+
+
 @dataclass(frozen=True, slots=True)
 class ModelProject:
     """The settings, and the folder that fixes may write to, None where there is none."""
 
-    settings: ModelSettings = ModelSettings()
+    settings: ModelSettings = DEFAULTS
     root: Path | None = None
 
     def manifest(self, path: str) -> tuple[str, str] | None:
@@ -41,3 +44,6 @@ class ModelProject:
                 if "fastapi" in text.lower():
                     return file.as_posix(), text
         return None
+
+
+NO_PROJECT = ModelProject()

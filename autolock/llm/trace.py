@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from autolock.program.trace import Event
 
 if TYPE_CHECKING:
-    from autolock.program.trace import Entry
+    from autolock.program.trace import Entry, Read
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -17,11 +17,13 @@ class ModelCall(Event):
     """A model is called. `node` is the call.
 
     `bounded` when something admits only so many at a time, or so many in a while; `serial` is when it happens.
+    `reads` are what it is given of shared state.
     """
 
     entry: Entry
     bounded: bool
     serial: int
+    reads: frozenset[Read]
 
     @property
     def text(self) -> str:

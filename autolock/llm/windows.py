@@ -50,9 +50,7 @@ class ModelFinder:
             if call.bounded or outer.kind != "route" or outer.function is None:
                 continue
             groups[outer.function].append(call)
-        return [
-            self.window(handler, calls) for handler, calls in groups.items() if not self.limiters.limits(handler)
-        ]
+        return [self.window(handler, calls) for handler, calls in groups.items() if not self.limiters.limits(handler)]
 
     def window(self, handler: Ref, calls: list[ModelCall]) -> ModelWindow:
         call = calls[0]

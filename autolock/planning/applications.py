@@ -144,14 +144,8 @@ class Applications:
             if not any(i.name == "RateLimitExceeded" or i.module == "slowapi.errors" for i in facts.imports.values()):
                 continue
             unit = self.program.unit(path)
-            for node in ast.walk(unit.tree) if unit is not None else ():
-                if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in (
-                    "add_exception_handler",
-                    "exception_handler",
-                    "FastAPI",
-                ):
-                    if any("RateLimitExceeded" in ast.unparse(a) for a in (*node.args, *(k.value for k in node.keywords))):
-                        return True
+            if any(_answers(node) for node in (ast.walk(unit.tree) if unit is not None else ())):
+                return True
         return False
 
     def is_said(self, path: str, name: str) -> bool:
@@ -165,6 +159,17 @@ class Applications:
         if found is not None and not full.startswith("slowapi"):
             raise Refusal(f"{path} has another `{name}`")
         return Edit(path, "import-name", frozen(module=module, name=name, before=before))
+
+
+def _answers(node: ast.AST) -> bool:
+    """Whether a call registers a handler for RateLimitExceeded."""
+    if not isinstance(node, ast.Call):
+        return False
+    given = (*node.args, *(k.value for k in node.keywords))
+    last = dotted(node.func).rpartition(".")[2]
+    return last in ("add_exception_handler", "exception_handler", "FastAPI") and any(
+        "RateLimitExceeded" in ast.unparse(a) for a in given
+    )
 
 
 def _before(edit: Edit, place: str) -> Edit:

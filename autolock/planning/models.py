@@ -110,9 +110,7 @@ class ModelPlans:
         yields = any(isinstance(n, ast.Yield | ast.YieldFrom) for n in own_nodes(node.body))
         if _is_handed_on(statement, call):
             raise Refusal("the model's stream is read after the function is over, when a slot would be free again")
-        if not yields and (_is_streamed(call) and not _is_read(statement)):
-            region = self.until_read(region, statement, function)
-        elif yields:
+        if (not yields and (_is_streamed(call) and not _is_read(statement))) or yields:
             region = self.until_read(region, statement, function)
         if any(isinstance(n, ast.Yield) for n in own_nodes(region.statements)) and call.entry.parent is None:
             raise Refusal(f"`{function.name}` yields in between")
@@ -126,9 +124,7 @@ class ModelPlans:
 
     def until_read(self, region: Region, statement: ast.stmt, function: Ref) -> Region:
         """The region, up to the last statement beside it that works on what the model gives."""
-        names = {
-            n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-        }
+        names = {n.id for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         last = region.last
         for index in range(region.last + 1, len(region.block)):
             loaded = {

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from autolock.database.sessions import REHEARSAL
+from autolock.llm.hooks import WAITING
 from autolock.program.allowance import afforded
 from autolock.program.containers import Containers
 from autolock.program.core import DEPTH, Activation, OutOfBudget, Spawn
@@ -253,12 +254,12 @@ class Calls(Containers, Files):
             self.reached.add(function.ref)
             self.adopt(function, env, frame)
         since, shaped = frame.serial, len(self.shaped)
-        modelled, limited = self.models.entered(function), self.models.limited
+        wrapper = self.models.entered(function)
         try:
             self.execute([function.block] if function.block is not None else function.node.body)
         finally:
             self.frames.pop()
-        self.models.left(modelled, limited)
+        self.models.left(wrapper)
         result = self.returned(frame, control)
         if on_yield is None:
             self.forget(since, result, shaped)
@@ -654,7 +655,7 @@ class Calls(Containers, Files):
 
     def acquire(self, lock: LockValue, node: ast.AST, style: str) -> None:
         if lock.family == "asyncio" and self.context == "loop":
-            self.suspend(node, "waiting for the lock")
+            self.suspend(node, WAITING)
         self.switch(node)
         self.note_order(lock, node)
         held = Held(lock, self.next_serial(), node, self.stack(), self.context)

@@ -117,6 +117,10 @@ class Core(ABC):
         """Call anything."""
 
     @abstractmethod
+    def all_contents(self, values: list[Value], node: ast.AST) -> frozenset[Read]:
+        """Passing a shared container to something reads what is in it."""
+
+    @abstractmethod
     def rehearse(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> None:
         """Run a function to see which sessions it uses: nothing is recorded, and nothing that it starts is followed."""
 
@@ -196,6 +200,7 @@ class Core(ABC):
         if self.context == "loop" and self.frames:
             event = Suspension(node, self.stack(), self.context, what)
             self.state.suspend(event)
+            self.models.suspends(what)
             for held in self.state.held:
                 if held.lock.family == "threading" and held.context == "loop":
                     self.trace.locks.append(

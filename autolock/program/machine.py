@@ -335,9 +335,7 @@ class Machine(Statements):
     def _run_spawn(self, spawn: Spawn) -> None:
         ref = spawn.function.ref
         label = f"{ref.path}:{ref.name}"
-        entry = Entry(
-            ref, spawn.context, spawn.kind, spawn.parent.routes, spawn.many, label, spawn.parent, spawn.stack
-        )
+        entry = Entry(ref, spawn.context, spawn.kind, spawn.parent.routes, spawn.many, label, spawn.parent, spawn.stack)
 
         def action() -> None:
             self.state.held, self.state.bounds = spawn.held, spawn.bounds

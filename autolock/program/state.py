@@ -19,8 +19,8 @@ class State:
 
     A read that is in neither is current. `fresh` holds all reads that still matter. What `confirmed`
     ones saw was looked at again since and found to be the same. `claims` has what the request has put into
-    containers under a key, with the serial of that write, `emptied` the containers that it has emptied. `bounds` are the
-    semaphores of several places and the limiters that are held.
+    containers under a key, with the serial of that write, `emptied` the containers that it has emptied. `bounds` are
+    the semaphores of several places and the limiters that are held.
     """
 
     fresh: set[Read] = field(default_factory=set)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
+from autolock.llm.trace import ModelCall
 from autolock.program.branches import shared_frames
 from autolock.program.calls import same_lock
 from autolock.program.decisions import effective
@@ -65,7 +66,8 @@ class RaceWindow:
     stands to locks: unguarded, released, check-outside, fresh-lock, different-locks, forgotten, wrong-kind. Of what
     is written, `cheap` says that a second one costs and keeps nothing, `plain` that it keeps nothing. `rival_use` is
     the other acquisition where two of them are what is wrong: in the opposite order, or by the same request again.
-    `race` is False for what is atomic today.
+    `race` is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says
+    that it is given what is in the Location.
     """
 
     kind: str
@@ -96,6 +98,8 @@ class RaceWindow:
     cheap: bool = False
     plain: bool = False
     rival_use: LockUse | None = None
+    exchange: ModelCall | None = None
+    handed: bool = False
 
     @property
     def shown(self) -> str:

@@ -61,7 +61,6 @@ class UnboundedModelCall:
         "add-parameter",
         "insert-after",
         "import-name",
-        "add-requirement",
     )
 
     def match(self, window: RaceWindow) -> Match | None:

@@ -36,6 +36,13 @@ def session_steps(window: SessionWindow, step: Tell) -> list[Step]:
             step("B", Action.READ, effect, note="what was started looks for the row: not there yet", lost=True),
             step("A", Action.WRITE, commit, note="commits"),
         ]
+    if window.kind == "effect-answer":
+        return [
+            step("A", Action.WRITE, first, note="not sent yet; A is told that it worked"),
+            step("B", Action.WRITE, first, note="not sent yet; B is told that it worked"),
+            step("A", Action.WRITE, second, note="commits"),
+            step("B", Action.WRITE, second, note="refused, and the client has its answer", lost=True),
+        ]
     if window.kind == "session-outlives":
         return [
             step("A", Action.READ, first, note="has answered; its task goes on with the session and its connection"),

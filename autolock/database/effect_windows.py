@@ -1,19 +1,21 @@
-"""From what was started early to Windows: the row that it is about is committed after it."""
+"""From what was started, or answered, early to Windows: the row that it is about is committed after it."""
 
 from __future__ import annotations
 
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from autolock.database.harm import is_invented
 from autolock.database.session_windows import SessionWindow
 from autolock.program.mentions import Mentions
 from autolock.program.trace import context_name
 from autolock.program.windows import RaceWindow, meeting
 
 if TYPE_CHECKING:
+    from autolock.database.objects import Session
     from autolock.database.sessions import Sessions
     from autolock.database.trace import Commit, DatabaseTrace, Effect, RowWrite
     from autolock.program.linker import Program, Ref
@@ -24,11 +26,15 @@ if TYPE_CHECKING:
 class EffectWindow(SessionWindow):
     """A Window from something that leaves the process to the commit of the row that it is about.
 
-    `kind` is effect-early, or effect-dependency when a dependency commits, after the response.
+    `kind` is effect-early, effect-dependency when a dependency commits, after the response, or effect-answer when it
+    is the response itself that says too early that there is a row. `late` are then the rows that may be refused after
+    it, and `columns` those of the first that are why.
     """
 
     effect: Effect | None = None
     commit: Commit | None = None
+    late: list[RowWrite] = field(default_factory=list)
+    columns: tuple[str, ...] = ()
 
 
 class EffectFinder:
@@ -49,7 +55,29 @@ class EffectFinder:
         for group in groups.values():
             group[0].entries = list({id(e): e for w in group for e in w.entries}.values())
             found.append(group[0])
-        return found
+        return found + self.answers()
+
+    def answers(self) -> list[RaceWindow]:
+        """A window for each dependency that commits rows of which the client has been told already."""
+        checked = {id(c.write) for c in self.trace.candidates}
+        looks: dict[Session, int] = {}
+        for _, look in self.trace.reads:
+            looks[look.session] = max(looks.get(look.session, 0), look.serial)
+        found: dict[Ref, EffectWindow] = {}
+        for commit in self.trace.commits:
+            provider = self.providers.get(commit.function)
+            if provider is None or commit.entry.kind != "route" or self.ends_early(provider.ref):
+                continue
+            for write in commit.unsent:
+                flushed = commit.session.autoflush and looks.get(commit.session, 0) > write.serial
+                columns = () if flushed or id(write) in checked else refusable(write)
+                if columns:
+                    window = found.setdefault(provider.ref, self.answer(write, commit, provider, columns))
+                    window.late.append(write)
+                    window.entries.append(commit.entry)
+        for window in found.values():
+            window.entries = list({id(e): e for e in window.entries}.values())
+        return list(found.values())
 
     def of(self, effect: Effect) -> Iterator[EffectWindow]:
         for write in effect.pending:
@@ -69,6 +97,27 @@ class EffectFinder:
                 k.arg == "scope" and isinstance(k.value, ast.Constant) and k.value.value == "function" for k in keywords
             )
             for keywords in (call.keywords for _, _, call in self.mentions.depends(provider))
+        )
+
+    def answer(
+        self, write: RowWrite, commit: Commit, provider: FunctionValue, columns: tuple[str, ...]
+    ) -> EffectWindow:
+        statement = commit.stack[-1].statement
+        return EffectWindow(
+            "effect-answer",
+            write.location,
+            commit.function,
+            statement,
+            statement,
+            commit.entry,
+            True,
+            context_name(commit.context),
+            name=write.model.ref.name,
+            session=write.session,
+            provider=provider,
+            steps=[write, commit],
+            commit=commit,
+            columns=columns,
         )
 
     def window(self, effect: Effect, write: RowWrite, commit: Commit, provider: FunctionValue | None) -> EffectWindow:
@@ -94,3 +143,18 @@ class EffectFinder:
             effect=effect,
             commit=commit,
         )
+
+
+def refusable(write: RowWrite) -> tuple[str, ...]:
+    """The columns of a new row that the client names and that no two rows may have alike; none where there are none."""
+    row = write.row
+    if write.form != "insert" or row is None:
+        return ()
+    for unique in write.model.uniques:
+        given = {name: row.fields.get(f".{name}") for name in unique}
+        generated = any(name not in write.model.columns or write.model.columns[name].primary_key for name in unique)
+        if generated or not any(value is not None and value.request for value in given.values()):
+            continue
+        if not any(value is None or is_invented(value) for value in given.values()):
+            return tuple(sorted(unique))
+    return ()

@@ -120,6 +120,7 @@ class Rows:
                 transaction.serial,
                 automatic,
                 core.state.control,
+                tuple(w for w in transaction.pending if w not in transaction.sent),
             )
             self.trace.commits.append(done)
             self.send(transaction)

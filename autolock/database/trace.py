@@ -63,7 +63,7 @@ class RowWrite(Write):
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Commit(Event):
-    """The end of a transaction that keeps what was written."""
+    """The end of a transaction that keeps what was written; `unsent` is what no flush has sent before it."""
 
     entry: Entry
     session: Session
@@ -72,6 +72,7 @@ class Commit(Event):
     transaction: int
     automatic: bool = False
     decided: tuple[Control, ...] = ()
+    unsent: tuple[RowWrite, ...] = ()
 
 
 @dataclass(slots=True, frozen=True, eq=False)

@@ -329,6 +329,8 @@ class SessionPlans:
 
     def after_commit(self, window: EffectWindow) -> RowPlan:
         """What leaves the process leaves it when the row is committed."""
+        if window.kind == "effect-answer":
+            return self.sent_in_time(window)
         if window.kind == "effect-dependency":
             return self.committed_in_time(window)
         effect, commit = window.effect, window.commit
@@ -365,6 +367,25 @@ class SessionPlans:
             f"Commit the `{window.name}` before `{_call_text(effect.node)}`",
             "What is started finds the row. When it cannot be started, the row is there all the same: where both must "
             "be or neither, write the task into a table of the same transaction.",
+            Safety.UNSAFE,
+        )
+
+    def sent_in_time(self, window: EffectWindow) -> RowPlan:
+        """The rows are sent to the database before the response."""
+        edits: dict[tuple[str, str], Edit] = {}
+        for write in window.late:
+            session, statement = write.session, write.stack[-1].statement
+            name = session.names.get(write.function) if session is not None else None
+            if session is None or name is None or not isinstance(statement, ast.Expr):
+                raise Refusal("flush the session before the response, so that the database can refuse the row in time")
+            path, flush = write.function.path, f"{'await ' if session.is_async else ''}{name}.flush()"
+            at = self.sources.blocks(path).spot(statement).path
+            edits[path, at] = Edit(path, "insert-after", frozen(at=at, code=flush))
+        return RowPlan(
+            list(edits.values()),
+            f"Flush the `{window.name}` before the response",
+            "A row that the database refuses is an error for the client, who was told before that it worked; whoever "
+            "comes second waits until the first has committed.",
             Safety.UNSAFE,
         )
 

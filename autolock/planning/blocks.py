@@ -207,6 +207,12 @@ def check_span(region: Region, name: str) -> None:
                 )
 
 
+def waits_for_client(statements: Sequence[ast.stmt]) -> bool:
+    """Whether any of the statements waits for what a client says on an open connection."""
+    calls = (n.value for n in own_nodes(statements) if isinstance(n, ast.Await) and isinstance(n.value, ast.Call))
+    return any(isinstance(c.func, ast.Attribute) and c.func.attr in _ENDLESS for c in calls)
+
+
 def is_endless(node: ast.AST) -> bool:
     """Whether a node is a loop that awaits and has neither a condition nor a way out of its own."""
     forever = isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and bool(node.test.value)

@@ -9,7 +9,7 @@ from autolock.edits import Edit
 from autolock.findings import Safety
 from autolock.llm.limiters import registers
 from autolock.planning.applications import Applications
-from autolock.planning.blocks import Refusal, Region, Sources, own_nodes
+from autolock.planning.blocks import Refusal, Region, Sources, own_nodes, waits_for_client
 from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.rowplan import RowPlan
 from autolock.program.linker import Ref
@@ -28,6 +28,7 @@ _RESPONSES = ("StreamingResponse", "EventSourceResponse", "ContentStream")
 #: The first version of slowapi that works with every FastAPI since.
 _LEAST = "0.1.9"
 _SLOTS = "model_slots"
+_AFTERWARDS = "the model's stream is read after the function is over, when a slot would be free again"
 
 
 class ModelPlans:
@@ -109,11 +110,13 @@ class ModelPlans:
         region = blocks.spanning([statement], node)
         yields = any(isinstance(n, ast.Yield | ast.YieldFrom) for n in own_nodes(node.body))
         if _is_handed_on(statement, call):
-            raise Refusal("the model's stream is read after the function is over, when a slot would be free again")
+            raise Refusal(_AFTERWARDS)
         if (not yields and (_is_streamed(call) and not _is_read(statement))) or yields:
             region = self.until_read(region, statement, function)
         if any(isinstance(n, ast.Yield) for n in own_nodes(region.statements)) and call.entry.parent is None:
             raise Refusal(f"`{function.name}` yields in between")
+        if waits_for_client(region.statements):
+            raise Refusal(f"`{function.name}` waits for the client in the same statement, and would keep the slot")
         return function, region
 
     def parts(self, frame: Frame) -> tuple[Ref, _Function, ast.stmt]:
@@ -130,11 +133,13 @@ class ModelPlans:
             loaded = {
                 n.id for n in ast.walk(region.block[index]) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)
             }
+            if names & loaded and isinstance(region.block[index], ast.FunctionDef | ast.AsyncFunctionDef):
+                raise Refusal(_AFTERWARDS)
             if names & loaded:
                 last = index
         found = Region(region.path, region.block, region.prefix, region.first, last)
         if any(_responds(n) for n in own_nodes(found.statements)):
-            raise Refusal("the model's stream is read after the function is over, when a slot would be free again")
+            raise Refusal(_AFTERWARDS)
         return found
 
     def semaphore(self, path: str) -> tuple[str, list[Edit]]:

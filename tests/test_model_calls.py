@@ -1,0 +1,110 @@
+"""Endpoints that call a language model: which ones are found, and what they are given."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = """
+import asyncio
+import httpx
+from aiolimiter import AsyncLimiter
+from fastapi import Depends, FastAPI, Request, WebSocket
+from fastapi.responses import StreamingResponse
+from fastapi_limiter.depends import RateLimiter
+from openai import AsyncOpenAI
+from slowapi import Limiter
+
+app = FastAPI()
+client = AsyncOpenAI()
+slots = asyncio.Semaphore(4)
+pace = AsyncLimiter(10, 60)
+limiter = Limiter(key_func=str)
+URL = "https://models.example/v1/chat/completions"
+
+async def ask(text):
+    return await client.chat.completions.create(model="m", messages=[text])
+"""
+UNBOUNDED = {
+    "a client": '@app.post("/")\nasync def chat(text: str):\n    return await client.responses.create(input=text)',
+    "a helper": '@app.post("/")\nasync def chat(text: str):\n    return await ask(text)',
+    "a thread": '@app.post("/")\ndef chat(text: str):\n    return client.responses.create(input=text)',
+    "an address": '@app.post("/")\nasync def chat(http: httpx.AsyncClient):\n    return await http.post(URL)',
+    "a limiter above": '@limiter.limit("5/hour")\n@app.post("/")\nasync def chat(request: Request):\n    await ask("")',
+    "a semaphore of its own": (
+        '@app.post("/")\nasync def chat(text: str):\n    async with asyncio.Semaphore(4):\n        await ask(text)'
+    ),
+}
+BOUNDED = {
+    "a semaphore": '@app.post("/")\nasync def chat(text: str):\n    async with slots:\n        return await ask(text)',
+    "aiolimiter": '@app.post("/")\nasync def chat(text: str):\n    async with pace:\n        return await ask(text)',
+    "slowapi": '@app.post("/")\n@limiter.limit("5/hour")\nasync def chat(request: Request):\n    await ask("")',
+    "fastapi-limiter": (
+        '@app.post("/", dependencies=[Depends(RateLimiter(times=2, seconds=5))])\n'
+        "async def chat(text: str):\n    return await ask(text)"
+    ),
+    "no model": '@app.post("/")\nasync def chat(http: httpx.AsyncClient):\n    return await http.post("/orders")',
+}
+
+
+def check(folder: Path, code: str) -> autolock.Report:
+    (folder / "main.py").write_text(HEAD + "\n" + textwrap.dedent(code) + "\n", encoding="utf-8")
+    return autolock.check([folder], cache=False, select=["AL401"])
+
+
+@pytest.mark.parametrize("code", UNBOUNDED.values(), ids=UNBOUNDED)
+def test_one_finding_for_an_endpoint_that_nothing_bounds(tmp_path: Path, code: str) -> None:
+    (finding,) = check(tmp_path, code).findings
+    assert finding.place.function == "chat"
+
+
+@pytest.mark.parametrize("code", BOUNDED.values(), ids=BOUNDED)
+def test_what_is_bounded_is_left_alone(tmp_path: Path, code: str) -> None:
+    assert check(tmp_path, code).findings == ()
+
+
+def test_a_stream_that_outlives_the_handler_gets_no_slot(tmp_path: Path) -> None:
+    code = """
+    @app.post("/")
+    async def chat(text: str):
+        stream = await client.responses.create(input=text, stream=True)
+        async def parts():
+            async for part in stream:
+                yield part
+        return StreamingResponse(parts())
+    """
+    (finding,) = check(tmp_path, code).findings
+    assert "No semaphore" in finding.fix.reason
+    assert finding.fix.title.startswith("Limit how often")
+
+
+def test_a_websocket_gets_slots_only(tmp_path: Path) -> None:
+    code = """
+    @app.websocket("/")
+    async def chat(websocket: WebSocket):
+        while True:
+            text = await websocket.receive_text()
+            await websocket.send_text(await ask(text))
+    """
+    (finding,) = check(tmp_path, code).findings
+    assert finding.fix.title == "Let 8 calls of the model run at a time"
+    assert "slowapi does not limit WebSockets" in finding.fix.reason
+
+
+def test_no_slot_is_kept_while_the_client_is_waited_for(tmp_path: Path) -> None:
+    code = """
+    @app.websocket("/")
+    async def chat(websocket: WebSocket):
+        while True:
+            await websocket.send_text(await ask(await websocket.receive_text()))
+    """
+    (finding,) = check(tmp_path, code).findings
+    assert finding.fix.safety.value == "none"
+    assert "waits for the client" in finding.fix.reason

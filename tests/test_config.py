@@ -131,6 +131,26 @@ def test_an_unknown_key_names_the_nearest(project: Path, wrong: str, nearest: st
     assert text == f'autolock.toml: unknown key "{wrong}" in the file; did you mean "{nearest}"?'
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("concurency = 1", 'unknown key "concurency" in "llm"; did you mean "concurrency"?'),
+        ("concurrency = 0", "llm.concurrency"),
+        ('rate-limit = "often"', "llm.rate-limit"),
+    ],
+)
+def test_mistakes_in_the_table_for_models_are_named(project: Path, line: str, said: str) -> None:
+    assert said in message(project, f"[llm]\n{line}")
+
+
+def test_the_table_for_models(project: Path) -> None:
+    (project / "autolock.toml").write_text('[llm]\nconcurrency = 3\nrate-limit = "5/minute"\n')
+
+    settings = load_settings(project)
+
+    assert (settings.llm.concurrency, settings.llm.rate_limit) == (3, "5/minute")
+
+
 def test_an_unknown_key_of_pyproject_names_the_section(project: Path) -> None:
     (project / "pyproject.toml").write_text("[tool.autolock]\njob = 1\n")
 

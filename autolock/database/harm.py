@@ -68,6 +68,24 @@ class Harm:
             return True
         return self.claims.get(id(entry), write.serial) < write.serial
 
+    def is_underway(self, candidate: RowCandidate) -> bool:
+        """Whether this run has put the row into another state before and committed that, having looked at the state.
+
+        Another run of the same kind leaves then, as far as the state itself is not in a window.
+        """
+        write = candidate.write
+        return any(
+            other.row is write.row
+            and other.row is not None
+            and other.column != write.column
+            and other.text
+            and other.made != "atomic"
+            and other.serial < write.serial
+            and any(commit.transaction != write.transaction for commit in other.commits)
+            and any(_turns_on(control, other) for control in other.decided)
+            for other in self.by_entry[id(candidate.entry)]
+        )
+
     def is_own(self, candidate: RowCandidate) -> bool:
         """Whether a row is found by a key that was made up for it, and handed to the task that works on it."""
         read = candidate.read
@@ -83,6 +101,8 @@ class Harm:
         write = candidate.write
         if write.kind == "augment":
             return True
+        if write.handling and write.value is not None and write.value.term == _own_term(write):
+            return False  # what could not be saved is taken back in the object
         node = write.node.value if isinstance(write.node, ast.Assign | ast.AnnAssign) else None
         if node is not None and write.column and _only_kept(node, write.column):
             return False
@@ -160,7 +180,7 @@ class Harm:
             if w is not write
             and (w.row is None or w.row is not write.row)
             and w.session is write.session
-            and not _exclude(w, write)
+            and not exclude(w, write)
         ]
 
     def consequences(self, candidate: RowCandidate) -> list[RowWrite]:
@@ -283,6 +303,10 @@ def _changes_what_differs(control: Control, write: RowWrite) -> bool:
 
     Whoever comes second sets what it would have set anyway: to write without a look comes to the same.
     """
+    if write.form == "update" and write.text in ("True", "False"):
+        return _leaves_where_it_is(control, write.text)
+    if _passes_what_differs(control, write):
+        return True
     if not isinstance(write.node, ast.Assign) or not isinstance(write.node.targets[0], ast.Attribute):
         return False
     target, value = write.node.targets[0], write.node.value
@@ -297,6 +321,38 @@ def _changes_what_differs(control: Control, write: RowWrite) -> bool:
         isinstance(n, ast.Compare) and {ast.unparse(n.left), ast.unparse(n.comparators[0])} == sides
         for n in ast.walk(control.node)
     )
+
+
+def _leaves_where_it_is(control: Control, text: str) -> bool:
+    """`if row.done: raise`, `if row.done is True: raise`, before a statement that sets `done` to True."""
+    shape, test = effective(control.shape, control.negated), control.node
+    if isinstance(test, ast.Compare) and len(test.ops) == 1:
+        return shape == "different" and text in (ast.unparse(test.left), ast.unparse(test.comparators[0]))
+    return shape == ("falsy" if text == "True" else "truth") and not isinstance(test, ast.BoolOp)
+
+
+def _passes_what_differs(control: Control, write: RowWrite) -> bool:
+    """`if row.column != new: update(row.id, column=new)`, where the helper sets what it is given."""
+    if effective(control.shape, control.negated) != "different" or not isinstance(control.node, ast.Compare):
+        return False
+    sides = {ast.unparse(control.node.left), ast.unparse(control.node.comparators[0])}
+    frame = next((f for f in write.stack if f.serial == control.frame), None)
+    return any(
+        isinstance(n, ast.Call) and any(k.arg == write.column and ast.unparse(k.value) in sides for k in n.keywords)
+        for n in (ast.walk(frame.statement) if frame is not None and frame.statement is not None else ())
+    )
+
+
+def _own_term(write: RowWrite) -> str:
+    """How the interpreter names what the column of a row was when it was loaded."""
+    row = write.row
+    return f"{row.term or f'row{row.serial}'}.{write.column}" if row is not None else "?"
+
+
+def _turns_on(control: Control, write: RowWrite) -> bool:
+    """Whether a run leaves where the column that is set to a constant has come to another one already."""
+    own = any(isinstance(r, RowRead) and r.location == write.location for r in control.reads)
+    return own and bool(control.exit) and effective(control.shape, control.negated) == "equal"
 
 
 def _wanted(control: Control) -> str:
@@ -366,7 +422,7 @@ def _keys_of_parents(model: Model, given: dict[str, Value]) -> dict[str, Value]:
     return {n: Value() for n in own or keys}
 
 
-def _exclude(one: RowWrite, other: RowWrite) -> bool:
+def exclude(one: RowWrite, other: RowWrite) -> bool:
     """Whether the two are in different branches of one decision."""
     sides = {id(c.node): c.negated for c in one.decided}
     return any(sides.get(id(c.node), c.negated) != c.negated for c in other.decided)

@@ -131,6 +131,25 @@ class Rows:
                 self.trace.splits.append(Split(core.entry, earlier, done))
         self.change(session, transaction.ended(core.next_serial(), done))
 
+    def forget(self, session: Session, rows: list[Row] | None) -> None:
+        """The session lets go of some rows, or of all of them: what it has not sent to the database is lost."""
+        transaction = self.transaction(session)
+        lost = {
+            write
+            for write in transaction.pending
+            if write.form in ("attribute", "insert")
+            and write not in transaction.sent
+            and (rows is None or any(write.row is row for row in rows))
+            and not self.is_autoflushed(session, write)
+        }
+        self.trace.lost |= lost
+        self.change(session, replace(transaction, pending=tuple(w for w in transaction.pending if w not in lost)))
+
+    def is_autoflushed(self, session: Session, write: RowWrite) -> bool:
+        """Whether a statement was run after a change, before which the session sends what is pending."""
+        later = (read for _, read in reversed(self.trace.reads) if read.session is session)
+        return session.autoflush and next(later, write).serial > write.serial
+
     def rollback(self, session: Session) -> None:
         self.change(session, self.transaction(session).ended(self.core.next_serial(), None))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from autolock.database.harm import is_invented, is_telling
+from autolock.database.harm import exclude, is_invented, is_telling
 from autolock.database.objects import Session
 from autolock.database.trace import Commit, DatabaseTrace, RowRead, RowWrite, Split
 from autolock.database.windows import RowWindow
@@ -56,8 +56,9 @@ def split_windows(trace: DatabaseTrace) -> list[RaceWindow]:
         for c in read.query.conditions
         if c.operator not in _RANGES  # who has been here lately, as opposed to: what is not used up
     }
+    marks = _marks(trace)
     for split in trace.splits:
-        window = _split(split, trace.returned, asked)
+        window = _split(split, trace.returned, asked, marks)
         if window is None:
             continue
         known = found.setdefault(window.function, window)
@@ -66,7 +67,20 @@ def split_windows(trace: DatabaseTrace) -> list[RaceWindow]:
     return list(found.values())
 
 
-def _split(split: Split, returned: Returned, asked: Asked) -> SplitWindow | None:
+def _marks(trace: DatabaseTrace) -> set[int]:
+    """The writes that say how far a run has come: the same run sets the column of the row to another constant later."""
+    last: dict[object, RowWrite] = {}
+    marks: set[int] = set()
+    for entry, write in reversed(trace.writes):
+        if write.form != "attribute" or write.row is None or not write.text or not write.column:
+            continue
+        later = last.setdefault((id(entry), id(write.row), write.column), write)
+        if later.text != write.text and not exclude(write, later):
+            marks.add(write.serial)
+    return marks
+
+
+def _split(split: Split, returned: Returned, asked: Asked, marks: set[int]) -> SplitWindow | None:
     """The window between two commits; what a handler commits after a failure is the answer to it, no second half."""
     first, second = split.first, split.second
     if not split.entry.many or first.node is second.node or first.session is not second.session:
@@ -76,7 +90,11 @@ def _split(split: Split, returned: Returned, asked: Asked) -> SplitWindow | None
             (a, b)
             for a in first.writes
             for b in second.writes
-            if a.handling == b.handling and _belong(a, b, returned) and not _tells(a, asked) and not _tells(b, asked)
+            if a.handling == b.handling
+            and a.serial not in marks
+            and _belong(a, b, returned)
+            and not _tells(a, asked)
+            and not _tells(b, asked)
         ),
         None,
     )

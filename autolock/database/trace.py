@@ -121,7 +121,8 @@ class DatabaseTrace:
     """Everything about rows and sessions that was recorded, over all entry points.
 
     `counted` are the statements whose count of rows was asked for, `returned` the rows that each has given back,
-    `presence` the looks that count, by serial: whether the number is only asked to be nothing or something.
+    `presence` the looks that count, by serial: whether the number is only asked to be nothing or something,
+    `lost` the changes of rows that their session has let go of.
     """
 
     reads: list[tuple[Entry, RowRead]] = field(default_factory=list)
@@ -135,4 +136,5 @@ class DatabaseTrace:
     counted: set[int] = field(default_factory=set)
     returned: dict[int, set[str]] = field(default_factory=dict)
     presence: dict[int, bool] = field(default_factory=dict)
+    lost: set[RowWrite] = field(default_factory=set)
     clock: int = 0

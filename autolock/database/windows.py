@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from autolock.database.harm import Harm, is_invented, same_value
 from autolock.database.hooks import CONFLICTS, VIOLATIONS
 from autolock.database.models import Model, Models
-from autolock.database.objects import Condition
+from autolock.database.objects import Condition, Query
 from autolock.database.rows import same_row
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.program.branches import shared_frames
-from autolock.program.decisions import effective
+from autolock.program.decisions import effective, says_different
 from autolock.program.linker import Program, Ref
 from autolock.program.trace import Control, Held, context_name
 from autolock.program.values import Value
@@ -115,9 +115,12 @@ class RowFinder:
 
     def window_of(self, candidate: RowCandidate) -> RowWindow | None:
         write = candidate.write
-        if (not candidate.entry.many or self.harm.is_own(candidate)) and not self.has_rival(candidate):
+        single = not candidate.entry.many or self.harm.is_own(candidate) or self.harm.is_underway(candidate)
+        if single and not self.has_rival(candidate):
             return None
         if self.is_dropped(candidate) or self.is_asked_again(candidate) or self.harm.is_claimed(candidate):
+            return None
+        if self.is_compared_under_lock(candidate):
             return None
         if write.form == "insert":
             return self.insert(candidate)
@@ -202,7 +205,7 @@ class RowFinder:
             return None
         if read.what == "column" and (read.row is None or control is None or shape not in ("missing", "compare")):
             return None
-        if write.query is not None and write.query.guarded:
+        if (write.query is not None and write.query.guarded) or self.is_there(candidate, shape):
             return None
         if any(frame.function is not None and _SEEDING.search(frame.function.name) for frame in write.stack):
             return None
@@ -223,6 +226,39 @@ class RowFinder:
             columns = ()  # what else was asked, or what a constraint is about beside it, is not known
         window.unique, window.columns, window.counted = unique, columns, counted
         return window
+
+    def is_there(self, candidate: RowCandidate, shape: str) -> bool:
+        """Whether the run has left where the row is missing, so that what comes is no answer to that.
+
+        That is so too where a later look, that asks for no more, is said to have found none.
+        """
+        read, write = candidate.read, candidate.write
+        open_frames = {frame.serial for frame in write.stack}
+        sure = [c for c in write.decided if _is_sure(c) and (c.exit == "raise" or c.frame in open_frames)]
+        found = [(c, r) for c in sure for r in _rows_of(c, write, "present", "truth")]
+        unsure = candidate.control is not None and not _is_sure(candidate.control)
+        plain = shape in ("missing", "falsy") and (read.what == "row" or unsure)
+        if plain and any(r.query is read.query for _, r in found):
+            return True
+        absent = [r for c in sure for r in _rows_of(c, write, "missing", "falsy")]
+        return any(
+            _includes(a.query, f.query) and self.is_always_asked(control, write) and not self.is_taken_between(f, write)
+            for control, f in found
+            for a in absent
+        )
+
+    def is_always_asked(self, control: Control, write: RowWrite) -> bool:
+        """Whether a test stands in the body of a function that is running, and in no branch of it."""
+        ref = next((f.function for f in write.stack if f.serial == control.frame), None)
+        unit = self.program.unit(ref.path) if ref is not None else None
+        function = unit.functions.get(ref.name) if unit is not None and ref is not None else None
+        body = function.body if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) else []
+        return any(isinstance(s, ast.If) and s.test is control.node for s in body)
+
+    def is_taken_between(self, read: RowRead, write: RowWrite) -> bool:
+        """Whether something takes rows of the table away between a look and a write, whoever does so."""
+        removed = (w for _, w in self.harm.of_table[write.location.root] if w.kind == "remove")
+        return any(read.serial < w.serial < write.serial for w in removed)
 
     def is_number(self, candidate: RowCandidate) -> bool:
         """Whether it matters how many rows there are, and not only whether there is any: `count() > 0`."""
@@ -342,6 +378,8 @@ class RowFinder:
     def is_dropped(self, candidate: RowCandidate) -> bool:
         """Whether the session is seen from its making to its end, and nobody commits what was written."""
         write = candidate.write
+        if write in self.trace.lost:
+            return True
         session = write.session
         if write.commits or session is None or session.opened is None or session.library != "sqlalchemy":
             return False
@@ -387,6 +425,19 @@ class RowFinder:
             and not all(_are_two_rows(conditions, other.conditions) for conditions in ours)
             for other in self.harm.by_entry[id(candidate.entry)]
         )
+
+    @staticmethod
+    def is_compared_under_lock(candidate: RowCandidate) -> bool:
+        """Whether what was seen is compared with the locked row, and the run leaves where they differ: a revision."""
+        read, write = candidate.read, candidate.write
+        ours = {lock.serial for lock in write.locks}
+        for control in write.decided if ours else ():
+            seen = [r for r in control.reads if isinstance(r, RowRead) and r.what == "column"]
+            fresh = [r for r in seen if r.serial > read.serial and any(lock.serial in ours for lock in r.locks)]
+            again = any(f.location == r.location and f.query is not r.query for f in fresh for r in seen)
+            if again and control.exit and control.negated and _compares(control.node):
+                return True
+        return False
 
     @staticmethod
     def identity(read: RowRead) -> frozenset[tuple[str, str]]:
@@ -546,6 +597,47 @@ def _is_rest(value: ast.expr) -> bool:
 def _asserts_enough(control: Control) -> bool:
     """Whether an assertion says that there are as many rows as the code goes on to take: `assert len(found) >= n`."""
     return control.exit == "raise" and not control.negated and _counts(control.node)
+
+
+def _compares(test: ast.AST) -> bool:
+    """Whether one of several tests asks whether two things differ."""
+    tests = test.values if isinstance(test, ast.BoolOp) else [test]
+    return any(isinstance(t, ast.expr) and says_different(t) for t in tests)
+
+
+def _is_sure(control: Control) -> bool:
+    """Whether the whole test is known to have come out so: of `not (a and b)` either may be false."""
+    negated, node = control.negated, control.node
+    while isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        negated, node = not negated, node.operand
+    return not isinstance(node, ast.BoolOp) or isinstance(node.op, ast.Or if negated else ast.And)
+
+
+def _asks_of_a_name(test: ast.AST) -> bool:
+    """`row`, `not row`, `row is None`: no attribute of what a helper has told of it."""
+    while isinstance(test, ast.UnaryOp):
+        test = test.operand
+    named = test.left if isinstance(test, ast.Compare) else test
+    return isinstance(named, ast.Name | ast.NamedExpr)
+
+
+def _rows_of(control: Control, write: RowWrite, *shapes: str) -> list[RowRead]:
+    """The looks for rows of the table that is written, where a decision says one of these of what they have found."""
+    one = len(control.reads) == 1 and _asks_of_a_name(control.node)
+    if not one or effective(control.shape, control.negated) not in shapes:
+        return []
+    looks = [r for r in control.reads if isinstance(r, RowRead)]
+    return [r for r in looks if r.what == "row" and r.location.root == write.location.root]
+
+
+def _includes(wide: Query, narrow: Query) -> bool:
+    """Whether a statement finds every row that another one has found: it asks for nothing that the other does not."""
+
+    def asked(query: Query) -> set[tuple[str, str, str]]:
+        return {(c.column, c.operator, c.value.term) for c in query.conditions}
+
+    plain = wide.exact and bool(wide.conditions) and all(c.value.term for c in wide.conditions)
+    return plain and wide.serial != narrow.serial and asked(wide) <= asked(narrow)
 
 
 def _is_length(node: ast.expr) -> bool:

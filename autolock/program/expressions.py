@@ -304,7 +304,10 @@ class Expressions(Core):
         with self.deciding(self.control(node.test, test, True, "")):
             other = self.evaluate(node.orelse)
         self.state.merge(after)
-        return join(one, other).also(test)
+        chosen = join(one, other)
+        # `new if new != old else None` is the new value or none at all: nothing of the old one is in it.
+        is_news = test.made == "different" and other.made == "none"
+        return chosen if is_news else chosen.also(test)
 
     def display(self, node: ast.List | ast.Set | ast.Tuple) -> Value:
         items = [self.spread(e) for e in node.elts]

@@ -275,6 +275,12 @@ class SqlAlchemy:
         self.rows.rollback(session)
         return Value(None, made="call")
 
+    def expunge(self, session: Session, args: Args, kwargs: Kwargs, node: ast.Call) -> Value:
+        """`session.expunge(row)`, `session.expunge_all()`: what was changed and not sent is not written."""
+        given = [*args, *kwargs.values()]
+        self.rows.forget(session, [v.obj for v in given if isinstance(v.obj, Row)] if given else None)
+        return NOTHING
+
     # -- the legacy Query ------------------------------------------------------------------
 
     def legacy(self, query: Query, session: Session, name: str, args: Args, node: ast.Call) -> Value | None:
@@ -333,4 +339,6 @@ _SESSION_METHODS: dict[str, Callable[[SqlAlchemy, Session, Args, Kwargs, ast.Cal
     "rollback": SqlAlchemy.rollback,
     "close": SqlAlchemy.close,
     "aclose": SqlAlchemy.close,
+    "expunge": SqlAlchemy.expunge,
+    "expunge_all": SqlAlchemy.expunge,
 }

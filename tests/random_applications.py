@@ -71,7 +71,7 @@ Block = tuple[Statement, ...]
 # -- writing one down ----------------------------------------------------------------------
 
 
-def program(handlers: Iterable[Block]) -> str:
+def program(handlers: Iterable[Block], start: tuple[int, ...] = (0,) * len(LOCATIONS)) -> str:
     """The application as Python, with a route for each handler."""
     lines = [
         "import asyncio",
@@ -79,7 +79,7 @@ def program(handlers: Iterable[Block]) -> str:
         "from fastapi import FastAPI",
         "",
         "app = FastAPI()",
-        f"state = {dict.fromkeys(LOCATIONS, 0)}".replace("'", '"'),
+        f"state = {dict(zip(LOCATIONS, start, strict=True))}".replace("'", '"'),
         *(f"{lock} = asyncio.Lock()" for lock in LOCKS),
     ]
     for number, handler in enumerate(handlers):
@@ -255,6 +255,11 @@ def loses_updates(handlers: list[Block]) -> bool:
             zip(*_reached(mix, start), strict=True), zip(*_in_order(mix, start), strict=True), strict=True
         )
     )
+
+
+def is_unserial(handlers: Iterable[Block], start: Values) -> bool:
+    """Whether some interleaving of requests leaves all locations together as no order of them one by one leaves them."""
+    return not _reached(handlers, start) <= _in_order(handlers, start)
 
 
 def _reached(handlers: Iterable[Block], start: Values) -> set[Values]:

@@ -19,7 +19,7 @@ from autolock.prove.actors import PlayFailed
 from autolock.prove.application import Application, find_application
 from autolock.prove.inferred import Inferred
 from autolock.prove.proof import Bounds, Proof, Side, Subject, Trial, Verdict
-from autolock.prove.requests import Driven, Drivers, RequestDoc, elsewhere, to_the_limit, variant
+from autolock.prove.requests import Driven, Drivers, RequestDoc, elsewhere, larger, routes_of, to_the_limit, variant
 from autolock.prove.scenario import Race, Scenario
 from autolock.prove.stage.places import wants_database
 from autolock.prove.theatre import Play, Theatre, copied
@@ -84,6 +84,11 @@ class Prover:
     def after(self, subjects: Sequence[Subject], before: Sides) -> Sides:
         """Play each subject after the changes; where it went wrong before, only there it is asked about."""
         return self._side(subjects, self.changes, "after", {key: side.places for key, side in before.items()})
+
+    def routes(self) -> tuple[str, ...]:
+        """All routes of the application's document. Raises AutolockError when the application does not start."""
+        with copied(self.root, ()) as tree, self._theatre.opened(tree) as play:
+            return tuple(routes_of(play.document))
 
     def infer(self, subjects: Sequence[Subject]) -> Inferred:
         """What can be found out without a person of how to drive the subjects.
@@ -231,11 +236,24 @@ class _Driver:
         varied = variant(other)
         if varied is not None:
             yield Race(self._as_many((one, varied)), prelude=prelude)
+        yield from self._with_larger_numbers(prelude, (one, other))
         if one == other:
             last = to_the_limit(one, self._play.state, lambda requests: self._try_after(prelude, requests))
             if last is not None:
                 before, request = last
                 yield Race(self._as_many((request,)), prelude=(*prelude, *before))
+
+    def _with_larger_numbers(
+        self, prelude: tuple[RequestDoc, ...], requests: tuple[RequestDoc, ...]
+    ) -> Iterator[Race]:
+        """What a share of one or the rest of a division hides, a hundred shows."""
+        more = tuple(larger(request) or request for request in requests)
+        if more != requests and all(self._is_served(prelude, request) for request in more):
+            yield Race(self._as_many(more), prelude=prelude)
+
+    def _is_served(self, prelude: tuple[RequestDoc, ...], request: RequestDoc) -> bool:
+        (response,) = self._try_after(prelude, [request])["responses"]
+        return response["status"] < 400
 
     def _as_many(self, requests: tuple[RequestDoc, ...]) -> tuple[RequestDoc, ...]:
         """The requests, again from the first until there are as many as race."""

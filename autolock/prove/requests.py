@@ -93,8 +93,7 @@ class Drivers:
 
     def routes(self) -> list[str]:
         """All routes of the application's document."""
-        paths = self._document.get("paths", {})
-        return [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
+        return routes_of(self._document)
 
     def _alone(
         self, route: str, prelude: tuple[RequestDoc, ...], state: dict[str, Any], said: tuple[Any, ...] = ()
@@ -165,6 +164,12 @@ class Drivers:
             if token:
                 headers = {**request["headers"], "Authorization": f"Bearer {token}"}
                 yield (*steps, *prelude), {**request, "headers": headers}
+
+
+def routes_of(document: dict[str, Any]) -> list[str]:
+    """All routes of an OpenAPI document, method and path."""
+    paths = document.get("paths", {})
+    return [f"{method.upper()} {path}" for path, methods in paths.items() for method in methods]
 
 
 def _last(answer: dict[str, Any]) -> dict[str, Any]:
@@ -278,6 +283,23 @@ def variant(request: RequestDoc) -> RequestDoc | None:
     return {**request, "body": changed} if changed != body else None
 
 
+def larger(request: RequestDoc) -> RequestDoc | None:
+    """The same request with numbers that a share or a rounding does not make nothing of; None where it has none."""
+    body = request.get("body")
+    if not isinstance(body, dict):
+        return None
+    changed = {name: value * 100 if _is_number(name, value) else value for name, value in body.items()}
+    return {**request, "body": changed} if changed != body else None
+
+
+def _is_number(name: str, value: Any) -> bool:
+    return type(value) in (int, float) and not _names_one(name)
+
+
+def _names_one(name: str) -> bool:
+    return name == "id" or name.endswith("_id")
+
+
 def elsewhere(request: RequestDoc, route: str) -> RequestDoc | None:
     """The same request for another thing, where its path or its query names one by a word; None where it does not."""
     template, path = route.partition(" ")[2].split("/"), request["path"].split("/")
@@ -297,7 +319,7 @@ def _other_key(name: str) -> str:
 
 
 def _other(name: str, value: Any) -> Any:
-    if isinstance(value, bool) or name == "id" or name.endswith("_id"):
+    if isinstance(value, bool) or _names_one(name):
         return value
     if isinstance(value, int):
         return value + 1

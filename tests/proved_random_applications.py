@@ -53,9 +53,7 @@ def _request(number: int) -> dict[str, str]:
 
 
 def _compared(handlers: list[Block], pair: tuple[int, int], start: tuple[int, ...], verdict: Verdict) -> Compared:
-    return Compared(
-        (f"/{pair[0]}", f"/{pair[1]}"), is_unserial([handlers[number] for number in pair], start), verdict
-    )
+    return Compared((f"/{pair[0]}", f"/{pair[1]}"), is_unserial([handlers[number] for number in pair], start), verdict)
 
 
 def main(first: int, last: int) -> None:

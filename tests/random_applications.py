@@ -258,7 +258,7 @@ def loses_updates(handlers: list[Block]) -> bool:
 
 
 def is_unserial(handlers: Iterable[Block], start: Values) -> bool:
-    """Whether some interleaving of requests leaves all locations together as no order of them one by one leaves them."""
+    """Whether some interleaving leaves all locations together as no order of the requests leaves them."""
     return not _reached(handlers, start) <= _in_order(handlers, start)
 
 

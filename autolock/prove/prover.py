@@ -243,9 +243,7 @@ class _Driver:
                 before, request = last
                 yield Race(self._as_many((request,)), prelude=(*prelude, *before))
 
-    def _with_larger_numbers(
-        self, prelude: tuple[RequestDoc, ...], requests: tuple[RequestDoc, ...]
-    ) -> Iterator[Race]:
+    def _with_larger_numbers(self, prelude: tuple[RequestDoc, ...], requests: tuple[RequestDoc, ...]) -> Iterator[Race]:
         """What a share of one or the rest of a division hides, a hundred shows."""
         more = tuple(larger(request) or request for request in requests)
         if more != requests and all(self._is_served(prelude, request) for request in more):
@@ -253,7 +251,7 @@ class _Driver:
 
     def _is_served(self, prelude: tuple[RequestDoc, ...], request: RequestDoc) -> bool:
         (response,) = self._try_after(prelude, [request])["responses"]
-        return response["status"] < 400
+        return bool(response["status"] < 400)
 
     def _as_many(self, requests: tuple[RequestDoc, ...]) -> tuple[RequestDoc, ...]:
         """The requests, again from the first until there are as many as race."""

@@ -3,8 +3,8 @@
 A plan is good when its edits can be made, the findings it is for are gone from the changed tree, no
 race is there that was not there before, and planning again leaves its Locations alone. Statement
 paths are those of the tree that was planned on, so after each change the analysis is run again, on
-all the plans that touch no file in common at once. When that fails, they are taken in smaller lots,
-down to one, which is then dropped.
+as many plans at once as can be. When that fails, those that are seen to be at fault are tried later, one at a
+time; where none is seen, they are taken in smaller lots, down to one, which is then dropped.
 """
 
 from __future__ import annotations
@@ -86,6 +86,28 @@ class _Draft(NamedTuple):
 
 _Key = tuple[str, ...]
 
+_WHOLE = ""
+#: What gives something new a name: two plans that do so in one file might choose the same.
+_NAMING = frozenset({"define-lock", "wrap-in-lock", "wrap-checked", "double-checked", "replace-lock"})
+
+
+def _spots(plan: Plan) -> dict[str, set[str]]:
+    """The statements of each file's top level that a plan edits, for plans that are made without each other.
+
+    An import that several need is made once.
+    """
+    found: dict[str, set[str]] = {edit.path: set() for edit in plan.edits}
+    for edit in plan.edits:
+        if edit.codemod != "import-name":
+            at = _WHOLE if edit.codemod in _NAMING else str(edit.arguments.get("at", _WHOLE))
+            found[edit.path].add(at.partition(".")[0])
+    return found
+
+
+def _meet(some: set[str], others: set[str]) -> bool:
+    """Whether two plans edit the same statement of a file, or one of them any."""
+    return bool(some & others) or (bool(some) and _WHOLE in others) or (bool(others) and _WHOLE in some)
+
 
 def _key(plan: Plan) -> _Key:
     """What a plan can be known by again in another analysis."""
@@ -106,6 +128,7 @@ class _Rewriting:
     def __post_init__(self) -> None:
         self.view = self.tree.view
         self.pending = dict.fromkeys(map(_key, self.wanted))
+        self.apart: set[_Key] = set()
         # Whoever chooses sees one fix at a time, each on top of those that were taken.
         self.at_once = sys.maxsize if self.choose is None else 1
 
@@ -119,7 +142,11 @@ class _Rewriting:
             view = self.tree.view_with(self._overlay_with(draft.rewrite for draft in drafts))
             objection = self._objection([draft.plan for draft in drafts], view)
             if objection and len(drafts) > 1:
-                at_once = len(drafts) // 2
+                faulty = self._at_fault([draft.plan for draft in drafts], view)
+                if 0 < len(faulty) < len(drafts):
+                    self.apart |= faulty
+                else:
+                    at_once = len(drafts) // 2
                 continue
             at_once = self.at_once
             if objection:
@@ -133,47 +160,56 @@ class _Rewriting:
         return Rewritten(tuple(self.rewrites), tuple(self.dropped))
 
     def _next(self, at_once: int) -> list[Plan]:
-        """The next plans to try together: no two of them touch the same file."""
+        """The next plans to try together; of those that were at fault before, one by itself when no other is left."""
+        plans = [plan for plan in self.view.plans if _key(plan) in self.pending]
+        promising = [plan for plan in plans if _key(plan) not in self.apart]
         batch: list[Plan] = []
-        touched: set[str] = set()
-        for plan in self.view.plans:
-            files = {edit.path for edit in plan.edits}
-            if _key(plan) in self.pending and not files & touched and len(batch) < at_once:
+        touched: dict[str, set[str]] = {}
+        for plan in promising or plans[:1]:
+            spots = _spots(plan)
+            if len(batch) < at_once and not any(_meet(spots[path], touched.get(path, set())) for path in spots):
                 batch.append(plan)
-                touched |= files
+                for path, names in spots.items():
+                    touched.setdefault(path, set()).update(names)
         return batch
 
     def _drafts(self, batch: Sequence[Plan]) -> list[_Draft]:
-        """The plans carried out, but for those that cannot be, which are dropped."""
+        """The plans carried out, each on top of the others; those that cannot be are dropped, or left for later."""
         drafts: list[_Draft] = []
+        edits: dict[str, list[Edit]] = {}
+        after: dict[str, bytes] = {}
         for plan in batch:
+            together = {edit.path: list(edits.get(edit.path, ())) for edit in plan.edits}
+            for edit in plan.edits:
+                together[edit.path].append(edit)
             try:
-                changes = self._changes(plan)
+                changes = self._changes(together, after)
             except (RewriteError, OSError) as error:
-                self._drop(plan, str(error))
+                if edits.keys().isdisjoint(together):
+                    self._drop(plan, str(error))
                 continue
             if changes:
                 made = Rewrite(plan.title, plan.reason, plan.safety, plan.fingerprints, changes)
                 drafts.append(_Draft(plan, made))
-            else:
+                edits |= together
+                after |= {change.path: change.after for change in changes}
+            elif edits.keys().isdisjoint(together):
                 self._drop(plan, "its edits change nothing")
         return drafts
 
-    def _changes(self, plan: Plan) -> tuple[FileChange, ...]:
-        """Raises RewriteError or OSError."""
-        edits: dict[str, list[Edit]] = {}
-        for edit in plan.edits:
-            edits.setdefault(edit.path, []).append(edit)
-        changes = (self._change(path, file_edits) for path, file_edits in edits.items())
+    def _changes(self, edits: Mapping[str, Sequence[Edit]], after: Mapping[str, bytes]) -> tuple[FileChange, ...]:
+        """What the edits make of files that are in `after` changed already. Raises RewriteError or OSError."""
+        changes = (self._change(path, of_file, after.get(path)) for path, of_file in edits.items())
         return tuple(change for change in changes if change.before != change.after)
 
-    def _change(self, path: str, edits: Sequence[Edit]) -> FileChange:
+    def _change(self, path: str, edits: Sequence[Edit], shown: bytes | None) -> FileChange:
         before = self.overlay[path] if path in self.overlay else self.tree.read(path)
         if any(edit.codemod == ADD_REQUIREMENT for edit in edits):
             return FileChange(path, before, required(path, before, edits))
         after = apply_edits(before, edits, self.tree.codemods)
         check_compiles(before, after)
-        return FileChange(path, before, format_changed(self.tree.root / path, before, after))
+        made = format_changed(self.tree.root / path, before, after)
+        return FileChange(path, before if shown is None else shown, made)
 
     def _overlay_with(self, rewrites: Iterable[Rewrite]) -> dict[str, bytes]:
         return self.overlay | {change.path: change.after for rewrite in rewrites for change in rewrite.changes}
@@ -191,6 +227,13 @@ class _Rewriting:
         if any(_key(plan) in again for plan in plans):
             return "a second run would change the result again"
         return ""
+
+    @staticmethod
+    def _at_fault(plans: Sequence[Plan], view: View) -> set[_Key]:
+        """The plans whose own races are still there, or that would be made again."""
+        left = {finding.fingerprint for finding in view.findings}
+        again = {_key(plan) for plan in view.plans}
+        return {_key(plan) for plan in plans if _key(plan) in again or left.intersection(plan.fingerprints)}
 
     def _take(self, drafts: Sequence[_Draft], view: View) -> bool:
         """Keep proven rewrites, or what the user makes of the one there is; False when the user wants no more."""

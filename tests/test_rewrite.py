@@ -95,6 +95,38 @@ def test_rewrites_of_one_file_build_on_each_other(monkeypatch: pytest.MonkeyPatc
     ]
 
 
+def in_function(name: str, number: int) -> Plan:
+    """The same plan for one file, of which it edits only one function."""
+    edit = Edit("app.py", "append", {"text": name, "at": f"body[{number}].body[0]"})
+    return Plan(f"lock {name}", "because", Safety.SAFE, (f"race-{name}",), (edit,), (name,))
+
+
+def test_plans_for_different_functions_of_a_file_are_proven_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project(monkeypatch, *(in_function(name, number) for number, name in enumerate("abc")))
+    rewritten = project.rewrite()
+    assert project.runs == 1
+    changes = [change for made in rewritten.rewrites for change in made.changes]
+    assert [(change.before, change.after) for change in changes] == [
+        (b"", b"a\n"),
+        (b"a\n", b"a\nb\n"),
+        (b"a\nb\n", b"a\nb\nc\n"),
+    ]
+
+
+def test_plans_for_one_function_are_proven_after_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project(monkeypatch, in_function("a", 1), in_function("b", 1))
+    assert titles(project.rewrite()) == ["lock a", "lock b"]
+    assert project.runs == 2
+
+
+def test_plans_that_do_not_end_their_races_are_tried_again_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project(monkeypatch, *(plan(name, f"{name}.py") for name in "abcdefgh"))
+    project.wrong = lambda text: finding("race-c") if "c" in text.split() else None
+    rewritten = project.rewrite()
+    assert titles(rewritten) == [f"lock {name}" for name in "abdefgh"]
+    assert project.runs == 3
+
+
 def test_edits_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:
     rewritten = Project(monkeypatch, plan("a", "a.py"), plan("impossible", "b.py")).rewrite()
     assert titles(rewritten) == ["lock a"]

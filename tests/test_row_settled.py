@@ -192,6 +192,13 @@ def test_a_value_that_is_chosen_because_it_differs(new: str, racy: bool, tmp_pat
     assert bool(rules(tmp_path, CHOSEN.format(new=new))) is racy
 
 
+def test_a_helper_that_sets_something_else_as_well(tmp_path: Path) -> None:
+    text = PASSED.format(test="article.state != 'printing'").replace(
+        "        setattr(article, name, value)", "        article.state = 'stopped'"
+    )
+    assert rules(tmp_path, text) == ["AL202"]
+
+
 LET_GO = """
 @app.post("/articles/{{id}}/read")
 async def read(id: int, db: AsyncSession = Depends(session)):

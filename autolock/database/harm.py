@@ -336,7 +336,7 @@ def _passes_what_differs(control: Control, write: RowWrite) -> bool:
     if effective(control.shape, control.negated) != "different" or not isinstance(control.node, ast.Compare):
         return False
     sides = {ast.unparse(control.node.left), ast.unparse(control.node.comparators[0])}
-    if write.text and write.text not in sides:
+    if write.text and all(side.rpartition(".")[2] != write.text.rpartition(".")[2] for side in sides):
         return False  # the helper sets something else as well
     frame = next((f for f in write.stack if f.serial == control.frame), None)
     return any(

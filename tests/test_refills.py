@@ -67,6 +67,25 @@ UNSEEN = {
             except OSError:
                 prices.update(batch)
     """,
+    "what could not be sent goes before what has come since": """
+        waiting = []
+
+        @app.get("/waiting")
+        async def seen():
+            return list(waiting)
+
+        async def flush():
+            global waiting
+            batch = waiting
+            waiting = []
+            if not await page(len(batch)):
+                waiting = batch + waiting
+
+        @app.post("/flush")
+        async def send():
+            await flush()
+            await flush()
+    """,
     "a list in it that is begun anew": """
         @app.post("/reload")
         async def reload():

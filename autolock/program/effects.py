@@ -153,7 +153,8 @@ class Recorder:
             checks = tuple(
                 c
                 for c in control
-                if c not in self.decided and any(overlaps(event.location, r.location) for r in c.reads)
+                if c not in self.decided
+                and any(overlaps(event.location, r.location) or _is_held(r, event) for r in c.reads)
             )
             done = DoneWrite(event, stale.get(self.marker), switched.get(self.marker), checks)
             key = (
@@ -263,6 +264,11 @@ class Again:
         superseded = self.core.state.superseded
         self.core.state = before
         before.supersede([r for r in superseded if r not in before.superseded and r in before.fresh])
+
+
+def _is_held(look: Read, write: Write) -> bool:
+    """Whether a look was made under a lock that is still held for a write."""
+    return any(h.acquisition == own.acquisition for h in look.held for own in write.held)
 
 
 def _unlike(candidates: list[Candidate], reads: list[Read], depth: int) -> tuple[list[Candidate], list[Read]]:

@@ -128,7 +128,8 @@ class Machine(Statements):
                 continue
             if read not in state.fresh or read in state.confirmed or not overlaps(write.location, read.location):
                 continue
-            taken_out = write.kind == "insert" and read in state.superseded
+            put_back = write.kind == "insert" or _adds_to_itself(write.node)
+            taken_out = put_back and read in state.superseded
             if not taken_out and not _other_key(read.key, write.key):
                 self.candidate(read, write, "data", self.check_of(read))
         checks = [
@@ -230,7 +231,7 @@ class Machine(Statements):
                     del emptied[earlier]
                 emptied[write] = None
             return
-        if any(r.location.base == base for r in data) or not self.fills(write):
+        if any(r.location.base == base for r in data) or _adds_to_itself(write.node) or not self.fills(write):
             return  # what was in it is put back
         for earlier, between in list(emptied.items()):
             if earlier.location.base == base:
@@ -619,6 +620,14 @@ class Machine(Statements):
         marker = Suspension(node, (), self.context, "the next dependency")
         self.state.suspend(marker)
         self.state.switch(node)
+
+
+def _adds_to_itself(node: ast.AST) -> bool:
+    """Whether what is assigned contains what was there: `batch = unsent + batch`."""
+    if not isinstance(node, ast.Assign):
+        return False
+    targets = {ast.unparse(target) for target in node.targets}
+    return any(isinstance(n, ast.expr) and ast.unparse(n) in targets for n in ast.walk(node.value))
 
 
 def _halves(one: Write, other: Write) -> bool:

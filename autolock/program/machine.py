@@ -231,7 +231,7 @@ class Machine(Statements):
                     del emptied[earlier]
                 emptied[write] = None
             return
-        if any(r.location.base == base for r in data) or _adds_to_itself(write.node) or not self.fills(write):
+        if not self.fills(write) or any(r.location.base == base for r in data) or _adds_to_itself(write.node):
             return  # what was in it is put back
         for earlier, between in list(emptied.items()):
             if earlier.location.base == base:

@@ -24,6 +24,7 @@ from .outside import close_the_door, stub_clients
 from .play import Data, Instance, Outcome, Stage
 from .sqlite import SqliteData
 from .statements import Statements
+from .tables import make_missing_tables
 from .threads import Stepper
 from .workers import follow_threads
 
@@ -110,6 +111,7 @@ class Opened:
                 tame_chance()
             lifespans.append(Lifespan(application))
         _start(loop, lifespans)
+        make_missing_tables(loop, own_modules(project).values())
         served = tuple(Instance(lifespan.app, lifespan.state) for lifespan in lifespans)
         stage = Stage(served, project, loop, stepper)
         if remote is not None:

@@ -96,14 +96,15 @@ def fix(
         from autolock.prove.proof import Bounds
 
         chosen["progress"] = None
-        with p.prover_of(
+        prover = p.prover_of(
             report,
             app=app,
             python=python,
             scenario=scenario,
             bounds=Bounds(preemptions=preemptions, seconds=budget, instances=p.instances_of(report, instances)),
             quiet=quiet or format != "text",
-        ) as prover:
+        )
+        with p.unwound(), prover:
             proven = _proven(prover, report, named, chosen)
         if applied or proven.withheld:
             report = api.fix(named, apply=applied, allow_dirty=allow_dirty, choose=proven.choose, **chosen)

@@ -106,7 +106,7 @@ def prove(
     if init:
         _write_scenario(prover, wanted, scenario or Path("prove.toml"))
         return 0
-    with prover:
+    with p.unwound(), prover:
         proofs = prover.prove(wanted, before=against != "after", after=against != "before")
     emit(_rendered(format, proofs, report, output, quiet=quiet), output)
     if write_tests is not None:
@@ -144,7 +144,7 @@ def _rendered(format: str, proofs: list["Proof"], report: "Report", output: Path
 def _write_scenario(prover: "Prover", subjects: list["Subject"], path: Path) -> None:
     if path.exists():
         raise AutolockError(f"{path}: exists already", "name another file with --scenario")
-    with prover:
+    with p.unwound(), prover:
         inferred = prover.infer(subjects)
     emit(inferred.scenario(subjects, path.name), path)
     say(f"wrote {path}; look for FILL IN")

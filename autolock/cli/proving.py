@@ -1,7 +1,11 @@
 """What `prove` and `fix --prove` share: how the application is run."""
 
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,6 +37,22 @@ Instances = Annotated[
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Where chance begins, for three requests and more.")]
 Preemptions = Annotated[int, typer.Option("--preemptions", min=0, metavar="N", help="Most preemptions a schedule.")]
 Budget = Annotated[float, typer.Option("--budget", min=0.1, metavar="SECONDS", help="Most time for a set of requests.")]
+
+
+@contextmanager
+def unwound() -> Iterator[None]:
+    """Let a request to end (SIGTERM, a closed terminal) unwind the process as Ctrl-C does: nothing is left behind."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.signal(number, _interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def prover_of(

@@ -83,12 +83,12 @@ class ModelCalls:
         return _Wrapper(call, len(self.calls), self.limited, (self.open, self.shut)) if call is not None else None
 
     def left(self, wrapper: _Wrapper | None) -> None:
-        """Such a function has run: it was the call of a model, if none was made in it and nothing in it bounds it."""
+        """Such a function has run: it was the call of a model, if it makes none; what it waits for may bound it."""
         if wrapper is None or wrapper.calls != len(self.calls) or wrapper.limited != self.limited:
             return
         opened, shut = self.open - wrapper.waits[0], self.shut - wrapper.waits[1]
-        if wrapper.call.bounded or opened or not shut:
-            self.calls.append(wrapper.call)
+        bounded = wrapper.call.bounded or (shut > 0 and not opened)
+        self.calls.append(replace(wrapper.call, bounded=bounded))
 
     def suspends(self, what: str | ast.expr) -> None:
         """Something is waited for; to wait for a lock is to be bounded by it."""

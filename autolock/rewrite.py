@@ -87,8 +87,10 @@ class _Draft(NamedTuple):
 _Key = tuple[str, ...]
 
 _WHOLE = ""
-#: What gives something new a name: two plans that do so in one file might choose the same.
+#: What gives something new a name, where two plans for one file might choose the same; and what takes the use of a name
+#: away, where the last plan removes its import.
 _NAMING = frozenset({"define-lock", "wrap-in-lock", "wrap-checked", "double-checked", "replace-lock"})
+_FREEING = frozenset({"gather-in-sequence", "undecorate", "yield-session"})
 
 
 def _spots(plan: Plan) -> dict[str, set[str]]:
@@ -99,7 +101,7 @@ def _spots(plan: Plan) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {edit.path: set() for edit in plan.edits}
     for edit in plan.edits:
         if edit.codemod != "import-name":
-            at = _WHOLE if edit.codemod in _NAMING else str(edit.arguments.get("at", _WHOLE))
+            at = _WHOLE if edit.codemod in _NAMING | _FREEING else str(edit.arguments.get("at", _WHOLE))
             found[edit.path].add(at.partition(".")[0])
     return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from autolock.findings import Severity
-from autolock.llm.exchanges import is_stored_back
 from autolock.rules.base import Match
 from autolock.rules.shapes import function_name
 
@@ -71,6 +70,8 @@ class SharedConversation:
                 f"`{function_name(window)}` keeps what this request sent in `{window.shown}` and gives it to the model "
                 f"(`{call.text}`): another request has put its own there by then, and its text is what the model sees.",
             )
+        from autolock.llm.exchanges import is_stored_back  # late, for it needs the interpreter, and a warm run does not
+
         if window.kind != "read-write" or not is_stored_back(window):
             return None
         return Match(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from autolock.findings import Severity
-from autolock.llm.windows import ModelWindow
 from autolock.rules.base import Match
 
 if TYPE_CHECKING:
@@ -64,6 +63,10 @@ class UnboundedModelCall:
     )
 
     def match(self, window: RaceWindow) -> Match | None:
+        if window.kind != "model-unbounded":
+            return None
+        from autolock.llm.windows import ModelWindow  # late, for it needs the interpreter, and a warm run does not
+
         if not isinstance(window, ModelWindow):
             return None
         assert window.handler is not None

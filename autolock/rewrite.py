@@ -91,6 +91,7 @@ _WHOLE = ""
 #: away, where the last plan removes its import.
 _NAMING = frozenset({"define-lock", "wrap-in-lock", "wrap-checked", "double-checked", "replace-lock"})
 _FREEING = frozenset({"gather-in-sequence", "undecorate", "yield-session"})
+_ALONE_IN_FILE = _NAMING | _FREEING
 
 
 def _spots(plan: Plan) -> dict[str, set[str]]:
@@ -101,7 +102,7 @@ def _spots(plan: Plan) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {edit.path: set() for edit in plan.edits}
     for edit in plan.edits:
         if edit.codemod != "import-name":
-            at = _WHOLE if edit.codemod in _NAMING | _FREEING else str(edit.arguments.get("at", _WHOLE))
+            at = _WHOLE if edit.codemod in _ALONE_IN_FILE else str(edit.arguments.get("at", _WHOLE))
             found[edit.path].add(at.partition(".")[0])
     return found
 

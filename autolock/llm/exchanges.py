@@ -55,12 +55,6 @@ def mark(windows: Iterable[RaceWindow], calls: Sequence[ModelCall]) -> None:
             window.handed = bool(given)
 
 
-def is_stored_back(window: RaceWindow) -> bool:
-    """Whether a conversation is given to the model and stored with what was said."""
-    write = window.write
-    return window.handed and window.dependence == "data" and write is not None and write.kind == "assign"
-
-
 class ExchangeFinder:
     """Finds what no read-write window tells: things are only ever added, and still get mixed up."""
 
@@ -71,7 +65,7 @@ class ExchangeFinder:
 
     def windows(self, known: Sequence[RaceWindow]) -> list[RaceWindow]:
         """The known windows, and in the place of those that tell less of the same state these."""
-        told = {(w.location.base, w.function) for w in known if is_stored_back(w) or w.kind == "late-read"}
+        told = {(w.location.base, w.function) for w in known if w.is_stored_back or w.kind == "late-read"}
         found: list[RaceWindow] = []
         for entry, writes in self._by_entry().items():
             calls = [c for c in self.calls if c.entry is entry]

@@ -574,22 +574,8 @@ class RowPlans:
         if _session_of(window).is_async:
             refuse_forgotten(self.program, self.analysis.machine.database.models, function, node, check.body[-1])
         region = self.sources.blocks(function.path).spanning(statements, node)
-        session = self.session_name(function, _session_of(window))
-        error, imports = self.error_name(function)
-        edit = Edit(
-            function.path,
-            "answer-conflict",
-            frozen(
-                at=region.at,
-                count=region.count,
-                session=session,
-                is_async=_session_of(window).is_async,
-                answer=written(self.sources, function.path, check.body[-1]),
-                error=error,
-            ),
-        )
         made = RowPlan(
-            [*imports, edit],
+            self.answering(window, region, written(self.sources, function.path, check.body[-1])),
             f"Answer a conflict on `{window.model_name}` like a failed check",
             "The unique constraint lets one request through; the other gets the answer that the check would have "
             "given, instead of a 500.",
@@ -610,29 +596,27 @@ class RowPlans:
                 models = self.analysis.machine.database.models
                 refuse_forgotten(self.program, models, function, node, ast.Expr(look))
             region = self.sources.blocks(function.path).spanning(self.saving(window), node)
-            said, (error, imports) = self.session_name(function, session), self.error_name(function)
+            again = f"{name} = {_found_now(self.looking(function.path, window.first, look))}"
+            again = laid_out(self.sources, function.path, again, region.statements[0].col_offset + 4)
+            edits = self.answering(window, region, f"{again}\n{written(self.sources, function.path, answer)}")
         except Refusal:
             raise refusal from None
-        again = f"{name} = {_found_now(self.looking(function.path, window.first, look))}"
-        again = laid_out(self.sources, function.path, again, region.statements[0].col_offset + 4)
-        edit = Edit(
-            function.path,
-            "answer-conflict",
-            frozen(
-                at=region.at,
-                count=region.count,
-                session=said,
-                is_async=session.is_async,
-                answer=f"{again}\n{written(self.sources, function.path, answer)}",
-                error=error,
-            ),
-        )
         return RowPlan(
-            [*imports, edit],
+            edits,
             f"Answer with the `{window.model_name}` that another request was first to insert",
             "The unique constraint lets one request through; the other takes back what it has done, and answers as it "
             "would have a moment later.",
         )
+
+    def answering(self, window: RowWindow, region: Region, answer: str) -> list[Edit]:
+        """The edits that give an answer where the constraint refuses what a region sends."""
+        function, session = window.function, _session_of(window)
+        said = self.session_name(function, session)
+        error, imports = self.error_name(function)
+        arguments = frozen(
+            at=region.at, count=region.count, session=said, is_async=session.is_async, answer=answer, error=error
+        )
+        return [*imports, Edit(function.path, "answer-conflict", arguments)]
 
     def saving(self, window: RowWindow) -> list[ast.stmt]:
         """The statements of the function from the insert to where it reaches the database."""

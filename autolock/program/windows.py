@@ -111,6 +111,11 @@ class RaceWindow:
         return text.replace("[*]", "[...]") if not text.endswith("[*]") else str(self.location.base)
 
     @property
+    def is_stored_back(self) -> bool:
+        """Whether what is in the Location is given to a language model, and stored with what was said."""
+        return self.handed and self.dependence == "data" and self.write is not None and self.write.kind == "assign"
+
+    @property
     def seat(self) -> Seat:
         """Where the Window is shown."""
         return Seat(self.function, self.first, self.last)

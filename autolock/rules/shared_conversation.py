@@ -70,9 +70,7 @@ class SharedConversation:
                 f"`{function_name(window)}` keeps what this request sent in `{window.shown}` and gives it to the model "
                 f"(`{call.text}`): another request has put its own there by then, and its text is what the model sees.",
             )
-        from autolock.llm.exchanges import is_stored_back  # late, for it needs the interpreter, and a warm run does not
-
-        if window.kind != "read-write" or not is_stored_back(window):
+        if window.kind != "read-write" or not window.is_stored_back:
             return None
         return Match(
             Severity.HIGH,

@@ -63,9 +63,8 @@ class UnboundedModelCall:
     )
 
     def match(self, window: RaceWindow) -> Match | None:
-        if window.kind != "model-unbounded":
-            return None
-        from autolock.llm.windows import ModelWindow  # late, for it needs the interpreter, and a warm run does not
+        # Imported late: a run in which nothing has changed only asks rules for their names.
+        from autolock.llm.windows import ModelWindow
 
         if not isinstance(window, ModelWindow):
             return None

@@ -16,10 +16,11 @@ from autolock.llm.exchanges import ExchangeWindow
 from autolock.llm.windows import ModelWindow
 from autolock.planning.anew import anew
 from autolock.planning.blocks import Refusal, Sources
-from autolock.planning.guards import Guarding, Guards, owner_of
+from autolock.planning.guards import Guarding, Guards
 from autolock.planning.homes import frozen
 from autolock.planning.kinds import LockKind
 from autolock.planning.models import ModelPlans
+from autolock.planning.needs import owner_of
 from autolock.planning.releases import Releases
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.rows import RowPlans

@@ -1,0 +1,239 @@
+"""Answers for who was not first to insert a row that a constraint allows only once."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from autolock.database.objects import Session
+from autolock.database.windows import RowWindow
+from autolock.edits import Edit
+from autolock.findings import Safety
+from autolock.planning.advice import missing_constraint
+from autolock.planning.answered import other_conflict, refuse_forgotten
+from autolock.planning.blocks import Refusal, Region
+from autolock.planning.homes import frozen
+from autolock.planning.looks import row_looked_for
+from autolock.planning.names import laid_out, written
+from autolock.planning.rowplan import RowPlan
+from autolock.planning.statements import (
+    nothing_sent,
+    statements_of,
+)
+from autolock.planning.stored import refuse_undone, stored_answer
+from autolock.planning.upserts import changes_of_found, is_used_after, locking, refuse_followed, refuse_unfinished
+
+if TYPE_CHECKING:
+    pass
+
+from autolock.planning.row_parents import ParentLocks
+
+
+class RowInserts(ParentLocks):
+    """Plans what the loser of two inserts is told, or goes on with."""
+
+    def insert(self, window: RowWindow) -> RowPlan:
+        if window.counted:
+            return self.lock_parent(window, _COUNTED)
+        if window.unique is None:
+            raise Refusal(missing_constraint(window.model, window.columns))
+        control = window.control
+        if control is None or window.first is None or window.last is None:
+            raise Refusal("the check and the insert meet in no function that could answer the conflict")
+        if window.exit == "raise":
+            return self.answer(window)
+        if window.change.form != "insert":
+            raise Refusal("what the loser is to be told is not written here: catch the IntegrityError of the commit")
+        try:
+            return self.reselect(window)
+        except Refusal as refusal:
+            if window.exit not in ("return", "cached"):
+                raise
+            return self.answer_stored(window, refusal)
+
+    def answer(self, window: RowWindow) -> RowPlan:
+        """The answer that a failed check gives, given when the constraint refuses, too."""
+        function, node = window.function, self.sources.node_of(window.function)
+        test = window.control.node if window.control is not None else None
+        check = next((s for s in statements_of(node) if isinstance(s, ast.If) and s.test is test), None)
+        if check is None or not isinstance(check.body[-1], ast.Raise) or len(check.body) != 1:
+            raise Refusal("the answer of the failed check is not in this function: catch the IntegrityError by hand")
+        statements = self.saving(window)
+        if _session_of(window).is_async:
+            refuse_forgotten(self.program, self.analysis.machine.database.models, function, node, check.body[-1])
+        region = self.sources.blocks(function.path).spanning(statements, node)
+        made = RowPlan(
+            self.answering(window, region, written(self.sources, function.path, check.body[-1])),
+            f"Answer a conflict on `{window.model_name}` like a failed check",
+            "The unique constraint lets one request through; the other gets the answer that the check would have "
+            "given, instead of a 500.",
+        )
+        other = other_conflict(self.trace, window)
+        if other:
+            made.safety = Safety.UNSAFE
+            made.reason += f" But so does one that {other} refuses, of which the answer does not tell."
+        return made
+
+    def answer_stored(self, window: RowWindow, refusal: Refusal) -> RowPlan:
+        """The answer of a check that found the row, for who was not first to insert it; raises the refusal."""
+        function, node, session = window.function, self.sources.node_of(window.function), _session_of(window)
+        try:
+            name, look, answer = stored_answer(window, node)
+            refuse_undone(window, self.trace)
+            if session.is_async:
+                models = self.analysis.machine.database.models
+                refuse_forgotten(self.program, models, function, node, ast.Expr(look))
+            region = self.sources.blocks(function.path).spanning(self.saving(window), node)
+            again = f"{name} = {_found_now(self.looking(function.path, window.first, look))}"
+            again = laid_out(self.sources, function.path, again, region.statements[0].col_offset + 4)
+            edits = self.answering(window, region, f"{again}\n{written(self.sources, function.path, answer)}")
+        except Refusal:
+            raise refusal from None
+        return RowPlan(
+            edits,
+            f"Answer with the `{window.model_name}` that another request was first to insert",
+            "The unique constraint lets one request through; the other takes back what it has done, and answers as it "
+            "would have a moment later.",
+        )
+
+    def answering(self, window: RowWindow, region: Region, answer: str) -> list[Edit]:
+        """The edits that give an answer where the constraint refuses what a region sends."""
+        function, session = window.function, _session_of(window)
+        said = self.session_name(function, session)
+        error, imports = self.error_name(function)
+        arguments = frozen(
+            at=region.at, count=region.count, session=said, is_async=session.is_async, answer=answer, error=error
+        )
+        return [*imports, Edit(function.path, "answer-conflict", arguments)]
+
+    def saving(self, window: RowWindow) -> list[ast.stmt]:
+        """The statements of the function from the insert to where it reaches the database."""
+        write = window.change
+        found: list[ast.stmt] = []
+        stacks = [write.stack, *(c.stack for c in write.commits[:1])]
+        for stack in stacks:
+            for frame in stack:
+                if frame.function == window.function and frame.statement is not None:
+                    found.append(frame.statement)
+        if not write.commits or len(found) < 2:
+            raise Refusal("where the row reaches the database cannot be seen here: catch the IntegrityError by hand")
+        changed, sent = found[0], found[-1]
+        node, is_async = self.sources.node_of(window.function), _session_of(window).is_async
+        beside = sent in self.sources.blocks(window.function.path).spot(changed).block
+        if len(found) == 2 and not beside and nothing_sent(node, changed, sent, is_async):
+            return [sent]
+        return found
+
+    def reselect(self, window: RowWindow) -> RowPlan:
+        """Insert in a savepoint, and select again where the constraint refuses."""
+        function, node, write = window.function, self.sources.node_of(window.function), window.change
+        if write.function != function:
+            return self.reselect_through_calls(window)
+        if window.look.function != function:
+            raise Refusal(_CALLED)
+        add = window.last
+        test = window.control.node if window.control is not None else None
+        name, found = row_looked_for(node, window.first, test)
+        added = _added(add)
+        if added is None or not isinstance(add, ast.stmt):
+            raise Refusal("the insert is no plain `session.add(...)`: insert in a savepoint by hand")
+        refuse_unfinished(node, test, window.first, add, name, added)
+        refuse_followed(node, test, add, added)
+        session = self.session_name(function, _session_of(window))
+        error, imports = self.error_name(function)
+        changes = changes_of_found(node, test, add, name)
+        value = ast.unparse(locking(found)) if changes else self.looking(function.path, window.first, found)
+        again = laid_out(self.sources, function.path, f"{added} = {_found_now(value)}", add.col_offset + 4)
+        if added != name and not _returns(node, added):
+            raise Refusal(
+                "the new row has another name than the one that was looked for: insert in a savepoint by hand"
+            )
+        if not changes and not is_used_after(node, add, added):
+            again = "pass  # another request was first"
+        return self.reselecting(window, add, session, "\n".join([again, *map(ast.unparse, changes)]), error, imports)
+
+    def reselect_through_calls(self, window: RowWindow) -> RowPlan:
+        """The same where functions look and insert: `cart = await self.carts.create(customer)`."""
+        function, look, add, write = window.function, window.first, window.last, window.change
+        names = [
+            s.targets[0].id
+            for s in (look, add)
+            if isinstance(s, ast.Assign) and len(s.targets) == 1 and isinstance(s.targets[0], ast.Name)
+        ]
+        apart = (
+            any(f.statement is add for c in write.commits for f in c.stack) or window.look.session is not write.session
+        )
+        if len(names) != 2 or names[0] != names[1] or apart or not write.flushes:
+            raise Refusal(_CALLED)
+        assert isinstance(look, ast.Assign)
+        assert add is not None
+        test = window.control.node if window.control is not None else None
+        node = self.sources.node_of(function)
+        if changes_of_found(node, test, add, names[0]):
+            raise Refusal(_CALLED)
+        refuse_unfinished(node, test, look, add, names[0], names[0])
+        refuse_followed(node, test, add, names[0])
+        session = self.session_at(window, function)
+        error, imports = self.error_name(function)
+        again = f"{names[0]} = {written(self.sources, function.path, look.value)}"
+        again = laid_out(self.sources, function.path, again, add.col_offset + 4)
+        return self.reselecting(window, add, session, again, error, imports)
+
+    def reselecting(
+        self, window: RowWindow, add: ast.stmt, session: str, again: str, error: str, imports: list[Edit]
+    ) -> RowPlan:
+        """The savepoint round the statement that inserts, and what is done where the constraint refuses."""
+        path = window.function.path
+        edit = Edit(
+            path,
+            "insert-or-reselect",
+            frozen(
+                at=self.sources.blocks(path).spot(add).path,
+                count=1,
+                session=session,
+                is_async=_session_of(window).is_async,
+                reselect=again,
+                error=error,
+            ),
+        )
+        return RowPlan(
+            [*imports, edit],
+            f"Insert the `{window.model_name}` in a savepoint, and select it where another request was first",
+            "The unique constraint lets one request through; the other rolls back to its savepoint and goes on with "
+            "the row that is there now.",
+            holds="write",
+        )
+
+
+_CALLED = "the look and the insert are in different functions: insert in a savepoint by hand"
+
+
+_COUNTED = (
+    "a count or maximum cannot be locked: lock the parent row first "
+    "(`select(Parent).where(...).with_for_update()`), or let a constraint decide"
+)
+
+
+def _session_of(window: RowWindow) -> Session:
+    session = window.change.session
+    assert session is not None
+    return session
+
+
+def _added(statement: ast.stmt | None) -> str | None:
+    """The name in `session.add(name)`."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute) or value.func.attr != "add":
+        return None
+    return value.args[0].id if len(value.args) == 1 and isinstance(value.args[0], ast.Name) else None
+
+
+def _returns(node: ast.AST, name: str) -> bool:
+    return any(
+        isinstance(s, ast.Return) and isinstance(s.value, ast.Name) and s.value.id == name for s in statements_of(node)
+    )
+
+
+def _found_now(source: str) -> str:
+    """The look again, when the row is known to be there."""
+    return source.replace(".scalar_one_or_none()", ".scalar_one()").replace(".one_or_none()", ".one()")

@@ -1,0 +1,248 @@
+"""Locks in the query that loads a row, in one order where there are several."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from autolock.database.objects import Query
+from autolock.database.trace import RowRead
+from autolock.database.windows import RowWindow
+from autolock.edits import Edit
+from autolock.planning.blocks import Refusal
+from autolock.planning.homes import frozen
+from autolock.planning.names import name_in, written
+from autolock.planning.queries import lockable
+from autolock.planning.rowplan import RowPlan
+from autolock.planning.statements import (
+    bound_in,
+    loops_round,
+    nth_of,
+    text_of,
+)
+from autolock.planning.texts import named_text
+from autolock.program.linker import Ref
+
+if TYPE_CHECKING:
+    pass
+
+from autolock.planning.row_refresh import RowRefresh, target_of
+
+_NO_ROW_LOCKS = "SQLite has no row locks"
+
+
+class RowLocks(RowRefresh):
+    """Plans where to lock the rows that a request loads and changes."""
+
+    def lock(self, window: RowWindow) -> RowPlan:
+        atomic = self.sums.plan(window)
+        if atomic is not None:
+            return atomic
+        if self.dialect == "sqlite":
+            raise Refusal(
+                f"{_NO_ROW_LOCKS}: make it one UPDATE whose WHERE repeats the check, and look at its rowcount"
+            )
+        if window.look.transaction != window.change.transaction:
+            raise Refusal("the transaction ends between the look and the write: load the row again, locked, after it")
+        if window.change.loops and not window.look.query.limited and self.changes_several(window):
+            return RowPlan(
+                self.in_order(window, _LOOP),
+                f"Lock the `{window.model_name}` rows that the loop changes",
+                "The rows are locked in one order where they are loaded: the second request waits, and loads what the "
+                "first has left.",
+                holds="look",
+            )
+        several = self.several(window)
+        if several:
+            return self.ordered(window, several)
+        query = window.look.query
+        if query.form == "text" and (query.spot is None or query.spot.function is None):
+            spot = named_text(self.program, self.sources, self.trace, window.look)
+            return self.lock_query(window, window.look, replace(query, spot=spot))
+        if self.is_locked_here(window):
+            return self.lock_query(window, window.look, query)
+        try:
+            return self.refresh(window)
+        except Refusal as refusal:
+            self.refuse_pending(window, window.function, sorted({c.write.column for c in window.candidates}))
+            look = window.look.row.origin if window.look.row is not None else window.look
+            return self.lock_before(window, look, refusal)
+
+    def several(self, window: RowWindow) -> list[RowRead]:
+        """The looks at several rows of one table that change together.
+
+        Locked one after the other, in the order of the arguments, two requests would wait for each other.
+        """
+        changed = [c for c in window.candidates if c.read.what == "column" and c.read.row is not None]
+        entry = window.entry
+        looks = {c.read.row: c.read for c in changed if c.entry is entry}
+        return list(looks.values()) if len({_way_to(r, window.function) for r in looks.values()}) > 1 else []
+
+    def changes_several(self, window: RowWindow) -> bool:
+        """Whether each turn of a loop may change another row: the row is not loaded before the loop and handed in."""
+        for frame in window.change.stack:
+            if frame.function is None or frame.statement is None:
+                return True
+            for loop in loops_round(self.sources.node_of(frame.function), frame.statement):
+                row = _row_changed(window.change.node) if frame is window.change.stack[-1] else None
+                if row is None or any(isinstance(n, ast.Name) and n.id == row for n in bound_in(loop)):
+                    return True
+        return False
+
+    def ordered_looks(self, window: RowWindow) -> RowPlan:
+        """For rows that are locked in the order of the arguments."""
+        assert window.second is not None
+        looks = [window.look, window.second]
+        edits = self.locked_first(window, looks, self.looking_at_all(window, looks))
+        return RowPlan(
+            edits,
+            f"Lock the `{window.model_name}` rows in one order first",
+            "One SELECT locks both rows, always in the same order, and the later ones find them locked already.",
+            holds="look",
+        )
+
+    def ordered(self, window: RowWindow, looks: Sequence[RowRead]) -> RowPlan:
+        """One ordered lock before the first look."""
+        origins = [r.row.origin for r in looks if r.row is not None and isinstance(r.row.origin, RowRead)]
+        edits = self.locked_first(window, origins, self.looking_at_all(window, origins))
+        return RowPlan(
+            edits,
+            f"Lock the `{window.model_name}` rows in one order before they are loaded",
+            "One SELECT locks all the rows, always in the same order: two requests that name them the other way round "
+            "wait, instead of ending in a deadlock.",
+            holds="look",
+        )
+
+    @staticmethod
+    def looking_at_all(window: RowWindow, looks: Sequence[RowRead]) -> Ref:
+        """The function with all the looks, or the one that sees them through the calls of others."""
+        apart = len({r.node for r in looks}) == len(looks) and len({r.function for r in looks}) == 1
+        return looks[0].function if apart else window.function
+
+    def is_locked_here(self, window: RowWindow) -> bool:
+        """Whether the look itself can lock: it is there for the write, in everything that runs it."""
+        query = window.look.query
+        if (
+            query.spot is None
+            or query.spot.function is None
+            or query.form in ("attribute", "relationship", "parameter")
+        ):
+            return False
+        if query.grouped:
+            return False
+        if query.spot.function == window.function:
+            return True
+        writers = {id(c.entry) for c in self.trace.candidates if c.read.query.spot == query.spot}
+        return all(id(entry) in writers for entry, read in self.trace.reads if read.query.spot == query.spot)
+
+    def lock_query(self, window: RowWindow, look: RowRead, query: Query) -> RowPlan:
+        """FOR UPDATE on the query that loads the row."""
+        function, statement, node = lockable(self.sources, look, query)
+        skip = window.kind == "row-claim" and query.limited and query.ordered
+        model = query.model.ref.name if query.model is not None else window.model_name
+        joined = query.joined or self.loads_joined(query)
+        form = {"refresh": "refresh", "get": "get", "query": "query", "text": "text"}.get(query.form, "select")
+        if form == "text" and not isinstance(node, ast.Constant):
+            node = text_of(statement, joined)
+        of: str = ""
+        imports: list[Edit] = []
+        if joined and form != "text":
+            if query.model is None:
+                raise Refusal("which table of the join to lock cannot be seen: add `with_for_update(of=...)` by hand")
+            of, imports = name_in(self.program, self.homes, function, statement, query.model.ref)
+        edit = Edit(
+            function.path,
+            "lock-rows",
+            frozen(
+                at=self.sources.blocks(function.path).spot(statement).path,
+                expression=ast.unparse(node),
+                nth=nth_of(statement, node),
+                form=form,
+                of=of,
+                skip_locked=skip,
+                populate=True,
+                lock=not query.locks,
+            ),
+        )
+        title = f"Lock the `{model}` row that `{function.name}` loads"
+        return RowPlan([*imports, edit], title, self.lock_reason(skip), holds="look")
+
+    def lock_reason(self, skip: bool) -> str:
+        reason = (
+            "FOR UPDATE makes the second request wait until the first has committed, and populate_existing makes it "
+            "see what the first has written, also where the session had the row already."
+        )
+        if skip:
+            reason = (
+                "FOR UPDATE SKIP LOCKED gives each request a row of its own: one that another has chosen is passed "
+                "over instead of waited for."
+            )
+        return (
+            reason if self.dialect else reason + " (SQLite ignores FOR UPDATE; the project does not say what it uses.)"
+        )
+
+    def keep_lock(self, window: RowWindow) -> RowPlan:
+        """The commits between the lock and the write become flushes."""
+        assert window.first is not None
+        assert window.last is not None
+        edits = self.splits.flushes(window.function, window.look.session, window.first, window.last)
+        return RowPlan(
+            edits,
+            f"Keep the lock on `{window.model_name}` until the write",
+            "A flush sends what is pending and keeps the transaction, and with it the lock, until the last commit.",
+            holds="look",
+        )
+
+    def in_order(self, window: RowWindow, otherwise: str) -> list[Edit]:
+        """The edits by which a SELECT of several rows locks them in one order; raises Refusal with `otherwise`."""
+        query, spot = window.look.query, window.look.query.spot
+        plain = query.form == "select" and query.entity == "row" and not (query.grouped or query.joined)
+        if not plain or spot is None or spot.function != window.function or spot.statement is None:
+            raise Refusal(otherwise)
+        if any(loops_round(self.sources.node_of(spot.function), spot.statement)):
+            raise Refusal(otherwise)  # each turn would lock its rows after those of the last
+        model = query.model
+        keys = [c.name for c in model.columns.values() if c.primary_key] if model is not None else []
+        if model is None or (not keys and not query.ordered):
+            raise Refusal(otherwise)
+        node = spot.node
+        name, imports = name_in(self.program, self.homes, spot.function, node, model.ref)
+        assert isinstance(node, ast.expr)
+        order = "" if query.ordered else f".order_by({', '.join(f'{name}.{k}' for k in keys)})"
+        edit = Edit(
+            spot.function.path,
+            "replace-expression",
+            frozen(
+                at=self.sources.blocks(spot.function.path).spot(spot.statement).path,
+                expression=ast.unparse(node),
+                nth=nth_of(spot.statement, spot.node),
+                replacement=f"{written(self.sources, spot.function.path, node)}{order}{_LOCKING}",
+            ),
+        )
+        return [*imports, edit]
+
+
+_LOCKING = ".with_for_update().execution_options(populate_existing=True)"
+
+
+_LOOP = (
+    "rows are changed in a loop: lock them all with one ordered "
+    "`select(...).where(...).order_by(id).with_for_update()` before it"
+)
+
+
+def _way_to(look: RowRead, function: Ref) -> tuple[int, int]:
+    """By which statement of a function a look is reached, and where it is: who calls a helper twice looks twice."""
+    statement = next((f.statement for f in reversed(look.stack) if f.function == function), None)
+    return id(statement), id(look.node)
+
+
+def _row_changed(node: ast.AST) -> str | None:
+    """The plain name of the row in `row.column = ...` and in `setattr(row, ...)`."""
+    target = target_of(node)
+    holder = target.value if isinstance(target, ast.Attribute) else None
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+        holder = node.args[0]
+    return holder.id if isinstance(holder, ast.Name) else None

@@ -1,0 +1,179 @@
+"""Locks for rows that others load: a refresh, or a SELECT of its own, before the row is used."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from autolock.database.harm import Harm
+from autolock.database.trace import RowRead
+from autolock.database.windows import RowWindow
+from autolock.edits import Edit
+from autolock.planning.blocks import Refusal, Region
+from autolock.planning.callers import (
+    callers_with_row,
+    first_with_session,
+    uses_up_to,
+)
+from autolock.planning.homes import frozen
+from autolock.planning.names import laid_out
+from autolock.planning.ordered import ordered_lock
+from autolock.planning.rowplan import RowPlan
+from autolock.planning.statements import (
+    header_nodes,
+    statements_of,
+)
+from autolock.program.linker import Ref
+
+if TYPE_CHECKING:
+    pass
+
+from autolock.planning.row_base import RowBase
+
+
+class RowRefresh(RowBase):
+    """Plans a lock without an edit of the query that loads the row."""
+
+    def refresh(self, window: RowWindow) -> RowPlan:
+        """`session.refresh(row, with_for_update=True)` before the row is used, where its query is not to be touched."""
+        function = window.function
+        try:
+            row, mentions = self.mentions(window)
+            session = self.session_at(window, function)
+        except Refusal as refusal:
+            function, row, mentions, session = self.in_a_caller(window, refusal)
+        region = self.sources.blocks(function.path).spanning(mentions, self.sources.node_of(function))
+        columns = sorted({c.read.column for c in window.candidates if c.read.column})
+        self.refuse_pending(window, function, columns)
+        edit = self.refreshing(window, function, row, region, columns, session)
+        return RowPlan(
+            [edit],
+            f"Lock `{row}` and read it again before it is used",
+            "The row is loaded elsewhere, for readers too: the refresh locks it here and reads the columns again, so "
+            "that the second request waits for the first and sees what it wrote.",
+            holds="look",
+            taken_at=(function, region.statements[0].lineno),
+        )
+
+    def lock_before(self, window: RowWindow, look: object, refusal: Refusal) -> RowPlan:
+        """A SELECT that locks a row before the function is called that loads it; raises the refusal."""
+        if not isinstance(look, RowRead) or not Harm.has_key(look) or look.query.joined or look.query.grouped:
+            raise refusal
+        if self.loads_joined(look.query):
+            raise refusal  # the rows of the outer join cannot be locked
+        try:
+            edits = self.locked_first(window, [look], window.function)
+        except Refusal:
+            raise refusal from None
+        name = look.query.model.ref.name if look.query.model is not None else window.model_name
+        return RowPlan(
+            edits,
+            f"Lock the `{name}` row before it is loaded",
+            "The row is loaded elsewhere, for readers too: a SELECT of its own locks it first, so that the second "
+            "request loads what the first has left.",
+            holds="look",
+        )
+
+    def locked_first(self, window: RowWindow, looks: Sequence[RowRead], function: Ref) -> list[Edit]:
+        """The edits by which a function that looks, or calls what does, locks the rows of some looks before."""
+        session = self.session_at(window, function)
+        return ordered_lock(self.program, self.sources, self.homes, looks, session, function)
+
+    def refreshing(
+        self, window: RowWindow, function: Ref, row: str, region: Region, columns: Sequence[str], session: str = ""
+    ) -> Edit:
+        """The edit that refreshes columns of a row, locked, before a region."""
+        session = session or self.session_at(window, function)
+        names = ", ".join(f'"{c}"' for c in columns)
+        await_ = "await " if window.look.session.is_async else ""
+        code = f"{await_}{session}.refresh({row}, attribute_names=[{names}], with_for_update=True)"
+        code = laid_out(self.sources, function.path, code, region.statements[0].col_offset)
+        return Edit(function.path, "insert-before", frozen(at=region.at, code=code))
+
+    def refuse_pending(self, window: RowWindow, function: Ref, columns: Sequence[str]) -> None:
+        """Refuse a refresh that would take back what another function has assigned and nobody has flushed."""
+        rows = {id(c.write.row) for c in window.candidates if c.write.row is not None}
+        for entry, write in self.trace.writes:
+            pending = write.form == "attribute" and write.transaction == window.change.transaction
+            before = pending and entry is window.entry and write.serial < window.change.serial
+            if before and id(write.row) in rows and write.column in columns and write.function != function:
+                raise Refusal(
+                    f"`{write.function.name}` has changed `{write.column}` before, which a refresh would take back: "
+                    "flush, then lock and read the row again"
+                )
+
+    def in_a_caller(self, window: RowWindow, refusal: Refusal) -> tuple[Ref, str, list[ast.stmt], str]:
+        """The function, the row's name and uses, and the session, of a caller that can lock; raises Refusal."""
+        target = target_of(window.change.node)
+        holder = target.value if isinstance(target, ast.Attribute) else None
+        if not isinstance(holder, ast.Name):
+            raise refusal
+        callings = callers_with_row(self.program, window, holder.id)
+        calling, name = first_with_session(callings, lambda function: self.session_at(window, function))
+        columns = {c.read.column for c in window.candidates if c.read.column}
+        uses = uses_up_to(self.sources.node_of(calling.function), calling.row, columns, calling.statement)
+        return calling.function, calling.row, uses, name
+
+    def mentions(self, window: RowWindow) -> tuple[str, list[ast.stmt]]:
+        """The name of the row in the function, and the statements that use its columns up to the write."""
+        columns = {c.read.column for c in window.candidates if c.read.column}
+        target = target_of(window.change.node)
+        node = self.sources.node_of(window.function)
+        name = ast.unparse(target.value) if isinstance(target, ast.Attribute) else ""
+        end = getattr(window.change.node, "lineno", 0)
+        if window.change.function != window.function or not name.isidentifier():
+            name, end = self.handed_on(window)
+        found = [
+            s
+            for s in statements_of(node)
+            for n in header_nodes(s)
+            if isinstance(n, ast.Attribute) and n.attr in columns and ast.unparse(n.value) == name
+            if s.lineno <= end
+        ]
+        if found and self.decides_elsewhere(window, node):
+            first = found[0].lineno
+            found = [*(s for s in statements_of(node) if s.lineno < first and _hands_on(s, name)), *found]
+        if not found:
+            raise Refusal("the columns are looked at through another name than the row is changed by: lock it by hand")
+        return name, found
+
+    @staticmethod
+    def handed_on(window: RowWindow) -> tuple[str, int]:
+        """The name of the row where it is loaded and handed to what changes it, and the line where that happens."""
+        first, last = window.first, window.last
+        target = first.targets[0] if isinstance(first, ast.Assign) and len(first.targets) == 1 else None
+        if not isinstance(target, ast.Name) or last is None or not _hands_on(last, target.id):
+            raise Refusal(
+                "the row is changed in another function than the one that decides: lock it by hand where it is loaded"
+            )
+        return target.id, last.lineno
+
+    @staticmethod
+    def decides_elsewhere(window: RowWindow, node: ast.AST) -> bool:
+        """Whether a function that is given the row checks it: `ensure_enough(account, amount)`."""
+        own = {id(n) for n in ast.walk(node)}
+        return any(c.control is not None and id(c.control.node) not in own for c in window.candidates)
+
+
+def target_of(node: ast.AST) -> ast.expr | None:
+    """What a change is made to: `row.column`, also where it is made inside of it."""
+    target: ast.expr | None = None
+    if isinstance(node, ast.Assign):
+        target = node.targets[0]
+    elif isinstance(node, ast.AugAssign | ast.AnnAssign):
+        target = node.target
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        target = node.func.value
+    while isinstance(target, ast.Subscript):
+        target = target.value
+    return target
+
+
+def _hands_on(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement gives something of that name to a function."""
+    return any(
+        isinstance(n, ast.Call)
+        and any(isinstance(a, ast.Name) and a.id == name for a in (*n.args, *(k.value for k in n.keywords)))
+        for n in header_nodes(statement)
+    )

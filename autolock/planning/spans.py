@@ -1,0 +1,207 @@
+"""Which statements of which functions a lock spans, and what must not be among them."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from autolock.planning.blocks import Refusal, Region, awaits, check_span, is_endless, own_nodes
+from autolock.planning.needs import Need, Needs, belongs, distinct
+from autolock.program.calls import same_lock
+from autolock.program.linker import Ref
+from autolock.program.trace import TAKING, LockUse
+from autolock.program.values import Location, LockValue
+from autolock.program.windows import RaceWindow
+
+Regions = dict[Ref, list[Region]]
+
+
+class Spans(Needs):
+    """Turns needs into regions that do not call into each other."""
+
+    def settle(self, need: Need, family: str) -> None:
+        """Move a need outwards to a function that can take a lock of this family."""
+        while family == "asyncio" and not self.is_async(need.function):
+            need.outwards()
+
+    def flatten(self, needs: list[Need]) -> list[Need]:
+        """No region may call into another one: needs that a caller covers are dropped, mixed ones move outwards."""
+        for _ in range(12):
+            regions = self.regions(needs)
+            nested = [n for n in needs if self._covered_by_caller(n, regions)]
+            if not nested:
+                return needs
+            functions = {n.function for n in nested}
+            for function in functions:
+                mine = [n for n in needs if n.function == function]
+                bare = [n for n in mine if n not in nested]
+                if not bare:
+                    needs = [n for n in needs if n not in mine]
+                    continue
+                for need in mine:
+                    if need in nested:
+                        needs.remove(need)
+                    else:
+                        need.outwards()
+                        self.settle(need, "asyncio" if need.context == "loop" and self.is_async(need.function) else "")
+        raise Refusal("the functions that need the lock call each other, and a lock can be taken only once")
+
+    def _covered_by_caller(self, need: Need, regions: Regions) -> bool:
+        return any(
+            frame.function is not None
+            and frame.statement is not None
+            and any(self.is_inside(frame, r) for r in regions.get(frame.function, ()))
+            for frame in need.stack[: need.depth]
+        )
+
+    def hoist(self, needs: list[Need], lock: LockValue) -> tuple[list[Need], list[ast.With | ast.AsyncWith]]:
+        """Where a region calls a function that takes the lock itself, all callers of that function take it instead."""
+        hoisted: list[ast.With | ast.AsyncWith] = []
+        for _ in range(6):
+            regions = self.regions(needs)
+            inner = [u for u in self._taken_below(regions, lock) if u.node not in hoisted]
+            if not inner:
+                return needs, hoisted
+            for use in inner:
+                if (
+                    not isinstance(use.node, ast.With | ast.AsyncWith)
+                    or len(use.node.items) != 1
+                    or use.lock.family != "asyncio"
+                ):
+                    raise Refusal(
+                        f"`{use.function.name}` takes `{lock.location}` itself: its caller would wait for itself"
+                    )
+                if use.node not in hoisted:
+                    hoisted.append(use.node)
+                    needs = needs + self._callers_of(use)
+            needs = self.flatten(distinct(needs))
+        raise Refusal(f"the functions that take `{lock.location}` call each other, and a lock can be taken only once")
+
+    def _taken_below(self, regions: Regions, lock: LockValue) -> list[LockUse]:
+        """Where the lock is taken by something that a region calls."""
+        return [
+            u
+            for u in self.machine.trace.locks
+            if u.style in TAKING
+            and same_lock(u.lock, lock)
+            and any(
+                f.function is not None
+                and f.statement is not None
+                and any(self.is_inside(f, r) for r in regions.get(f.function, ()))
+                for f in u.stack[:-1]
+            )
+        ]
+
+    def _callers_of(self, use: LockUse) -> list[Need]:
+        """The calls of the function that takes a lock, wherever it is called from."""
+        found: list[Need] = []
+        for other in self.machine.trace.locks:
+            if other.node is not use.node or other.style not in TAKING:
+                continue
+            if len(other.stack) < 2:
+                raise Refusal(f"`{use.function.name}` is called by FastAPI itself and has to take its lock")
+            statement = other.stack[-2].statement
+            assert statement is not None
+            need = Need(other.stack, len(other.stack) - 2, statement, statement, (), (), other.context)
+            self.settle(need, "asyncio")
+            found.append(need)
+        return found
+
+    def regions(self, needs: Iterable[Need]) -> Regions:
+        """For each function the smallest runs of statements that span what it must do under the lock."""
+        spans: dict[Ref, list[list[ast.stmt]]] = defaultdict(list)
+        for need in needs:
+            spans[need.function].append(self._span(need))
+        return {function: self._merged(function, items) for function, items in spans.items()}
+
+    def with_answers(self, regions: Regions, owners: Sequence[Location], windows: Sequence[RaceWindow]) -> Regions:
+        """The regions, with a `return` that follows and tells what was written.
+
+        Between two statements of a thread another request may write, and the answer would be that request's.
+        What is made once and for all is the same for both.
+        """
+        looks = self.machine.trace.looks.values()
+        told = {id(read.stack[-1].statement) for read in looks if belongs(read.location, owners)}
+        return {
+            function: spans if self.is_lazy(function, windows) else [_with_return(region, told) for region in spans]
+            for function, spans in regions.items()
+        }
+
+    def _merged(self, function: Ref, spans: list[list[ast.stmt]]) -> list[Region]:
+        """One region for spans that touch each other, one of its own for each that does not."""
+        blocks = self.sources.blocks(function.path)
+        node = blocks.unit.functions.get(function.name)
+        if node is None:
+            raise Refusal(f"`{function.name}` was not found in {function.path}")
+        regions = [blocks.spanning(s, node) for s in spans]
+        merged = True
+        while merged:
+            merged = False
+            for one, other in itertools.combinations(regions, 2):
+                if blocks.touches(one, other, node):
+                    joined = blocks.spanning([*one.statements, *other.statements], node)
+                    regions = [r for r in regions if r is not one and r is not other] + [joined]
+                    merged = True
+                    break
+        return sorted(regions, key=lambda r: r.statements[0].lineno)
+
+    def _span(self, need: Need) -> list[ast.stmt]:
+        """The two ends of a need; the whole loop when it wraps round from one turn to the next."""
+        if need.first.lineno <= need.last.lineno:
+            return [need.first, need.last]
+        blocks = self.sources.blocks(need.function.path)
+        loop = blocks.enclosing_loop(need.last, blocks.unit.functions[need.function.name])
+        return [loop] if loop is not None else [need.last, need.first]
+
+    def check(
+        self, function: Ref, region: Region, family: str, existing: LockValue | None, hoisted: Sequence[ast.AST]
+    ) -> None:
+        """Refuse a region under which the lock could hang or be taken twice. Raises Refusal."""
+        check_span(region, function.name)
+        self.refuse_endless(function, region.statements, 0)
+        if family == "threading" and awaits(region.statements):
+            raise Refusal(
+                f"`{function.name}` awaits between its read and its write, and worker threads change "
+                f"the state too: a thread lock held across an await stops the event loop"
+            )
+        if existing is None:
+            return
+        for use in self.machine.trace.locks:
+            if use.style == "acquire" and use.function == function and same_lock(use.lock, existing):
+                raise Refusal(f"`{function.name}` takes `{existing.location}` with acquire(): use `with` first")
+            if (
+                same_lock(use.lock, existing)
+                and use.node not in hoisted
+                and any(
+                    f.function == function and f.statement is not None and self.is_inside(f, region)
+                    for f in use.stack[:-1]
+                )
+            ):
+                raise Refusal(
+                    f"`{function.name}` calls `{use.function.name}`, which takes `{existing.location}` "
+                    f"itself: it would wait for itself"
+                )
+
+    def refuse_endless(self, function: Ref, statements: Sequence[ast.stmt], depth: int) -> None:
+        """Refuse to wait, under the lock, for a coroutine that runs for as long as the application. Raises Refusal."""
+        for node in own_nodes(statements):
+            call = node.value if isinstance(node, ast.Await) else None
+            called = self.called(function, call) if isinstance(call, ast.Call) else None
+            if called is None or depth > 2:
+                continue
+            body = self.sources.node_of(called)
+            inner = getattr(body, "body", [])
+            if any(is_endless(n) for n in own_nodes(inner)):
+                raise Refusal(f"`{called.name}` runs for ever, and the lock would never be free")
+            self.refuse_endless(called, inner, depth + 1)
+
+
+def _with_return(region: Region, told: set[int]) -> Region:
+    """The region, longer by the `return` that comes next if it is one of those."""
+    following = region.block[region.last + 1 : region.last + 2]
+    if following and isinstance(following[0], ast.Return) and id(following[0]) in told and not awaits(following):
+        return replace(region, last=region.last + 1)
+    return region

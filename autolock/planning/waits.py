@@ -1,0 +1,103 @@
+"""What others would wait for while somebody holds the lock."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Sequence
+
+from autolock.planning.blocks import Region, own_nodes
+from autolock.planning.needs import Need
+from autolock.planning.spans import Regions, Spans
+from autolock.program.linker import Ref
+from autolock.program.values import Location
+from autolock.program.windows import RaceWindow
+
+
+class Waits(Spans):
+    """Tells what takes long, or comes back to the lock, in the regions of a plan."""
+
+    def stalling(self, regions: Regions, needs: Sequence[Need]) -> str:
+        """What a thread does under a lock that the event loop waits for, where that is much code."""
+        contexts: dict[Ref, set[str]] = defaultdict(set)
+        for need in needs:
+            contexts[need.function].add(need.context)
+        if all("loop" not in found for found in contexts.values()):
+            return ""
+        for function, spans in regions.items():
+            for region in spans if "thread" in contexts[function] else ():
+                call = self.slowness.heaviest(function, region.statements)
+                if call:
+                    return f"`{function.name}` runs `{call}`, which the event loop waits for"
+        return ""
+
+    def slow(self, regions: Regions, windows: Sequence[RaceWindow]) -> str:
+        """What others would have to wait for; who wants an object that is being made would wait for it anyhow."""
+        for function, spans in regions.items():
+            mine = [w for w in windows if w.function == function]
+            if self.is_lazy(function, windows) and not any(w.location.fields[-1:] == ("[*]",) for w in mine):
+                continue
+            for region in spans:
+                found = self.slowness.of(function, region.statements)
+                if found:
+                    return f"`{function.name}` {found}"
+        return ""
+
+    def delaying(self, regions: Regions) -> str:
+        """What one function waits for under the lock, that others who take it waited for nothing before."""
+        every = [(function, region) for function, spans in regions.items() for region in spans]
+        asking = [self._asked(function, region) for function, region in every]
+        if all(asking):
+            return ""
+        found = next(((function, text) for (function, _), text in zip(every, asking, strict=True) if text), None)
+        return f"`{found[0].name}` waits for `{found[1]}`" if found is not None else ""
+
+    def _asked(self, function: Ref, region: Region) -> str:
+        """The call of another service in a region, itself or through what it calls; empty for none."""
+        for wait in self.machine.database.rows.trace.services:
+            frames = (f for f in wait.stack if f.function == function and f.statement is not None)
+            if any(self.is_inside(frame, region) for frame in frames):
+                return wait.text
+        return ""
+
+    def taken_back(self, regions: Regions, windows: Sequence[RaceWindow]) -> str:
+        """Where all of the work is under the lock, as who claims something gives it back at the end of it."""
+        for window in windows:
+            claim = window.write
+            if claim is None or window.dependence != "control":
+                continue
+            start = getattr(claim.node, "lineno", 0)
+            for _, write in self.machine.trace.writes:
+                base, last = write.location.base, write.stack[-1].statement
+                if write.kind != "remove" or base != claim.location.base or last is None or last.lineno <= start:
+                    continue
+                for region in regions.get(write.function, ()) if write.function == window.function else ():
+                    inside = (n.lineno for n in own_nodes(region.statements) if isinstance(n, ast.Call))
+                    if self.is_inside(write.stack[-1], region) and any(start < line < last.lineno for line in inside):
+                        return f"`{window.function.name}` does all its work, until it takes `{base}` back,"
+        return ""
+
+    def wrapping(self, regions: Regions, owners: Sequence[Location]) -> str:
+        """What a decorator runs under one lock for all that it decorates: another of those may be called by it."""
+        if any(owner.root.kind == "cell" for owner in owners):
+            return ""
+        for function, spans in regions.items():
+            outer = Ref("function", function.path, function.name.rpartition(".")[0])
+            node = self.sources.node_of(outer) if outer.name in self.program.modules[function.path].functions else None
+            wrapped = _wrapped_by(node) if node is not None else frozenset()
+            for called in (n.func for region in spans for n in own_nodes(region.statements) if isinstance(n, ast.Call)):
+                if isinstance(called, ast.Name) and called.id in wrapped:
+                    return f"`{function.name}` runs `{called.id}`, which may need the lock itself,"
+        return ""
+
+
+def _wrapped_by(node: ast.AST) -> frozenset[str]:
+    """The parameters of a decorator, and other names for them."""
+    arguments = getattr(node, "args", None)
+    names = {a.arg for a in arguments.args} if isinstance(arguments, ast.arguments) else set()
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Assign) and any(
+            n.id in names for n in ast.walk(inner.value) if isinstance(n, ast.Name)
+        ):
+            names |= {t.id for t in inner.targets if isinstance(t, ast.Name)}
+    return frozenset(names)

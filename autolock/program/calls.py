@@ -19,6 +19,7 @@ from autolock.program.injection import is_provider, provided, wired
 from autolock.program.library import (
     AWAITING,
     CONTAINER_TYPES,
+    ON_CONTAINERS,
     PURE_BUILTINS,
     SPAWN,
     SPAWN_METHODS,
@@ -485,6 +486,8 @@ class Calls(Containers, Files):
         if short == "Thread" or short == "Timer":
             self.spawn_thread(args, kwargs, short, node)
         handled = self.file_call(name, args, kwargs, node)
+        if handled is None and name in ON_CONTAINERS and args:
+            handled = self.changed_by(ON_CONTAINERS[name], args, node)
         if handled is not None:
             return handled
         if name == "sys.getsizeof":

@@ -91,6 +91,23 @@ class Containers(Objects, Expressions):
             return Value(obj if name != "keys" else None, receiver.reads, "", receiver.request)
         return None
 
+    def changed_by(self, kind: str, args: list[Value], node: ast.Call) -> Value | None:
+        """A function that changes the container it is given (`heapq.heappop(jobs)`); None where that is none."""
+        container, stored = args[0], args[-1]
+        obj = container.obj
+        if not isinstance(obj, Heap) or obj.type.kind not in _KINDS:
+            return None
+        item = self.child(obj, "[*]")
+        if obj.location is None:
+            self.fill(obj, args[1:])
+            return item.also(container)
+        if kind == "insert" and stored.obj is not None:
+            obj.fields.setdefault("[*]", self.share(stored, obj.location.child("[*]")))
+        given = Value(None).also(*args[1:])
+        self.write(obj.location.child("[*]"), "", kind, Value(None, given.reads, "", given.request, stored.made), node)
+        self.switch(node)
+        return _taken(item) if kind == "remove" else Value(None)
+
     def read_method(self, obj: Heap, receiver: Value, name: str, args: list[Value], node: ast.Call) -> Value:
         assert obj.location is not None
         if name == "get" and args:
@@ -139,10 +156,12 @@ class Containers(Objects, Expressions):
             if isinstance(item.obj, LockValue):
                 return item
             if kind == "remove":
-                # What has been taken out belongs to the one who took it.
-                taken = item.obj if isinstance(item.obj, Heap) else None
-                return Value(
-                    Heap(taken.type, None, dict(taken.fields)) if taken else None, frozenset(), "", False, "call"
-                )
+                return _taken(item)
             return Value(item.obj, frozenset(), f"{obj.location}[{key}]", False, "")
         return Value(None, frozenset())
+
+
+def _taken(item: Value) -> Value:
+    """What has been taken out of a container belongs to the one who took it."""
+    taken = item.obj if isinstance(item.obj, Heap) else None
+    return Value(Heap(taken.type, None, dict(taken.fields)) if taken else None, frozenset(), "", False, "call")

@@ -21,7 +21,7 @@ from autolock.program.facts import (
     ModuleFacts,
     RouteFacts,
 )
-from autolock.program.library import JOB_DECORATORS, MUTATORS, ROUTE_DECORATORS
+from autolock.program.library import JOB_DECORATORS, MUTATORS, ON_CONTAINERS, ROUTE_DECORATORS
 from codemods.parsing import parse as parsed_module
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -370,6 +370,8 @@ class _Indexer:
                 given = keyword.value if keyword.arg == "exception_handlers" else _entry(keyword.value)
                 if given is not None:
                     self.exception_handlers(given, prefix.rstrip("."))
+        if node.args and getattr(func, "attr", getattr(func, "id", "")) in _CHANGING:
+            scope.mutates.add(_named(_base(node.args[0])))
         if func.__class__ is not ast.Attribute:
             if func.__class__ is ast.Name and func.id in _ROUTE_CLASSES:
                 self.route_object(node, func.id, prefix)
@@ -455,6 +457,8 @@ class _Indexer:
 
 
 _ROUTE_CLASSES = ("Route", "APIRoute", "WebSocketRoute", "Middleware")
+#: Last names of functions that change their first argument.
+_CHANGING = frozenset(name.rpartition(".")[2] for name in ON_CONTAINERS)
 _REGISTERING = frozenset(
     {
         "include_router",

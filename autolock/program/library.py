@@ -57,6 +57,19 @@ MUTATORS = frozenset(
 INSERTING = frozenset({"append", "extend", "insert", "add", "update", "appendleft", "extendleft", "setdefault"})
 REMOVING = frozenset({"remove", "pop", "clear", "discard", "popitem", "popleft", "difference_update"})
 
+#: Functions that change the container that is their first argument, and how.
+ON_CONTAINERS: dict[str, str] = {
+    "heapq.heappush": "insert",
+    "heapq.heappop": "remove",
+    "heapq.heapreplace": "mutate",
+    "heapq.heappushpop": "mutate",
+    "heapq.heapify": "mutate",
+    "bisect.insort": "insert",
+    "bisect.insort_left": "insert",
+    "bisect.insort_right": "insert",
+    "random.shuffle": "mutate",
+}
+
 #: The ends of a list, by the index that means them.
 ENDS = {"0": "first", "-1": "last"}
 

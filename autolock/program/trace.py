@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from autolock.program.index import dotted
 from autolock.program.library import ENDS
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ def removed_end(write: Write) -> str:
         return ""
     if isinstance(node, ast.Delete):
         return ENDS.get(ast.unparse(node.targets[0].slice), "") if isinstance(node.targets[0], ast.Subscript) else ""
+    if isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] == "heappop":
+        return "first"
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or len(node.args) > 1:
         return ""
     if node.func.attr == "popleft":

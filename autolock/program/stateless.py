@@ -36,6 +36,7 @@ _HARMLESS = frozenset(
         "isinstance",
         "super",
         "__init__",
+        "__new__",
         "field",
         "Lock",
         "RLock",
@@ -74,7 +75,7 @@ def is_stateless(program: Program, ref: Ref) -> bool:
             function = program.modules[cls.path].functions.get(f"{cls.name}.{method}")
             if function is None:
                 continue
-            if method in ("__init__", "__post_init__"):
+            if method in ("__init__", "__post_init__", "__new__"):
                 if not _is_harmless(program, cls, method):
                     return False
             elif any(name.startswith("self.") for name in function.mutates):
@@ -89,6 +90,10 @@ _LASTING = re.compile(
     r"|^(open|start|submit|run|popen|acquire|subscribe|register|listen)$",
     re.IGNORECASE,
 )
+
+
+#: Calls of the project through which a constructor is looked after.
+_DEEPEST = 2
 
 
 def keeps_nothing(program: Program, ref: Ref) -> bool:
@@ -109,18 +114,28 @@ def keeps_nothing(program: Program, ref: Ref) -> bool:
             if function is None:
                 continue
             if name in making:
-                if _starts_something(program, cls, name):
+                if _starts_something(program, Ref("function", cls.path, f"{cls.name}.{name}"), 0):
                     return False
             elif any(m.startswith("self.") for m in function.mutates):
                 return False
     return True
 
 
-def _starts_something(program: Program, cls: Ref, method: str) -> bool:
-    unit = program.unit(cls.path)
-    node = unit.functions.get(f"{cls.name}.{method}") if unit else None
-    calls = [n for n in ast.walk(node) if isinstance(n, ast.Call)] if node is not None else []
-    return any(_LASTING.search(dotted(c.func).rpartition(".")[2] or getattr(c.func, "attr", "")) for c in calls)
+def _starts_something(program: Program, function: Ref, depth: int) -> bool:
+    """Whether a function calls what waits for others or lasts, itself or through functions of the project."""
+    unit = program.unit(function.path)
+    node = unit.functions.get(function.name) if unit else None
+    for call in ast.walk(node) if node is not None else ():
+        if not isinstance(call, ast.Call):
+            continue
+        name = dotted(call.func)
+        if _LASTING.search(name.rpartition(".")[2] or getattr(call.func, "attr", "")):
+            return True
+        found = program.resolve(function.path, name, function.name) if name and depth < _DEEPEST else None
+        called = found[0] if found is not None and found[0].kind == "function" and not found[1] else function
+        if called != function and _starts_something(program, called, depth + 1):
+            return True
+    return False
 
 
 def _is_harmless(program: Program, cls: Ref, method: str) -> bool:

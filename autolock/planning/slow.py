@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Sequence
 
-from autolock.planning.blocks import own_nodes
+from autolock.planning.blocks import is_endless, own_nodes
 from autolock.program.index import dotted
 from autolock.program.linker import Ref
 
@@ -100,13 +100,18 @@ class Slowness:
         for node in own_nodes(statements):
             if isinstance(node, ast.Await) and isinstance(node.value, ast.Name | ast.Attribute):
                 return f"waits for `{ast.unparse(node.value)}`"
-            if isinstance(node, ast.AsyncFor):
+            if isinstance(node, ast.AsyncFor) and not self._ends_by_itself(function, node.iter):
                 return f"waits for all of `{ast.unparse(node.iter)}`"
             if isinstance(node, ast.Call):
                 found = self._called(function, node, depth, seen) or self._handed(function, node, depth, seen)
                 if found:
                     return found
         return ""
+
+    def _ends_by_itself(self, function: Ref, source: ast.expr) -> bool:
+        """Whether a loop is over a generator of the project that does not go on for ever."""
+        generator = self.called(function, source) if isinstance(source, ast.Call) else None
+        return generator is not None and not any(map(is_endless, own_nodes(self.body(generator))))
 
     def _handed(self, function: Ref, call: ast.Call, depth: int, seen: set[Ref]) -> str:
         """What a function does that is handed on to be called: `to_thread(load)`, `partial(load, name)`."""

@@ -654,6 +654,8 @@ def _repeats(newer: Read, newer_check: Control, older: Read, older_check: Contro
     """
     if newer.serial <= older.serial or newer is older:
         return False
+    if older.how == "iterate" and len(newer.location.fields) > len(older.location.fields):
+        return False  # what each of them is says nothing of which ones there are
     found = effective(newer_check.shape, newer_check.negated) == "present" and newer.how == "contains"
     if write.kind == "remove" and found:
         return True

@@ -250,8 +250,8 @@ class Statements(Calls):
         field = self.field_of(obj, key)
         if obj.location is not None:
             location = obj.location.child(field)
-            if isinstance(value.obj, Heap) and value.obj.location == location.base.child(field) and kind == "assign":
-                return  # the very object that is there already is put back
+            if kind == "assign" and _is_there_already(value, location.base.child(field), obj, key):
+                return
             term = "" if obj.type.kind in ("list", "deque") else key.term
             self.write(location, term, kind, value, node, operand=operand, own=own | key.reads)
             value = self.share(value, obj.location.child("[*]"))
@@ -566,18 +566,18 @@ class Statements(Calls):
                 return
             inner, self.frames = self.frames, outer
             try:
-                env_owner.jumps.append([])
                 env_owner.continues.append([])
                 self.store(node.target, value, node, "assign")
                 self.execute(node.body)
                 self.gather_states(env_owner.continues.pop())
-                self.gather_states(env_owner.jumps.pop())
             finally:
                 self.frames = inner
 
         self.loops += 1
+        env_owner.jumps.append([])
         self.activate(source.function, source.args, source.kwargs, turn)
         self.loops -= 1
+        self.gather_states(env_owner.jumps.pop())
 
     # -- exceptions and `with` ------------------------------------------------------
 
@@ -842,6 +842,15 @@ def _is_lookup(handler: ast.ExceptHandler) -> bool:
         n in text
         for n in ("KeyError", "IndexError", "LookupError", "AttributeError", "FileNotFoundError", "ValueError")
     )
+
+
+def _is_there_already(value: Value, place: Location, container: Heap, key: Value) -> bool:
+    """Whether what is put into a container is the very object that is there under this key."""
+    if not isinstance(value.obj, Heap) or value.obj.location != place:
+        return False
+    taken_from = f"{container.location}["
+    known = bool(key.term) and value.term.startswith(taken_from)
+    return not known or value.term == f"{taken_from}{key.term}]"
 
 
 def _is_session(value: Value) -> bool:

@@ -214,7 +214,23 @@ class Finder:
                 and not self._common(read.held, write.held)
             ):
                 continue
+            if _is_moved(candidate) and not self._is_exchange(candidate):
+                continue
             yield from self._window_of(candidate)
+
+    @cached_property
+    def _moves(self) -> set[tuple[Ref, Location, str, str]]:
+        """What functions put as it is from under one key under another: where, from which key, and to which."""
+        return {
+            (c.write.function, c.write.location.base, c.read.key, c.write.key)
+            for c in self.trace.candidates
+            if _is_moved(c)
+        }
+
+    def _is_exchange(self, candidate: Candidate) -> bool:
+        """Whether the function also puts what was under the other key where this one was: two that change places."""
+        read, write = candidate.read, candidate.write
+        return (write.function, write.location.base, write.key, read.key) in self._moves
 
     def _is_made(self, write: Write, judge: Callable[[Program, Ref], bool]) -> bool:
         """Whether what is stored is an object of a class of the project of which the judge says so."""
@@ -697,6 +713,13 @@ class Finder:
 
 def _nowhere(use: LockUse) -> Root:
     return Root("lock", use.function.path, "lock")
+
+
+def _is_moved(candidate: Candidate) -> bool:
+    """Whether what was under one key is put, as it is, under another: it replaces nothing that was read."""
+    read, write = candidate.read, candidate.write
+    as_it_is = candidate.dependence == "data" and write.kind == "assign" and write.made in ("", "shared")
+    return as_it_is and bool(read.key) and bool(write.key) and read.key != write.key
 
 
 def _is_asked(look: Read) -> bool:

@@ -1,0 +1,175 @@
+"""What is moved about in shared containers: swapped, taken from a heap, added to a list whose elements were asked."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = """
+import asyncio, bisect, heapq, time
+from fastapi import FastAPI, HTTPException
+
+app = FastAPI()
+
+async def ask(*about):
+    await asyncio.sleep(0)
+"""
+
+
+def found(folder: Path, text: str) -> list[tuple[str, str]]:
+    """Rule and function of every race."""
+    (folder / "main.py").write_text(textwrap.dedent(HEAD) + textwrap.dedent(text), encoding="utf-8")
+    races = [f for f in autolock.check([folder], cache=False).findings if f.certainty.value == "race"]
+    return sorted({(f.rule, f.place.function) for f in races})
+
+
+SHIFTS = """
+on_duty = {"early": "kim", "late": "lee"}
+
+@app.post("/{one}/{other}")
+async def change(one: str, other: str):
+    first, second = on_duty[one], on_duty[other]
+    await ask(first, second)
+    CHANGE
+"""
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["on_duty[one], on_duty[other] = second, first", "on_duty[one] = second\n    on_duty[other] = first"],
+    ids=["at once", "one after the other"],
+)
+def test_two_that_change_places_after_an_await_may_have_been_moved_meanwhile(tmp_path: Path, change: str) -> None:
+    assert found(tmp_path, SHIFTS.replace("CHANGE", change)) == [("AL101", "change")]
+
+
+def test_a_copy_under_another_key_overwrites_nothing_that_was_read(tmp_path: Path) -> None:
+    assert found(tmp_path, SHIFTS.replace("CHANGE", "on_duty[other] = first")) == []
+
+
+def test_an_object_put_back_under_its_own_key_changes_nothing(tmp_path: Path) -> None:
+    assert found(tmp_path, SHIFTS.replace("CHANGE", "on_duty[one] = first")) == []
+
+
+HEAP = """
+calls = []
+
+@app.post("/{name}")
+def call(name: str, weight: int):
+    heapq.heappush(calls, (weight, name))
+
+@app.post("/next")
+def answer():
+    if not calls:
+        raise HTTPException(404)
+    weight, name = calls[0]
+    time.sleep(0.01)
+    TAKE
+    return name
+"""
+
+
+def test_the_first_of_a_heap_that_is_worked_on_and_popped_later_is_another_by_then(tmp_path: Path) -> None:
+    assert found(tmp_path, HEAP.replace("TAKE", "heapq.heappop(calls)")) == [("AL102", "answer")]
+    assert found(tmp_path, HEAP.replace("TAKE", "heapq.nsmallest(1, calls)")) == []
+
+
+def test_what_is_sorted_into_a_list_is_added_to_it(tmp_path: Path) -> None:
+    program = """
+    takers = []
+
+    @app.post("/{name}")
+    async def enter(name: str):
+        if len(takers) >= 20:
+            raise HTTPException(409)
+        await ask(name)
+        bisect.insort(takers, name)
+    """
+    assert found(tmp_path, program) == [("AL102", "enter")]
+
+
+SLOTS = """
+class Slot:
+    def __init__(self, start, end):
+        self.start, self.end = start, end
+
+rooms: dict[str, list[Slot]] = {"blue": []}
+
+def collides(slots, start, end):
+    return any(s.start < end and start < s.end for s in slots)
+
+@app.post("/{room}")
+async def reserve(room: str, start: int, end: int):
+    if collides(rooms[room], start, end):
+        raise HTTPException(409)
+    await ask(room)
+    rooms[room].append(Slot(start, end))
+"""
+
+
+def test_a_question_to_each_element_is_answered_anew_by_one_that_is_added(tmp_path: Path) -> None:
+    assert found(tmp_path, SLOTS) == [("AL102", "reserve")]
+    at_once = SLOTS.replace("    await ask(room)\n", "")
+    assert found(tmp_path, at_once) == []
+
+
+PRINTER = """
+class Printer:
+    _instance = None
+
+    def __new__(cls):
+        if cls._instance is None:
+            made = super().__new__(cls)
+            made.paper = look_up()
+            cls._instance = made
+        return cls._instance
+
+@app.get("/")
+def show():
+    return Printer().paper
+"""
+
+
+def test_one_object_for_all_whose_maker_waits_is_made_by_several_threads(tmp_path: Path) -> None:
+    waiting = "def look_up():\n    time.sleep(1)\n    return 'a4'\n"
+    assert found(tmp_path, waiting + PRINTER) == [("AL103", "Printer.__new__")]
+    ready = "def look_up():\n    return 'a4'\n"
+    assert found(tmp_path, ready + PRINTER) == []
+
+
+IMPORTS = """
+sums = {}
+
+async def lines(text):
+    for line in text.split():
+        await ask(line)
+        yield int(line)
+
+async def feed(text):
+    while True:
+        await ask(text)
+        yield 1
+
+@app.post("/{name}")
+async def add_up(name: str, text: str):
+    total = sums.get(name, 0)
+    async for number in SOURCE(text):
+        total += number
+        if total > 99:
+            break
+    sums[name] = total
+"""
+
+
+@pytest.mark.parametrize(("source", "safety"), [("lines", "safe"), ("feed", "unsafe")])
+def test_a_generator_that_ends_may_be_gone_through_under_a_lock(tmp_path: Path, source: str, safety: str) -> None:
+    found(tmp_path, IMPORTS.replace("SOURCE", source))
+    (finding,) = autolock.check([tmp_path], cache=False).findings
+    assert finding.fix.safety.value == safety

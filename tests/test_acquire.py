@@ -175,3 +175,68 @@ def test_a_lock_that_was_free_is_released_in_a_finally(tmp_path: Path, body: str
     assert after.index("acquire(") < tried < after.index("charge(1)") < after.index("finally:")
     assert after.count("release()") == 1
     assert not rules(tmp_path, after.partition("def buy():")[2])
+
+
+TIMED = """
+import asyncio
+from fastapi import FastAPI, HTTPException
+
+app = FastAPI()
+oven = asyncio.Lock()
+
+async def bake(loaf):
+    await asyncio.sleep(0.1)
+
+@app.post("/{loaf}")
+async def order(loaf: str):
+"""
+
+IN_TIME = {
+    "in a try": """
+        try:
+            await asyncio.wait_for(oven.acquire(), 2)
+        except asyncio.TimeoutError:
+            raise HTTPException(503)
+    """,
+    "under a timeout": """
+        try:
+            async with asyncio.timeout(2):
+                await oven.acquire()
+        except TimeoutError:
+            return None
+    """,
+    "with nobody to catch it": """
+        await asyncio.wait_for(oven.acquire(), timeout=2)
+    """,
+}
+
+
+def timed(folder: Path, taking: str, work: str) -> Path:
+    body = textwrap.dedent(taking) + textwrap.dedent(work)
+    path = folder / "main.py"
+    path.write_text(TIMED + textwrap.indent(body, "    "), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("taking", IN_TIME.values(), ids=IN_TIME)
+def test_a_lock_that_was_had_in_time_is_released_in_a_finally(tmp_path: Path, taking: str) -> None:
+    path = timed(tmp_path, taking, "await bake(loaf)\noven.release()\n")
+    found = autolock.check([tmp_path], cache=False).findings
+    assert [f.rule for f in found] == ["AL506"]
+    before = path.read_text(encoding="utf-8")
+    autolock.fix([tmp_path], apply=True, cache=False)
+    work = "    await bake(loaf)\n    oven.release()\n"
+    tried = "    try:\n        await bake(loaf)\n    finally:\n        oven.release()\n"
+    assert path.read_text(encoding="utf-8") == before.replace(work, tried)
+    assert not autolock.check([tmp_path], cache=False).findings
+
+
+def test_a_lock_that_is_waited_for_in_a_try_that_goes_on_may_not_be_held(tmp_path: Path) -> None:
+    taking = """
+        try:
+            await asyncio.wait_for(oven.acquire(), 2)
+        except asyncio.TimeoutError:
+            pass
+    """
+    timed(tmp_path, taking, "await bake(loaf)\noven.release()\n")
+    assert not autolock.check([tmp_path], cache=False).findings

@@ -33,7 +33,7 @@ class Releases:
         block, start, end = found
         lock = ast.unparse(call.func.value)
         is_async = use.lock.family == "asyncio"
-        bare = start >= 0 and isinstance(block[start], ast.Expr) and not call.args and not call.keywords
+        bare = start >= 0 and _is_plain(block[start], call)
         first = start + 1 if bare else self.first_held(block, start, call)
         path = use.function.path
         dropped = [self.dropped(use.function, s) for s in self.early_releases(block[first:end], lock, use.function)]
@@ -90,3 +90,10 @@ class Releases:
     def dropped(self, function: Ref, statement: ast.stmt) -> Edit:
         at = self.sources.blocks(function.path).spot(statement).path
         return Edit(function.path, "remove-statement", frozen(at=at))
+
+
+def _is_plain(statement: ast.stmt, call: ast.Call) -> bool:
+    """Whether a statement only takes the lock, for as long as it takes: `lock.acquire()`, `await lock.acquire()`."""
+    taken = statement.value if isinstance(statement, ast.Expr) else None
+    called = taken.value if isinstance(taken, ast.Await) else taken
+    return called is call and not call.args and not call.keywords

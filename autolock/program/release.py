@@ -9,6 +9,11 @@ from autolock.program.linker import Program
 from autolock.program.trace import LockUse
 
 
+_LEAVING = (ast.Raise, ast.Return, ast.Continue)
+#: Context managers that raise when their time is over.
+_TIMEOUTS = frozenset({"timeout", "timeout_at", "fail_after"})
+
+
 def is_leaked(program: Program, use: LockUse) -> bool:
     """Whether the `release()` of an `acquire()` in the same block is skipped by an exception in between."""
     place = leak(program, use)
@@ -40,13 +45,28 @@ def _taking(statement: ast.stmt) -> ast.AST:
     """The part of a statement that may take a lock for the statements after or in it."""
     if isinstance(statement, ast.If):
         return statement.test
+    if isinstance(statement, ast.Try | ast.With | ast.AsyncWith):
+        attempt = statement.body[0] if len(statement.body) == 1 and _gives_up(statement) else ast.Pass()
+        return ast.Pass() if isinstance(attempt, ast.If) else _taking(attempt)
     return statement if isinstance(statement, ast.Expr | ast.Assign) else ast.Pass()
+
+
+def _gives_up(statement: ast.Try | ast.With | ast.AsyncWith) -> bool:
+    """Whether a block leaves where the lock is not to be had in time: a timeout, or a `try` of which all clauses leave.
+
+    What comes after it has the lock.
+    """
+    if not isinstance(statement, ast.Try):
+        managers = [item.context_expr for item in statement.items]
+        return all(isinstance(m, ast.Call) and dotted(m.func).rpartition(".")[2] in _TIMEOUTS for m in managers)
+    leaving = all(isinstance(handler.body[-1], _LEAVING) for handler in statement.handlers)
+    return leaving and bool(statement.handlers) and not statement.orelse and not statement.finalbody
 
 
 def _is_refusal(statement: ast.If) -> bool:
     """`if not lock.acquire(blocking=False): raise ...`: what follows has the lock."""
     negated = isinstance(statement.test, ast.UnaryOp) and isinstance(statement.test.op, ast.Not)
-    return negated and isinstance(statement.body[-1], ast.Raise | ast.Return | ast.Continue)
+    return negated and isinstance(statement.body[-1], _LEAVING)
 
 
 def _called_on(node: ast.AST) -> str:

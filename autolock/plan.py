@@ -16,6 +16,7 @@ from autolock.llm.exchanges import ExchangeWindow
 from autolock.llm.windows import ModelWindow
 from autolock.planning.anew import anew
 from autolock.planning.blocks import Refusal, Sources
+from autolock.planning.conditions import ask_again
 from autolock.planning.guards import Guarding, Guards
 from autolock.planning.homes import frozen
 from autolock.planning.kinds import LockKind
@@ -49,7 +50,7 @@ class Plan:
 
 #: Windows that are mended one by one.
 _SINGLE = (RowWindow, SessionWindow, SplitWindow, ModelWindow, ExchangeWindow)
-_ALONE = ("leaked", "re-entered", "opposite-order", "refilled")
+_ALONE = ("leaked", "re-entered", "opposite-order", "refilled", "waited")
 _DEADLOCKS = {
     "re-entered": "split the function into a part that takes the lock and a part that expects it to be held",
     "opposite-order": "take the two locks in the same order everywhere, or use one lock for both",
@@ -174,6 +175,8 @@ class _Planner:
                 "a lock would make every reader wait for the whole of it: fill a new container, and put it in the "
                 "place of the old one when it is complete"
             )
+        if window.relation == "waited":
+            return ask_again(self.sources, window)
         if window.kind == "lock" and window.relation == "leaked":
             uses = self.analysis.machine.trace.locks
             taken = next(u for u in uses if u.node is window.lock_node and u.style == "acquire")

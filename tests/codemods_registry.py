@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from codemods.add_parameter import AddParameter
 from codemods.answer_conflict import AnswerConflict
+from codemods.ask_again import AskAgain
 from codemods.decorate import Decorate
 from codemods.define_lock import DefineLock
 from codemods.double_checked import DoubleChecked
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 CODEMODS: dict[str, type[PlacedCodemod]] = {
     "add-parameter": AddParameter,
     "answer-conflict": AnswerConflict,
+    "ask-again": AskAgain,
     "decorate": Decorate,
     "define-lock": DefineLock,
     "double-checked": DoubleChecked,

@@ -204,6 +204,8 @@ def some_edit(random: Random, tree: ast.Module) -> Edit:
     """An edit of any kind at a place where it could be possible."""
     places = [(f"{field}[{index}]", node) for field, run in blocks(tree) for index, node in enumerate(run)]
     for at, node in random.sample(places, k=min(4, len(places))):
+        if isinstance(node, ast.If) and not node.orelse and not random.randrange(3):
+            return edit("ask-again", at=at)
         if isinstance(node, ast.If) and not node.orelse:
             return edit("double-checked", at=at, lock="the.lock", is_async=True)
         if isinstance(node, ast.With) and random.randrange(2):

@@ -651,6 +651,8 @@ class Calls(Containers, Files):
             return Value(External("autolock.acquired"), term=term)
         if name in ("release", "release_lock"):
             self.release(lock)
+        if name == "wait" and any(same_lock(h.lock, lock) for h in self.state.held):
+            self.waited.append(lock)
         if name in ("wait", "wait_for"):
             # A condition gives its lock away while it waits and has it again afterwards: whatever was seen may be old.
             self.suspend(node, f"{lock.location}.{name}" if lock.location else name)

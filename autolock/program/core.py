@@ -16,7 +16,7 @@ from autolock.llm.hooks import ModelCalls
 from autolock.program.linker import Program, Ref, Unit
 from autolock.program.state import State
 from autolock.program.trace import Control, Entry, Event, Frame, Held, LockUse, Read, Suspension, Trace, Write
-from autolock.program.values import NOTHING, Coroutine, Env, FunctionValue, Heap, Location, Type, Value
+from autolock.program.values import NOTHING, Coroutine, Env, FunctionValue, Heap, Location, LockValue, Type, Value
 
 #: Statements that one entry point may execute before the analysis gives up on it.
 BUDGET = 3_000
@@ -82,6 +82,7 @@ class Core(ABC):
         self.log: list[tuple[Read | Write, dict[Read, Suspension], dict[Read, ast.AST], tuple[Control, ...]]] = []
         self.markers: list[Read] = []
         self.filters: dict[Read, str] = {}
+        self.waited: list[LockValue] = []
         self.dumped: frozenset[Read] = frozenset()
         self.budget = BUDGET
         self.floor = 0

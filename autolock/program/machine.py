@@ -303,6 +303,7 @@ class Machine(Statements):
         self.log.clear()
         self.markers.clear()
         self.filters.clear()
+        self.waited.clear()
         self.database.reset()
         self.models.reset()
         path = entry.function.path if entry.function else ""

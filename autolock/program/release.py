@@ -8,7 +8,6 @@ from autolock.program.index import dotted
 from autolock.program.linker import Program
 from autolock.program.trace import LockUse
 
-
 _LEAVING = (ast.Raise, ast.Return, ast.Continue)
 #: Context managers that raise when their time is over.
 _TIMEOUTS = frozenset({"timeout", "timeout_at", "fail_after"})

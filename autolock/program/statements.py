@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from autolock.database.hooks import expected
@@ -331,6 +332,7 @@ class Statements(Calls):
         refused.held = tuple(h for h in refused.held if h.acquisition != tried)
         if says_equal(node.test):
             self.confirm(value)
+        waited = len(self.waited)
         with self.deciding(self.control(node.test, value, False, "")):
             self.execute(node.body)
         then, then_names = self.state, env.vars
@@ -343,6 +345,14 @@ class Statements(Calls):
         self.meet(then, then_names)
         if then.alive is not else_alive:
             self.remember(node, value, then.alive)
+        elif then.alive:
+            self.let_go(node, value, self.waited[waited:])
+
+    def let_go(self, node: ast.If, value: Value, waited: list[LockValue]) -> None:
+        """After `if TEST: condition.wait()` all depends on the test, which was made before the lock was given away."""
+        control = self.control(node.test, value, True, "wait")
+        if control is not None and waited:
+            self.state.control = (*self.state.control, replace(control, let_go=waited[0]))
 
     def tried(self, test: ast.expr) -> tuple[int, bool]:
         """The acquisition that a test asks about, 0 for none, and whether it asks if that has failed."""

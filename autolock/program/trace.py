@@ -151,7 +151,8 @@ class Control:
     """A decision that the code after it depends on.
 
     `shape` is compare, missing, present, equal or truth; `negated` when the code runs because the
-    test was false; `exit` how the other side left (raise, return, cached, loop), empty for a branch.
+    test was false; `exit` how the other side left (raise, return, cached, loop, wait), empty for a branch. `let_go`
+    is the lock that was given away in a `wait()` after the test, which is not asked again.
     """
 
     reads: frozenset[Read]
@@ -160,6 +161,7 @@ class Control:
     negated: bool
     exit: str
     frame: int
+    let_go: LockValue | None = None
 
 
 @dataclass(slots=True, frozen=True, eq=False)

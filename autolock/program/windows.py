@@ -63,9 +63,9 @@ class RaceWindow:
     ends, at its statements `first` and `last` (None where the two ends meet only in FastAPI, in a
     dependency and a handler). `shape` is what is known to have been true of the Location (compare,
     missing, present, equal, different) and `exit` how the other case leaves. `relation` says how it
-    stands to locks: unguarded, released, check-outside, fresh-lock, different-locks, forgotten, wrong-kind. Of what
-    is written, `cheap` says that a second one costs and keeps nothing, `plain` that it keeps nothing. `rival_use` is
-    the other acquisition where two of them are what is wrong: in the opposite order, or by the same request again.
+    stands to locks: unguarded, released, waited, check-outside, fresh-lock, different-locks, forgotten, wrong-kind. Of
+    what is written, `cheap` says that a second one costs and keeps nothing, `plain` that it keeps nothing. `rival_use`
+    is the other acquisition where two of them are what is wrong: in the opposite order, or by the same request again.
     `race` is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says
     that it is given what is in the Location.
     """
@@ -211,7 +211,7 @@ class Finder:
             if (
                 (candidate.dependence == "control" or write.kind == "remove")
                 and any(_is_newer(r, read, write) for r in rechecked.get(id(write), ()))
-                and not self._common(read.held, write.held)
+                and not self._kept(candidate)
             ):
                 continue
             if _is_moved(candidate) and not self._is_exchange(candidate):
@@ -264,7 +264,7 @@ class Finder:
         found: dict[object, Candidate] = {}
         for candidate in self.trace.candidates:
             read, write = candidate.read, candidate.write
-            common = tuple(str(h.lock.location or id(h.lock.node)) for h in self._common(read.held, write.held))
+            common = tuple(str(h.lock.location or id(h.lock.node)) for h in self._kept(candidate))
             control = candidate.control
             key = (
                 id(candidate.entry),
@@ -289,9 +289,7 @@ class Finder:
         """For each write, the checks under a lock that is still held, and those that see what a removal takes away."""
         found: dict[int, list[Read]] = defaultdict(list)
         for candidate in self.trace.candidates:
-            if candidate.control is not None and (
-                self._common(candidate.read.held, candidate.write.held) or self._is_sure(candidate)
-            ):
+            if candidate.control is not None and (self._kept(candidate) or self._is_sure(candidate)):
                 found[id(candidate.write)].append(candidate.read)
         return found
 
@@ -314,12 +312,14 @@ class Finder:
         shape = effective(control.shape, control.negated) if control else ""
         if candidate.dependence == "control" and read.how == "contains" and shape in ("equal", "different"):
             shape = "present"
-        common = self._common(read.held, write.held)
+        common = self._kept(candidate)
         valid = [h for h in common if not h.lock.fresh and h.lock.location not in self.dropped]
         rivals = self._rivals(candidate, shape, valid)
         if not rivals.writers or self._is_nothing(write.location):
             return
         relation = self._relation(read, write, common, valid)
+        if control is not None and control.let_go is not None and not valid:
+            relation = "waited"
         if valid:
             own = _own(valid, write)
             if own:
@@ -479,6 +479,13 @@ class Finder:
             and (write.location, write.function) in taken
             and not self.vanity.branches.is_conditional(write)
         )
+
+    @classmethod
+    def _kept(cls, candidate: Candidate) -> list[Held]:
+        """The locks that are held from the read of a candidate to its write, without one that a `wait()` gives away."""
+        common = cls._common(candidate.read.held, candidate.write.held)
+        let_go = candidate.control.let_go if candidate.control is not None else None
+        return [h for h in common if let_go is None or not same_lock(h.lock, let_go)]
 
     @staticmethod
     def _common(one: Iterable[Held], other: Iterable[Held]) -> list[Held]:

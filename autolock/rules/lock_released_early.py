@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 class LockReleasedEarly:
     """The state is read under a lock which is given back before the dependent write.
 
+    `wait()` of a condition gives it back, too: who asks before it and not again afterwards acts on an answer that is
+    no longer true.
+
     ## Racy
 
         async with lock:
@@ -28,7 +31,7 @@ class LockReleasedEarly:
 
     ## Fix
 
-    The locked block is extended to the write.
+    The locked block is extended to the write. An `if` round a `wait()` becomes a `while`.
 
     ## Refused
 
@@ -40,10 +43,18 @@ class LockReleasedEarly:
     name: ClassVar[str] = "lock-released-early"
     category: ClassVar[str] = "locks"
     summary: ClassVar[str] = "the lock is released between the read and the dependent write"
-    codemods: ClassVar[tuple[str, ...]] = ("extend-lock",)
+    codemods: ClassVar[tuple[str, ...]] = ("extend-lock", "ask-again")
 
     def match(self, window: RaceWindow) -> Match | None:
-        if window.kind != "read-write" or window.relation != "released" or not window.race:
+        if window.kind != "read-write" or not window.race:
+            return None
+        if window.relation == "waited":
+            return Match(
+                Severity.HIGH,
+                f"`{function_name(window)}` asks for `{window.shown}` once, waits, which gives the lock away, and then "
+                f"changes it: of all who are woken, the first takes what the others were told of.",
+            )
+        if window.relation != "released":
             return None
         if is_creation(window) or is_cache_fill(window):
             return None

@@ -1,0 +1,2 @@
+def take():
+    while not parcels: arrived.wait()

@@ -1,0 +1,2 @@
+def take():
+    if not parcels: arrived.wait()

@@ -107,6 +107,7 @@ class GeneratedTests:
             "requests": list(trial.race.requests),
             "answers_matter": trial.answers_only or trial.race.answers_matter,
             "failing": trial.race.failing,
+            "apart": trial.race.apart,
             "instances": trial.race.instances if trial.race.instances > 1 else 0,
             "environment": environment,
             "overrides": self.scenario.overrides,

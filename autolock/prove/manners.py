@@ -8,17 +8,20 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Manner:
     """`failing`: the first request fails on its way, and what is looked at is its `tables`, or whether `locks` are
-    free for the next one. `others`: it is raced against every other route, and what those answer counts.
+    free for the next one. `others`: it is raced against every other route, and what those answer counts. `unseen`: why
+    nothing that comes of requests could show it.
     """
 
     failing: str = ""
     others: bool = False
+    unseen: str = ""
 
 
 _MANNERS = {
     "AL105": Manner(others=True),
     "AL108": Manner(others=True),
     "AL201": Manner(failing="tables"),
+    "AL401": Manner(unseen="it is about how many calls go on at once, which no answer and no state tells"),
     "AL506": Manner(failing="locks"),
 }
 

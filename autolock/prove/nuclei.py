@@ -28,7 +28,7 @@ class NucleiTemplates:
         written = []
         for proof in proofs:
             trial = proof.before.decisive if proof.before is not None else None
-            if trial is None or trial.race.failing or any(one["method"] == "WEBSOCKET" for one in trial.race.requests):
+            if trial is None or not _can_be_sent(trial):
                 continue
             if proof.before is not None and proof.before.verdict is Verdict.WITNESSED:
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -37,6 +37,12 @@ class NucleiTemplates:
                 path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")
                 written.append(path)
         return written
+
+
+def _can_be_sent(trial: Trial) -> bool:
+    """Whether requests over HTTP, sent at once, are all that the witness needs."""
+    sockets = any(request["method"] == "WEBSOCKET" for request in trial.race.requests)
+    return not (trial.race.failing or trial.race.apart or sockets)
 
 
 def _template(proof: Proof, trial: Trial, before: tuple[RequestDoc, ...]) -> Iterator[str]:

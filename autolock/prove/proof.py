@@ -10,6 +10,7 @@ from typing import Any
 from autolock.findings import Finding
 from autolock.prove.manners import Manner, manner_of
 from autolock.prove.scenario import Race
+from autolock.prove.stage.windows import Span
 
 
 class Verdict(str, Enum):
@@ -38,10 +39,14 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Trial:
-    """Requests that were sent at once, and what all their schedules came to. `result` is what the stage told of it."""
+    """Requests that were sent at once, and what all their schedules came to. `result` is what the stage told of it.
+
+    `off_target` where its witness is of another race of the same routes than the one that was asked about.
+    """
 
     race: Race
     result: dict[str, Any]
+    off_target: bool = False
 
     @property
     def verdict(self) -> Verdict:
@@ -56,6 +61,11 @@ class Trial:
     def answers_only(self) -> bool:
         """Whether the witness leaves everything right, and only tells something that was no longer, or not yet, so."""
         return self.verdict is Verdict.WITNESSED and bool(self.result["witness"]["answers_only"])
+
+    @property
+    def flaws(self) -> tuple[bool, bool]:
+        """What makes its witness worth less than another."""
+        return self.answers_only, self.off_target
 
     @property
     def elsewhere(self) -> tuple[str, ...]:
@@ -88,7 +98,7 @@ class Side:
         """The trial that the verdict rests on: the first witness, or the one with most schedules."""
         driven = [trial for trial in self.trials if trial.verdict is self.verdict]
         if self.verdict is Verdict.WITNESSED:
-            return min(driven, key=lambda trial: trial.answers_only)
+            return min(driven, key=lambda trial: trial.flaws)
         return max(driven, key=lambda trial: trial.result.get("played", 0), default=None)
 
     @property
@@ -107,6 +117,23 @@ class Side:
         """What is missing to drive it, in one sentence."""
         problems = [problem for trial in self.trials for problem in trial.result.get("problems", ())]
         return self.missing or (problems[0] if problems else "")
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What is asked about: `places` of the state (None for all there are), the lines of a `window` (none for all of
+    them), and whether the tasks of one request are played `apart`.
+    """
+
+    places: tuple[str, ...] | None = None
+    window: tuple[Span, ...] = ()
+    apart: bool = False
+
+    @classmethod
+    def after(cls, before: Side) -> Aim:
+        """What is asked about after a fix: where it went wrong before."""
+        trial = before.decisive if before.verdict is Verdict.WITNESSED else None
+        return cls(before.places, apart=trial is not None and trial.race.apart)
 
 
 @dataclass(frozen=True)
@@ -137,6 +164,21 @@ class Subject:
         return self.finding.fingerprint if self.finding is not None else self.routes[0]
 
     @property
+    def aim(self) -> Aim:
+        """What is asked about before a fix: the lines of the finding's window, in each function that has a part in
+        it; everything where it is a route.
+        """
+        if self.finding is None:
+            return Aim()
+        place = self.finding.place
+        spans = {(place.path, place.function): (place.line, place.end_line)}
+        for step in self.finding.window.steps:
+            key, lines = (step.place.path, step.place.function), (step.place.line, step.place.end_line)
+            first, last = spans.get(key, lines)
+            spans[key] = min(first, lines[0]), max(last, lines[1])
+        return Aim(window=tuple((path, first, last) for (path, _), (first, last) in spans.items()), apart=True)
+
+    @property
     def title(self) -> str:
         """The rule and the place of a finding, or the route."""
         if self.finding is None:
@@ -156,6 +198,9 @@ class Proof:
 
     @property
     def fix_fails(self) -> bool:
-        """Whether the race is still there after the fix: something is left wrong, not only an answer out of date."""
+        """Whether the race is still there after the fix: something is left wrong, not only an answer out of date, and
+        it was this race that was there before.
+        """
         trial = self.after.decisive if self.after is not None and self.after.verdict is Verdict.WITNESSED else None
-        return trial is not None and not trial.answers_only
+        asked = self.before.decisive if self.before is not None else None
+        return trial is not None and not trial.answers_only and not (asked is not None and asked.off_target)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import combinations_with_replacement, cycle, islice, product
+from itertools import chain, combinations_with_replacement, cycle, islice, product
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,15 +18,29 @@ from autolock.prove import databases
 from autolock.prove.actors import PlayFailed
 from autolock.prove.application import Application, find_application
 from autolock.prove.inferred import Inferred
-from autolock.prove.proof import Bounds, Proof, Side, Subject, Trial, Verdict
-from autolock.prove.requests import Driven, Drivers, RequestDoc, elsewhere, larger, routes_of, to_the_limit, variant
+from autolock.prove.proof import Aim, Bounds, Proof, Side, Subject, Trial, Verdict
+from autolock.prove.requests import (
+    Driven,
+    Drivers,
+    RequestDoc,
+    crossings,
+    elsewhere,
+    larger,
+    routes_of,
+    several,
+    to_the_limit,
+    variant,
+)
+from autolock.prove.samples import Known
 from autolock.prove.scenario import Race, Scenario
 from autolock.prove.stage.places import wants_database
+from autolock.prove.stage.windows import Span, goes_through
 from autolock.prove.theatre import Play, Theatre, copied
 
 _MOST_ROUTES = 3
 _MOST_REFUSED = 5
 _MOST_OTHERS = 6
+_MOST_CROSSINGS = 3
 
 #: What was played, by the key of its subject.
 Sides = dict[str, Side]
@@ -79,11 +93,11 @@ class Prover:
 
     def before(self, subjects: Sequence[Subject]) -> Sides:
         """Play each subject on the code as it is."""
-        return self._side(subjects, (), "before", {})
+        return self._side(subjects, (), "before", {subject.key: subject.aim for subject in subjects})
 
     def after(self, subjects: Sequence[Subject], before: Sides) -> Sides:
         """Play each subject after the changes; where it went wrong before, only there it is asked about."""
-        return self._side(subjects, self.changes, "after", {key: side.places for key, side in before.items()})
+        return self._side(subjects, self.changes, "after", {key: Aim.after(side) for key, side in before.items()})
 
     def routes(self) -> tuple[str, ...]:
         """All routes of the application's document. Raises AutolockError when the application does not start."""
@@ -122,9 +136,9 @@ class Prover:
         return found
 
     def _side(
-        self, subjects: Sequence[Subject], changes: Sequence[FileChange], name: str, watched: Mapping[str, Places]
+        self, subjects: Sequence[Subject], changes: Sequence[FileChange], name: str, aims: Mapping[str, Aim]
     ) -> Sides:
-        sides: Sides = {}
+        sides: Sides = {one.key: Side(missing=one.manner.unseen) for one in subjects if one.manner.unseen}
         with copied(self.root, changes) as tree:
             while left := [subject for subject in subjects if subject.key not in sides]:
                 try:
@@ -133,7 +147,7 @@ class Prover:
                         for subject in tuple(left):
                             left = [subject]
                             self.progress(f"{name}: {subject.title}")
-                            sides[subject.key] = driver.side(subject, watched.get(subject.key))
+                            sides[subject.key] = driver.side(subject, aims.get(subject.key, Aim()))
                 except PlayFailed as error:
                     sides.update((subject.key, Side(missing=str(error))) for subject in left)
         return sides
@@ -158,13 +172,15 @@ class _Driver:
         """A request for a route, or what is missing to make one."""
         return self._drivers.drive(route)
 
-    def side(self, subject: Subject, watched: Places) -> Side:
-        """Play the sets of requests of one subject until one is a witness in the `watched` places, or anywhere."""
+    def side(self, subject: Subject, aim: Aim) -> Side:
+        """Play the sets of requests of one subject until one is a witness of what is asked about."""
         trials: list[Trial] = []
-        for race in self._on_instances(self._races(subject)):
-            trial = self._trial(race, watched)
+        for race in self._on_instances(chain(self._races(subject), self._tasks(subject) if aim.apart else ())):
+            trial = self._aimed(race, aim)
+            if race.apart and (trial.off_target or trial.verdict is Verdict.NOT_DRIVEN):
+                continue  # tasks of one request may well depend on each other's order elsewhere
             trials.append(trial)
-            if trial.verdict is Verdict.WITNESSED and not trial.answers_only:
+            if trial.verdict is Verdict.WITNESSED and not any(trial.flaws):
                 break
         return Side(tuple(trials), self._missing(subject), self._play.environment)
 
@@ -193,6 +209,46 @@ class _Driver:
         if subject.manner.others:
             for one in own:
                 yield from self._against_others(subject, one)
+        for route in subject.routes[:_MOST_ROUTES]:
+            yield from self._refused(self._drivers.drive(route))
+        for one in own:
+            yield from self._elsewise(subject, one)
+
+    def _tasks(self, subject: Subject) -> Iterator[Race]:
+        """One request whose tasks are played against each other, also one that gives them more to do."""
+        given = [race for race in self._scenario.races if not race.route or race.route in subject.routes]
+        served = [Driven(request, race.prelude) for race in given for request in race.requests]
+        for one in served or self._driven(subject.routes):
+            if one.request is None:
+                continue
+            for request in (one.request, several(one.request)):
+                if request is not None and self._is_served(one.prelude, request):
+                    yield Race((request,), prelude=one.prelude, apart=True)
+
+    def _refused(self, driven: Driven) -> Iterator[Race]:
+        """Requests that are refused as often as they may be: one wrong password more closes the account."""
+        for request in driven.refused[:_MOST_REFUSED]:
+            yield from self._for_the_last(driven.prelude, request)
+
+    def _elsewise(self, subject: Subject, one: Driven) -> Iterator[Race]:
+        """A request against itself after one of another route which makes that it is answered otherwise."""
+        request = one.request
+        if request is None:
+            return
+        usual = self._status(one.prelude, request)
+        routes = [route for route in self._drivers.routes() if not route.startswith(("GET", "WEBSOCKET"))]
+        for route in [route for route in routes if route not in subject.routes][:_MOST_OTHERS]:
+            other = self._drivers.drive(route)
+            if other.request is None:
+                continue
+            prelude = (*one.prelude, *other.prelude, other.request)
+            if self._status(prelude, request) != usual:
+                yield Race(self._as_many((request,)), prelude=prelude)
+                yield from self._for_the_last(prelude, request)
+
+    def _status(self, prelude: tuple[RequestDoc, ...], request: RequestDoc) -> int:
+        (response,) = self._try_after(prelude, [request])["responses"]
+        return int(response["status"]) if response is not None else 0
 
     def _failing(self, subject: Subject) -> Iterator[Race]:
         """A request that fails on its way, and the same one after it; also requests that are refused, which may have
@@ -202,7 +258,8 @@ class _Driver:
         for route in subject.routes[:_MOST_ROUTES]:
             driven = self._drivers.drive(route)
             served = [driven.request] if driven.request is not None else []
-            for request in [*served, *(_unserved(driven, route) if failing == "locks" else ())]:
+            others = [other for one in served if (other := variant(one)) is not None]
+            for request in [*served, *others, *(_unserved(driven, route) if failing == "locks" else ())]:
                 yield Race((request, request), prelude=driven.prelude, failing=failing)
 
     def _against_others(self, subject: Subject, one: Driven) -> Iterator[Race]:
@@ -238,10 +295,22 @@ class _Driver:
             yield Race(self._as_many((one, varied)), prelude=prelude)
         yield from self._with_larger_numbers(prelude, (one, other))
         if one == other:
-            last = to_the_limit(one, self._play.state, lambda requests: self._try_after(prelude, requests))
-            if last is not None:
-                before, request = last
-                yield Race(self._as_many((request,)), prelude=(*prelude, *before))
+            yield from self._crossing(prelude, one)
+            yield from self._for_the_last(prelude, one)
+
+    def _for_the_last(self, prelude: tuple[RequestDoc, ...], one: RequestDoc) -> Iterator[Race]:
+        """A request against itself where only one more is answered as it is now."""
+        last = to_the_limit(one, self._play.state, lambda requests: self._try_after(prelude, requests))
+        if last is not None:
+            before, request = last
+            yield Race(self._as_many((request,)), prelude=(*prelude, *before))
+
+    def _crossing(self, prelude: tuple[RequestDoc, ...], one: RequestDoc) -> Iterator[Race]:
+        """A request between two things against one the other way round."""
+        for pair in islice(crossings(one, Known.of(self._play.state)), _MOST_CROSSINGS):
+            if all(self._is_served(prelude, request) for request in pair):
+                yield Race(self._as_many(pair), prelude=prelude)
+                return
 
     def _with_larger_numbers(self, prelude: tuple[RequestDoc, ...], requests: tuple[RequestDoc, ...]) -> Iterator[Race]:
         """What a share of one or the rest of a division hides, a hundred shows."""
@@ -250,8 +319,7 @@ class _Driver:
             yield Race(self._as_many(more), prelude=prelude)
 
     def _is_served(self, prelude: tuple[RequestDoc, ...], request: RequestDoc) -> bool:
-        (response,) = self._try_after(prelude, [request])["responses"]
-        return bool(response["status"] < 400)
+        return 0 < self._status(prelude, request) < 400
 
     def _as_many(self, requests: tuple[RequestDoc, ...]) -> tuple[RequestDoc, ...]:
         """The requests, again from the first until there are as many as race."""
@@ -264,8 +332,16 @@ class _Driver:
     def _try(self, requests: list[RequestDoc]) -> dict[str, Any]:
         return self._play.actor.do("try", requests=requests)
 
-    def _trial(self, race: Race, watched: Places) -> Trial:
-        key = repr((race, watched))
+    def _aimed(self, race: Race, aim: Aim) -> Trial:
+        """The trial of a race. Where its first witness is not of the window, others are looked for."""
+        trial = self._trial(race, aim.places, ())
+        if not aim.window or race.failing or _is_of(trial, aim.window):
+            return trial
+        trial = self._trial(race, aim.places, aim.window)
+        return replace(trial, off_target=not _is_of(trial, aim.window))
+
+    def _trial(self, race: Race, places: Places, window: tuple[Span, ...]) -> Trial:
+        key = repr((race, places, window))
         if key not in self._trials:
             result = self._play.actor.do(
                 "explore",
@@ -275,14 +351,22 @@ class _Driver:
                 schedules=self._bounds.schedules,
                 seconds=self._bounds.seconds,
                 first=True,
-                watched=watched,
+                watched=places,
                 seed=self._bounds.seed,
                 failing=race.failing,
                 answers_matter=race.answers_matter,
                 instances=race.instances,
+                window=window,
+                apart=race.apart,
             )
             self._trials[key] = Trial(race, result)
         return self._trials[key]
+
+
+def _is_of(trial: Trial, window: tuple[Span, ...]) -> bool:
+    """Whether a witness is of the window; so is what is no witness, and a deadlock."""
+    witness = trial.result["witness"] if trial.verdict is Verdict.WITNESSED else None
+    return witness is None or bool(witness["stuck"]) or goes_through(witness["steps"], window)
 
 
 def _unserved(driven: Driven, route: str) -> list[RequestDoc]:

@@ -232,7 +232,8 @@ def _request(method: str, path: str, operation: dict[str, Any], sampler: Sampler
 def to_the_limit(
     request: RequestDoc, state: dict[str, Any], attempt: Try
 ) -> tuple[list[RequestDoc], RequestDoc] | None:
-    """Requests to send first, and one of which only one more is served then: the last seat, the rest of the stock.
+    """Requests to send first, and one of which only one more is answered alike then: the last seat, the rest of the
+    stock, the last wrong password.
 
     Looks among amounts that the state holds, then sends the request again and again. None where it never
     comes to an end.
@@ -241,8 +242,15 @@ def to_the_limit(
         asking = _asking_for(request, amount)
         if asking is not None and asking != request and _served(attempt([asking, asking])) == 1:
             return [], asking
-    served = _served(attempt([request] * _MOST_REPEATS))
-    return ([request] * (served - 1), request) if 1 < served < _MOST_REPEATS else None
+    alike = _alike(attempt([request] * _MOST_REPEATS))
+    return ([request] * (alike - 1), request) if 1 < alike < _MOST_REPEATS else None
+
+
+def _alike(answer: dict[str, Any]) -> int:
+    """How many requests were answered like the first, before the first that was not."""
+    statuses = [response["status"] if response else 500 for response in answer["responses"]]
+    first, *rest = (status if status >= 400 else 200 for status in statuses)
+    return 1 + len(list(itertools.takewhile(lambda status: status == first, rest)))
 
 
 def _served(answer: dict[str, Any]) -> int:
@@ -283,6 +291,23 @@ def variant(request: RequestDoc) -> RequestDoc | None:
     return {**request, "body": changed} if changed != body else None
 
 
+def crossings(request: RequestDoc, known: Known) -> Iterator[tuple[RequestDoc, RequestDoc]]:
+    """Pairs of requests which name two things in either order, as money is sent there and back."""
+    for place in ("body", "query"):
+        contents = request.get(place)
+        if not isinstance(contents, dict):
+            continue
+        named = [name for name, value in contents.items() if type(value) in (int, str) and not is_amount(name)]
+        for one, other in itertools.combinations(named, 2):
+            first = contents[one]
+            kind = "integer" if isinstance(first, int) else "string"
+            others = (value for value in (contents[other], *known.candidates(other, kind)) if value != first)
+            second = next(others, None)
+            if type(second) is type(first):
+                there = {**request, place: {**contents, one: first, other: second}}
+                yield there, {**request, place: {**contents, one: second, other: first}}
+
+
 def larger(request: RequestDoc) -> RequestDoc | None:
     """The same request with numbers that a share or a rounding does not make nothing of; None where it has none."""
     body = request.get("body")
@@ -290,6 +315,24 @@ def larger(request: RequestDoc) -> RequestDoc | None:
         return None
     changed = {name: value * 100 if _is_number(name, value) else value for name, value in body.items()}
     return {**request, "body": changed} if changed != body else None
+
+
+def several(request: RequestDoc) -> RequestDoc | None:
+    """The same request with more to do: three where it names one, and lists of two; None where it has neither."""
+    changed = dict(request)
+    for place in ("body", "query"):
+        contents = request.get(place)
+        if isinstance(contents, dict):
+            changed[place] = {name: _more(name, value) for name, value in contents.items()}
+        elif isinstance(contents, list):
+            changed[place] = _more("", contents)
+    return changed if changed != request else None
+
+
+def _more(name: str, value: Any) -> Any:
+    if isinstance(value, list) and len(value) == 1:
+        return [value[0], _other("", value[0])]
+    return 3 if value == 1 and _is_number(name, value) else value
 
 
 def _is_number(name: str, value: Any) -> bool:

@@ -96,6 +96,7 @@ class Known:
             found += self.by_name.get("id", []) if not is_amount(wanted) else []
         if kind == "string":
             found += self.by_name.get("id", []) if wanted.endswith("id") else []
+            found += [value for key, values in self.by_name.items() if key.startswith(f"{wanted}_") for value in values]
             found += self.keys
         fitting = [
             value for value in found if isinstance(value, {"integer": int, "string": str}.get(kind, (int, float)))

@@ -37,7 +37,8 @@ class Race:
     """Requests that are sent at once, after those of the `prelude`, one after the other.
 
     Where they are fewer than those that race, they are taken again from the first. `failing` and `answers_matter`
-    are as in a Manner and a Search; the requests go to as many `instances` of the application.
+    are as in a Manner and a Search; the requests go to as many `instances` of the application. With `apart` there is
+    one request, whose tasks are played against each other.
     """
 
     requests: tuple[RequestDoc, ...]
@@ -45,6 +46,7 @@ class Race:
     prelude: tuple[RequestDoc, ...] = ()
     failing: str = ""
     answers_matter: bool = False
+    apart: bool = False
     instances: int = 1
 
 

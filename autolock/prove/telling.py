@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from autolock.report.picture import lanes
 from autolock.report.typeset import Glyphs
 
 _MOST_DIFFERENCES = 4
+_OFF_TARGET = "nothing that went wrong went through the lines of this finding"
 
 
 def title_of(request: RequestDoc) -> str:
@@ -62,6 +64,8 @@ def summary(name: str, side: Side, bounds: Bounds) -> str:
         number = result["witness"]["number"]
         if trial.answers_only:
             return f"{name}: witnessed by schedule {number}: what is left is right, but an answer tells something else"
+        if trial.off_target:
+            return f"{name}: witnessed by schedule {number}, but another race of the same routes: {_OFF_TARGET}"
         return f"{name}: witnessed by schedule {number}: {result['witness']['why']}"
     played = sum(one.result.get("played", 0) for one in side.trials)
     within = _within(side, bounds)
@@ -125,17 +129,26 @@ def _named(path: str) -> str:
 
 def setting(trial: Trial) -> Iterator[str]:
     """The requests of a trial, a line each."""
-    for number, request in enumerate(trial.race.requests):
+    if trial.race.apart:
+        yield f"{title_of(trial.race.requests[0])} does several things at a time, each of which has a letter"
+    for number, request in enumerate(() if trial.race.apart else trial.race.requests):
         later = ", when A has come to its end" if trial.race.failing and number else ""
         to = f" to instance {number % trial.race.instances + 1}" if trial.race.instances > 1 else ""
         yield f"{chr(ord('A') + number)} sends {title_of(request)}{to}{later}"
     if trial.race.prelude:
-        yield f"after {len(trial.race.prelude)} times {title_of(trial.race.prelude[0])}"
+        yield f"after {', '.join(_counted(trial.race.prelude))}"
+
+
+def _counted(requests: Sequence[RequestDoc]) -> Iterator[str]:
+    """Requests in a row, those that repeat each other as one."""
+    for title, same in groupby(map(title_of, requests)):
+        times = len(list(same))
+        yield title if times == 1 else f"{times} times {title}"
 
 
 def played_as(trial: Trial, drawn: Lanes, width: int, glyphs: Glyphs, *, color: bool) -> Iterator[Text]:
     """The witness of a trial: two requests side by side, more of them as a list of steps."""
-    if len(trial.race.requests) == 2:
+    if len(trial.race.requests) == 2 and not trial.race.apart:
         yield from lanes(list(drawn.steps(trial)), ("", ""), width, glyphs, color)
     else:
         yield from (Text(line) for line in step_lines(trial.result["witness"]))

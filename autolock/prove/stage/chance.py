@@ -1,4 +1,6 @@
-"""Random values that are the same in every run: each request draws its own, whichever order the schedule takes."""
+"""Random values that are the same in every run: each request draws its own, whichever order the schedule takes, and
+others than those which were sent before the run.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,12 @@ def tame_chance() -> None:
         if lane is None:
             return urandom(size)
         lane.draws += 1
-        return hashlib.shake_256(f"{lane.number} {lane.draws}".encode()).digest(size)
+        return hashlib.shake_256(f"{lane.client} {lane.draws}".encode()).digest(size)
 
     os.urandom = urandom_of_lane
     random._urandom = urandom_of_lane  # type: ignore[attr-defined]
 
 
-def start_again() -> None:
-    """Put the shared generator of `random` at its start."""
-    random.seed(0)
+def start_again(kept: int) -> None:
+    """Put the shared generator of `random` at its start for runs that come after as many kept requests."""
+    random.seed(kept)

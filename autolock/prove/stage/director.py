@@ -29,8 +29,17 @@ LONGEST_RUN = 2_000
 #: Turns of a loop that sleeps before it is taken to wait for another request.
 MOST_LOOKS = 8
 
-#: Says whether as many requests as given wait for locks in the database.
-Probe = Callable[[int], bool]
+
+@dataclass(frozen=True)
+class Probe:
+    """`are_blocked` says whether as many requests as given wait for locks in a database; it is asked once nothing has
+    come back for `patience` seconds.
+    """
+
+    are_blocked: Callable[[int], bool]
+    patience: float = PATIENCE
+
+
 #: Takes the lanes that could go on and the lane that went last; returns the one to go.
 Chooser = Callable[["tuple[int, ...]", "int | None"], int]
 
@@ -70,7 +79,8 @@ class Step:
 class Director:
     """Runs the lanes of one schedule; `choose` takes the decisions, and one lane may have a `failure`.
 
-    `in_turn` lets each lane come to its end before the next, even one that only waits for time to pass.
+    `in_turn` lets each lane come to its end before the next, even one that only waits for time to pass. With `apart`
+    there is one request, and those that go on or stop are its strands.
     """
 
     project: Project
@@ -79,6 +89,7 @@ class Director:
     probe: Probe | None = None
     failure: Failure | None = None
     in_turn: bool = False
+    apart: bool = False
     steps: list[Step] = field(default_factory=list)
     stuck: Stuck | None = None
     _waiting_since: float | None = None
@@ -99,7 +110,7 @@ class Director:
         if self.over or self.stuck:
             self._at_end()
             return 0
-        gates = {lane.number: gate for lane in self.lanes if (gate := lane.next_gate())}
+        gates = self._gates()
         if self._in_driver(others_can_go=bool(gates)):
             return PATIENCE
         if not gates:
@@ -110,6 +121,16 @@ class Director:
             return 0
         self._let_go(gates)
         return 0
+
+    def _gates(self) -> dict[int, Gate]:
+        """What could be passed now, by the number of the lane, or of the strand."""
+        if not self.apart:
+            return {lane.number: gate for lane in self.lanes if (gate := lane.next_gate())}
+        found: dict[int, Gate] = {}
+        for gate in self.lanes[0].gates:
+            if gate.ready():
+                found.setdefault(self.lanes[0].number_of(gate.strand), gate)
+        return found
 
     def _nobody_can_go(self) -> float:
         """Wait a moment, as a thread may be about to hand its result over; then let time pass, or give up."""
@@ -138,7 +159,7 @@ class Director:
         enabled = tuple(going) or tuple(gates)
         number = self.choose(enabled, previous)
         gate = gates[number]
-        lane = self.lanes[number]
+        lane = self.lanes[0 if self.apart else number]
         lane.gates.remove(gate)
         lane.last = gate
         failing = gate.fail if self._is_to_fail(number, gate) else None
@@ -180,16 +201,21 @@ class Director:
         if waited > LONGEST_WAIT:
             self._give_up("a request did not come back from its driver")
             return False
-        if waited < PATIENCE or self.probe is None or not others_can_go:
+        if self.probe is None or waited < self.probe.patience or not others_can_go:
             return True
-        return not self.probe(waiting)
+        return not self.probe.are_blocked(waiting)
 
     def _busy(self, lane: Lane) -> bool:
-        if lane.gates or lane.finished:
+        if lane.finished:
             return False
-        if lane.workers:
+        if lane.workers and not lane.gates:
             return True
-        return any(self.project.in_driver(await_chain(task.get_coro())) for task in lane.tasks if not task.done())
+        stopped = {gate.strand for gate in lane.gates}
+        return any(
+            self.project.in_driver(await_chain(task.get_coro()))
+            for task, strand in lane.tasks.items()
+            if strand not in stopped and not task.done()
+        )
 
     def _give_up(self, why: str) -> None:
         self.stuck = Stuck(f"{why}: {'; '.join(self._where(lane) for lane in self.lanes if not lane.finished)}")

@@ -72,6 +72,10 @@ class Spot:
     function: str
 
 
+#: The functions of the project that have led to a point, outermost first, each with its line.
+Trail = tuple[tuple[CodeType, int], ...]
+
+
 @dataclass
 class Project:
     """The tree of the application, to tell its files from those of installed packages."""
@@ -112,11 +116,19 @@ class Project:
 
     def spot(self, frame: FrameType) -> Spot:
         """The line at which a frame of the project stands."""
-        name = frame.f_code.co_filename
+        return self.at(frame.f_code, frame.f_lineno)
+
+    def at(self, code: CodeType, line: int) -> Spot:
+        """A line of a function of the project."""
+        name = code.co_filename
         path = self._paths.get(name)
         if path is None:
             path = self._paths[name] = os.path.relpath(os.path.realpath(name), self.root).replace(os.sep, "/")
-        return Spot(path, frame.f_lineno, getattr(frame.f_code, "co_qualname", frame.f_code.co_name))
+        return Spot(path, line, getattr(code, "co_qualname", code.co_name))
+
+    def trail(self, frames: list[FrameType]) -> Trail:
+        """Where each function of the project in a chain stands."""
+        return tuple((f.f_code, f.f_lineno) for f in frames if self.owner(f.f_code) is Owner.PROJECT)
 
     def innermost(self, frames: list[FrameType]) -> FrameType | None:
         """The last frame of the project in a chain, if any."""

@@ -10,11 +10,19 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from .frames import Spot
+from .frames import Spot, Trail
 
 
 def _always() -> bool:
     return True
+
+
+class Strand:
+    """One of the tasks of a request, or a thread that one of them has started."""
+
+
+#: The strand to which the running task or thread belongs.
+STRAND: ContextVar[Strand | None] = ContextVar("autolock_strand", default=None)
 
 
 @dataclass
@@ -24,6 +32,7 @@ class Gate:
     `kind` is "start", "resume", "task", "line", "statement", "commit", "rollback" or "lock"; `ready` says
     whether it could
     go on at all now (a lock may be taken); `polls` that it comes from waiting for time to pass.
+    `trail` says where it stands in all functions of the project that led to it.
     `fail` goes on with a failure in the place of the step, where one can happen; `expire` goes on although it is
     not ready, because the time that it would wait is over.
     """
@@ -35,8 +44,10 @@ class Gate:
     values: dict[str, str] = field(default_factory=dict)
     ready: Callable[[], bool] = _always
     polls: bool = False
+    trail: Trail = ()
     fail: Callable[[], None] | None = None
     expire: Callable[[], None] | None = None
+    strand: Strand | None = field(default_factory=STRAND.get)
 
     @property
     def key(self) -> tuple[str, str, Spot | None]:
@@ -45,12 +56,17 @@ class Gate:
 
 
 class Lane:
-    """One request: its tasks, its worker threads, the gates at which it stands."""
+    """One request: its tasks, its worker threads, the gates at which it stands.
 
-    def __init__(self, number: int) -> None:
+    `client` is its number among all that were ever sent to the state in which it runs.
+    """
+
+    def __init__(self, number: int, client: int) -> None:
         self.number = number
+        self.client = client
         self.gates: deque[Gate] = deque()
-        self.tasks: set[asyncio.Task[Any]] = set()
+        self.tasks: dict[asyncio.Task[Any], Strand] = {}
+        self._strands: dict[Strand | None, int] = {}
         self.workers = 0
         self.answered = False
         self.resting = False
@@ -74,6 +90,10 @@ class Lane:
     def one_worker_less(self) -> None:
         """A thread of the request is done, and the event loop has heard of it."""
         self.workers -= 1
+
+    def number_of(self, strand: Strand | None) -> int:
+        """Counts the strands of the request in the order in which they stop first."""
+        return self._strands.setdefault(strand, len(self._strands))
 
     def next_gate(self) -> Gate | None:
         """The first gate that could be passed now."""

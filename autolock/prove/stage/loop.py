@@ -20,7 +20,7 @@ from typing import Any
 
 from .director import Director, current_task_of
 from .frames import await_chain
-from .lanes import LANE, Gate, Lane
+from .lanes import LANE, STRAND, Gate, Lane, Strand
 from .values import plain_locals
 
 _SLEEP_IS_OVER = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
@@ -132,6 +132,8 @@ class GatedLoop(asyncio.SelectorEventLoop):
             spot=director.project.spot(frame),
             values=plain_locals(frame),
             ready=lambda: not handle.cancelled(),
+            trail=director.project.trail(frames),
+            strand=handle._context.get(STRAND),  # type: ignore[attr-defined]
             polls=bool(below) and below[-1].f_code.co_name == "sleep",
             fail=partial(self._cancel, task, handle) if frame.f_lasti >= 0 else None,
         )
@@ -167,11 +169,14 @@ class GatedLoop(asyncio.SelectorEventLoop):
 
 
 def _task_of_lane(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
-    context: Context | None = options.get("context")
-    lane = context.get(LANE) if context is not None else LANE.get()
-    task = asyncio.Task(coroutine, loop=loop, **options)
-    if lane is not None and not lane.closed:
-        lane.tasks.add(task)
+    context: Context = options.get("context") or copy_context()
+    lane = context.get(LANE)
+    if lane is None or lane.closed:
+        return asyncio.Task(coroutine, loop=loop, **options)
+    strand = Strand()
+    context.run(STRAND.set, strand)
+    task: asyncio.Task[Any] = context.run(partial(asyncio.Task, coroutine, loop=loop, **options))
+    lane.tasks[task] = strand
     return task
 
 

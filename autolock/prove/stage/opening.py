@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from .asgi import Lifespan, Request
 from .chance import tame_chance
+from .director import Probe
 from .files import FileData
 from .frames import Project
 from .heap import Checkpoint
@@ -27,6 +28,9 @@ from .statements import Statements
 from .tables import make_missing_tables
 from .threads import Stepper
 from .workers import follow_threads
+
+#: Seconds after which a statement of SQLite is taken to wait for its file: far longer than one takes.
+_SQLITE_PATIENCE = 0.03
 
 
 class CannotOpen(Exception):
@@ -65,6 +69,7 @@ class Opened:
     remote: Remote | None
     only_one: str = ""
     _checkpoints: list[tuple[Checkpoint, ...]] = field(default_factory=list)
+    _sent: list[int] = field(default_factory=list)
 
     @property
     def _kept(self) -> tuple[Kept, ...]:
@@ -114,12 +119,18 @@ class Opened:
         make_missing_tables(loop, own_modules(project).values())
         served = tuple(Instance(lifespan.app, lifespan.state) for lifespan in lifespans)
         stage = Stage(served, project, loop, stepper)
-        if remote is not None:
-            stage.probe = remote.all_wait
+        stage.probe = (
+            Probe(remote.all_wait) if remote is not None else Probe(lambda _: sqlite.is_locked(), _SQLITE_PATIENCE)
+        )
         return cls(stage, tuple(lifespans), instances, sqlite, files, remote, only_one)
 
-    def remember(self) -> None:
-        """Take what the application holds now as the start of every run, until it is forgotten."""
+    def remember(self, sent: int = 0) -> None:
+        """Take what the application holds now as the start of every run, until it is forgotten.
+
+        `sent` is how many requests have led there from the start before.
+        """
+        self._sent.append(sent)
+        self.stage.kept += sent
         for one in self._kept:
             one.remember()
         checkpoints = [Checkpoint(own_modules(self.stage.project).values())]
@@ -130,6 +141,7 @@ class Opened:
 
     def forget(self) -> None:
         """Go back to the start before the last one."""
+        self.stage.kept -= self._sent.pop()
         self._checkpoints.pop()
         for checkpoint in self._checkpoints[-1]:
             checkpoint.restore()
@@ -152,7 +164,7 @@ class Opened:
         self.stage.keeps_open = True
         self.stage.play_in_turn(requests, tuple(range(len(requests))))
         self.stage.keeps_open = False
-        self.remember()
+        self.remember(len(requests))
         return self.stage.play((), lambda enabled, previous: enabled[0]).outcome
 
     def document(self) -> dict[str, Any]:

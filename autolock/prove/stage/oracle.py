@@ -7,17 +7,21 @@ answer (a conflict, too many requests) counts as one that was never sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Any
 
 from .asgi import Request
+from .director import Chooser
 from .heap import LOCKED
 from .play import Outcome, Run, Stage
 from .renaming import Names, compacted, renamed_answer, renamed_state, renamings
 
 Path = tuple[str, ...]
+
+#: Tasks of one request, all orders of which are played.
+_MOST_TASKS = 4
 
 #: Answers that say: not now, nothing was done.
 TURNED_AWAY = frozenset([409, 423, 429, 503])
@@ -63,30 +67,44 @@ class Oracle:
     rules: Rules = field(default_factory=Rules)
     masked: set[Path] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
+    of_what: str = "requests"
     _serial: dict[tuple[int, ...], Outcome] = field(default_factory=dict)
     _start: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def everybody(self) -> tuple[int, ...]:
+        """The numbers of those whose orders are the measure."""
+        return tuple(range(len(self.requests)))
+
     def prepare(self) -> None:
         """Play every order of all requests twice."""
-        before = self.stage.play((), lambda enabled, previous: enabled[0]).outcome
-        self._start = before.state
-        outcomes = list(self.orders(range(len(self.requests))).values())
+        before = self._begin()
+        outcomes = list(self.orders(self.everybody).values())
         if any(outcome.stuck for outcome in outcomes):
             self.problems.append("a request does not come to an end even when it is alone")
-        if not any(outcome.served() for outcome in outcomes):
+        if not any(outcome.served() for outcome in outcomes) and not self._is_refusing(outcomes, before):
             self.problems.append(f"no request succeeds: {self.requests[0].title} gives {_told(outcomes[0])}")
         elif self.stage.spread and len({n for outcome in outcomes for n in outcome.served()}) < len(self.requests):
             self.problems.append("the second instance of the application does not serve the request")
         elif not any(self._changes(number, before) for number in range(len(self.requests))):
             self.problems.append("no request changes the state that is watched")
 
+    def _begin(self) -> Outcome:
+        """What there is before anything is sent."""
+        before = self.stage.play((), lambda enabled, previous: enabled[0]).outcome
+        self._start = before.state
+        return before
+
+    def _is_refusing(self, outcomes: list[Outcome], before: Outcome) -> bool:
+        """Whether the requests are refused on purpose, and this is counted somewhere."""
+        fails = any(answer is not None and answer.error for outcome in outcomes for answer in outcome.responses)
+        return not fails and self._state(outcomes[0]) != self._state(before)
+
     def _changes(self, number: int, before: Outcome) -> bool:
         """Whether a request changes anything when it is alone: two may undo each other."""
-        return any(
-            self._state(outcome) != self._state(before) for outcome in self.orders(range(number, number + 1)).values()
-        )
+        return any(self._state(outcome) != self._state(before) for outcome in self.orders((number,)).values())
 
-    def orders(self, numbers: Iterator[int] | range) -> dict[tuple[int, ...], Outcome]:
+    def orders(self, numbers: Iterable[int]) -> dict[tuple[int, ...], Outcome]:
         """The outcome of every order of some of the requests, each played twice the first time that it is asked for."""
         found = {}
         for order in permutations(numbers):
@@ -110,10 +128,10 @@ class Oracle:
             if not _holds(condition, outcome):
                 return Violation(f"broken: {title}")
         away = [n for n, answer in enumerate(outcome.responses) if answer is not None and answer.status in TURNED_AWAY]
-        violation = self._against(outcome, range(len(self.requests)), set())
+        violation = self._against(outcome, self.everybody, set())
         if violation is not None and away:
             stayed = [number for number in range(len(self.requests)) if number not in away]
-            if stayed and self._against(outcome, iter(stayed), set(away)) is None:
+            if stayed and self._against(outcome, stayed, set(away)) is None:
                 return None
         return violation
 
@@ -127,7 +145,7 @@ class Oracle:
         rest = [n for n in range(len(self.requests)) if n != number]
         everybody = set(range(len(self.requests)))
         found = None
-        for numbers in (range(len(self.requests)), iter(rest)):
+        for numbers in (self.everybody, tuple(rest)):
             violation = self._against(outcome, numbers, everybody, tables_only=True)
             if violation is None:
                 return None
@@ -143,7 +161,7 @@ class Oracle:
         return Violation("a lock is still taken when all requests are over", told)
 
     def _against(
-        self, outcome: Outcome, numbers: Iterator[int] | range, ignored: set[int], *, tables_only: bool = False
+        self, outcome: Outcome, numbers: Sequence[int], ignored: set[int], *, tables_only: bool = False
     ) -> Violation | None:
         orders = tuple(self.orders(numbers).values())
         if tables_only:
@@ -165,7 +183,7 @@ class Oracle:
                     return None
                 told = tuple((".".join(path), _text(seen, path), _text(expected, path)) for path in differing)
                 places = frozenset(_place(path) for path in differing if path[0] == "state")
-                one = Violation("no order of the requests, one after the other, gives this", told, places)
+                one = Violation(f"no order of the {self.of_what}, one after the other, gives this", told, places)
                 if nearest is None or _weight(one) < _weight(nearest):
                     nearest = one
         return nearest
@@ -179,6 +197,45 @@ class Oracle:
 
     def _state(self, outcome: Outcome) -> dict[Path, Any]:
         return {path: value for path, value in flat(outcome).items() if path[0] == "state" and path not in self.masked}
+
+
+@dataclass
+class OracleOfTasks(Oracle):
+    """What the orders of the tasks of one request come to: each goes on until it waits for another one, or is over."""
+
+    of_what: str = "tasks of the request"
+    _beside: tuple[int, ...] = ()
+
+    @property
+    def everybody(self) -> tuple[int, ...]:
+        """The numbers of the tasks that could go on at the same time."""
+        return self._beside
+
+    def prepare(self) -> None:
+        """See which tasks there are, and play every order of them twice."""
+        self._begin()
+        alone = self.stage.play_apart(self.requests[0], _in_order(()), in_turn=True)
+        self._beside = tuple(sorted({n for step in alone.steps if len(step.enabled) > 1 for n in step.enabled}))
+        if len(self._beside) < 2:
+            self.problems.append("the request does one thing at a time")
+        elif len(self._beside) > _MOST_TASKS:
+            self.problems.append(f"the request does {len(self._beside)} things at a time")
+        elif any(outcome.stuck or not outcome.served() for outcome in self.orders(self._beside).values()):
+            self.problems.append("the tasks of the request do not come to an end one after the other")
+
+    def _play(self, order: tuple[int, ...]) -> Outcome:
+        return self.stage.play_apart(self.requests[0], _in_order(order), in_turn=True).outcome
+
+
+def _in_order(order: tuple[int, ...]) -> Chooser:
+    """Leaves nobody who can go on; else the first of an order goes."""
+
+    def choose(enabled: tuple[int, ...], previous: int | None) -> int:
+        if previous in enabled:
+            return previous
+        return next((number for number in order if number in enabled), enabled[0])
+
+    return choose
 
 
 def _is_of_a_table(path: Path) -> bool:

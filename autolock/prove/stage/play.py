@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from .asgi import Request, Response, converse, send
 from .chance import start_again
 from .director import Chooser, Director, Failure, Probe, Step
-from .frames import Project
+from .frames import Project, stack
 from .lanes import LANE, Gate, Lane
 from .loop import GatedLoop
 from .renaming import in_order
@@ -74,7 +74,7 @@ class Stage:
     """An application ready to be played: its loop, its state, and the hooks that make requests stop.
 
     With `spread`, requests go to the `instances` in turn, else all to the first. With `keeps_open`, connections of
-    clients that stay are not ended after a run.
+    clients that stay are not ended after a run. `kept` counts the requests whose work is in the state from the start.
     """
 
     instances: tuple[Instance, ...]
@@ -85,6 +85,7 @@ class Stage:
     probe: Probe | None = None
     spread: bool = False
     keeps_open: bool = False
+    kept: int = 0
 
     def play(self, requests: tuple[Request, ...], choose: Chooser) -> Run:
         """Run the requests at once, as `choose` decides, from the same state as every other run."""
@@ -101,21 +102,29 @@ class Stage:
             self._play(requests, lambda enabled, previous: next(n for n in order if n in enabled), order, failure)
         )
 
+    def play_apart(self, request: Request, choose: Chooser, *, in_turn: bool = False) -> Run:
+        """Run one request, whose tasks go on as `choose` decides; `in_turn`, until they can't, before others do."""
+        return self.loop.run_until_complete(self._play((request,), choose, apart=True, in_turn=in_turn))
+
     async def _play(
         self,
         requests: tuple[Request, ...],
         choose: Chooser,
         sent: Collection[int] | None = None,
         failure: Failure | None = None,
+        *,
+        apart: bool = False,
+        in_turn: bool = False,
     ) -> Run:
         for data in self.data:
             data.restore()
-        start_again()
-        lanes = [Lane(number) for number in range(len(requests))]
+        start_again(self.kept)
+        lanes = [Lane(number, self.kept + number) for number in range(len(requests))]
         for lane in lanes:
             lane.answered = sent is not None and lane.number not in sent
         over = self.loop.create_future()
-        director = Director(self.project, lanes, choose, self.probe, failure, in_turn=sent is not None)
+        in_turn = in_turn or sent is not None
+        director = Director(self.project, lanes, choose, self.probe, failure, in_turn=in_turn, apart=apart)
         responses: dict[int, Response] = {}
         self.stepper.director = director
         self.loop.begin(director, partial(_finish, over))
@@ -146,7 +155,8 @@ class Stage:
         turn = self.loop.create_future()
         spot = self.project.spot(frame) if frame is not None else None
         values = plain_locals(frame) if frame is not None else {}
-        lane.gates.append(Gate("resume", label, partial(_finish, turn), spot, values))
+        trail = self.project.trail(stack(frame))
+        lane.gates.append(Gate("resume", label, partial(_finish, turn), spot, values, trail=trail))
         await turn
 
     async def _request(self, lane: Lane, request: Request, responses: dict[int, Response]) -> None:

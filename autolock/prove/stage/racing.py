@@ -42,7 +42,8 @@ class Race:
     goes on at each point where the requests stop: "ABBA". `before` is sent first, one after the other.
     Answers are compared to the letter only where `answers_matter`; statuses and what is left always are.
     With `failing`, the first request fails at each of its steps instead, and its `tables`, or the `locks` it took,
-    are looked at. With two `instances`, requests go to them in turn.
+    are looked at. With two `instances`, requests go to them in turn. With `apart` there is one request,
+    whose tasks are played against each other.
     """
 
     app: str
@@ -54,6 +55,7 @@ class Race:
     answers_matter: bool = False
     failing: str = ""
     instances: int = 1
+    apart: bool = False
     environment: dict[str, str] = field(default_factory=dict)
     overrides: dict[str, Any] = field(default_factory=dict)
     invariants: dict[str, str] = field(default_factory=dict)
@@ -165,7 +167,7 @@ def _searched(race: Race, url: str) -> dict[str, Any]:
     requests = tuple(Request(**request) for request in race.requests)
     opened.stage.spread = race.instances > 1
     opened.warm(requests)
-    search = Search(opened.stage, requests, Rules(race.invariants, frozenset(race.ignore)))
+    search = Search(opened.stage, requests, Rules(race.invariants, frozenset(race.ignore)), apart=race.apart)
     if race.failing:
         return search.run_failing(race.failing)
     schedule = tuple(ord(name) - ord("A") for name in race.schedule)

@@ -13,16 +13,22 @@ from typing import Any
 _TABLE = "table "
 _MOST_RENAMINGS = 64
 
-#: For each name of a column: which number stands for which.
+#: For each name of a column: which number stands for which; under `id`, what the plain ids of answers stand for.
 Names = dict[str, dict[Any, Any]]
 
 
 def renamings(start: dict[str, Any], state: dict[str, Any]) -> Iterator[Names]:
-    """Ways to give the rows that were added to `start` each other's ids; leaving them as they are comes first."""
+    """Ways to give the rows that were added to `start` each other's ids; leaving them as they are comes first.
+
+    A plain `id` in an answer may be of any of the tables, or of none.
+    """
     tables = [(title, new) for title in state if len(new := _new_ids(title, start, state)) > 1]
     choices = [[dict(zip(new, order, strict=True)) for order in permutations(new)] for _, new in tables]
     for picked in islice(product(*choices), _MOST_RENAMINGS):
-        yield {_foreign_key(title): names for (title, _), names in zip(tables, picked, strict=True)}
+        names = {_foreign_key(title): numbers for (title, _), numbers in zip(tables, picked, strict=True)}
+        yield names
+        meant = [ids for ids in names.values() if any(number != other for number, other in ids.items())]
+        yield from ({**names, "id": ids} for ids in meant)
 
 
 def compacted(start: dict[str, Any], state: dict[str, Any]) -> dict[str, Any]:
@@ -70,16 +76,12 @@ def _renamed(names: Names, column: str, value: Any) -> Any:
 
 
 def renamed_answer(body: Any, names: Names) -> Any:
-    """An answer with ids renamed. A plain `id` may be of any table: it is taken for one of those that were renamed."""
+    """An answer with ids renamed."""
     if isinstance(body, list):
         return [renamed_answer(inside, names) for inside in body]
     if not isinstance(body, dict):
         return body
-    merged: dict[Any, Any] = {}
-    for one in names.values():
-        merged.update({number: other for number, other in one.items() if number != other})
-    own = {**names, "id": merged}
     return {
-        key: renamed_answer(inside, names) if isinstance(inside, (dict, list)) else _renamed(own, key, inside)
+        key: renamed_answer(inside, names) if isinstance(inside, (dict, list)) else _renamed(names, key, inside)
         for key, inside in body.items()
     }

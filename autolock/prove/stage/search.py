@@ -4,17 +4,25 @@ as plain data.
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from .asgi import Request
-from .director import Failure, Step
+from .director import Chooser, Failure, Step
 from .explore import Bound, Diverged, Drawing, Exploration, follow
-from .oracle import Oracle, Rules, Violation
+from .frames import Project
+from .oracle import Oracle, OracleOfTasks, Rules, Violation
 from .play import Outcome, Run, Stage
+from .windows import Span, goes_through
 
 Told = dict[str, Any]
+
+#: Seconds for which a witness of another window than the one that is asked about is not enough.
+_LONGER = 3.0
 
 
 class Search:
@@ -22,7 +30,8 @@ class Search:
 
     `watched` are the places (see Violation) that somebody wants to know of; what goes wrong elsewhere
     is a lesser witness; None for all there are. An answer that is of another moment is one too, unless
-    `answers_matter`.
+    `answers_matter`, and so is a run that leaves nobody inside the `window` that somebody asks about. With `apart`
+    there is one request, whose tasks are played against each other.
     """
 
     def __init__(
@@ -33,17 +42,24 @@ class Search:
         watched: frozenset[str] | None = None,
         *,
         answers_matter: bool = False,
+        window: tuple[Span, ...] = (),
+        apart: bool = False,
     ) -> None:
         self._stage = stage
         self._requests = requests
-        self._oracle = Oracle(stage, requests, rules)
+        self._oracle = (OracleOfTasks if apart else Oracle)(stage, requests, rules)
+        self._play: Callable[[Chooser], Run] = (
+            partial(stage.play_apart, requests[0]) if apart else partial(stage.play, requests)
+        )
         self._watched = watched
         self._answers_matter = answers_matter
+        self._window = window
         self._witness: Told | None = None
         self._violations = 0
         self._stop_at_first = False
         self._longest = 0
         self._began = time.monotonic()
+        self._give_up_at = math.inf
 
     def run(self, bound: Bound, *, stop_at_first: bool, first: tuple[int, ...] = ()) -> Told:
         """Play schedules until the bound is reached, or the first witness; that of the decisions `first` before others.
@@ -56,10 +72,10 @@ class Search:
         self._stop_at_first = stop_at_first
         self._began = time.monotonic()
         if first:
-            self._look_at(self._stage.play(self._requests, follow(first)), 0)
+            self._look_at(self._play(follow(first)), 0)
         many = len(self._requests) > 2
         exploration = Exploration(
-            lambda prefix: self._stage.play(self._requests, follow(prefix)),
+            lambda prefix: self._play(follow(prefix)),
             replace(bound, seconds=bound.seconds / 2) if many else bound,
         )
         diverged = ""
@@ -114,7 +130,7 @@ class Search:
     def _drawn(self, bound: Bound) -> Told:
         """Schedules by chance for the other half of the budget, where there are too many to play them all."""
         drawing = Drawing(
-            lambda choose: self._stage.play(self._requests, choose),
+            self._play,
             len(self._requests),
             self._longest,
             (bound.preemptions or 0) + 1,
@@ -129,7 +145,7 @@ class Search:
 
     @property
     def _over(self) -> bool:
-        return self._stop_at_first and self._found
+        return self._stop_at_first and (self._found or time.monotonic() > self._give_up_at)
 
     @property
     def _found(self) -> bool:
@@ -144,9 +160,15 @@ class Search:
     def _keep(self, run: Run, violation: Violation, number: int) -> None:
         """Count a violation, and keep it as the witness where there is none as good."""
         self._violations += 1
-        witness = {**run_told(run), **self._told(violation), "number": number}
+        told = run_told(run, self._stage.project)
+        witness = {**told, **self._told(violation), "off_target": self._is_off(told), "number": number}
         if self._witness is None or _flaws(witness) < _flaws(self._witness):
             self._witness = witness
+            if _flaws(witness) == _OFF_TARGET_ONLY:
+                self._give_up_at = time.monotonic() + _LONGER
+
+    def _is_off(self, told: Told) -> bool:
+        return bool(self._window) and not told["stuck"] and not goes_through(told["steps"], self._window)
 
     def _told(self, violation: Violation) -> Told:
         return {
@@ -158,7 +180,7 @@ class Search:
         }
 
     def _serial(self) -> list[Told]:
-        orders = self._oracle.orders(range(len(self._requests)))
+        orders = self._oracle.orders(self._oracle.everybody)
         return [{"order": list(order), **outcome_told(outcome)} for order, outcome in orders.items()]
 
 
@@ -171,9 +193,12 @@ def outcome_told(outcome: Outcome) -> Told:
     }
 
 
-def _flaws(witness: Told) -> tuple[bool, bool]:
+def _flaws(witness: Told) -> tuple[bool, bool, bool]:
     """What makes a witness worth less than another."""
-    return witness["elsewhere"], witness["answers_only"]
+    return witness["elsewhere"], witness["answers_only"], witness["off_target"]
+
+
+_OFF_TARGET_ONLY = (False, False, True)
 
 
 def _label(step: Step) -> str:
@@ -182,7 +207,7 @@ def _label(step: Step) -> str:
     return f"gives up {step.gate.label}" if step.gate.kind == "resume" else f"fails: {step.gate.label}"
 
 
-def run_told(run: Run) -> Told:
+def run_told(run: Run, project: Project) -> Told:
     """A run as plain data: what it came to, and its steps."""
     steps = [
         {
@@ -192,6 +217,7 @@ def run_told(run: Run) -> Told:
             "failed": step.failed,
             "spot": asdict(step.gate.spot) if step.gate.spot else None,
             "values": step.gate.values,
+            "trail": [[spot.path, spot.line] for spot in (project.at(*one) for one in step.gate.trail)],
         }
         for step in run.steps
     ]

@@ -101,6 +101,8 @@ class Server:
                 self._rules,
                 watched and frozenset(watched),
                 answers_matter=message["answers_matter"],
+                window=tuple((path, first, last) for path, first, last in message["window"]),
+                apart=message["apart"],
             )
             if message["failing"]:
                 return search.run_failing(message["failing"])
@@ -112,7 +114,7 @@ class Server:
 
     def _replay(self, message: Message) -> Message:
         requests = _requests(message)
-        return run_told(self._app.stage.play(requests, follow(tuple(message["choices"]))))
+        return run_told(self._app.stage.play(requests, follow(tuple(message["choices"]))), self._app.stage.project)
 
 
 def _requests(message: Message) -> tuple[Request, ...]:

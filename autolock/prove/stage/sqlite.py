@@ -67,6 +67,10 @@ class SqliteData:
                 connection.rollback()
             copy.backup(connection)
 
+    def is_locked(self) -> bool:
+        """Whether somebody could not write to one of the files now: a connection of a request holds it."""
+        return any(map(_is_taken, self._files))
+
     def picture(self) -> dict[str, Any]:
         """The rows of every table, in the order of their keys."""
         tables: dict[str, Any] = {}
@@ -79,6 +83,17 @@ class SqliteData:
                 rows = sorted(map(tuple, cursor.fetchall()), key=repr)
                 tables[f"table {name}"] = [dict(zip(columns, row, strict=True)) for row in rows]
         return tables
+
+
+def _is_taken(path: str) -> bool:
+    probe = sqlite3.Connection(path, timeout=0, isolation_level=None)
+    try:
+        probe.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError:
+        return True
+    finally:
+        probe.close()
+    return False
 
 
 def _rows(connection: sqlite3.Connection, query: str) -> list[Any]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any
 
-from .frames import Project
+from .frames import Project, stack
 from .lanes import LANE, Gate, Lane
 from .threads import Stepper
 from .values import plain_locals, shown
@@ -116,7 +116,8 @@ class Statements:
         spot = self._project.spot(frame) if frame is not None else None
         values = plain_locals(frame) if frame is not None else {}
         fail = functools.partial(_let_fail, turn, error) if error is not None else None
-        lane.gates.append(Gate(kind, label, functools.partial(_let_go, turn), spot, values, fail=fail))
+        trail = self._project.trail(stack(frame))
+        lane.gates.append(Gate(kind, label, functools.partial(_let_go, turn), spot, values, trail=trail, fail=fail))
         await turn
 
     def _follow_method(self, module: str, owner: str, method: str, kind: str) -> None:

@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 
 from .director import Director, Stuck
-from .frames import Owner, Project
+from .frames import Owner, Project, stack
 from .lanes import Gate, Lane
 from .loop import GatedLoop
 from .values import plain_locals
@@ -95,7 +95,8 @@ class Stepper:
 
         spot = self.project.spot(frame) if frame is not None else None
         values = plain_locals(frame) if frame is not None else {}
-        gate = Gate(kind, label, go, spot, values, ready, polls, fail if error is not None else None)
+        trail = self.project.trail(stack(frame))
+        gate = Gate(kind, label, go, spot, values, ready, polls, trail, fail if error is not None else None)
         gate.expire = go if expires else None
         lane.gates.append(gate)
         self._moving.discard(me)

@@ -12,7 +12,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
-from .lanes import LANE
+from .lanes import LANE, STRAND, Strand
 from .threads import Stepper
 
 
@@ -34,7 +34,9 @@ def _follow_executors(stepper: Stepper) -> None:
         lane = LANE.get()
         if lane is None or lane.closed:
             return submit(self, work, *args, **options)
-        future = submit(self, copy_context().run, partial(stepper.run, lane, work), *args, **options)
+        context = copy_context()
+        context.run(STRAND.set, Strand())
+        future = submit(self, context.run, partial(stepper.run, lane, work), *args, **options)
         if not stepper.loop.awaits_executor:
             lane.workers += 1
             future.add_done_callback(lambda _: stepper.loop.call_soon_threadsafe(lane.one_worker_less))

@@ -1,0 +1,24 @@
+"""Whether a witness is of one window: while a request stood in it, another one moved.
+
+A route may have several races, and the first that is met need not be the one that somebody asks about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+#: A file, and the first and the last line of a window in it, or of the part that one function has in it.
+Span = tuple[str, int, int]
+
+
+def goes_through(steps: Sequence[dict[str, Any]], spans: Iterable[Span]) -> bool:
+    """Whether, in the steps of a run, a request is left at a point inside one of the spans and goes on later."""
+    inside = [(path, range(first, last + 1)) for path, first, last in spans]
+    before: dict[int, int] = {}
+    for index, step in enumerate(steps):
+        was_left = index - before.get(step["lane"], index) > 1
+        if was_left and any(path == file and line in lines for path, line in step["trail"] for file, lines in inside):
+            return True
+        before[step["lane"]] = index
+    return False

@@ -1,4 +1,4 @@
-"""What every test may ask for: a PostgreSQL that this session started, and an empty database on it."""
+"""What every test may ask for: a PostgreSQL that this session started, an empty database on it, and a forge."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING
 
 import postgres as server
 import pytest
+from forge import Forge
+from forge import git as forge_git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +28,12 @@ def database_url(postgres: server.Postgres) -> Iterator[str]:
     """The URL of an empty PostgreSQL database of this test's own, for libpq, asyncpg and SQLAlchemy's make_url."""
     with postgres.database() as url:
         yield url
+
+
+@pytest.fixture
+def forge(tmp_path: Path) -> Iterator[Forge]:
+    """A forge of this test's own, with nothing on it but the bot; fails the test that breaks GitHub's description."""
+    if not forge_git.is_installed():
+        pytest.skip(forge_git.MISSING)
+    with Forge(tmp_path / "forge") as running:
+        yield running

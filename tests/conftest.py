@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import postgres as server
 import pytest
-from forge import Forge
-from forge import git as forge_git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from forge import Forge
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +33,10 @@ def database_url(postgres: server.Postgres) -> Iterator[str]:
 @pytest.fixture
 def forge(tmp_path: Path) -> Iterator[Forge]:
     """A forge of this test's own, with nothing on it but the bot; fails the test that breaks GitHub's description."""
+    # Only here, as the server and the description take a while to load.
+    from forge import Forge
+    from forge import git as forge_git
+
     if not forge_git.is_installed():
         pytest.skip(forge_git.MISSING)
     with Forge(tmp_path / "forge") as running:

@@ -133,6 +133,7 @@ class Query(Thing):
     `kind` is select, insert, update, delete or other; `entity` what a select gives: row, column,
     aggregate or exists. `form` is how it is written: select, query, get, refresh, text, attribute, or a
     library's own. `spot` is where the expression that builds it is, as far as it has been built.
+    `topmost` when the first row is taken of all that an ordered select gives.
     """
 
     kind: str
@@ -146,6 +147,7 @@ class Query(Thing):
     populates: bool = False
     of: bool = False
     limited: bool = False
+    topmost: bool = False
     ordered: bool = False
     joined: bool = False
     grouped: bool = False

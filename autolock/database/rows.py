@@ -155,8 +155,11 @@ class Rows:
 
     def enter_block(self, session: Session) -> None:
         transaction = self.transaction(session)
-        fresh = transaction.serial if transaction.begun or transaction.blocks else self.core.next_serial()
-        self.change(session, replace(transaction, serial=fresh, begun=True, blocks=transaction.blocks + 1))
+        begun = transaction.begun and not session.autocommits
+        if not begun and not transaction.blocks:
+            # What a statement of its own has locked, its end has let go of.
+            transaction = replace(transaction, serial=self.core.next_serial(), locks=())
+        self.change(session, replace(transaction, begun=True, blocks=transaction.blocks + 1))
 
     def leave_block(self, session: Session, node: ast.AST) -> None:
         transaction = self.transaction(session)

@@ -138,7 +138,7 @@ class RowFinder:
         """Whether somebody asks a DELETE how many rows were there to be deleted."""
         query, session = write.query, write.session
         if query is None or session is None or session.library != "sqlalchemy" or query.form == "query":
-            return True  # what the call itself returns tells, and may have been looked at
+            return not _is_thrown_away(write)  # what the call itself returns tells, and may have been looked at
         return query.returning or query.serial in self.trace.counted
 
     def has_rival(self, candidate: RowCandidate) -> bool:
@@ -205,7 +205,8 @@ class RowFinder:
             return None
         if read.what == "column" and (read.row is None or control is None or shape not in ("missing", "compare")):
             return None
-        if (write.query is not None and write.query.guarded) or self.is_there(candidate, shape):
+        limited = counted and candidate.dependence == "control"  # no constraint refuses one too many
+        if self.is_settled(write, limited) or self.is_there(candidate, shape):
             return None
         if any(frame.function is not None and _SEEDING.search(frame.function.name) for frame in write.stack):
             return None
@@ -215,7 +216,6 @@ class RowFinder:
         if columns is None or (shape in ("equal", "different") and self.harm.is_about_another(candidate)):
             return None
         unique = self.constraint(write, columns) if not counted else None
-        limited = counted and candidate.dependence == "control"  # no constraint refuses one too many
         refused = unique is not None or not self.is_never_refused(candidate, columns)
         if (not limited and refused and self.is_answered(candidate, unique)) or self.is_guarded(candidate):
             return None
@@ -226,6 +226,12 @@ class RowFinder:
             columns = ()  # what else was asked, or what a constraint is about beside it, is not known
         window.unique, window.columns, window.counted = unique, columns, counted
         return window
+
+    @staticmethod
+    def is_settled(write: RowWrite, limited: bool) -> bool:
+        """Whether the statement itself asks what is there, or leaves a row that is: counted rows want the first."""
+        query = write.query
+        return query is not None and query.guarded and (query.unknown_values or not limited)
 
     def is_there(self, candidate: RowCandidate, shape: str) -> bool:
         """Whether the run has left where the row is missing, so that what comes is no answer to that.
@@ -531,6 +537,13 @@ class RowFinder:
         )
 
 
+def _is_thrown_away(write: RowWrite) -> bool:
+    """Whether a statement of the program is the call that runs the write, so that nobody sees what it returns."""
+    statement = write.stack[-1].statement
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    return (value.value if isinstance(value, ast.Await) else value) is write.node
+
+
 def _may_agree(value: Value) -> bool:
     """Whether two requests that ask the same question may come to the same value: a slug that is made of the name."""
     if value.made in ("const", "none") or is_invented(value):
@@ -675,7 +688,8 @@ def _family(window: RowWindow) -> str:
 
 
 def _rank(window: RowWindow) -> tuple[object, ...]:
-    chosen = window.kind == "row-claim" and window.look.query.limited
+    query = window.look.query
+    chosen = window.kind == "row-claim" and (query.limited or query.topmost)
     return (
         not chosen,
         _ORDER.index(window.kind),

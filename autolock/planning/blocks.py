@@ -201,7 +201,8 @@ def check_span(region: Region, name: str) -> None:
                 raise Refusal(
                     f"`{name}` waits for the client (`{called}`) in between, and the lock would be held for as long"
                 )
-            if called in _FOREIGN or ast.unparse(function) == "self.app" or (called == "get" and not node.value.args):
+            taken = called == "get" and not (node.value.args or node.value.keywords)  # from a queue
+            if called in _FOREIGN or ast.unparse(function) == "self.app" or taken:
                 raise Refusal(
                     f"`{name}` waits for something else (`{called}`) in between, which may need the lock to go on"
                 )

@@ -8,16 +8,17 @@ from autolock.database.windows import RowWindow
 from autolock.planning.advice import by_hand
 from autolock.planning.blocks import Refusal
 from autolock.planning.holding import with_care
-from autolock.planning.opened import TEXTUAL
+from autolock.planning.opened import OPENED
 from autolock.planning.rowplan import RowPlan
 
 if TYPE_CHECKING:
     pass
 
 from autolock.planning.row_inserts import RowInserts
+from autolock.planning.single_inserts import CONFLICTS, SingleInserts
 
 
-class RowPlans(RowInserts):
+class RowPlans(RowInserts, SingleInserts):
     """Plans a fix for one window on rows at a time."""
 
     def plan(self, window: RowWindow) -> RowPlan:
@@ -26,8 +27,10 @@ class RowPlans(RowInserts):
 
     def planned(self, window: RowWindow) -> RowPlan:
         library = window.look.session.library
-        if library in TEXTUAL and self.dialect != "sqlite" and window.kind in ("row-update", "row-claim"):
+        if library in OPENED and self.dialect != "sqlite" and window.kind in ("row-update", "row-claim"):
             return self.opened.plan(window, by_hand(window, library, self.dialect))
+        if library in CONFLICTS and window.kind == "row-insert":
+            return self.insert_at_once(window, by_hand(window, library, self.dialect))
         if library != "sqlalchemy" and window.kind != "row-lock-lost":
             raise Refusal(by_hand(window, library, self.dialect))
         if window.kind == "row-insert":

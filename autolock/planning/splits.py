@@ -6,13 +6,14 @@ import ast
 from typing import TYPE_CHECKING
 
 from autolock.database.splits import SplitWindow
-from autolock.database.trace import Commit, DatabaseTrace, RowWrite
+from autolock.database.trace import Commit, DatabaseTrace, RowRead, RowWrite
 from autolock.edits import Edit
 from autolock.planning.blocks import Refusal, Region, Sources, own_nodes
 from autolock.planning.homes import frozen
 from autolock.planning.lasting import LastingCalls
 from autolock.planning.names import laid_out
 from autolock.planning.ordered import imported_select, ordered_keys, ordered_text, refuse_late_names
+from autolock.planning.statements import header_nodes
 from autolock.program.index import dotted
 from autolock.program.linker import Ref
 
@@ -234,7 +235,7 @@ class SplitPlans:
 
         Leaving counts from the line `since` on, where something has been committed.
         """
-        alone = session.autocommits
+        alone, known = session.autocommits, self.awaits_of(session, function)
         region = self.sources.blocks(function.path).spanning([first, last], self.sources.node_of(function))
         for inner in own_nodes(region.statements):
             if isinstance(inner, ast.Raise | ast.Return) and inner.lineno > since:
@@ -245,7 +246,7 @@ class SplitPlans:
                 raise Refusal("a loop commits in pieces: decide by hand which pieces belong together")
             if isinstance(inner, ast.Call):
                 self.refuse_call(inner)
-            if isinstance(inner, ast.Await) and isinstance(inner.value, ast.Call):
+            if isinstance(inner, ast.Await) and isinstance(inner.value, ast.Call) and id(inner) not in known:
                 self.refuse_outside(inner.value, function)
         between = range(since + 1, last.lineno)
         lasting = self.lasting.first_in(function, region.statements, session.names.get(function) or "", between)
@@ -254,6 +255,12 @@ class SplitPlans:
                 f"what `{lasting}` does in between is not taken back when the transaction fails: decide by hand when "
                 "it is due"
             )
+
+    def awaits_of(self, session: Session, function: Ref) -> set[int]:
+        """The awaits of a function that are known to run statements through the session, as methods of rows do."""
+        events: tuple[RowRead | RowWrite, ...] = (*(r for _, r in self.trace.reads), *(w for _, w in self.trace.writes))
+        statements = (e.stack[-1].statement for e in events if e.session is session and e.function == function)
+        return {id(n) for s in statements if s is not None for n in header_nodes(s) if isinstance(n, ast.Await)}
 
     def refuse_outside(self, call: ast.Call, function: Ref) -> None:
         """Refuse to keep a transaction open over a call to another service."""

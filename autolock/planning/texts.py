@@ -30,7 +30,15 @@ def named_text(program: Program, sources: Sources, trace: DatabaseTrace, look: R
     if len(named) != 1:
         raise Refusal(_ELSEWHERE)
     writers = {id(c.entry) for c in trace.candidates if c.read.node is call}
-    others = [r for e, r in trace.reads if r.query.text == look.query.text and id(e) not in writers]
+    others = [
+        r for e, r in trace.reads if r.query.text == look.query.text and id(e) not in writers and not _has_its_own(r)
+    ]
     if others:
         raise Refusal(f"`{name}` is run by readers, too: give the writer a text of its own with FOR UPDATE")
     return Spot(ref, named[0], text_of(named[0], joined=look.query.joined))
+
+
+def _has_its_own(look: RowRead) -> bool:
+    """Whether the text of a look is written where it is run, and only happens to be the same."""
+    given = look.node.args[:1] if isinstance(look.node, ast.Call) else []
+    return any(isinstance(n, ast.Constant) and isinstance(n.value, str) for a in given for n in ast.walk(a))

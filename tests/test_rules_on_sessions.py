@@ -622,3 +622,29 @@ def test_the_provider_of_a_cached_object_is_what_is_reported(tmp_path: Path) -> 
     body = SERVICE.replace("BESIDE", "pass").replace("DECORATED", "@lru_cache")
     assert found(tmp_path, body) == {("AL301", "get_notes", "race")}
     assert found(tmp_path, body.replace("@lru_cache", "")) == set()
+
+
+KEPT = """
+class Database:
+    def __init__(self):
+        self.{factory} = async_sessionmaker(create_async_engine("postgresql+asyncpg://localhost/more"))
+        self.shared = self.{factory}()
+
+database = Database()
+
+def get_session():
+    return database.shared
+"""
+
+
+@pytest.mark.parametrize("factory", ["sessions", "make_session"])
+def test_an_object_that_keeps_a_session_beside_its_factory_is_asked_for_the_factory(
+    factory: str, tmp_path: Path
+) -> None:
+    main = tmp_path / "main.py"
+    main.write_text(HEAD + KEPT.format(factory=factory) + textwrap.dedent(ADD))
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    text = main.read_text()
+    assert f"async with database.{factory}() as session:\n        yield session" in text
+    assert "self.shared" not in text
+    assert autolock.check([tmp_path], cache=False).findings == ()

@@ -139,6 +139,10 @@ class SessionPlans:
         home = made.location if made is not None else None
         if home is not None and home.root.kind == "variable" and not home.fields:
             return self.homes.reach(function, home.root.path, home.root.name)
+        kept = _kept_beside(session)
+        if kept is not None and session.location is not None:
+            name, edits = self.homes.reach(function, session.location.root.path, session.location.root.name)
+            return f"{name}{kept}", edits
         engine = made.engine if made is not None else None
         place = engine.location if engine is not None else None
         if place is None or place.root.kind != "variable" or place.fields or session.opened is None:
@@ -436,6 +440,16 @@ class SessionPlans:
             if any(_binds(statement, n) for n in ast.walk(statement) if isinstance(n, ast.Name) and n.id == variable):
                 return blocks.spot(statement).path
         raise Refusal(f"`{variable}` is not assigned at the top level of {path}")
+
+
+def _kept_beside(session: Session) -> str | None:
+    """The factory as an attribute of the shared object that has opened the session and keeps both: `.factory`."""
+    opened, place = session.opened, session.location
+    func = opened.node.func if opened is not None and isinstance(opened.node, ast.Call) else None
+    if not isinstance(func, ast.Attribute) or not isinstance(func.value, ast.Name) or func.value.id != "self":
+        return None
+    shared = place is not None and place.root.kind == "variable" and all(f.startswith(".") for f in place.fields)
+    return "".join([*place.fields[:-1], f".{func.attr}"]) if shared and place is not None and place.fields else None
 
 
 def _handed_out(node: _Function) -> tuple[str, bool]:

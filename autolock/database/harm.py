@@ -151,11 +151,12 @@ class Harm:
                 and other.stack[0].serial == write.stack[0].serial  # a dependency throws away what has expired
                 for other in self.others(candidate)
             )
-        if write.loops and not read.query.limited:
+        chosen = read.query.limited or read.query.topmost
+        if write.loops and not chosen:
             return False
         if self.has_key(read) and (write.request or _renames(candidate)):
             return False  # a new name for the row that the old one names
-        if read.query.limited and (read.query.ordered or not self.has_key(read)) and not _ENDING.search(write.text):
+        if chosen and (read.query.ordered or not self.has_key(read)) and not _ENDING.search(write.text):
             return True
         return bool(self.consequences(candidate))
 

@@ -456,6 +456,12 @@ class Databases:
             return None
         return self.statements.combined(left, operator, right)
 
+    def all_of(self, parts: list[Value]) -> Value:
+        """What is known of conditions that a comprehension has made, one for each name: all of them together."""
+        if not all(isinstance(part.obj, Conditions) for part in parts):
+            return parts[-1]
+        return Value(self.statements.together(parts, True)).also(*parts)
+
     @staticmethod
     def whether_found(reads: frozenset[Read]) -> frozenset[Read]:
         """Reads by which it is known whether a row is there, instead of what it says."""

@@ -99,7 +99,7 @@ class RowInserts(ParentLocks):
     def answering(self, window: RowWindow, region: Region, answer: str) -> list[Edit]:
         """The edits that give an answer where the constraint refuses what a region sends."""
         function, session = window.function, _session_of(window)
-        said = self.session_name(function, session)
+        said = self.session_at(window, function)
         error, imports = self.error_name(function)
         arguments = frozen(
             at=region.at, count=region.count, session=said, is_async=session.is_async, answer=answer, error=error

@@ -375,8 +375,10 @@ class Expressions(Core):
 
     def comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> Value:
         sources: list[Value] = []
+        turns: list[Value] = []
         for generator in node.generators:
             source = self.evaluate(generator.iter)
+            turns = self.named_items(source, generator.iter) if len(node.generators) == 1 else []
             reads = self.contents(source, generator.iter) or frozenset()
             if generator.is_async:
                 self.suspend(node, "async for")
@@ -387,6 +389,9 @@ class Expressions(Core):
         self.loops += 1
         if isinstance(node, ast.DictComp):
             results = [self.evaluate(node.key), self.evaluate(node.value)]
+        elif turns:
+            results = [self.turn(node.generators[0].target, item, node.elt) for item in turns]
+            results.append(self.database.all_of(results))
         else:
             results = [self.evaluate(node.elt)]
         self.loops -= 1
@@ -398,6 +403,22 @@ class Expressions(Core):
         if isinstance(results[-1].obj, Coroutine):
             return Value(Group([results[-1]]), made="display").also(*sources)
         return Value(heap, made="display").also(*sources, *results)
+
+    def turn(self, target: ast.expr, item: Value, element: ast.expr) -> Value:
+        """What a comprehension makes of one item."""
+        self.bind(target, item)
+        return self.evaluate(element)
+
+    @staticmethod
+    def named_items(source: Value, node: ast.expr) -> list[Value]:
+        """The names and values of a function's `**kwargs`, where a loop goes over `kwargs.items()`."""
+        obj, called = source.obj, node.func if isinstance(node, ast.Call) else None
+        if not isinstance(obj, Heap) or not obj.keywords or not isinstance(called, ast.Attribute):
+            return []
+        named = [(name[1:-1], held) for name, held in obj.fields.items() if name.startswith("['")]
+        if called.attr != "items" or len(named) != len(obj.fields):
+            return []
+        return [Value(Group([Value(None, term=key, made="const"), held])).also(held) for key, held in named]
 
     def filtered(self, test: ast.expr) -> Value:
         """The `if` of a comprehension: what comes out was chosen by what it asks, not by whether anything came out."""

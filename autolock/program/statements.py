@@ -526,7 +526,7 @@ class Statements(Calls):
         frame.continues.append([])
         self.loops += 1
         decided, pending = self.state.control, dict(self.state.pending)
-        for _ in range(2):
+        for item in self.named_items(source, node.iter) or (None, None):
             frame.statement = node
             self.state.pending = dict(pending)
             # What was decided about one element says nothing about the next.
@@ -535,7 +535,8 @@ class Statements(Calls):
                 self.suspend(node, "async for")
                 if not isinstance(source.obj, Thing):
                     self.database.outside.awaited(node.iter)
-            self.store(node.target, self.iterated(source, node.iter).also(Value(None, looped)), node, "assign")
+            element = (item or self.iterated(source, node.iter)).also(Value(None, looped))
+            self.store(node.target, element, node, "assign")
             self.execute(node.body)
             self.gather_states(frame.continues[-1])
             if self.context == "thread":

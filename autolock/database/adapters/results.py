@@ -24,6 +24,7 @@ def results(rows: Rows, result: Result, name: str, args: Sequence[Value], node: 
     if name in _SAME:
         return Value(replace(result, scalars=result.scalars or name == "scalars"), reads_of(result))
     if name in _ONE:
+        result.query.topmost |= name in ("first", "scalar") and result.query.ordered
         scalar = result.scalars or name.startswith("scalar") or name == "fetchval"
         return one(rows, result, node, scalar)
     if name in _MANY:

@@ -288,6 +288,8 @@ class SqlAlchemy:
         if name in ("first", "one", "one_or_none", "scalar", "all", "get", "__iter__"):
             if name == "get" and query.model is not None and args:
                 query = replace(query, conditions=self.statements.key_conditions(query.model, args[0]))
+            if name == "first" and query.ordered:
+                query = replace(query, limited=True)
             read = self.rows.select(session, query, node)
             return results(self.rows, Result(query, session, read, scalars=True), name, [], node)
         if name == "count":

@@ -77,7 +77,9 @@ class Statements:
     def function(self, name: str, args: Args) -> Value:
         """`func.name(...)`."""
         reads = NO_READS.union(*(a.reads for a in args))
-        return Value(Expression(columns_in(args), function=name.lower()), reads, f"func.{name}")
+        inner = next((a.obj.function for a in args if isinstance(a.obj, Expression)), "")
+        function = inner if name.lower() == "coalesce" and inner in _AGGREGATES else name.lower()
+        return Value(Expression(columns_in(args), function=function), reads, f"func.{name}")
 
     def text(self, args: Args, node: ast.Call) -> Value | None:
         query = self.read(args[0], node) if args else None
@@ -251,13 +253,11 @@ class Statements:
         for arg in args:
             obj = arg.obj
             listed = _one_of(obj)
-            if listed is not None:
-                conditions.extend(listed.items)
-                exact = False
-            elif isinstance(obj, Conditions):
-                conditions.extend(obj.items)
-                exact = exact and obj.exact
-                model = model or next((c.model for c in obj.items if c.model is not None), None)
+            found = obj if isinstance(obj, Conditions) else listed
+            if found is not None:
+                conditions.extend(found.items)
+                exact = exact and listed is None and found.exact
+                model = model or next((c.model for c in found.items if c.model is not None), None)
             elif isinstance(obj, Column):
                 conditions.append(Condition(obj.model, obj.name, "==", Value(None, term="True", made="const")))
             else:

@@ -1,0 +1,166 @@
+"""Looks that are found although they are written in a roundabout way, or their table is written guardedly."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = """
+from typing import Any, Generic, TypeVar
+
+from fastapi import Depends, FastAPI, HTTPException
+from sqlalchemy import ForeignKey, create_engine, exists, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+
+SessionLocal = sessionmaker(create_engine("postgresql://localhost/harbour"))
+app = FastAPI()
+
+class Base(DeclarativeBase):
+    pass
+
+class Berth(Base):
+    __tablename__ = "berths"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(unique=True)
+    metres: Mapped[int]
+    ship: Mapped[str | None]
+
+class Booking(Base):
+    __tablename__ = "bookings"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    berth_id: Mapped[int] = mapped_column(ForeignKey("berths.id"))
+    metres: Mapped[int]
+
+def get_session():
+    with SessionLocal() as session:
+        yield session
+"""
+
+
+def rules(folder: Path, body: str) -> list[str]:
+    (folder / "main.py").write_text(HEAD + textwrap.dedent(body))
+    return [f.rule for f in autolock.check([folder], cache=False).findings]
+
+
+def fixed(folder: Path, body: str) -> str:
+    """The program after its safe fixes, without layout."""
+    main = folder / "main.py"
+    main.write_text(HEAD + textwrap.dedent(body))
+    autolock.fix([folder], apply=True, allow_dirty=True, cache=False)
+    return "".join(main.read_text()[len(HEAD) :].split())
+
+
+MOOR = """
+@app.post("/moor/{ship}")
+def moor(ship: str, session: Session = Depends(get_session)):
+    berth = LOOK
+    if berth is None:
+        raise HTTPException(409)
+    berth.ship = ship
+    session.commit()
+"""
+FREE = "session.query(Berth).filter(Berth.ship.is_(None))"
+SELECT = "select(Berth).where(Berth.ship.is_(None))"
+
+
+@pytest.mark.parametrize(
+    ("look", "lock"),
+    [
+        (f"{FREE}.order_by(Berth.id).first()", ".with_for_update(skip_locked=True).first()"),
+        (f"session.scalars({SELECT}.order_by(Berth.id)).first()", ".with_for_update().execution_options("),
+    ],
+)
+def test_the_first_of_ordered_rows_is_given_away_once(look: str, lock: str, tmp_path: Path) -> None:
+    text = fixed(tmp_path, MOOR.replace("LOOK", look))
+    assert lock in text
+
+
+def test_one_of_unordered_rows_is_not_taken_for_the_next_in_a_line(tmp_path: Path) -> None:
+    assert rules(tmp_path, MOOR.replace("LOOK", f"session.scalars({SELECT}).first()")) == []
+
+
+BOOK = """
+@app.post("/berths/{berth_id}/bookings")
+def book(berth_id: int, metres: int, session: Session = Depends(get_session)):
+    berth = session.get(Berth, berth_id)
+    if LIMIT:
+        raise HTTPException(409)
+    session.execute(insert(Booking).values(berth_id=berth_id, metres=metres).on_conflict_do_nothing())
+    session.commit()
+"""
+COUNT = "session.scalar(select(func.count(Booking.id)).where(Booking.berth_id == berth_id))"
+SUM = "session.scalar(select(func.coalesce(func.sum(Booking.metres), 0)).where(Booking.berth_id == berth_id))"
+
+
+@pytest.mark.parametrize("limit", [f"{COUNT} >= 3", f"berth.metres - {SUM} < metres"])
+def test_a_conflict_that_is_left_out_does_not_settle_how_many_there_are(limit: str, tmp_path: Path) -> None:
+    text = fixed(tmp_path, BOOK.replace("LIMIT", limit))
+    assert "session.get(Berth,berth_id,with_for_update=True,populate_existing=True)" in text
+
+
+def test_a_conflict_that_is_left_out_settles_whether_there_is_one(tmp_path: Path) -> None:
+    look = "session.scalar(select(Booking).where(Booking.berth_id == berth_id)) is not None"
+    assert rules(tmp_path, BOOK.replace("LIMIT", look)) == []
+
+
+SERVICE = """
+M = TypeVar("M", bound=Base)
+
+class Service(Generic[M]):
+    model: type[M]
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def exists(self, **filters: Any) -> bool:
+        BODY
+
+    def save(self, row: M) -> M:
+        self.session.add(row)
+        self.session.commit()
+        return row
+
+class Berths(Service[Berth]):
+    model = Berth
+
+    def build(self, code: str, metres: int) -> Berth:
+        if self.exists(ASKED):
+            raise HTTPException(409, "there is one")
+        return self.save(Berth(code=code, metres=metres))
+
+@app.post("/berths/{code}")
+def build(code: str, metres: int, session: Session = Depends(get_session)):
+    return Berths(session).build(code, metres).id
+"""
+LISTED = """
+        tests = [getattr(self.model, name) == value for name, value in filters.items()]
+        return bool(self.session.scalar(select(exists().where(*tests))))
+"""
+LOOPED = """
+        query = select(self.model)
+        for name, value in filters.items():
+            query = query.where(getattr(self.model, name) == value)
+        return self.session.scalars(query).first() is not None
+"""
+
+
+@pytest.mark.parametrize("body", [LISTED, LOOPED])
+def test_columns_that_are_named_by_keywords_are_those_that_were_asked_about(body: str, tmp_path: Path) -> None:
+    text = fixed(tmp_path, SERVICE.replace("BODY", body.strip()).replace("ASKED", "code=code"))
+    assert "self.session.rollback()" in text
+    assert 'raiseHTTPException(409,"thereisone")fromerror' in text
+
+
+def test_a_column_without_a_constraint_is_told_of_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + SERVICE.replace("BODY", LOOPED.strip()).replace("ASKED", "metres=metres"))
+    (found,) = autolock.check([tmp_path], cache=False).findings
+    assert found.fix is not None
+    assert "add one on berths (metres)" in found.fix.reason

@@ -54,7 +54,7 @@ def fix(
     `autolock.rewrite.Quit`. Raises AutolockError when the configuration or an option is wrong, or
     the files cannot be written: `allow_dirty` lets files with uncommitted changes be written too.
     """
-    run = _Run(paths, options)
+    run = _Run(paths, options, mending=True)
     rewritten = run.rewrite(choose)
     if apply:
         _write(run.workspace, rewritten.rewrites, allow_dirty=allow_dirty)
@@ -115,7 +115,7 @@ def _built_on(rewrite: Rewrite, earlier: Sequence[Rewrite]) -> list[Rewrite]:
 class _Run:
     """One check of a workspace; `configured` are the settings before `new_baseline` puts the baseline aside."""
 
-    def __init__(self, paths: Paths, options: Options, *, new_baseline: bool = False) -> None:
+    def __init__(self, paths: Paths, options: Options, *, new_baseline: bool = False, mending: bool = False) -> None:
         self._started = time.perf_counter()
         self._progress = options.get("progress") or (lambda stage, done, total: None)
         self._verbose = options.get("verbose", False)
@@ -124,7 +124,7 @@ class _Run:
         if new_baseline:
             workspace = replace(workspace, settings=replace(workspace.settings, baseline=None))
         self.workspace: Workspace = workspace
-        self._survey = Survey(workspace, _facts_dir(workspace, options), self._progress)
+        self._survey = Survey(workspace, _facts_dir(workspace, options), self._progress, mending=mending)
         self.shown: Shown = self._survey.shown()
 
     def rewrite(self, choose: Choose | None) -> Rewritten:

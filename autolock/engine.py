@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from autolock.findings import Finding
+    from autolock.plan import Plan
     from autolock.rules.base import Match, Rule
 
 
@@ -71,8 +72,8 @@ def analyse(
     return Analysis(program, machine, entries, windows, dict(machine.trace.stopped))
 
 
-def find(analysis: Analysis, rules: Sequence[Rule]) -> tuple[Finding, ...]:
-    """The findings of the given rules: for each Window the first rule that it is about."""
+def find(analysis: Analysis, rules: Sequence[Rule]) -> tuple[tuple[Finding, ...], tuple[Plan, ...]]:
+    """The findings of the given rules (for each Window the first rule that is about it), and the plans for them."""
     from autolock.plan import plan
     from autolock.telling import finding_of
 
@@ -87,7 +88,7 @@ def find(analysis: Analysis, rules: Sequence[Rule]) -> tuple[Finding, ...]:
                 findings.append(finding_of(analysis, window, rule, match, findings))
                 analysis.matches.append((window, rule, match))
                 break
-    return plan(analysis, findings)[0]
+    return plan(analysis, findings)
 
 
 @contextmanager

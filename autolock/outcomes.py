@@ -29,6 +29,7 @@ from autolock.source import digest
 
 if TYPE_CHECKING:
     from autolock.engine import Analysis
+    from autolock.plan import Plan
 
 _NAME = "outcomes"
 #: Runs after which an outcome that none of them asked for is dropped.
@@ -54,11 +55,16 @@ class Outcome(NamedTuple):
     strays: tuple[tuple[str, bytes], ...] = ()
 
 
+Made = tuple[Part, Outcome, "tuple[Plan, ...]"]
+"""What came out of a part in this run, and the plans that mend it."""
+
+
 class Looked(NamedTuple):
     """An analysis of a part, with what it took from elsewhere."""
 
     analysis: Analysis
     findings: tuple[Finding, ...]
+    plans: tuple[Plan, ...]
     answers: Answers
     strays: frozenset[str]
 
@@ -73,8 +79,8 @@ def look_into(
     modules = PartModules(divided.program.modules, part)
     asked = divided.names.asked()
     analysis = engine.analyse(divided.program.part(modules, keep=keep), lock_names, asked, databases)
-    found = engine.find(analysis, registry.rules())
-    return Looked(analysis, found, divided.names.answers(asked), frozenset(modules.strays))
+    found, plans = engine.find(analysis, registry.rules())
+    return Looked(analysis, found, plans, divided.names.answers(asked), frozenset(modules.strays))
 
 
 class Outcomes:
@@ -94,7 +100,10 @@ class Outcomes:
         *,
         folder: Path | None = None,
         prefix: str = "",
+        mending: bool = False,
     ) -> None:
+        self.plans: dict[Part, tuple[Plan, ...]] = {}
+        self._mending = mending
         self._divided = divided
         self._digests = digests
         self._lines = lines
@@ -103,7 +112,7 @@ class Outcomes:
         self._prefix = prefix
         self._cache = _Cache(folder if folder is not None and _only_own_rules() else None)
 
-    def all(self, jobs: int) -> list[Outcome]:
+    def all(self, jobs: int) -> dict[Part, Outcome]:
         """The outcome of every part in which anything can run, in the order of the parts."""
         known: dict[Part, Outcome] = {}
         todo: list[Part] = []
@@ -115,12 +124,12 @@ class Outcomes:
                 known[part] = outcome
             else:
                 todo.append(part)
-        for part, outcome in self._made(todo, jobs):
-            known[part] = outcome
+        for part, outcome, plans in self._made(todo, jobs):
+            known[part], self.plans[part] = outcome, plans
             if keys:
                 self._cache.put(keys[part], outcome)
         self._cache.save()
-        return [known[part] for part in parts]
+        return {part: known[part] for part in parts}
 
     def _keys(self) -> Iterator[tuple[Part, bytes]]:
         where = "\0".join((self._prefix, *sorted(self._digests))).encode("utf-8", "surrogatepass")
@@ -137,7 +146,7 @@ class Outcomes:
 
     # -- analysing ---------------------------------------------------------------
 
-    def _made(self, parts: list[Part], jobs: int) -> Iterator[tuple[Part, Outcome]]:
+    def _made(self, parts: list[Part], jobs: int) -> Iterator[Made]:
         if parts:
             _ = self._databases.facts  # read once, not in each process
         lines = sum(self._size(part) for part in parts)
@@ -152,25 +161,25 @@ class Outcomes:
         try:
             with _forked(self, min(jobs, len(shares))) as pool:
                 for future in as_completed([pool.submit(_make, share) for share in shares]):
-                    for part, outcome in future.result():
-                        del missing[part]
-                        yield part, outcome
+                    for made in future.result():
+                        del missing[made[0]]
+                        yield made
         except BrokenProcessPool:
             yield from self.make(list(missing))
 
-    def make(self, parts: Sequence[Part]) -> Iterator[tuple[Part, Outcome]]:
+    def make(self, parts: Sequence[Part]) -> Iterator[Made]:
         """Analyse parts, one after the other."""
         with without_collection():
             lines = 0
             for number, part in enumerate(parts, 1):
-                yield part, self._outcome(part)
+                yield part, *self._outcome(part)
                 lines += self._size(part)
                 if lines >= _WORTH_COLLECTING and number < len(parts):
                     gc.collect()
                     gc.freeze()  # what is left stays, so the next time need not look at it
                     lines = 0
 
-    def _outcome(self, part: Part) -> Outcome:
+    def _outcome(self, part: Part) -> tuple[Outcome, tuple[Plan, ...]]:
         looked = look_into(self._divided, part, self._lock_names, self._databases.facts, keep=False)
         analysis = looked.analysis
         outcome = Outcome(
@@ -180,10 +189,12 @@ class Outcomes:
             looked.answers,
             tuple(sorted((path, self._digests[path]) for path in looked.strays)),
         )
+        if self._mending and looked.plans:
+            self._divided.program.keep_trees_of(analysis.program)
         # Most of it is gone at once, without a search for cycles.
         vars(analysis.machine).clear()
         vars(analysis.program).clear()
-        return outcome
+        return outcome, looked.plans
 
     def _size(self, part: Part) -> int:
         return sum(self._lines[path] for path in part)
@@ -235,7 +246,7 @@ def _prepare_process() -> None:
     gc.disable()
 
 
-def _make(parts: list[Part]) -> list[tuple[Part, Outcome]]:
+def _make(parts: list[Part]) -> list[Made]:
     return list(_forked_with[0].make(parts))
 
 

@@ -4,7 +4,8 @@ A plan is good when its edits can be made, the findings it is for are gone from 
 race is there that was not there before, and planning again leaves its Locations alone. Statement
 paths are those of the tree that was planned on, so after each change the analysis is run again, on
 as many plans at once as can be. When that fails, those that are seen to be at fault are tried later, one at a
-time; where none is seen, they are taken in smaller lots, down to one, which is then dropped.
+time, and the others again without them; where none is seen, they are taken in smaller lots, down to one, which
+is then dropped.
 """
 
 from __future__ import annotations
@@ -127,6 +128,7 @@ class _Rewriting:
     overlay: dict[str, bytes] = field(default_factory=dict)
     rewrites: list[Rewrite] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
+    made: dict[tuple[str, bytes, str], bytes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.view = self.tree.view
@@ -138,8 +140,9 @@ class _Rewriting:
     def run(self) -> Rewritten:
         """Try plans until each is taken, left or dropped."""
         at_once = self.at_once
-        while batch := self._next(at_once):
-            drafts = self._drafts(batch)
+        batch: list[Plan] = []
+        while batch := batch or self._next(at_once):
+            drafts, batch = self._drafts(batch), []
             if not drafts:
                 continue
             view = self.tree.view_with(self._overlay_with(draft.rewrite for draft in drafts))
@@ -148,6 +151,7 @@ class _Rewriting:
                 faulty = self._at_fault([draft.plan for draft in drafts], view)
                 if 0 < len(faulty) < len(drafts):
                     self.apart |= faulty
+                    batch = [draft.plan for draft in drafts if _key(draft.plan) not in faulty]
                 else:
                     at_once = len(drafts) // 2
                 continue
@@ -209,10 +213,16 @@ class _Rewriting:
         before = self.overlay[path] if path in self.overlay else self.tree.read(path)
         if any(edit.codemod == ADD_REQUIREMENT for edit in edits):
             return FileChange(path, before, required(path, before, edits))
-        after = apply_edits(before, edits, self.tree.codemods)
-        check_compiles(before, after)
-        made = format_changed(self.tree.root / path, before, after)
-        return FileChange(path, before if shown is None else shown, made)
+        return FileChange(path, before if shown is None else shown, self._edited(path, before, edits))
+
+    def _edited(self, path: str, before: bytes, edits: Sequence[Edit]) -> bytes:
+        """A file with edits made and formatted; the same edits are made again for every lot that they are part of."""
+        key = (path, before, repr(edits))
+        if key not in self.made:
+            after = apply_edits(before, edits, self.tree.codemods)
+            check_compiles(before, after)
+            self.made[key] = format_changed(self.tree.root / path, before, after)
+        return self.made[key]
 
     def _overlay_with(self, rewrites: Iterable[Rewrite]) -> dict[str, bytes]:
         return self.overlay | {change.path: change.after for rewrite in rewrites for change in rewrite.changes}
@@ -231,12 +241,17 @@ class _Rewriting:
             return "a second run would change the result again"
         return ""
 
-    @staticmethod
-    def _at_fault(plans: Sequence[Plan], view: View) -> set[_Key]:
-        """The plans whose own races are still there, or that would be made again."""
+    def _at_fault(self, plans: Sequence[Plan], view: View) -> set[_Key]:
+        """The plans whose own races are still there, that would be made again, or that edit where a new race is."""
         left = {finding.fingerprint for finding in view.findings}
         again = {_key(plan) for plan in view.plans}
-        return {_key(plan) for plan in plans if _key(plan) in again or left.intersection(plan.fingerprints)}
+        faulty = {_key(plan) for plan in plans if _key(plan) in again or left.intersection(plan.fingerprints)}
+        brought = _races(view) - _races(self.view)
+        for place in {finding.place for finding in view.findings if finding.fingerprint in brought}:
+            near = [plan for plan in plans if any(edit.path == place.path for edit in plan.edits)]
+            here = [plan for plan in near if any(f.place.function == place.function for f in self._ended(plan))]
+            faulty.update(map(_key, here or near))
+        return faulty
 
     def _take(self, drafts: Sequence[_Draft], view: View) -> bool:
         """Keep proven rewrites, or what the user makes of the one there is; False when the user wants no more."""

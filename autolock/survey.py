@@ -11,7 +11,7 @@ from autolock.config import Settings, selected
 from autolock.database.project import DatabaseFacts, ProjectDatabases
 from autolock.errors import AutolockError
 from autolock.findings import Certainty, Finding, Problem
-from autolock.outcomes import Outcomes, look_into, without_collection
+from autolock.outcomes import Outcome, Outcomes, Part, look_into, without_collection
 from autolock.program.load import Loaded, load, processors
 from autolock.source import decode
 from autolock.suppress import apply_suppressions
@@ -45,7 +45,9 @@ class Survey:
     it must not depend on what the user wants to see.
     """
 
-    def __init__(self, workspace: Workspace, facts_dir: Path | None, progress: Progress) -> None:
+    def __init__(
+        self, workspace: Workspace, facts_dir: Path | None, progress: Progress, *, mending: bool = False
+    ) -> None:
         self._workspace = workspace
         settings = workspace.settings
         with without_collection():
@@ -63,7 +65,7 @@ class Survey:
             self._lock_names = frozenset(settings.lock_names)
             self._divided = self.loaded.divided()
             self._databases = ProjectDatabases(self._divided.imports, workspace.root, settings.llm)
-            self._outcomes = Outcomes(
+            outcomes = Outcomes(
                 self._divided,
                 {path: record.digest for path, record in records.items()},
                 {path: record.lines for path, record in records.items()},
@@ -71,19 +73,25 @@ class Survey:
                 self._databases,
                 folder=facts_dir,
                 prefix=os.path.relpath(workspace.root, workspace.project),
-            ).all(settings.jobs or processors())
-        self.findings = tuple(finding for outcome in self._outcomes for finding in outcome.findings)
-        self._viewed: dict[tuple[str, ...], _Viewed] = {}
+                mending=mending,
+            )
+            self._outcomes = outcomes.all(settings.jobs or processors())
+        self.findings = tuple(finding for outcome in self._outcomes.values() for finding in outcome.findings)
+        self._viewed = {
+            part: _Viewed.of(part, outcome, outcomes.plans.get(part, ()), self._divided.names.makers)
+            for part, outcome in self._outcomes.items()
+            if part in outcomes.plans or not outcome.findings
+        }
 
     @property
     def routes(self) -> int:
         """How many routes the application has."""
-        return len({route for outcome in self._outcomes for route in outcome.routes})
+        return len({route for outcome in self._outcomes.values() for route in outcome.routes})
 
     @property
     def stopped(self) -> tuple[Problem, ...]:
         """Where the analysis gave up, and why."""
-        stopped = sorted(stop for outcome in self._outcomes for stop in outcome.stopped)
+        stopped = sorted(stop for outcome in self._outcomes.values() for stop in outcome.stopped)
         return tuple(Problem(label, f"not followed: {why}") for label, why in stopped)
 
     def view(self) -> View:
@@ -111,8 +119,8 @@ class Survey:
                     viewed = _viewed(divided, part, self._lock_names, self._databases.facts)
                     if changed.isdisjoint(viewed.files):
                         self._viewed[part] = viewed
-                findings += viewed.view.findings
-                plans += viewed.view.plans
+                findings += viewed.findings
+                plans += viewed.plans
         return View(tuple(findings), tuple(plans))
 
     def shown(self) -> Shown:
@@ -183,10 +191,17 @@ def _without_known(
 class _Viewed:
     """What one part says, with the files and the names of the project that it depends on."""
 
-    view: View
+    findings: tuple[Finding, ...]
+    plans: tuple[Plan, ...]
     files: frozenset[str]
     answers: Answers
     makers: frozenset[str]
+
+    @staticmethod
+    def of(part: Part, outcome: Outcome, plans: tuple[Plan, ...], makers: frozenset[str]) -> _Viewed:
+        """What the outcome of a part says, with the plans that mend its findings."""
+        files = frozenset((*part, *(path for path, _ in outcome.strays)))
+        return _Viewed(outcome.findings, plans, files, outcome.answers, makers)
 
     def holds(self, divided: Divided, changed: AbstractSet[str]) -> bool:
         return (
@@ -195,12 +210,9 @@ class _Viewed:
 
 
 def _viewed(divided: Divided, part: tuple[str, ...], lock_names: frozenset[str], databases: DatabaseFacts) -> _Viewed:
-    from autolock.plan import plan
-    from autolock.rewrite import View
-
     looked = look_into(divided, part, lock_names, databases, keep=True)
-    planned, plans = plan(looked.analysis, looked.findings)
-    return _Viewed(View(planned, plans), looked.strays.union(part), looked.answers, divided.names.makers)
+    files = looked.strays.union(part)
+    return _Viewed(looked.findings, looked.plans, files, looked.answers, divided.names.makers)
 
 
 def _order(finding: Finding) -> tuple[int, str, int, int, str]:

@@ -17,6 +17,7 @@ from autolock.program.parts import Names, Traits
 
 if TYPE_CHECKING:
     from autolock.findings import Finding, Report
+    from autolock.plan import Plan
 
 APP = """
     import asyncio
@@ -54,7 +55,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     seen: list[list[str]] = []
     find = engine.find
 
-    def watched(analysis: engine.Analysis, rules: object) -> tuple[Finding, ...]:
+    def watched(analysis: engine.Analysis, rules: object) -> tuple[tuple[Finding, ...], tuple[Plan, ...]]:
         seen.append(list(analysis.program.modules))
         return find(analysis, rules)  # type: ignore[arg-type]
 

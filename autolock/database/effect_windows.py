@@ -43,6 +43,7 @@ class EffectFinder:
     def __init__(self, program: Program, trace: DatabaseTrace, sessions: Sessions) -> None:
         self.mentions = Mentions(program)
         self.trace = trace
+        self._ends_early: dict[Ref, bool] = {}
         self.providers = {p.provider.ref: p.provider for p in sessions.provided if not p.made}
 
     def windows(self) -> list[RaceWindow]:
@@ -92,12 +93,10 @@ class EffectFinder:
 
     def ends_early(self, provider: Ref) -> bool:
         """Whether a dependency ends before the response is sent: `Depends(provider, scope="function")`."""
-        return all(
-            any(
-                k.arg == "scope" and isinstance(k.value, ast.Constant) and k.value.value == "function" for k in keywords
-            )
-            for keywords in (call.keywords for _, _, call in self.mentions.depends(provider))
-        )
+        if provider not in self._ends_early:
+            calls = (call for _, _, call in self.mentions.depends(provider))
+            self._ends_early[provider] = all(_is_for_function(call) for call in calls)
+        return self._ends_early[provider]
 
     def answer(
         self, write: RowWrite, commit: Commit, provider: FunctionValue, columns: tuple[str, ...]
@@ -143,6 +142,11 @@ class EffectFinder:
             effect=effect,
             commit=commit,
         )
+
+
+def _is_for_function(call: ast.Call) -> bool:
+    scope = next((k.value for k in call.keywords if k.arg == "scope"), None)
+    return isinstance(scope, ast.Constant) and scope.value == "function"
 
 
 def refusable(write: RowWrite) -> tuple[str, ...]:

@@ -150,10 +150,12 @@ class ModelCalls:
 
     def is_interface(self, chain: tuple[str, ...], node: ast.Call) -> bool:
         """`x.chat.completions.create(...)`, and what else only clients of models have."""
-        if any(chain[-len(ending) :] == ending for ending in names.ENDINGS):
+        if chain[-1:] in _LAST and any(chain[-len(ending) :] == ending for ending in names.ENDINGS):
             return len(chain) > 1
+        if chain[-2:] != ("messages", "create"):
+            return False
         given = {k.arg for k in node.keywords}
-        return chain[-2:] == ("messages", "create") and "model" in given and bool(given & {"messages", "max_tokens"})
+        return "model" in given and bool(given & {"messages", "max_tokens"})
 
     def is_sent(self, chain: tuple[str, ...], args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> bool:
         """A request to an address at which a model is served."""
@@ -200,6 +202,9 @@ class ModelCalls:
             return True
         return awaited and verb in names.WRAPPER_VERBS and names.names_model(holder)
 
+
+#: What nearly no call ends with.
+_LAST = frozenset(ending[-1:] for ending in names.ENDINGS)
 
 _ASKING = frozenset(
     {"acquire", "hit", "test", "check", "limit", "try_acquire", "consume", "wait", "is_allowed", "allow", "check_limit"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 #: Packages whose objects are clients, models, chains or agents.
 PACKAGES = frozenset(
@@ -77,6 +78,7 @@ _LIMIT = re.compile(
 LIMITING = frozenset({"aiolimiter", "fastapi_limiter", "limits", "pyrate_limiter", "ratelimit", "throttled"})
 
 
+@lru_cache(maxsize=4096)
 def words_of(name: str) -> str:
     """A name in lower case, its words parted: `LLMClient` -> `llm_client`."""
     parted = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name))
@@ -88,23 +90,27 @@ def is_package(name: str) -> bool:
     return name.partition(".")[0] in PACKAGES or name.startswith(PREFIXES)
 
 
+@lru_cache(maxsize=4096)
 def names_model(name: str) -> bool:
     """Whether what is called so is a client of a model, going by its name."""
     words = words_of(name)
     return _MODEL.search(words) is not None and _ASIDE.search(words) is None
 
 
+@lru_cache(maxsize=4096)
 def names_chain(name: str) -> bool:
     """Whether what is called so can be a chain, an agent or a model."""
     words = words_of(name)
     return (_CHAIN.search(words) is not None or _MODEL.search(words) is not None) and _ASIDE.search(words) is None
 
 
+@lru_cache(maxsize=4096)
 def is_aside(name: str) -> bool:
     """Whether what is called so only prepares what a model is given, or works on what it gave."""
     return _ASIDE.search(words_of(name)) is not None
 
 
+@lru_cache(maxsize=4096)
 def limits(text: str) -> bool:
     """Whether a name, or the source of a short expression, says that it limits a rate or what is in flight."""
     return _LIMIT.search(words_of(text)) is not None

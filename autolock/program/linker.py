@@ -100,6 +100,10 @@ class Program:
         part._remember()
         return part
 
+    def keep_trees_of(self, part: Program) -> None:
+        """Keep the trees that a part has parsed for others, and for later programs."""
+        self._units.update(part._units)
+
     @cached_property
     def inclusions(self) -> Inclusions:
         """Which router is included where."""
@@ -110,6 +114,15 @@ class Program:
         if path not in self._units:
             self._units[path] = self._load(path)
         return self._units[path]
+
+    def may_say(self, path: str, word: str) -> bool:
+        """Whether a word could be in a file at all: asked before the file is parsed to look for it."""
+        if not word.isascii():
+            return True  # it is written in other bytes in other encodings
+        try:
+            return word.encode() in self._read(path)
+        except OSError:
+            return False
 
     def _load(self, path: str) -> Unit | None:
         if path not in self.modules or self.modules[path].error:

@@ -102,7 +102,7 @@ class Mentions:
 
     def is_taken(self, path: str, name: str) -> bool:
         """Whether a file says a name at all."""
-        unit = self.program.unit(path)
+        unit = self.program.unit(path) if self.program.may_say(path, name) else None
         return unit is not None and re.search(rf"\b{re.escape(name)}\b", unit.text) is not None
 
 

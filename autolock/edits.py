@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+#: What edits of the files that list a project's requirements are called; their arguments are the `package` and the
+#: `least` version of it.
+ADD_REQUIREMENT = "add-requirement"
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:

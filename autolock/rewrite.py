@@ -16,11 +16,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from autolock.edits import ADD_REQUIREMENT
 from autolock.findings import Certainty, FileChange, Finding, Problem, Rewrite
 from autolock.rewriting.compiling import check_compiles
 from autolock.rewriting.engine import Codemods, RewriteError, apply_edits
 from autolock.rewriting.formatting import format_changed
-from autolock.rewriting.requirements import ADD_REQUIREMENT, required
+from autolock.rewriting.requirements import required
 
 if TYPE_CHECKING:
     from pathlib import Path

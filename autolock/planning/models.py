@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from autolock.edits import Edit
+from autolock.edits import ADD_REQUIREMENT, Edit
 from autolock.findings import Safety
 from autolock.llm.limiters import registers
 from autolock.planning.applications import Applications
@@ -14,7 +14,6 @@ from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.rowplan import RowPlan
 from autolock.program.linker import Ref
 from autolock.program.mentions import Mentions
-from autolock.rewriting.requirements import ADD_REQUIREMENT
 from codemods.requirements import RequirementError, insertion
 
 if TYPE_CHECKING:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from autolock.edits import ADD_REQUIREMENT
 from autolock.rewriting.engine import RewriteError
 from codemods.requirements import RequirementError, insertion
 
 if TYPE_CHECKING:
     from autolock.edits import Edit
-
-#: What such edits are called; their arguments are the `package` and the `least` version of it.
-ADD_REQUIREMENT = "add-requirement"
 
 
 def required(path: str, source: bytes, edits: Sequence[Edit]) -> bytes:

@@ -3,13 +3,14 @@
 A plan is good when its edits can be made, the findings it is for are gone from the changed tree, no
 race is there that was not there before, and planning again leaves its Locations alone. Statement
 paths are those of the tree that was planned on, so after each change the analysis is run again, on
-as many plans at once as can be. When that fails, those that are seen to be at fault are tried later, one at a
-time, and the others again without them; where none is seen, they are taken in smaller lots, down to one, which
-is then dropped.
+as many plans at once as can be. When that fails, those that are seen to be at fault are put off, and the others
+tried again without them; those that are seen to be at fault once more, in other company, are dropped. Where none
+is seen, plans are taken in smaller lots, down to one, which is then dropped.
 """
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,6 +23,8 @@ from autolock.rewriting.compiling import check_compiles
 from autolock.rewriting.engine import Codemods, RewriteError, apply_edits
 from autolock.rewriting.formatting import format_changed
 from autolock.rewriting.requirements import required
+from codemods.parsing import parse
+from codemods.paths import PlaceError, StatementPath
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +91,9 @@ class _Draft(NamedTuple):
 
 _Key = tuple[str, ...]
 
+_STILL_FOUND = "the race is still found after it"
+_AGAIN = "a second run would change the result again"
+
 _WHOLE = ""
 #: What gives something new a name, where two plans for one file might choose the same; and what takes the use of a name
 #: away, where the last plan removes its import.
@@ -96,22 +102,24 @@ _FREEING = frozenset({"gather-in-sequence", "undecorate", "yield-session"})
 _ALONE_IN_FILE = _NAMING | _FREEING
 
 
-def _spots(plan: Plan) -> dict[str, set[str]]:
-    """The statements of each file's top level that a plan edits, for plans that are made without each other.
-
-    An import that several need is made once.
-    """
-    found: dict[str, set[str]] = {edit.path: set() for edit in plan.edits}
-    for edit in plan.edits:
-        if edit.codemod != "import-name":
-            at = _WHOLE if edit.codemod in _ALONE_IN_FILE else str(edit.arguments.get("at", _WHOLE))
-            found[edit.path].add(at.partition(".")[0])
-    return found
+def _function_at(tree: ast.Module, at: str) -> str:
+    """The path of the outermost statement round a place that is no class: of the function or method that it is in."""
+    path = StatementPath.parse(at)
+    node: ast.AST = tree
+    for number, step in enumerate(path.steps, 1):
+        node = getattr(node, step.field)[step.index]
+        if not isinstance(node, ast.ClassDef):
+            return str(StatementPath(path.steps[:number]))
+    return at
 
 
 def _meet(some: set[str], others: set[str]) -> bool:
     """Whether two plans edit the same statement of a file, or one of them any."""
-    return bool(some & others) or (bool(some) and _WHOLE in others) or (bool(others) and _WHOLE in some)
+    return any(
+        _WHOLE in (one, other) or f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
+        for one in some
+        for other in others
+    )
 
 
 def _key(plan: Plan) -> _Key:
@@ -130,6 +138,7 @@ class _Rewriting:
     rewrites: list[Rewrite] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
     made: dict[tuple[str, bytes, str], bytes] = field(default_factory=dict)
+    trees: dict[tuple[str, bytes], ast.Module] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.view = self.tree.view
@@ -146,19 +155,18 @@ class _Rewriting:
             drafts, batch = self._drafts(batch), []
             if not drafts:
                 continue
+            plans = [draft.plan for draft in drafts]
             view = self.tree.view_with(self._overlay_with(draft.rewrite for draft in drafts))
-            objection = self._objection([draft.plan for draft in drafts], view)
-            if objection and len(drafts) > 1:
-                faulty = self._at_fault([draft.plan for draft in drafts], view)
-                if 0 < len(faulty) < len(drafts):
-                    self.apart |= faulty
-                    batch = [draft.plan for draft in drafts if _key(draft.plan) not in faulty]
-                else:
-                    at_once = len(drafts) // 2
+            objection = self._objection(plans, view)
+            if objection and len(plans) > 1:
+                left = self._without_faulty(plans, view)
+                if left is None:
+                    at_once = len(plans) // 2
+                batch = left or []
                 continue
             at_once = self.at_once
             if objection:
-                self._drop(drafts[0].plan, objection)
+                self._drop(plans[0], objection)
             elif not self._take(drafts, view):
                 return self._result()
         self._drop_overtaken()
@@ -168,18 +176,40 @@ class _Rewriting:
         return Rewritten(tuple(self.rewrites), tuple(self.dropped))
 
     def _next(self, at_once: int) -> list[Plan]:
-        """The next plans to try together; of those that were at fault before, one by itself when no other is left."""
+        """The next plans to try together: those that were at fault before when no other is left."""
         plans = [plan for plan in self.view.plans if _key(plan) in self.pending]
         promising = [plan for plan in plans if _key(plan) not in self.apart]
         batch: list[Plan] = []
         touched: dict[str, set[str]] = {}
-        for plan in promising or plans[:1]:
-            spots = _spots(plan)
+        for plan in promising or plans:
+            spots = self._spots(plan)
             if len(batch) < at_once and not any(_meet(spots[path], touched.get(path, set())) for path in spots):
                 batch.append(plan)
                 for path, names in spots.items():
                     touched.setdefault(path, set()).update(names)
         return batch
+
+    def _spots(self, plan: Plan) -> dict[str, set[str]]:
+        """The functions of each file that a plan edits, for plans that are made without each other.
+
+        An import that several need is made once.
+        """
+        found: dict[str, set[str]] = {edit.path: set() for edit in plan.edits}
+        for edit in plan.edits:
+            if edit.codemod != "import-name":
+                at = str(edit.arguments.get("at", _WHOLE))
+                alone = edit.codemod in _ALONE_IN_FILE or not at
+                found[edit.path].add(_WHOLE if alone else self._function_at(edit.path, at))
+        return found
+
+    def _function_at(self, path: str, at: str) -> str:
+        try:
+            source = self._before(path)
+            if (path, source) not in self.trees:
+                self.trees[path, source] = parse(source)
+            return _function_at(self.trees[path, source], at)
+        except (OSError, SyntaxError, ValueError, PlaceError, AttributeError, IndexError):
+            return at.partition(".")[0]  # carrying the plan out will say what is wrong
 
     def _drafts(self, batch: Sequence[Plan]) -> list[_Draft]:
         """The plans carried out, each on top of the others; those that cannot be are dropped, or left for later."""
@@ -211,7 +241,7 @@ class _Rewriting:
         return tuple(change for change in changes if change.before != change.after)
 
     def _change(self, path: str, edits: Sequence[Edit], shown: bytes | None) -> FileChange:
-        before = self.overlay[path] if path in self.overlay else self.tree.read(path)
+        before = self._before(path)
         if any(edit.codemod == ADD_REQUIREMENT for edit in edits):
             return FileChange(path, before, required(path, before, edits))
         return FileChange(path, before if shown is None else shown, self._edited(path, before, edits))
@@ -225,34 +255,50 @@ class _Rewriting:
             self.made[key] = format_changed(self.tree.root / path, before, after)
         return self.made[key]
 
+    def _before(self, path: str) -> bytes:
+        """A file as it is after the rewrites so far. Raises OSError."""
+        return self.overlay[path] if path in self.overlay else self.tree.read(path)
+
     def _overlay_with(self, rewrites: Iterable[Rewrite]) -> dict[str, bytes]:
         return self.overlay | {change.path: change.after for rewrite in rewrites for change in rewrite.changes}
 
     def _objection(self, plans: Sequence[Plan], view: View) -> str:
         """Why the tree that `view` is of is no good result; empty when it is one."""
-        left = {finding.fingerprint for finding in view.findings}
-        if any(left.intersection(plan.fingerprints) for plan in plans):
-            return "the race is still found after it"
-        if new := _races(view) - _races(self.view):
-            fingerprint = next(iter(new))
-            found = next(finding for finding in view.findings if finding.fingerprint == fingerprint)
-            return f"it would bring {found.rule} {found.name} in {found.place.function or found.place.path}"
-        again = {_key(plan) for plan in view.plans}
-        if any(_key(plan) in again for plan in plans):
-            return "a second run would change the result again"
-        return ""
+        if any(_is_left(plan, view) for plan in plans):
+            return _STILL_FOUND
+        if brought := self._brought(view):
+            return _would_bring(brought[0])
+        return _AGAIN if any(_is_made_again(plan, view) for plan in plans) else ""
 
-    def _at_fault(self, plans: Sequence[Plan], view: View) -> set[_Key]:
-        """The plans whose own races are still there, that would be made again, or that edit where a new race is."""
-        left = {finding.fingerprint for finding in view.findings}
-        again = {_key(plan) for plan in view.plans}
-        faulty = {_key(plan) for plan in plans if _key(plan) in again or left.intersection(plan.fingerprints)}
-        brought = _races(view) - _races(self.view)
-        for place in {finding.place for finding in view.findings if finding.fingerprint in brought}:
-            near = [plan for plan in plans if any(edit.path == place.path for edit in plan.edits)]
-            here = [plan for plan in near if any(f.place.function == place.function for f in self._ended(plan))]
-            faulty.update(map(_key, here or near))
-        return faulty
+    def _brought(self, view: View) -> list[Finding]:
+        """The races of a changed tree that were not there before."""
+        new = _races(view) - _races(self.view)
+        return [finding for finding in view.findings if finding.fingerprint in new]
+
+    def _without_faulty(self, plans: Sequence[Plan], view: View) -> list[Plan] | None:
+        """The plans of a lot that failed that are to be tried again; None where nobody can tell whose fault it is."""
+        faults = self._faults(plans, view)
+        twice = [plan for plan in plans if faults.get(_key(plan)) and _key(plan) in self.apart]
+        for plan in twice:
+            self._drop(plan, faults[_key(plan)])
+        if not twice and (len(faults) == len(plans) or self.apart.issuperset(faults)):
+            return None
+        self.apart |= faults.keys()
+        return [plan for plan in plans if _key(plan) not in faults]
+
+    def _faults(self, plans: Sequence[Plan], view: View) -> dict[_Key, str]:
+        """The plans that seem to be at fault, and what they do; empty for one of several that may have done it.
+
+        A race that is new may come from a plan for the same function, or else from one that edits its file.
+        """
+        faults = {_key(plan): _STILL_FOUND for plan in plans if _is_left(plan, view)}
+        for finding in self._brought(view):
+            near = [plan for plan in plans if any(edit.path == finding.place.path for edit in plan.edits)]
+            here = [plan for plan in near if any(f.place.function == finding.place.function for f in self._ended(plan))]
+            suspects = here or near
+            for plan in suspects:
+                faults.setdefault(_key(plan), _would_bring(finding) if len(suspects) == 1 else "")
+        return {_key(plan): _AGAIN for plan in plans if _is_made_again(plan, view)} | faults
 
     def _take(self, drafts: Sequence[_Draft], view: View) -> bool:
         """Keep proven rewrites, or what the user makes of the one there is; False when the user wants no more."""
@@ -288,6 +334,18 @@ class _Rewriting:
         for plan in self.wanted:
             if _key(plan) in self.pending and left.intersection(plan.fingerprints):
                 self._drop(plan, "it does not go together with another fix")
+
+
+def _is_left(plan: Plan, view: View) -> bool:
+    return any(finding.fingerprint in plan.fingerprints for finding in view.findings)
+
+
+def _is_made_again(plan: Plan, view: View) -> bool:
+    return any(_key(other) == _key(plan) for other in view.plans)
+
+
+def _would_bring(finding: Finding) -> str:
+    return f"it would bring {finding.rule} {finding.name} in {finding.place.function or finding.place.path}"
 
 
 def _races(view: View) -> Counter[str]:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 ROOT = Path("/nowhere")
 
 
-def finding(fingerprint: str, certainty: Certainty = Certainty.RACE) -> Finding:
-    place = Place("a.py", 1, 1, 1, 2, "f")
+def finding(fingerprint: str, certainty: Certainty = Certainty.RACE, path: str = "a.py") -> Finding:
+    place = Place(path, 1, 1, 1, 2, "f")
     fix = Fix(Safety.SAFE, "", "")
     window = Window("x", "event loop", ())
     return Finding(
@@ -113,6 +113,17 @@ def test_plans_for_different_functions_of_a_file_are_proven_together(monkeypatch
     ]
 
 
+def test_plans_for_different_methods_of_a_class_are_proven_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    edits = [
+        Edit("app.py", "append", {"text": name, "at": f"body[0].body[{n}].body[0]"}) for n, name in enumerate("xy")
+    ]
+    plans = [Plan("lock", "because", Safety.SAFE, (f"race-{n}",), (e,), (n,)) for n, e in zip("xy", edits, strict=True)]
+    project = Project(monkeypatch, *plans)
+    project.files["app.py"] = b"class A:\n    def f(self): return 1\n    def g(self): return 2\n"
+    assert len(project.rewrite().rewrites) == 2
+    assert project.runs == 1
+
+
 def test_plans_for_one_function_are_proven_after_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     project = Project(monkeypatch, in_function("a", 1), in_function("b", 1))
     assert titles(project.rewrite()) == ["lock a", "lock b"]
@@ -125,6 +136,34 @@ def test_plans_that_do_not_end_their_races_are_tried_again_one_by_one(monkeypatc
     rewritten = project.rewrite()
     assert titles(rewritten) == [f"lock {name}" for name in "abdefgh"]
     assert project.runs == 3
+
+
+def test_plans_that_bring_races_are_dropped_when_they_are_at_fault_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The three are put off by the first run, which the others need a second for, and dropped by one more."""
+    project = Project(monkeypatch, *(plan(name, f"{name}.py") for name in "abcdefgh"))
+    original = project.view
+
+    def with_races(overlay: Mapping[str, bytes]) -> View:
+        view = original(overlay)
+        brought = [finding(f"new-{name}", path=f"{name}.py") for name in "bdf" if f"{name}.py" in overlay]
+        return View((*view.findings, *brought), view.plans)
+
+    monkeypatch.setattr(project, "view", with_races)
+    rewritten = project.rewrite()
+    assert titles(rewritten) == [f"lock {name}" for name in "acegh"]
+    assert [dropped.problem.path for dropped in rewritten.dropped] == ["b.py", "d.py", "f.py"]
+    assert {dropped.reason for dropped in rewritten.dropped} == {"it would bring AL101 lost-update in f"}
+    assert project.runs == 3
+
+
+def test_a_race_that_either_of_two_plans_may_bring_costs_only_the_one_that_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    project = Project(monkeypatch, in_function("a", 0), in_function("b", 1), plan("c", "c.py"))
+    project.wrong = lambda text: finding("new", path="app.py") if "b" in text.split() else None
+    rewritten = project.rewrite()
+    assert sorted(titles(rewritten)) == ["lock a", "lock c"]
+    assert [dropped.fingerprints for dropped in rewritten.dropped] == [("race-b",)]
 
 
 def test_edits_that_cannot_be_made(monkeypatch: pytest.MonkeyPatch) -> None:

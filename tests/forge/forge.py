@@ -9,8 +9,10 @@ from types import TracebackType
 from typing import Any
 
 from forge.faults import Fault, Kind
+from forge.gitea import Gitea
 from forge.github import GitHub
 from forge.github.objects import Objects
+from forge.gitlab import GitLab
 from forge.people import Access, App, Installation, User, role
 from forge.server import Exchange, Server, running
 from forge.state import Repository, World
@@ -36,7 +38,7 @@ class Forge:
     def __init__(self, folder: Path) -> None:
         self.world = World(folder)
         self._github = GitHub()
-        self._server = Server(self.world, (self._github,))
+        self._server = Server(self.world, (self._github, GitLab(), Gitea()))
         self._open = ExitStack()
 
     def __enter__(self) -> Forge:

@@ -117,13 +117,13 @@ class Bare:
         settings = {
             "http.receivepack": "true",
             "uploadpack.allowAnySHA1InWant": "true",
-            "receive.hideRefs": "refs/pull",
             "gc.auto": "0",
         }
         with (path / "config").open("a") as config:
             for name, value in settings.items():
                 section, key = name.split(".")
                 config.write(f"[{section}]\n\t{key} = {value}\n")
+            config.write("[receive]\n\thideRefs = refs/pull\n\thideRefs = refs/merge-requests\n")
 
     def run(self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> str:
         """What the command prints; raises GitError with what it complains about."""
@@ -148,8 +148,10 @@ class Bare:
         return True
 
     def resolve(self, name: str, kind: str = "commit") -> str | None:
-        """The object of this kind that a name or sha leads to."""
+        """The object of this kind that a name, a sha, or a path in one (`sha:folder`) leads to."""
         try:
+            if ":" in name:
+                name = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name).strip()
             return self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{{kind}}}").strip()
         except GitError:
             return None

@@ -80,9 +80,17 @@ class Call:
         """A whole number out of the path; what is none stands for something that does not exist."""
         return int(self.params[name]) if self.params[name].isdecimal() else -1
 
-    def page(self, items: list[Any], show: Callable[[Any], Any], *, size: str = "per_page", usual: int = 30) -> Answer:
+    def page(
+        self,
+        items: list[Any],
+        show: Callable[[Any], Any],
+        *,
+        size: str = "per_page",
+        usual: int = 30,
+        most: int = 100,
+    ) -> Answer:
         """One page of a list, with links to the others."""
-        per = min(max(int(self.query.get(size, usual)), 1), 100)
+        per = min(max(int(self.query.get(size, usual)), 1), most)
         page = max(int(self.query.get("page", 1)), 1)
         last = max(-(-len(items) // per), 1)
         targets = {"prev": page - 1, "next": page + 1, "last": last} if page < last else {"prev": page - 1, "first": 1}

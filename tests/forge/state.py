@@ -327,7 +327,7 @@ class Repository:
                 draft=draft,
             )
             self.items[pull.number] = pull
-            self.git.set_ref(f"refs/pull/{pull.number}/head", pull.head_sha)
+            self._publish(pull)
             return pull
 
     def open_issue(self, *, title: str, body: str = "", by: User | None = None) -> Issue:
@@ -413,9 +413,15 @@ class Repository:
             moved = (pull.head_sha, pull.base_sha) != (heads[pull.head], heads[pull.base])
             pull.head_sha, pull.base_sha, before = heads[pull.head], heads[pull.base], pull.head_sha
             if moved:
-                self.git.set_ref(f"refs/pull/{pull.number}/head", pull.head_sha)
+                self._publish(pull)
                 pull.updated = self.world.time()
                 self._settle(pull, before)
+
+    def _publish(self, pull: Pull) -> None:
+        """Name its last commit as GitHub and Gitea do, and as GitLab does, so that git can fetch it."""
+        self.git.set_ref(f"refs/pull/{pull.number}/head", pull.head_sha)
+        number = list(self.pulls).index(pull.number) + 1
+        self.git.set_ref(f"refs/merge-requests/{number}/head", pull.head_sha)
 
     def _settle(self, pull: Pull, before: str) -> None:
         """Close a pull request that has no commits left: merged by hand, or its branch was put back onto the base."""

@@ -12,7 +12,7 @@ from forge.github.apps import objects
 from forge.github.errors import invalid, not_found, refuse, require
 from forge.http import Answer, Call, Router
 
-ROUTES = Router("ref")
+ROUTES = Router("ref", "tree_sha")
 _REPO = "/repos/{owner}/{repo}"
 _GIT = f"{_REPO}/git"
 _MODES = {"100644", "100755", "040000", "160000", "120000"}

@@ -14,6 +14,7 @@ from codemods.extend_lock import ExtendLock
 from codemods.finally_release import FinallyRelease
 from codemods.flush_commit import FlushCommit
 from codemods.gather_in_sequence import GatherInSequence
+from codemods.hold_longer import HoldLonger
 from codemods.import_name import ImportName
 from codemods.insert_after import InsertAfter
 from codemods.insert_before import InsertBefore
@@ -46,6 +47,7 @@ CODEMODS: dict[str, type[PlacedCodemod]] = {
     "finally-release": FinallyRelease,
     "flush-commit": FlushCommit,
     "gather-in-sequence": GatherInSequence,
+    "hold-longer": HoldLonger,
     "import-name": ImportName,
     "insert-after": InsertAfter,
     "insert-before": InsertBefore,

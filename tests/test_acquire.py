@@ -240,3 +240,88 @@ def test_a_lock_that_is_waited_for_in_a_try_that_goes_on_may_not_be_held(tmp_pat
     """
     timed(tmp_path, taking, "await bake(loaf)\noven.release()\n")
     assert not autolock.check([tmp_path], cache=False).findings
+
+
+SHELF = """
+import asyncio
+from fastapi import FastAPI, HTTPException
+
+app = FastAPI()
+shelf = {"jam": 3}
+shelf_lock = asyncio.Lock()
+
+async def ring(name):
+    await asyncio.sleep(0.1)
+
+@app.post("/refill")
+async def refill():
+    async with shelf_lock:
+        left = shelf["jam"]
+        await ring("refill")
+        shelf["jam"] = left + 1
+
+@app.post("/{name}")
+async def take(name: str):
+"""
+
+BY_HAND = {
+    "let go before the change": (
+        """
+        await shelf_lock.acquire()
+        try:
+            left = shelf["jam"]
+        finally:
+            shelf_lock.release()
+        await ring(name)
+        shelf["jam"] = left - 1
+        """,
+        """
+        async with shelf_lock:
+            left = shelf["jam"]
+            await ring(name)
+            shelf["jam"] = left - 1
+        """,
+    ),
+    "taken after the check": (
+        """
+        if shelf["jam"] == 0:
+            raise HTTPException(409)
+        await shelf_lock.acquire()
+        try:
+            await ring(name)
+            shelf["jam"] -= 1
+        finally:
+            shelf_lock.release()
+        return shelf
+        """,
+        """
+        async with shelf_lock:
+            if shelf["jam"] == 0:
+                raise HTTPException(409)
+            await ring(name)
+            shelf["jam"] -= 1
+        return shelf
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize(("body", "wanted"), BY_HAND.values(), ids=BY_HAND)
+def test_a_lock_taken_by_hand_is_held_for_as_long_as_it_must_be(tmp_path: Path, body: str, wanted: str) -> None:
+    path = tmp_path / "main.py"
+    path.write_text(SHELF + textwrap.indent(textwrap.dedent(body).lstrip(), "    "), encoding="utf-8")
+    autolock.fix([tmp_path], apply=True, cache=False)
+    assert path.read_text(encoding="utf-8") == SHELF + textwrap.indent(textwrap.dedent(wanted).lstrip(), "    ")
+    assert not autolock.check([tmp_path], cache=False, certainty="race").findings
+
+
+@pytest.mark.parametrize("kept", ["  # others may look now", ""])
+def test_what_is_done_in_the_finally_besides_stays_where_it_is(tmp_path: Path, kept: str) -> None:
+    body = BY_HAND["let go before the change"][0].replace("    shelf_lock.release()", f"    shelf_lock.release(){kept}")
+    if not kept:
+        body = body.replace("    shelf_lock.release()", "    shelf_lock.release()\n            print(left)")
+    path = tmp_path / "main.py"
+    path.write_text(SHELF + textwrap.indent(textwrap.dedent(body).lstrip(), "    "), encoding="utf-8")
+    before = path.read_text(encoding="utf-8")
+    autolock.fix([tmp_path], apply=True, cache=False)
+    assert path.read_text(encoding="utf-8") == before

@@ -30,6 +30,9 @@ class Enclosing(Waits):
     ) -> list[Edit]:
         """Put a region under a lock: in place of a useless one, by extending a block, or with a new block."""
         if existing is not None:
+            longer = self.held_longer(function, region, existing)
+            if longer is not None:
+                return [longer]
             found = self._block_of(existing, function, region, lock)
             if found is not None:
                 return found

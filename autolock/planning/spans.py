@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from autolock.edits import Edit
+from autolock.planning.acquired import held_longer
 from autolock.planning.blocks import Refusal, Region, awaits, check_span, is_endless, own_nodes
 from autolock.planning.needs import Need, Needs, belongs, distinct
 from autolock.program.calls import same_lock
@@ -170,7 +172,8 @@ class Spans(Needs):
         if existing is None:
             return
         for use in self.machine.trace.locks:
-            if use.style == "acquire" and use.function == function and same_lock(use.lock, existing):
+            by_hand = use.style == "acquire" and use.function == function and same_lock(use.lock, existing)
+            if by_hand and self.held_longer(function, region, existing) is None:
                 raise Refusal(f"`{function.name}` takes `{existing.location}` with acquire(): use `with` first")
             if (
                 same_lock(use.lock, existing)
@@ -184,6 +187,12 @@ class Spans(Needs):
                     f"`{function.name}` calls `{use.function.name}`, which takes `{existing.location}` "
                     f"itself: it would wait for itself"
                 )
+
+    def held_longer(self, function: Ref, region: Region, lock: LockValue) -> Edit | None:
+        """The edit that holds over the region what the function takes by hand, if there is one."""
+        uses = self.machine.trace.locks
+        mine = [u for u in uses if u.style == "acquire" and u.function == function and same_lock(u.lock, lock)]
+        return held_longer(self.sources.blocks(function.path), mine, region)
 
     def refuse_endless(self, function: Ref, statements: Sequence[ast.stmt], depth: int) -> None:
         """Refuse to wait, under the lock, for a coroutine that runs for as long as the application. Raises Refusal."""

@@ -43,7 +43,7 @@ class LockReleasedEarly:
     name: ClassVar[str] = "lock-released-early"
     category: ClassVar[str] = "locks"
     summary: ClassVar[str] = "the lock is released between the read and the dependent write"
-    codemods: ClassVar[tuple[str, ...]] = ("extend-lock", "ask-again")
+    codemods: ClassVar[tuple[str, ...]] = ("extend-lock", "hold-longer", "ask-again")
 
     def match(self, window: RaceWindow) -> Match | None:
         if window.kind != "read-write" or not window.race:

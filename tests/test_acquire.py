@@ -282,6 +282,21 @@ BY_HAND = {
             shelf["jam"] = left - 1
         """,
     ),
+    "let go in the same block": (
+        """
+        await shelf_lock.acquire()
+        left = shelf["jam"]
+        shelf_lock.release()
+        await ring(name)
+        shelf["jam"] = left - 1
+        """,
+        """
+        async with shelf_lock:
+            left = shelf["jam"]
+            await ring(name)
+            shelf["jam"] = left - 1
+        """,
+    ),
     "taken after the check": (
         """
         if shelf["jam"] == 0:

@@ -173,3 +173,50 @@ def test_a_generator_that_ends_may_be_gone_through_under_a_lock(tmp_path: Path, 
     found(tmp_path, IMPORTS.replace("SOURCE", source))
     (finding,) = autolock.check([tmp_path], cache=False).findings
     assert finding.fix.safety.value == safety
+
+
+METER = """
+class Meter:
+    def __init__(self):
+        self.calls = 0
+
+    async def report(self):
+        REPORT
+
+meter = Meter()
+
+@app.get("/")
+async def call():
+    meter.calls += 1
+
+@app.post("/report")
+async def report():
+    await meter.report()
+"""
+
+REPORTED = {
+    "by a name": "calls = self.calls; await ask(calls); self.calls = 0",
+    "in the call": "await ask({'calls': self.calls}); self.calls = 0",
+}
+KEPT = {
+    "set back before": "calls = self.calls; self.calls = 0; await ask(calls)",
+    "not told": "calls = self.calls; await ask(); self.calls = 0",
+}
+
+
+@pytest.mark.parametrize("report", REPORTED.values(), ids=REPORTED)
+def test_what_is_counted_while_a_number_is_handed_on_goes_when_it_is_set_back(tmp_path: Path, report: str) -> None:
+    text = METER.replace("REPORT", report.replace("; ", "\n        "))
+    assert found(tmp_path, text) == [("AL101", "Meter.report")]
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    assert not autolock.check([tmp_path], cache=False).findings
+
+
+@pytest.mark.parametrize("report", KEPT.values(), ids=KEPT)
+def test_a_number_that_is_not_handed_on_loses_nothing(tmp_path: Path, report: str) -> None:
+    assert found(tmp_path, METER.replace("REPORT", report.replace("; ", "\n        "))) == []
+
+
+def test_a_number_that_nobody_counts_may_be_set_back(tmp_path: Path) -> None:
+    text = METER.replace("REPORT", REPORTED["by a name"].replace("; ", "\n        "))
+    assert found(tmp_path, text.replace("meter.calls += 1", "return meter.calls")) == []

@@ -24,6 +24,7 @@ from autolock.program.trace import (
     Read,
     Suspension,
     Write,
+    is_given,
     measures,
     removed_end,
 )
@@ -120,6 +121,8 @@ class Machine(Statements):
         state = self.state
         if write.empties:
             data |= self.handed_on(write)
+        if write.kind == "assign" and write.made == "const" and write.text in ("0", "0.0"):
+            data |= self.counted(write)
         data |= self.worked_on(write)
         # What was found made the request put in what it takes out again now.
         claimed = state.claims.get((write.location.base, write.key), 0) if write.kind == "remove" else 0
@@ -167,6 +170,19 @@ class Machine(Statements):
             and any(f.serial == here for f in r.stack)
             and not any(r in c.reads for c in state.control)
         )
+
+    def counted(self, write: Write) -> frozenset[Read]:
+        """Looks at a number that this function gave to something it then waited for, before it sets it back to zero."""
+        state, here = self.state, self.frame.serial
+        looks = [
+            r
+            for r in state.stale
+            if r.location == write.location and r.stack[-1].serial == here and r not in state.superseded
+        ]
+        unit = self.unit(write.function.path) if looks else None
+        node = unit.functions.get(write.function.name) if unit is not None else None
+        waits = [n for n in ast.walk(node) if isinstance(n, ast.Await)] if node is not None else []
+        return frozenset(r for r in looks if any(is_given(r, wait) for wait in waits))
 
     def worked_on(self, write: Write) -> frozenset[Read]:
         """Looks at the end of a list from which this function takes away now what it has done something with."""

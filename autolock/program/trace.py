@@ -146,6 +146,20 @@ def measures(node: ast.AST) -> bool:
     return name in ("len", "bool", "any", "all", "min", "max", "isinstance", "str", "repr", "print")
 
 
+def is_given(read: Read, wait: ast.Await) -> bool:
+    """Whether what was read is an argument of what is awaited, by itself or under the name that it was given."""
+    statement = read.stack[-1].statement
+    targets = statement.targets if isinstance(statement, ast.Assign) and statement.value is read.node else []
+    names = {target.id for target in targets if isinstance(target, ast.Name)}
+    call = wait.value
+    given = [*call.args, *(k.value for k in call.keywords)] if isinstance(call, ast.Call) else []
+    return any(
+        node is read.node or (isinstance(node, ast.Name) and node.id in names and node.lineno > read.node.lineno)
+        for argument in given
+        for node in ast.walk(argument)
+    )
+
+
 @dataclass(slots=True, frozen=True, eq=False)
 class Control:
     """A decision that the code after it depends on.

@@ -71,6 +71,8 @@ class LostUpdate:
             return None
         if not window.race:
             return self.latent(window) if is_counting(window) else None
+        if write.made == "const":
+            return self.set_back(window)
         message = (
             f"`{function_name(window)}` reads `{window.shown}`, {gap(window)}, then writes a value "
             f"computed from what it read: "
@@ -87,6 +89,18 @@ class LostUpdate:
             Severity.HIGH,
             f"`{function_name(window)}` hands on what is in `{window.shown}`, {gap(window)}, then empties it: "
             f"what is added to `{window.shown}` meanwhile is lost.",
+        )
+
+    @staticmethod
+    def set_back(window: RaceWindow) -> Match | None:
+        """What is counted while a number is handed on goes when it is set back."""
+        counted = any(write.kind == "augment" or write.made == "expression" for _, write in window.rivals)
+        if not counted or window.write is None:
+            return None
+        return Match(
+            Severity.HIGH,
+            f"`{function_name(window)}` hands on what `{window.shown}` is, {gap(window)}, then sets it back to "
+            f"{window.write.text}: what is counted in `{window.shown}` meanwhile is lost.",
         )
 
     def latent(self, window: RaceWindow) -> Match:

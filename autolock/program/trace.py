@@ -151,10 +151,11 @@ def is_given(read: Read, wait: ast.Await) -> bool:
     statement = read.stack[-1].statement
     targets = statement.targets if isinstance(statement, ast.Assign) and statement.value is read.node else []
     names = {target.id for target in targets if isinstance(target, ast.Name)}
+    line = getattr(statement, "lineno", 0)
     call = wait.value
     given = [*call.args, *(k.value for k in call.keywords)] if isinstance(call, ast.Call) else []
     return any(
-        node is read.node or (isinstance(node, ast.Name) and node.id in names and node.lineno > read.node.lineno)
+        node is read.node or (isinstance(node, ast.Name) and node.id in names and node.lineno > line)
         for argument in given
         for node in ast.walk(argument)
     )

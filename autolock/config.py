@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 from autolock.errors import AutolockError
 from autolock.findings import Certainty, Severity
 from autolock.llm.project import DEFAULTS, ModelSettings
+from autolock.pulls.schedule import is_window
+from autolock.pulls.settings import PULL_DEFAULTS, CommitStyle, Grouping, PullSettings
 from autolock.source import DEFAULT_EXCLUDES, ExcludeSpec, PatternSet, matches_glob
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Settings:
     pattern as in a .gitignore with selectors. `exclude` is None for the default exclusions.
     `certainty` and `severity` are the lowest that are shown. `lock_names` are dotted names of
     factories, decorators and context managers that count as locks. `jobs` is None for as many as
-    there are processors. `llm` is for endpoints that call a model. Patterns and
+    there are processors. `llm` is for endpoints that call a model, `pr` for pull requests. Patterns and
     paths are relative to the folder of `file`.
     """
 
@@ -59,6 +61,7 @@ class Settings:
     cache_dir: Path | None = None
     baseline: Path | None = None
     llm: ModelSettings = DEFAULTS
+    pr: PullSettings = PULL_DEFAULTS
 
     def excludes(self) -> ExcludeSpec:
         """What a walk leaves out under these settings."""
@@ -212,19 +215,40 @@ class _Entry:
             raise self.wrong('a rate such as "60/minute"')
         return self.value
 
+    def text(self) -> str:
+        if not isinstance(self.value, str) or not self.value.strip():
+            raise self.wrong("a text")
+        return self.value.strip()
+
+    def one_of(self, *values: str) -> str:
+        if self.value not in values:
+            raise self.wrong(" or ".join(f'"{value}"' for value in values), _did_you_mean(str(self.value), values))
+        return str(self.value)
+
+    def schedule(self) -> tuple[str, ...]:
+        windows = self.texts()
+        if not all(map(is_window, windows)):
+            raise self.wrong('a list of times in UTC such as "mon-fri 06:00-18:00"')
+        return windows
+
     def models(self) -> ModelSettings:
+        return replace(ModelSettings(), **self._table(_MODEL_READERS))  # type: ignore[arg-type]  # as the readers give it
+
+    def pulls(self) -> PullSettings:
+        return replace(PullSettings(), **self._table(_PULL_READERS))  # type: ignore[arg-type]  # as the readers give it
+
+    def _table(self, readers: Mapping[str, Callable[[_Entry], object]]) -> dict[str, object]:
+        """The values of a table below this key."""
         if not isinstance(self.value, dict):
             raise self.wrong("a table")
         for key in self.value:
-            if key not in _MODEL_READERS:
-                raise AutolockError(
-                    f'{_shown(self.file)}: unknown key "{key}" in "llm"', _did_you_mean(key, _MODEL_READERS)
-                )
-        read = {
-            key.replace("-", "_"): _MODEL_READERS[key](_Entry(self.file, f"llm.{key}", value))
+            if key not in readers:
+                message = f'{_shown(self.file)}: unknown key "{key}" in "{self.key}"'
+                raise AutolockError(message, _did_you_mean(key, readers))
+        return {
+            key.replace("-", "_"): readers[key](_Entry(self.file, f"{self.key}.{key}", value))
             for key, value in self.value.items()
         }
-        return replace(ModelSettings(), **read)  # type: ignore[arg-type]  # each reader gives its field's type
 
     def path(self) -> Path:
         if not isinstance(self.value, str) or not self.value.strip():
@@ -235,6 +259,27 @@ class _Entry:
 _MODEL_READERS: Mapping[str, Callable[[_Entry], object]] = {
     "concurrency": _Entry.count,
     "rate-limit": _Entry.rate,
+}
+_PULL_READERS: Mapping[str, Callable[[_Entry], object]] = {
+    "base": _Entry.text,
+    "forge": lambda entry: entry.one_of("github", "gitlab", "gitea"),
+    "api": _Entry.text,
+    "group": lambda entry: entry.member(Grouping),
+    "severity": lambda entry: entry.member(Severity),
+    "unsafe": _Entry.flag,
+    "draft": _Entry.flag,
+    "max-open": _Entry.count,
+    "per-hour": _Entry.count,
+    "schedule": _Entry.schedule,
+    "labels": _Entry.texts,
+    "reviewers": _Entry.texts,
+    "assignees": _Entry.texts,
+    "commits": lambda entry: entry.member(CommitStyle),
+    "author": _Entry.text,
+    "sign-off": _Entry.flag,
+    "co-authors": _Entry.texts,
+    "check": _Entry.flag,
+    "dashboard": _Entry.flag,
 }
 _READERS: Mapping[str, Callable[[_Entry], object]] = {
     "select": _Entry.texts,
@@ -250,6 +295,7 @@ _READERS: Mapping[str, Callable[[_Entry], object]] = {
     "cache-dir": _Entry.path,
     "baseline": _Entry.path,
     "llm": _Entry.models,
+    "pr": _Entry.pulls,
 }
 
 

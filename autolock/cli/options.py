@@ -62,8 +62,8 @@ def run_options(
 ) -> Options:
     """The options of a run as `autolock.check` and `autolock.fix` take them."""
     return Options(
-        select=_rules(select),
-        ignore=_rules(ignore),
+        select=rules(select),
+        ignore=rules(ignore),
         certainty=certainty,
         severity=severity,
         unsafe=unsafe,
@@ -75,7 +75,7 @@ def run_options(
     )
 
 
-def _rules(lists: Sequence[str] | None) -> list[str] | None:
+def rules(lists: Sequence[str] | None) -> list[str] | None:
     """The rules of `--select A,B --select C`; None where the option was not given."""
     if not lists:
         return None

@@ -38,7 +38,7 @@ def _changed_names(folder: Path, names: set[str]) -> set[str]:
                 *("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *sorted(names)),
             ],
             cwd=folder,
-            env=_environment(),
+            env=outside_of_hooks(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
@@ -52,7 +52,8 @@ def _changed_names(folder: Path, names: set[str]) -> set[str]:
     return {path.rpartition("/")[2] for path in paths}
 
 
-def _environment() -> dict[str, str]:
+def outside_of_hooks() -> dict[str, str]:
+    """The environment without what a hook that runs us has set for its own repository; git's complaints in English."""
     kept = {name: value for name, value in os.environ.items() if name not in _OF_ANOTHER_REPOSITORY}
     return {**kept, "LC_ALL": "C"}
 

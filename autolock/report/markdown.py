@@ -19,7 +19,7 @@ _PICTURE_WIDTH = 100
 _SPECIAL = re.compile(r"[\\`*_\[\]<>&~#$]")
 # `@name` and `#12` become mentions and links even when written as entities or escapes;
 # a zero-width space between the sign and the name is what stops them.
-_REFERENCE = re.compile(r"@(?=[\w-])|#(?=\d)")
+_REFERENCE = re.compile(r"@(?=[\w-])|#(?=\d)|\bGH-(?=\d)")
 _CODE = re.compile(r"`([^`]+)`")
 
 
@@ -74,7 +74,7 @@ def _details(finding: Finding) -> Iterator[str]:
     if finding.certainty is Certainty.RACE and finding.window.steps:
         yield f"Shared state {code(finding.window.location)}, {escape(finding.window.context)}:"
         yield ""
-        yield from fenced(_picture(finding))
+        yield from fenced(drawn(finding))
         yield ""
     yield _fix(finding)
     yield ""
@@ -82,7 +82,8 @@ def _details(finding: Finding) -> Iterator[str]:
     yield ""
 
 
-def _picture(finding: Finding) -> list[str]:
+def drawn(finding: Finding) -> list[str]:
+    """The lines of the two-lane picture of a finding, no wider than a forge shows without scrolling."""
     from autolock.report.picture import picture
     from autolock.report.typeset import glyphs
 
@@ -142,7 +143,7 @@ def prose(text: str) -> str:
 
 def escape(text: str) -> str:
     """`text` with every character escaped that Markdown or GitHub would give a meaning."""
-    return _SPECIAL.sub(r"\\\g<0>", _unreferenced(text))
+    return _SPECIAL.sub(r"\\\g<0>", unreferenced(text))
 
 
 def code(text: str) -> str:
@@ -155,10 +156,11 @@ def code(text: str) -> str:
 
 def html_text(text: str) -> str:
     """`text` on one line, as it may stand inside an HTML element."""
-    return html.escape(_unreferenced(" ".join(text.split())))
+    return html.escape(unreferenced(" ".join(text.split())))
 
 
-def _unreferenced(text: str) -> str:
+def unreferenced(text: str) -> str:
+    """`text` in which no forge sees a mention of somebody or a link to an issue."""
     return _REFERENCE.sub("\\g<0>\u200b", text)
 
 

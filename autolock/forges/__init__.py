@@ -1,0 +1,1 @@
+"""GitHub, GitLab and Gitea (or Forgejo) behind one protocol, `Forge`."""

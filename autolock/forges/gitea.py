@@ -1,0 +1,214 @@
+"""Gitea and Forgejo over their REST interface (https://docs.gitea.com/api/)."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from autolock.forges.base import Check, Comment, ForgeError, Issue, LineComment, NewPull, Pull, PullState
+from autolock.forges.texts import new_lines, same_text, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from autolock.forges.http import Client
+
+_DRAFT = "WIP: "
+#: How many pages of ended pull requests are read, of 50 each: there is no way to ask for those of one branch.
+_ENDED_PAGES = 10
+_PAGE = 50
+
+
+class Gitea:
+    """A repository on Gitea or Forgejo, `owner/name`."""
+
+    name = "Gitea"
+    body_limit = 65_536
+
+    def __init__(self, client: Client, repository: str) -> None:
+        self._client = client
+        self._root = f"repos/{repository}"
+        self._repository = repository
+
+    def default_branch(self) -> str:
+        return str(self._client.get(self._root)["default_branch"])
+
+    def me(self) -> str:
+        try:
+            return str(self._client.get("user")["login"])
+        except ForgeError as error:
+            if error.status in (401, 403, 404):
+                return ""
+            raise
+
+    # -- pull requests ---------------------------------------------------------------
+
+    def pulls(self, prefix: str, branches: Sequence[str]) -> Sequence[Pull]:
+        found = list(self._pages("pulls", state="open"))
+        found += self._pages("pulls", _ENDED_PAGES, state="closed", sort="recentupdate")
+        pulls = {data["number"]: self._pull(data) for data in found}
+        return sorted(
+            (pull for pull in pulls.values() if pull.ours and pull.head.startswith(prefix)),
+            key=lambda pull: -pull.number,
+        )
+
+    def pull(self, number: int) -> Pull:
+        return self._pull(self._client.get(f"{self._root}/pulls/{number}"))
+
+    def open_pull(self, new: NewPull) -> Pull:
+        title = f"{_DRAFT if new.draft else ''}{new.title}"
+        body = {"title": title, "body": new.body, "head": new.head, "base": new.base}
+        made = self._client.make(f"{self._root}/pulls", body, lambda: self._open_one(new))
+        return made if isinstance(made, Pull) else self._pull(made)
+
+    def _open_one(self, new: NewPull) -> Pull | None:
+        found = (self._pull(data) for data in self._pages("pulls", state="open"))
+        return next((pull for pull in found if pull.ours and (pull.head, pull.base) == (new.head, new.base)), None)
+
+    def update_pull(self, number: int, *, title: str, body: str) -> None:
+        drafted = self.pull(number).draft
+        said = {"title": f"{_DRAFT if drafted else ''}{title}", "body": body}
+        self._client.send("PATCH", f"{self._root}/pulls/{number}", said)
+
+    def close_pull(self, number: int) -> None:
+        self._client.send("PATCH", f"{self._root}/pulls/{number}", {"state": "closed"})
+
+    def delete_branch(self, branch: str) -> None:
+        try:
+            self._client.send("DELETE", f"{self._root}/branches/{quote(branch, safe='')}")
+        except ForgeError as error:
+            if error.status != 404:
+                raise
+
+    def add_labels(self, number: int, labels: Sequence[str]) -> None:
+        """Put labels on a pull request; those that the repository does not have are made."""
+        known = {label["name"]: label["id"] for label in self._pages("labels")}
+        for name in labels:
+            if name not in known:
+                made = self._client.send("POST", f"{self._root}/labels", {"name": name, "color": "#1d76db"})
+                known[name] = made["id"]
+        self._client.send("POST", f"{self._root}/issues/{number}/labels", {"labels": [known[name] for name in labels]})
+
+    def request_reviews(self, number: int, reviewers: Sequence[str]) -> None:
+        people = [name for name in reviewers if "/" not in name]
+        teams = [name.rpartition("/")[2] for name in reviewers if "/" in name]
+        path = f"{self._root}/pulls/{number}/requested_reviewers"
+        self._client.send("POST", path, {"reviewers": people, "team_reviewers": teams})
+
+    def assign(self, number: int, assignees: Sequence[str]) -> None:
+        self._client.send("PATCH", f"{self._root}/pulls/{number}", {"assignees": list(assignees)})
+
+    def _pull(self, data: Any) -> Pull:
+        state = PullState.OPEN if data["state"] == "open" else PullState.CLOSED
+        if data.get("merged"):
+            state = PullState.MERGED
+        title = data["title"]
+        source = (data["head"].get("repo") or {}).get("full_name", "")
+        return Pull(
+            number=data["number"],
+            title=title.removeprefix(_DRAFT),
+            body=data.get("body") or "",
+            head=data["head"]["ref"],
+            head_commit=data["head"]["sha"],
+            base=data["base"]["ref"],
+            state=state,
+            draft=bool(data.get("draft")) or title.startswith(_DRAFT),
+            url=data["html_url"],
+            author=(data.get("user") or {}).get("login", ""),
+            opened=seconds(data["created_at"]),
+            ours=source.lower() == self._repository.lower(),
+        )
+
+    def _pages(self, path: str, most: int = 1_000, **query: object) -> Iterator[Any]:
+        for page in range(1, most + 1):
+            found = self._client.get(f"{self._root}/{path}", limit=_PAGE, page=page, **query)
+            yield from found
+            if len(found) < _PAGE:
+                return
+
+    # -- comments --------------------------------------------------------------------
+
+    def comments(self, number: int) -> Sequence[Comment]:
+        found = self._client.get(f"{self._root}/issues/{number}/comments")
+        return [Comment(c["id"], c.get("body") or "", (c.get("user") or {}).get("login", "")) for c in found]
+
+    def add_comment(self, number: int, body: str) -> None:
+        look = partial(self._said, number, body)
+        self._client.make(f"{self._root}/issues/{number}/comments", {"body": body}, look)
+
+    def _said(self, number: int, body: str) -> Comment | None:
+        return next((c for c in self.comments(number) if same_text(c.body, body)), None)
+
+    def edit_comment(self, number: int, comment: int, body: str) -> None:
+        self._client.send("PATCH", f"{self._root}/issues/comments/{comment}", {"body": body})
+
+    def changed_lines(self, number: int) -> Mapping[str, frozenset[int]]:
+        patch = self._client.ask("GET", f"{self._root}/pulls/{number}.diff").text
+        files = (part.partition("\n+++ b/") for part in f"\n{patch}".split("\ndiff --git "))
+        return {rest.partition("\n")[0]: new_lines(rest.partition("\n")[2]) for _, found, rest in files if found}
+
+    def line_comments(self, number: int) -> Sequence[LineComment]:
+        found: list[LineComment] = []
+        for review in self._pages(f"pulls/{number}/reviews"):
+            for c in self._client.get(f"{self._root}/pulls/{number}/reviews/{review['id']}/comments"):
+                line = c.get("position") or c.get("original_position") or 0
+                author = (c.get("user") or {}).get("login", "")
+                found.append(LineComment(c["path"], line, line, c["body"], c["id"], author))
+        return found
+
+    def add_line_comment(self, number: int, commit: str, comment: LineComment) -> None:
+        said = {"path": comment.path, "body": comment.body, "new_position": comment.last}
+        look = partial(self._placed, number, comment)
+        body = {"commit_id": commit, "event": "COMMENT", "comments": [said]}
+        self._client.make(f"{self._root}/pulls/{number}/reviews", body, look)
+
+    def _placed(self, number: int, comment: LineComment) -> LineComment | None:
+        place = (comment.path, comment.last)
+        found = (c for c in self.line_comments(number) if (c.path, c.last) == place)
+        return next((c for c in found if same_text(c.body, comment.body)), None)
+
+    def edit_line_comment(self, number: int, comment: LineComment) -> None:
+        self.edit_comment(number, comment.number, comment.body)
+
+    def delete_line_comment(self, number: int, comment: int) -> None:
+        self._client.send("DELETE", f"{self._root}/issues/comments/{comment}")
+
+    # -- checks, people, issues ------------------------------------------------------
+
+    def report(self, check: Check) -> None:
+        state = "failure" if check.outcome.value == "failure" else "success"
+        body = {"state": state, "context": "autolock", "description": check.title[:255]}
+        if check.url:
+            body["target_url"] = check.url
+        said = self._client.get(f"{self._root}/commits/{check.commit}/statuses")
+        latest = next((s for s in said if s["context"] == "autolock"), None)
+        if latest is None or (latest["status"], latest["description"]) != (state, body["description"]):
+            self._client.send("POST", f"{self._root}/statuses/{check.commit}", body)
+
+    def may_write(self, user: str) -> bool:
+        found = self._client.found(f"{self._root}/collaborators/{quote(user)}/permission")
+        return bool(found) and found["permission"] in ("admin", "owner", "write")
+
+    def issues(self, title: str) -> Sequence[Issue]:
+        found = self._pages("issues", state="all", type="issues", q=title)
+        return sorted((self._issue(i) for i in found if i["title"] == title), key=lambda issue: issue.number)
+
+    def open_issue(self, title: str, body: str) -> Issue:
+        look = partial(self._issue_of, title)
+        made = self._client.make(f"{self._root}/issues", {"title": title, "body": body}, look)
+        return made if isinstance(made, Issue) else self._issue(made)
+
+    def _issue_of(self, title: str) -> Issue | None:
+        return next(iter(self.issues(title)), None)
+
+    def update_issue(self, number: int, body: str, *, open: bool = True) -> None:
+        state = "open" if open else "closed"
+        self._client.send("PATCH", f"{self._root}/issues/{number}", {"body": body, "state": state})
+
+    @staticmethod
+    def _issue(data: Any) -> Issue:
+        author = (data.get("user") or {}).get("login", "")
+        return Issue(
+            data["number"], data["title"], data.get("body") or "", data["state"] == "open", author, data["html_url"]
+        )

@@ -1,0 +1,287 @@
+"""GitHub, also an Enterprise server, over its REST interface (https://docs.github.com/rest)."""
+
+from __future__ import annotations
+
+import base64
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from autolock.forges.base import Check, Comment, ForgeError, Issue, LineComment, NewCommit, NewPull, Pull, PullState
+from autolock.forges.texts import new_lines, same_text, seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from autolock.forges.http import Client
+
+_CHECK = "autolock"
+#: What a request for a check may carry.
+_ANNOTATIONS = 50
+
+
+class GitHub:
+    """A repository on GitHub, `owner/name`."""
+
+    name = "GitHub"
+    body_limit = 65_536
+
+    def __init__(self, client: Client, repository: str) -> None:
+        self._client = client
+        self._repository = repository
+        self._root = f"repos/{repository}"
+        self._owner = repository.partition("/")[0]
+
+    def default_branch(self) -> str:
+        return str(self._client.get(self._root)["default_branch"])
+
+    def me(self) -> str:
+        try:
+            return str(self._client.get("user")["login"])
+        except ForgeError as error:
+            if error.status in (401, 403, 404):  # GITHUB_TOKEN and installations are no users
+                return ""
+            raise
+
+    # -- pull requests ---------------------------------------------------------------
+
+    def pulls(self, prefix: str, branches: Sequence[str]) -> Sequence[Pull]:
+        path, newest = f"{self._root}/pulls", {"sort": "created", "direction": "desc"}
+        found = list(self._client.pages(path, state="open", **newest))
+        found += self._client.get(path, state="closed", per_page=100, sort="updated", direction="desc")
+        for branch in branches:
+            found += self._client.pages(path, state="closed", head=f"{self._owner}:{branch}", **newest)
+        pulls = {data["number"]: self._pull(data) for data in found}
+        return sorted(
+            (pull for pull in pulls.values() if pull.ours and pull.head.startswith(prefix)),
+            key=lambda pull: -pull.number,
+        )
+
+    def pull(self, number: int) -> Pull:
+        return self._pull(self._client.get(f"{self._root}/pulls/{number}"))
+
+    def open_pull(self, new: NewPull) -> Pull:
+        body = {"title": new.title, "body": new.body, "head": new.head, "base": new.base, "draft": new.draft}
+        made = self._client.make(f"{self._root}/pulls", body, lambda: self._open_one(new))
+        return made if isinstance(made, Pull) else self._pull(made)
+
+    def _open_one(self, new: NewPull) -> Pull | None:
+        query = {"state": "open", "head": f"{self._owner}:{new.head}", "base": new.base}
+        found = self._client.get(f"{self._root}/pulls", **query)
+        return self._pull(found[0]) if found else None
+
+    def update_pull(self, number: int, *, title: str, body: str) -> None:
+        self._client.send("PATCH", f"{self._root}/pulls/{number}", {"title": title, "body": body})
+
+    def close_pull(self, number: int) -> None:
+        self._client.send("PATCH", f"{self._root}/pulls/{number}", {"state": "closed"})
+
+    def delete_branch(self, branch: str) -> None:
+        try:
+            self._client.send("DELETE", f"{self._root}/git/refs/heads/{quote(branch)}")
+        except ForgeError as error:
+            if error.status not in (404, 422):  # there is none
+                raise
+
+    def add_labels(self, number: int, labels: Sequence[str]) -> None:
+        self._client.send("POST", f"{self._root}/issues/{number}/labels", {"labels": list(labels)})
+
+    def request_reviews(self, number: int, reviewers: Sequence[str]) -> None:
+        people = [name for name in reviewers if "/" not in name]
+        teams = [name.rpartition("/")[2] for name in reviewers if "/" in name]
+        path = f"{self._root}/pulls/{number}/requested_reviewers"
+        self._client.send("POST", path, {"reviewers": people, "team_reviewers": teams})
+
+    def assign(self, number: int, assignees: Sequence[str]) -> None:
+        self._client.send("POST", f"{self._root}/issues/{number}/assignees", {"assignees": list(assignees)})
+
+    def _pull(self, data: Any) -> Pull:
+        state = PullState.OPEN if data["state"] == "open" else PullState.CLOSED
+        if data.get("merged_at"):
+            state = PullState.MERGED
+        source = (data["head"].get("repo") or {}).get("full_name", "")
+        return Pull(
+            number=data["number"],
+            title=data["title"],
+            body=data.get("body") or "",
+            head=data["head"]["ref"],
+            head_commit=data["head"]["sha"],
+            base=data["base"]["ref"],
+            state=state,
+            draft=bool(data.get("draft")),
+            url=data["html_url"],
+            author=(data.get("user") or {}).get("login", ""),
+            opened=seconds(data["created_at"]),
+            ours=source.lower() == self._repository.lower(),
+        )
+
+    # -- comments --------------------------------------------------------------------
+
+    def comments(self, number: int) -> Sequence[Comment]:
+        found = self._client.pages(f"{self._root}/issues/{number}/comments")
+        return [Comment(c["id"], c.get("body") or "", (c.get("user") or {}).get("login", "")) for c in found]
+
+    def add_comment(self, number: int, body: str) -> None:
+        look = partial(self._said, number, body)
+        self._client.make(f"{self._root}/issues/{number}/comments", {"body": body}, look)
+
+    def _said(self, number: int, body: str) -> Comment | None:
+        return next((c for c in self.comments(number) if same_text(c.body, body)), None)
+
+    def edit_comment(self, number: int, comment: int, body: str) -> None:
+        self._client.send("PATCH", f"{self._root}/issues/comments/{comment}", {"body": body})
+
+    def changed_lines(self, number: int) -> Mapping[str, frozenset[int]]:
+        files = self._client.pages(f"{self._root}/pulls/{number}/files")
+        return {file["filename"]: new_lines(file.get("patch") or "") for file in files}
+
+    def line_comments(self, number: int) -> Sequence[LineComment]:
+        return [self._line_comment(c) for c in self._client.pages(f"{self._root}/pulls/{number}/comments")]
+
+    def add_line_comment(self, number: int, commit: str, comment: LineComment) -> None:
+        body: dict[str, object] = {
+            "body": comment.body,
+            "commit_id": commit,
+            "path": comment.path,
+            "line": comment.last,
+            "side": "RIGHT",
+        }
+        if comment.first != comment.last:
+            body |= {"start_line": comment.first, "start_side": "RIGHT"}
+        look = partial(self._placed, number, comment)
+        self._client.make(f"{self._root}/pulls/{number}/comments", body, look)
+
+    def _placed(self, number: int, comment: LineComment) -> LineComment | None:
+        place = (comment.path, comment.last)
+        found = (c for c in self.line_comments(number) if (c.path, c.last) == place)
+        return next((c for c in found if same_text(c.body, comment.body)), None)
+
+    def edit_line_comment(self, number: int, comment: LineComment) -> None:
+        self._client.send("PATCH", f"{self._root}/pulls/comments/{comment.number}", {"body": comment.body})
+
+    def delete_line_comment(self, number: int, comment: int) -> None:
+        self._client.send("DELETE", f"{self._root}/pulls/comments/{comment}")
+
+    @staticmethod
+    def _line_comment(data: Any) -> LineComment:
+        last = data.get("line") or data.get("original_line") or 0
+        first = data.get("start_line") or last
+        return LineComment(
+            data["path"], first, last, data["body"], data["id"], (data.get("user") or {}).get("login", "")
+        )
+
+    # -- checks, people, issues ------------------------------------------------------
+
+    def report(self, check: Check) -> None:
+        body: dict[str, object] = {
+            "name": _CHECK,
+            "head_sha": check.commit,
+            "status": "completed",
+            "conclusion": check.outcome.value,
+        }
+        output: dict[str, object] = {"title": check.title, "summary": check.summary[: self.body_limit - 1]}
+        if check.url:
+            body["details_url"] = check.url
+        said = [
+            {
+                "path": a.path,
+                "start_line": a.first,
+                "end_line": a.last,
+                "annotation_level": a.level,
+                "title": a.title[:255],
+                "message": a.message,
+            }
+            for a in check.annotations
+        ]
+        runs = self._client.get(f"{self._root}/commits/{check.commit}/check-runs", check_name=_CHECK)["check_runs"]
+        if runs and _says(runs[0], check):
+            return
+        made: Any
+        first = {**body, "output": {**output, "annotations": said[:_ANNOTATIONS]}}
+        try:
+            if runs:
+                made = self._client.send("PATCH", f"{self._root}/check-runs/{runs[0]['id']}", first)
+            else:
+                made = self._client.make(f"{self._root}/check-runs", first, lambda: None)
+        except ForgeError as error:
+            if error.status not in (403, 404):
+                raise
+            self._status(check)  # only Apps may make check runs
+            return
+        for start in range(_ANNOTATIONS, len(said), _ANNOTATIONS):
+            more = {"output": {**output, "annotations": said[start : start + _ANNOTATIONS]}}
+            self._client.send("PATCH", f"{self._root}/check-runs/{made['id']}", more)
+
+    def _status(self, check: Check) -> None:
+        state = "failure" if check.outcome.value == "failure" else "success"
+        body = {"state": state, "context": _CHECK, "description": check.title[:140]}
+        if check.url:
+            body["target_url"] = check.url
+        said = self._client.get(f"{self._root}/commits/{check.commit}/status")
+        if not any(
+            s["context"] == _CHECK and s["state"] == state and s["description"] == body["description"]
+            for s in said["statuses"]
+        ):
+            self._client.send("POST", f"{self._root}/statuses/{check.commit}", body)
+
+    def may_write(self, user: str) -> bool:
+        found = self._client.found(f"{self._root}/collaborators/{quote(user)}/permission")
+        return bool(found) and found["permission"] in ("admin", "maintain", "write")
+
+    def issues(self, title: str) -> Sequence[Issue]:
+        found = self._client.pages(f"{self._root}/issues", state="all", sort="created", direction="asc")
+        return [self._issue(i) for i in found if i["title"] == title and "pull_request" not in i]
+
+    def open_issue(self, title: str, body: str) -> Issue:
+        look = partial(self._issue_of, title)
+        made = self._client.make(f"{self._root}/issues", {"title": title, "body": body}, look)
+        return made if isinstance(made, Issue) else self._issue(made)
+
+    def _issue_of(self, title: str) -> Issue | None:
+        return next(iter(self.issues(title)), None)
+
+    def update_issue(self, number: int, body: str, *, open: bool = True) -> None:
+        state = "open" if open else "closed"
+        self._client.send("PATCH", f"{self._root}/issues/{number}", {"body": body, "state": state})
+
+    @staticmethod
+    def _issue(data: Any) -> Issue:
+        author = (data.get("user") or {}).get("login", "")
+        return Issue(
+            data["number"], data["title"], data.get("body") or "", data["state"] == "open", author, data["html_url"]
+        )
+
+    # -- commits that the forge makes ------------------------------------------------
+
+    def commit(self, new: NewCommit) -> str:
+        """A commit through the Git Data API, which GitHub signs for an App; returns its name. Moves no branch."""
+        parent = self._client.get(f"{self._root}/git/commits/{new.parent}")
+        entries = [
+            {"path": path, "mode": self._mode(new.parent, path), "type": "blob", "sha": self._blob(data)}
+            for path, data in new.files.items()
+        ]
+        tree = self._client.send(
+            "POST", f"{self._root}/git/trees", {"base_tree": parent["tree"]["sha"], "tree": entries}
+        )
+        body = {"message": new.message, "tree": tree["sha"], "parents": [new.parent]}
+        return str(self._client.send("POST", f"{self._root}/git/commits", body)["sha"])
+
+    def _blob(self, data: bytes) -> str:
+        body = {"content": base64.b64encode(data).decode("ascii"), "encoding": "base64"}
+        return str(self._client.send("POST", f"{self._root}/git/blobs", body)["sha"])
+
+    def _mode(self, commit: str, path: str) -> str:
+        """The mode that a file has in a commit: a script stays executable."""
+        folder, _, name = path.rpartition("/")
+        tree = self._client.get(
+            f"{self._root}/git/trees/{commit}:{quote(folder)}" if folder else f"{self._root}/git/trees/{commit}"
+        )
+        return next((str(entry["mode"]) for entry in tree["tree"] if entry["path"] == name), "100644")
+
+
+def _says(run: Any, check: Check) -> bool:
+    """Whether a check run says already what a check is to say."""
+    output = run.get("output") or {}
+    there = (run.get("conclusion"), output.get("title"), output.get("annotations_count") or 0)
+    same = there == (check.outcome.value, check.title, len(check.annotations))
+    return same and same_text(output.get("summary") or "", check.summary)

@@ -1,0 +1,128 @@
+"""From what should be proposed and what is proposed already to what is to be done; nothing is asked or changed here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from autolock.forges.base import PullState
+from autolock.pulls.marker import Marker, marker_in
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from autolock.forges.base import Pull
+    from autolock.pulls.groups import Group
+
+
+class Deed(str, Enum):
+    """What is done about one group or one pull request."""
+
+    OPEN = "open"
+    UPDATE = "update"
+    LEAVE = "leave"
+    HOLD = "hold"
+    CLOSE = "close"
+    WAIT = "wait"
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A group's branch as the remote has it: its commit, whether autolock alone has made it, and as it should be now.
+
+    `own` is known from the commit's message, for a branch whose pull request does not say so (yet).
+    """
+
+    commit: str
+    own: bool
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One deed: for a group, for a pull request, or both; `why` is a sentence for people."""
+
+    deed: Deed
+    why: str
+    group: Group | None = None
+    pull: Pull | None = None
+    marker: Marker | None = None
+    expected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many pull requests more may be open at once, and how many may be opened now; and why no more."""
+
+    at_once: int
+    now: int
+    why: str = ""
+
+
+def decide(
+    groups: Sequence[Group], pulls: Sequence[Pull], branches: Mapping[str, Branch], room: Room
+) -> tuple[Step, ...]:
+    """The steps, those that free a branch or a place first.
+
+    `groups` are without what was closed unmerged. `branches` are those of the remote that begin with the prefix.
+    """
+    open_pulls = {pull.head: pull for pull in pulls if pull.state is PullState.OPEN}
+    wanted = {group.branch for group in groups}
+    steps = [_ended(pull, branches) for head, pull in open_pulls.items() if head not in wanted]
+    freed = sum(1 for step in steps if step.deed is Deed.CLOSE)
+    left = min(room.at_once + freed, room.now)
+    for group in groups:
+        step = _for_group(group, open_pulls.get(group.branch), branches.get(group.branch))
+        if step.deed is Deed.OPEN:
+            if left <= 0:
+                step = Step(Deed.WAIT, room.why, group)
+            left -= 1
+        steps.append(step)
+    return tuple(steps)
+
+
+def suppressed(pulls: Sequence[Pull], asked_again: frozenset[int]) -> frozenset[str]:
+    """The findings that somebody did not want: of pull requests closed unmerged, but those that are asked for again."""
+    closed = (pull for pull in pulls if pull.state is PullState.CLOSED and pull.number not in asked_again)
+    markers = (marker_in(pull.body) for pull in closed if GONE_MARK not in pull.body)
+    return frozenset(fingerprint for marker in markers if marker is not None for fingerprint in marker.fingerprints)
+
+
+#: In the body of a pull request that autolock has closed itself, whose findings nobody has turned down.
+GONE_MARK = "<!-- autolock:gone -->"
+
+
+def _ended(pull: Pull, branches: Mapping[str, Branch]) -> Step:
+    """What becomes of an open pull request whose findings are gone."""
+    marker = marker_in(pull.body)
+    if marker is None:
+        return Step(Deed.LEAVE, f"#{pull.number} on a branch of that name is somebody else's", pull=pull)
+    if _is_touched(marker, branches.get(pull.head)):
+        why = f"nothing of it is found any more, but #{pull.number} has commits that are not autolock's"
+        return Step(Deed.HOLD, why, pull=pull, marker=marker)
+    return Step(Deed.CLOSE, f"nothing of #{pull.number} is found any more", pull=pull, marker=marker)
+
+
+def _for_group(group: Group, pull: Pull | None, branch: Branch | None) -> Step:
+    if pull is None:
+        if branch is not None and not branch.own:
+            why = f"the branch {group.branch} is there already, and not from autolock"
+            return Step(Deed.HOLD, why, group)
+        return Step(Deed.OPEN, "", group, expected=branch.commit if branch is not None else "")
+    marker = marker_in(pull.body)
+    if marker is None:
+        return Step(Deed.HOLD, f"#{pull.number} has that branch, and is not from autolock", group, pull)
+    if _is_touched(marker, branch):
+        why = f"#{pull.number} has commits that are not autolock's"
+        return Step(Deed.HOLD, why, group, pull, marker)
+    current = branch is not None and branch.current and branch.commit == marker.head
+    if current and marker.settled and marker.fingerprints == group.fingerprints:
+        return Step(Deed.LEAVE, f"#{pull.number} is as it should be", group, pull, marker)
+    expected = branch.commit if branch is not None else ""
+    return Step(Deed.UPDATE, f"#{pull.number} is behind", group, pull, marker, expected)
+
+
+def _is_touched(marker: Marker, branch: Branch | None) -> bool:
+    """Whether a branch is at another commit than autolock has left it at."""
+    return branch is not None and branch.commit not in (marker.head, marker.previous)

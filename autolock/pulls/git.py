@@ -1,0 +1,267 @@
+"""Git for pull requests: the base as a folder of its own, commits without a checkout, pushes that overwrite nobody.
+
+The user's work tree, index and branches are left alone, and hooks are not run: they are the repository's code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from autolock.deliver.worktree import outside_of_hooks
+from autolock.errors import AutolockError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from autolock.findings import FileChange
+
+#: Asked by git for a name and a password. The token is in its environment, and nowhere else.
+_ASKPASS = """#!/bin/sh
+case "$1" in
+Username*) printf '%s\\n' "$AUTOLOCK_GIT_USER" ;;
+*) printf '%s\\n' "$AUTOLOCK_GIT_TOKEN" ;;
+esac
+"""
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+#: Files that are kept elsewhere are no Python.
+_NO_DOWNLOADS = {"GIT_LFS_SKIP_SMUDGE": "1"}
+_FALLBACK = "autolock <autolock@localhost>"
+_AUTHOR = re.compile(r"\s*([^<>\n]+?)\s*<([^<>\s]+)>\s*")
+
+
+class GitError(AutolockError):
+    """Git failed; `rejected` where the remote's branch is not the one that was expected."""
+
+    def __init__(self, message: str, hint: str = "", *, rejected: bool = False) -> None:
+        super().__init__(message, hint)
+        self.rejected = rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """With which name and token git asks a forge over HTTP; both empty for what git has of its own."""
+
+    user: str = ""
+    token: str = ""
+
+
+class Repository:
+    """The git repository of a checkout and one remote of it."""
+
+    def __init__(self, folder: Path, remote: str, access: Access) -> None:
+        self._folder = folder
+        self._remote = remote
+        self._access = access
+        self.top = Path(os.fsdecode(self._git("rev-parse", "--show-toplevel")).strip())
+
+    @property
+    def url(self) -> str:
+        """The remote's URL without anybody's name or password. Raises AutolockError where there is no such remote."""
+        if "://" in self._remote:
+            return _CREDENTIALS.sub("", self._remote)
+        try:
+            found = os.fsdecode(self._git("remote", "get-url", "--push", self._remote)).strip()
+        except GitError:
+            raise AutolockError(f"{self.top}: no remote is called {self._remote!r}", "pass --remote NAME") from None
+        return _CREDENTIALS.sub("", found)
+
+    # -- the remote ------------------------------------------------------------------
+
+    def fetch_base(self, branch: str) -> str:
+        """The newest commit of the base branch, fetched. Raises AutolockError where there is no such branch."""
+        while True:
+            commit = self.heads(branch).get(branch)
+            if commit is None:
+                raise AutolockError(f"the remote has no branch {branch!r}", "pass --base NAME")
+            self.fetch(branch, commit)
+            if self._has(commit):  # or it has been moved in between
+                return commit
+
+    def heads(self, *patterns: str) -> dict[str, str]:
+        """The remote's branches that fit a pattern, with their commits."""
+        listed = self._git(
+            "ls-remote", "--refs", self._remote, *(f"refs/heads/{pattern}" for pattern in patterns), network=True
+        )
+        lines = (line.split("\t") for line in os.fsdecode(listed).splitlines() if "\t" in line)
+        return {name.removeprefix("refs/heads/"): commit for commit, name in lines}
+
+    def fetch(self, branch: str, commit: str) -> None:
+        """Get a branch's commit, if it is not here."""
+        if not self._has(commit):
+            self._git("fetch", "--no-tags", "--no-write-fetch-head", self._remote, f"refs/heads/{branch}", network=True)
+
+    def push(self, branch: str, commit: str, expected: str) -> None:
+        """Move a branch of the remote from the expected commit (empty: there is no such branch) to another.
+
+        Raises GitError, `rejected`, where somebody else has moved it since.
+        """
+        lease = f"--force-with-lease=refs/heads/{branch}:{expected}"
+        try:
+            self._git(
+                "push", "--no-verify", "--porcelain", lease, self._remote, f"{commit}:refs/heads/{branch}", network=True
+            )
+        except GitError as error:
+            if "stale info" in error.message or "[rejected]" in error.message:
+                raise GitError(f"{branch} has been moved by somebody else", "run again", rejected=True) from None
+            raise
+
+    # -- commits ---------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def checked_out(self, commit: str) -> Iterator[Path]:
+        """The files of a commit in a folder that is gone afterwards."""
+        with tempfile.TemporaryDirectory(prefix="autolock-") as folder:
+            place = Path(os.path.realpath(folder)) / self.top.name
+            self._git("worktree", "add", "--detach", "--quiet", str(place), commit, environment=_NO_DOWNLOADS)
+            try:
+                yield place
+            finally:
+                with contextlib.suppress(GitError):
+                    self._git("worktree", "remove", "--force", str(place))
+
+    def commit(self, parent: str, changes: Sequence[FileChange], message: str, author: str) -> str:
+        """A commit on `parent` that changes whole files; returns its name. No branch is moved.
+
+        The same change of the same parent gives the same commit: its time is the parent's.
+        """
+        with tempfile.TemporaryDirectory(prefix="autolock-") as folder:
+            index = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
+            self._git("read-tree", parent, environment=index)
+            for change in changes:
+                mode = self._mode(parent, change.path)
+                blob = self.blob_of(change.path, change.after)
+                self._git("update-index", "--cacheinfo", f"{mode},{blob},{change.path}", environment=index)
+            tree = os.fsdecode(self._git("write-tree", environment=index)).strip()
+        name, address = self.author(author)
+        date = os.fsdecode(self._git("show", "-s", "--format=%cI", parent)).strip()
+        who = {
+            f"GIT_{role}_{part}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for part, value in (("NAME", name), ("EMAIL", address), ("DATE", date))
+        }
+        made = self._git("commit-tree", tree, "-p", parent, given=message.encode(), environment=who)
+        return os.fsdecode(made).strip()
+
+    def author(self, configured: str) -> tuple[str, str]:
+        """Name and address for commits: as configured, else as git has them."""
+        own = configured
+        if not own:
+            name, address = self._setting("user.name"), self._setting("user.email")
+            own = f"{name} <{address}>" if name and address else _FALLBACK
+        found = _AUTHOR.fullmatch(own)
+        if found is None:
+            raise AutolockError(f'"author" must be "Name <address>", not {own!r}', "see [tool.autolock.pr]")
+        return found[1], found[2]
+
+    def subjects(self, commit: str, count: int) -> list[str]:
+        """The first lines of the last commits that are no merges."""
+        listed = self._git("log", "--no-merges", f"--max-count={count}", "--format=%s", commit)
+        return os.fsdecode(listed).splitlines()
+
+    def message(self, commit: str) -> str:
+        """The message of a commit."""
+        return os.fsdecode(self._git("show", "-s", "--format=%B", commit)).strip()
+
+    def text(self, commit: str, path: str) -> str | None:
+        """The text of a file in a commit; None where there is no such file."""
+        try:
+            return self._git("show", f"{commit}:{path}").decode("utf-8", "replace")
+        except GitError:
+            return None
+
+    def same_change(self, base: str, commit: str, changes: Sequence[FileChange]) -> bool:
+        """Whether a commit makes these changes and no other, and they still apply to the base as they are."""
+        parents = os.fsdecode(self._git("rev-list", "--parents", "--max-count=1", commit)).split()[1:]
+        if len(parents) != 1 or not self._has(parents[0]):
+            return False
+        before, now = self._blobs(parents[0]), self._blobs(base)
+        made = self._blobs(commit)
+        wanted = {change.path: self.blob_of(change.path, change.after) for change in changes}
+        changed = {path: blob for path, blob in made.items() if before.get(path) != blob}
+        return wanted == changed and all(before.get(path) == now.get(path) for path in wanted)
+
+    def blob_of(self, path: str, data: bytes) -> str:
+        """The name of a file's contents as git would keep them, line ends as the repository wants them."""
+        return os.fsdecode(self._git("hash-object", "-w", "--stdin", f"--path={path}", given=data)).strip()
+
+    def _blobs(self, commit: str) -> dict[str, str]:
+        entries = self._git("ls-tree", "-r", "-z", commit).split(b"\0")
+        split = (entry.partition(b"\t") for entry in entries if entry)
+        return {os.fsdecode(path): os.fsdecode(about).split()[2] for about, _, path in split}
+
+    def _mode(self, commit: str, path: str) -> str:
+        entry = os.fsdecode(self._git("ls-tree", commit, "--", path))
+        return entry.split(" ", 1)[0] if entry else "100644"
+
+    def _has(self, commit: str) -> bool:
+        try:
+            self._git("cat-file", "-e", f"{commit}^{{commit}}")
+        except GitError:
+            return False
+        return True
+
+    def _setting(self, name: str) -> str:
+        try:
+            return os.fsdecode(self._git("config", "--get", name)).strip()
+        except GitError:
+            return ""
+
+    # -- running it ------------------------------------------------------------------
+
+    def _git(
+        self,
+        *arguments: str,
+        given: bytes | None = None,
+        environment: Mapping[str, str] | None = None,
+        network: bool = False,
+    ) -> bytes:
+        """What git prints. Raises GitError with what it complains about, without anybody's password."""
+        with contextlib.ExitStack() as stack:
+            settings = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false"]
+            around = {**outside_of_hooks(), **(environment or {})}
+            if network:
+                around["GIT_TERMINAL_PROMPT"] = "0"
+                if self._access.token:
+                    settings += ["-c", "credential.helper="]
+                    around |= stack.enter_context(self._asked())
+            try:
+                result = subprocess.run(
+                    ["git", *settings, "--literal-pathspecs", *arguments],
+                    cwd=self._folder,
+                    env=around,
+                    input=given,
+                    stdin=subprocess.DEVNULL if given is None else None,
+                    capture_output=True,
+                    check=False,
+                )
+            except OSError as error:
+                raise AutolockError(f"git cannot be run: {error.strerror or error}", "install git") from None
+        if result.returncode:
+            raise GitError(f"git {arguments[0]} failed: {self._complaint(result.stdout + result.stderr)}")
+        return result.stdout
+
+    @contextlib.contextmanager
+    def _asked(self) -> Iterator[dict[str, str]]:
+        """The environment in which git gets the token by asking for it."""
+        with tempfile.TemporaryDirectory(prefix="autolock-") as folder:
+            script = Path(folder) / "askpass"
+            script.write_text(_ASKPASS, encoding="ascii")
+            script.chmod(0o700)
+            yield {
+                "GIT_ASKPASS": str(script),
+                "AUTOLOCK_GIT_USER": self._access.user or "autolock",
+                "AUTOLOCK_GIT_TOKEN": self._access.token,
+            }
+
+    def _complaint(self, output: bytes) -> str:
+        text = _CREDENTIALS.sub("", " ".join(output.decode("utf-8", "replace").split()))
+        if self._access.token:
+            text = text.replace(self._access.token, "***")
+        return text[:400] or "no reason"

@@ -1,5 +1,7 @@
 """`autolock pr`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +28,15 @@ Draft = Annotated[bool | None, typer.Option("--draft/--no-draft", help="Open the
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print branches, commits, titles and bodies; change nothing.")]
 
 
+@contextmanager
+def needed() -> Iterator[None]:
+    """Says how to install what is not there: what only pull requests need is no part of the base install."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise AutolockError(f"pull requests need {error.name}", "pip install 'autolock[pr]'") from None
+
+
 def pr(
     path: Where = Path("."),
     remote: Remote = "origin",
@@ -43,10 +54,9 @@ def pr(
     Works on the base branch as the remote has it, in a folder of its own; the checkout is not changed. Exit code 0:
     everything is as it should be, 1: something was refused by the forge or git, 2: could not run.
     """
-    try:
-        from autolock.pulls.propose import open_session
-    except ModuleNotFoundError as error:
-        raise AutolockError(f"pull requests need {error.name}", "pip install 'autolock[pr]'") from None
+    with needed():
+        from autolock.pulls.connection import connection
+        from autolock.pulls.propose import Session
     from autolock.config import load_settings
 
     configured = load_settings(path).pr
@@ -56,9 +66,8 @@ def pr(
         group=group or configured.group,
         draft=configured.draft if draft is None else draft,
     )
-    session = open_session(
-        path, remote, settings, offline=dry_run, select=o.rules(select), ignore=o.rules(ignore), jobs=jobs
-    )
+    connected = connection(path, remote, settings, offline=dry_run)
+    session = Session(connected, settings, {"select": o.rules(select), "ignore": o.rules(ignore), "jobs": jobs})
     if dry_run:
         proposals = session.proposals()
         emit("\n".join(map(_shown, proposals)))

@@ -11,6 +11,8 @@ from autolock.errors import AutolockError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from autolock.forges.texts import NewLines
+
 
 class ForgeError(AutolockError):
     """The forge said no, or did not answer for as long as is reasonable to wait.
@@ -120,7 +122,7 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What autolock says of a commit as a whole, with annotations where the forge has them."""
+    """What autolock says of a commit as a whole, under a name, with annotations where the forge has them."""
 
     commit: str
     outcome: Outcome
@@ -128,13 +130,13 @@ class Check:
     summary: str
     annotations: tuple[Annotation, ...] = ()
     url: str = ""
+    name: str = "autolock"
 
 
 @dataclass(frozen=True, slots=True)
 class NewCommit:
     """A commit to be made by the forge itself; `files` are whole contents by their path from the repository's top."""
 
-    branch: str
     parent: str
     message: str
     files: Mapping[str, bytes]
@@ -196,8 +198,14 @@ class Forge(Protocol):
     def assign(self, number: int, assignees: Sequence[str]) -> None:
         """Assign people."""
 
-    def changed_lines(self, number: int) -> Mapping[str, frozenset[int]]:
-        """The lines of the new side that a pull request's diff shows, for each file."""
+    def head_ref(self, number: int) -> str:
+        """The reference under which git can fetch a pull request's last commit, also of one from a fork."""
+
+    def changed_lines(self, number: int) -> Mapping[str, NewLines]:
+        """The new side of a pull request's diff, for each file that the forge shows the diff of."""
+
+    def suggestion(self, lines: int, text: str) -> str:
+        """Markdown that offers `text` in place of the `lines` lines that end where the comment stands."""
 
     def line_comments(self, number: int) -> Sequence[LineComment]:
         """The comments on lines of a pull request."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from autolock.forges.base import Check, Comment, ForgeError, Issue, LineComment, NewPull, Pull, PullState
-from autolock.forges.texts import new_lines, same_text, seconds
+from autolock.forges.texts import NewLines, block, new_lines, same_text, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -143,10 +143,16 @@ class Gitea:
     def edit_comment(self, number: int, comment: int, body: str) -> None:
         self._client.send("PATCH", f"{self._root}/issues/comments/{comment}", {"body": body})
 
-    def changed_lines(self, number: int) -> Mapping[str, frozenset[int]]:
+    def head_ref(self, number: int) -> str:
+        return f"refs/pull/{number}/head"
+
+    def changed_lines(self, number: int) -> Mapping[str, NewLines]:
         patch = self._client.ask("GET", f"{self._root}/pulls/{number}.diff").text
         files = (part.partition("\n+++ b/") for part in f"\n{patch}".split("\ndiff --git "))
         return {rest.partition("\n")[0]: new_lines(rest.partition("\n")[2]) for _, found, rest in files if found}
+
+    def suggestion(self, lines: int, text: str) -> str:
+        return f"Instead of these {lines} lines:\n\n{block('python', text)}"  # Gitea has none that can be applied
 
     def line_comments(self, number: int) -> Sequence[LineComment]:
         found: list[LineComment] = []
@@ -178,11 +184,11 @@ class Gitea:
 
     def report(self, check: Check) -> None:
         state = "failure" if check.outcome.value == "failure" else "success"
-        body = {"state": state, "context": "autolock", "description": check.title[:255]}
+        body = {"state": state, "context": check.name, "description": check.title[:255]}
         if check.url:
             body["target_url"] = check.url
         said = self._client.get(f"{self._root}/commits/{check.commit}/statuses")
-        latest = next((s for s in said if s["context"] == "autolock"), None)
+        latest = next((s for s in said if s["context"] == check.name), None)
         if latest is None or (latest["status"], latest["description"]) != (state, body["description"]):
             self._client.send("POST", f"{self._root}/statuses/{check.commit}", body)
 

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from autolock.forges.base import Check, Comment, ForgeError, Issue, LineComment, NewCommit, NewPull, Pull, PullState
-from autolock.forges.texts import new_lines, same_text, seconds
+from autolock.forges.texts import NewLines, block, new_lines, same_text, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from autolock.forges.http import Client
 
-_CHECK = "autolock"
 #: What a request for a check may carry.
 _ANNOTATIONS = 50
 
@@ -131,9 +130,15 @@ class GitHub:
     def edit_comment(self, number: int, comment: int, body: str) -> None:
         self._client.send("PATCH", f"{self._root}/issues/comments/{comment}", {"body": body})
 
-    def changed_lines(self, number: int) -> Mapping[str, frozenset[int]]:
+    def head_ref(self, number: int) -> str:
+        return f"refs/pull/{number}/head"
+
+    def changed_lines(self, number: int) -> Mapping[str, NewLines]:
         files = self._client.pages(f"{self._root}/pulls/{number}/files")
         return {file["filename"]: new_lines(file.get("patch") or "") for file in files}
+
+    def suggestion(self, lines: int, text: str) -> str:
+        return block("suggestion", text)
 
     def line_comments(self, number: int) -> Sequence[LineComment]:
         return [self._line_comment(c) for c in self._client.pages(f"{self._root}/pulls/{number}/comments")]
@@ -174,7 +179,7 @@ class GitHub:
 
     def report(self, check: Check) -> None:
         body: dict[str, object] = {
-            "name": _CHECK,
+            "name": check.name,
             "head_sha": check.commit,
             "status": "completed",
             "conclusion": check.outcome.value,
@@ -193,7 +198,7 @@ class GitHub:
             }
             for a in check.annotations
         ]
-        runs = self._client.get(f"{self._root}/commits/{check.commit}/check-runs", check_name=_CHECK)["check_runs"]
+        runs = self._client.get(f"{self._root}/commits/{check.commit}/check-runs", check_name=check.name)["check_runs"]
         if runs and _says(runs[0], check):
             return
         made: Any
@@ -214,12 +219,12 @@ class GitHub:
 
     def _status(self, check: Check) -> None:
         state = "failure" if check.outcome.value == "failure" else "success"
-        body = {"state": state, "context": _CHECK, "description": check.title[:140]}
+        body = {"state": state, "context": check.name, "description": check.title[:140]}
         if check.url:
             body["target_url"] = check.url
         said = self._client.get(f"{self._root}/commits/{check.commit}/status")
         if not any(
-            s["context"] == _CHECK and s["state"] == state and s["description"] == body["description"]
+            s["context"] == check.name and s["state"] == state and s["description"] == body["description"]
             for s in said["statuses"]
         ):
             self._client.send("POST", f"{self._root}/statuses/{check.commit}", body)

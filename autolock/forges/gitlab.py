@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from autolock.forges.base import Check, Comment, ForgeError, Issue, LineComment, NewPull, Pull, PullState
-from autolock.forges.texts import new_lines, same_text, seconds
+from autolock.forges.texts import NewLines, block, new_lines, same_text, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,9 +143,15 @@ class GitLab:
     def _notes(self, number: int) -> str:
         return f"{self._root}/merge_requests/{number}/notes"
 
-    def changed_lines(self, number: int) -> Mapping[str, frozenset[int]]:
+    def head_ref(self, number: int) -> str:
+        return f"refs/merge-requests/{number}/head"
+
+    def changed_lines(self, number: int) -> Mapping[str, NewLines]:
         files = self._client.pages(f"{self._root}/merge_requests/{number}/diffs")
         return {file["new_path"]: new_lines(file.get("diff") or "") for file in files}
+
+    def suggestion(self, lines: int, text: str) -> str:
+        return block(f"suggestion:-{lines - 1}+0", text)
 
     def line_comments(self, number: int) -> Sequence[LineComment]:
         found: list[LineComment] = []
@@ -186,10 +192,10 @@ class GitLab:
 
     def report(self, check: Check) -> None:
         state = "failed" if check.outcome.value == "failure" else "success"
-        body = {"state": state, "name": "autolock", "description": check.title[:255]}
+        body = {"state": state, "name": check.name, "description": check.title[:255]}
         if check.url:
             body["target_url"] = check.url
-        said = self._client.get(f"{self._root}/repository/commits/{check.commit}/statuses", name="autolock")
+        said = self._client.get(f"{self._root}/repository/commits/{check.commit}/statuses", name=check.name)
         if not any(s["status"] == state and s.get("description") == body["description"] for s in said):
             self._client.send("POST", f"{self._root}/statuses/{check.commit}", body)
 

@@ -3,28 +3,47 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from datetime import datetime
 
 _HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
 
 
-def new_lines(patch: str) -> frozenset[int]:
-    """The numbers of the lines on the new side of one file's unified diff: added ones, and those round them."""
-    found: set[int] = set()
+@dataclass(frozen=True, slots=True)
+class NewLines:
+    """The lines on the new side of one file's diff, by number: all that it shows, and those that it adds."""
+
+    shown: frozenset[int]
+    added: frozenset[int]
+
+
+def new_lines(patch: str) -> NewLines:
+    """The new side of a unified diff of one file; the lines of it that stand before the first hunk are passed over."""
+    shown: set[int] = set()
+    added: set[int] = set()
     line = 0
     for text in patch.splitlines():
         hunk = _HUNK.match(text)
         if hunk:
             line = int(hunk[1])
         elif line and text[:1] in ("+", " ", ""):
-            found.add(line)
+            shown.add(line)
+            if text.startswith("+"):
+                added.add(line)
             line += 1
-    return frozenset(found)
+    return NewLines(frozenset(shown), frozenset(added))
 
 
 def same_text(one: str, other: str) -> bool:
     """Whether two bodies are the same once a forge has changed the line ends and cut the blanks round them."""
     return one.replace("\r\n", "\n").strip() == other.replace("\r\n", "\n").strip()
+
+
+def block(kind: str, text: str) -> str:
+    """A code block, with a fence longer than any in the text."""
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{kind}\n{text if text.endswith(chr(10)) else text + chr(10)}{fence}"
 
 
 def seconds(time: str) -> float:

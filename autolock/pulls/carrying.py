@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autolock import __version__
-from autolock.forges.base import ForgeError, NewPull
+from autolock.forges.base import ForgeError, NewCommit, NewPull
 from autolock.pulls.body import body_of, closing_reason
 from autolock.pulls.deciding import GONE_MARK, Deed
 from autolock.pulls.git import GitError
@@ -59,23 +59,40 @@ class Base:
     """The commit that proposals are made on, and how its repository writes commits."""
 
     def __init__(
-        self, repository: Repository, branch: str, commit: str, settings: PullSettings, *, conventional: bool
+        self,
+        repository: Repository,
+        branch: str,
+        commit: str,
+        settings: PullSettings,
+        *,
+        conventional: bool,
+        maker: Callable[[NewCommit], str] | None = None,
     ) -> None:
+        """`maker` is the forge where it is to make the commits itself, so that it signs them."""
         self.repository = repository
         self.branch = branch
         self.commit = commit
         self._settings = settings
         self._conventional = conventional
+        self._maker = maker
 
-    def proposal(self, group: Group) -> Proposal:
-        """The commit for a group, made but not pushed, with its title and message."""
+    def proposal(self, group: Group, there: str = "") -> Proposal:
+        """The commit for a group, made but not pushed, with its title and message.
+
+        `there` is a commit that is taken if it makes the same change, on a base to which it still applies.
+        """
         settings = self._settings
         name, address = self.repository.author(settings.author)
+        author = f"{name} <{address}>"
         title = title_of(group, conventional=self._conventional)
-        message = message_of(
-            group, title, f"{name} <{address}>", sign_off=settings.sign_off, co_authors=settings.co_authors
-        )
-        commit = self.repository.commit(self.commit, group.changes, message, f"{name} <{address}>")
+        message = message_of(group, title, author, sign_off=settings.sign_off, co_authors=settings.co_authors)
+        if there and self.repository.same_change(self.commit, there, group.changes):
+            return Proposal(group, title, message, there)
+        if self._maker is None:
+            return Proposal(group, title, message, self.repository.commit(self.commit, group.changes, message, author))
+        files = {c.path: self.repository.kept(c.path, c.after) for c in group.changes}
+        commit = self._maker(NewCommit(self.commit, message, files))
+        self.repository.fetch(commit, commit)
         return Proposal(group, title, message, commit)
 
 
@@ -104,7 +121,7 @@ class Carrier:
 
     def _open(self, step: Step, told: Told) -> Told:
         assert step.group is not None
-        proposal = self._base.proposal(step.group)
+        proposal = self._base.proposal(step.group, step.expected)
         self._push(proposal, step.expected)
         settled = not (self._settings.labels or self._settings.reviewers or self._settings.assignees)
         marker = proposal.marker("", settled=settled)
@@ -120,9 +137,7 @@ class Carrier:
         assert step.group is not None
         assert step.pull is not None
         assert step.marker is not None
-        proposal = self._base.proposal(step.group)
-        if self._is_current(step, proposal):
-            proposal = replace(proposal, commit=step.expected)
+        proposal = self._base.proposal(step.group, "" if step.anew else step.expected)
         marker = proposal.marker(step.expected, settled=step.marker.settled)
         # A title that somebody has chosen stays.
         title = proposal.title if step.pull.title == step.marker.title else step.pull.title
@@ -132,11 +147,6 @@ class Carrier:
         if not marker.settled:
             self._settle(step.pull, proposal, marker, title)
         return replace(told, text=f"updated #{step.pull.number}: {proposal.title}")
-
-    def _is_current(self, step: Step, proposal: Proposal) -> bool:
-        """Whether the branch has the change already, on an older commit of the base that it still applies to."""
-        group, expected = proposal.group, step.expected
-        return bool(expected) and self._base.repository.same_change(self._base.commit, expected, group.changes)
 
     def _push(self, proposal: Proposal, expected: str) -> None:
         """Push a commit, unless another run of autolock has pushed the same one."""

@@ -27,7 +27,7 @@ def keep_dashboard(forge: Forge, told: Sequence[Told], left: Sequence[Finding]) 
     issue = next((i for i in forge.issues(TITLE) if _MARK in i.body), None)
     if issue is None:
         forge.open_issue(TITLE, body)
-    elif not same_text(issue.body, body) or not issue.open:
+    elif issue.open and not same_text(issue.body, body):  # who closes it does not want it
         forge.update_issue(issue.number, body)
 
 

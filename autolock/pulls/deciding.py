@@ -41,7 +41,11 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One deed: for a group, for a pull request, or both; `why` is a sentence for people."""
+    """One deed: for a group, for a pull request, or both; `why` is a sentence for people.
+
+    `expected` is the commit that the branch is at, empty where there is none. `anew` asks for a commit on the newest
+    base even if the one that is there would do.
+    """
 
     deed: Deed
     why: str
@@ -49,6 +53,18 @@ class Step:
     pull: Pull | None = None
     marker: Marker | None = None
     expected: str = ""
+    anew: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Redo:
+    """Branches that somebody has asked to be made again: on the newest base, and even over commits of other people."""
+
+    rebased: frozenset[str] = frozenset()
+    recreated: frozenset[str] = frozenset()
+
+
+NOTHING = Redo()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +77,11 @@ class Room:
 
 
 def decide(
-    groups: Sequence[Group], pulls: Sequence[Pull], branches: Mapping[str, Branch], room: Room
+    groups: Sequence[Group],
+    pulls: Sequence[Pull],
+    branches: Mapping[str, Branch],
+    room: Room,
+    redo: Redo = NOTHING,
 ) -> tuple[Step, ...]:
     """The steps, those that free a branch or a place first.
 
@@ -73,7 +93,7 @@ def decide(
     freed = sum(1 for step in steps if step.deed is Deed.CLOSE)
     left = min(room.at_once + freed, room.now)
     for group in groups:
-        step = _for_group(group, open_pulls.get(group.branch), branches.get(group.branch))
+        step = _for_group(group, open_pulls.get(group.branch), branches.get(group.branch), redo)
         if step.deed is Deed.OPEN:
             if left <= 0:
                 step = Step(Deed.WAIT, room.why, group)
@@ -104,7 +124,7 @@ def _ended(pull: Pull, branches: Mapping[str, Branch]) -> Step:
     return Step(Deed.CLOSE, f"nothing of #{pull.number} is found any more", pull=pull, marker=marker)
 
 
-def _for_group(group: Group, pull: Pull | None, branch: Branch | None) -> Step:
+def _for_group(group: Group, pull: Pull | None, branch: Branch | None, redo: Redo) -> Step:
     if pull is None:
         if branch is not None and not branch.own:
             why = f"the branch {group.branch} is there already, and not from autolock"
@@ -113,14 +133,16 @@ def _for_group(group: Group, pull: Pull | None, branch: Branch | None) -> Step:
     marker = marker_in(pull.body)
     if marker is None:
         return Step(Deed.HOLD, f"#{pull.number} has that branch, and is not from autolock", group, pull)
-    if _is_touched(marker, branch):
+    over = group.branch in redo.recreated
+    if _is_touched(marker, branch) and not over:
         why = f"#{pull.number} has commits that are not autolock's"
         return Step(Deed.HOLD, why, group, pull, marker)
+    anew = over or group.branch in redo.rebased
     current = branch is not None and branch.current and branch.commit == marker.head
-    if current and marker.settled and marker.fingerprints == group.fingerprints:
+    if current and not anew and marker.settled and marker.fingerprints == group.fingerprints:
         return Step(Deed.LEAVE, f"#{pull.number} is as it should be", group, pull, marker)
     expected = branch.commit if branch is not None else ""
-    return Step(Deed.UPDATE, f"#{pull.number} is behind", group, pull, marker, expected)
+    return Step(Deed.UPDATE, f"#{pull.number} is behind", group, pull, marker, expected, anew)
 
 
 def _is_touched(marker: Marker, branch: Branch | None) -> bool:

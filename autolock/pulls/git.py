@@ -59,7 +59,10 @@ class Repository:
         self._folder = folder
         self._remote = remote
         self._access = access
-        self.top = Path(os.fsdecode(self._git("rev-parse", "--show-toplevel")).strip())
+        try:
+            self.top = Path(os.fsdecode(self._git("rev-parse", "--show-toplevel")).strip())
+        except GitError:
+            raise AutolockError(f"{folder}: not in a git work tree", "run this in a clone of the repository") from None
 
     @property
     def url(self) -> str:
@@ -80,7 +83,7 @@ class Repository:
             commit = self.heads(branch).get(branch)
             if commit is None:
                 raise AutolockError(f"the remote has no branch {branch!r}", "pass --base NAME")
-            self.fetch(branch, commit)
+            self.fetch(f"refs/heads/{branch}", commit)
             if self._has(commit):  # or it has been moved in between
                 return commit
 
@@ -92,10 +95,10 @@ class Repository:
         lines = (line.split("\t") for line in os.fsdecode(listed).splitlines() if "\t" in line)
         return {name.removeprefix("refs/heads/"): commit for commit, name in lines}
 
-    def fetch(self, branch: str, commit: str) -> None:
-        """Get a branch's commit, if it is not here."""
+    def fetch(self, reference: str, commit: str) -> None:
+        """Get the commit that a reference of the remote is at (`refs/heads/main`), if it is not here."""
         if not self._has(commit):
-            self._git("fetch", "--no-tags", "--no-write-fetch-head", self._remote, f"refs/heads/{branch}", network=True)
+            self._git("fetch", "--no-tags", "--no-write-fetch-head", self._remote, reference, network=True)
 
     def push(self, branch: str, commit: str, expected: str) -> None:
         """Move a branch of the remote from the expected commit (empty: there is no such branch) to another.
@@ -191,6 +194,10 @@ class Repository:
         """The name of a file's contents as git would keep them, line ends as the repository wants them."""
         return os.fsdecode(self._git("hash-object", "-w", "--stdin", f"--path={path}", given=data)).strip()
 
+    def kept(self, path: str, data: bytes) -> bytes:
+        """A file's contents as git keeps them."""
+        return self._git("cat-file", "blob", self.blob_of(path, data))
+
     def _blobs(self, commit: str) -> dict[str, str]:
         entries = self._git("ls-tree", "-r", "-z", commit).split(b"\0")
         split = (entry.partition(b"\t") for entry in entries if entry)
@@ -213,8 +220,6 @@ class Repository:
         except GitError:
             return ""
 
-    # -- running it ------------------------------------------------------------------
-
     def _git(
         self,
         *arguments: str,
@@ -222,46 +227,71 @@ class Repository:
         environment: Mapping[str, str] | None = None,
         network: bool = False,
     ) -> bytes:
-        """What git prints. Raises GitError with what it complains about, without anybody's password."""
-        with contextlib.ExitStack() as stack:
-            settings = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false"]
-            around = {**outside_of_hooks(), **(environment or {})}
-            if network:
-                around["GIT_TERMINAL_PROMPT"] = "0"
-                if self._access.token:
-                    settings += ["-c", "credential.helper="]
-                    around |= stack.enter_context(self._asked())
-            try:
-                result = subprocess.run(
-                    ["git", *settings, "--literal-pathspecs", *arguments],
-                    cwd=self._folder,
-                    env=around,
-                    input=given,
-                    stdin=subprocess.DEVNULL if given is None else None,
-                    capture_output=True,
-                    check=False,
-                )
-            except OSError as error:
-                raise AutolockError(f"git cannot be run: {error.strerror or error}", "install git") from None
-        if result.returncode:
-            raise GitError(f"git {arguments[0]} failed: {self._complaint(result.stdout + result.stderr)}")
-        return result.stdout
+        access = self._access if network else Access()
+        around = {**(environment or {}), **({"GIT_TERMINAL_PROMPT": "0"} if network else {})}
+        return run_git(arguments, self._folder, access, given=given, environment=around)
 
-    @contextlib.contextmanager
-    def _asked(self) -> Iterator[dict[str, str]]:
-        """The environment in which git gets the token by asking for it."""
-        with tempfile.TemporaryDirectory(prefix="autolock-") as folder:
-            script = Path(folder) / "askpass"
-            script.write_text(_ASKPASS, encoding="ascii")
-            script.chmod(0o700)
-            yield {
-                "GIT_ASKPASS": str(script),
-                "AUTOLOCK_GIT_USER": self._access.user or "autolock",
-                "AUTOLOCK_GIT_TOKEN": self._access.token,
-            }
 
-    def _complaint(self, output: bytes) -> str:
-        text = _CREDENTIALS.sub("", " ".join(output.decode("utf-8", "replace").split()))
-        if self._access.token:
-            text = text.replace(self._access.token, "***")
-        return text[:400] or "no reason"
+def cloned(url: str, folder: Path, access: Access) -> Path:
+    """A clone without files checked out, made where there is none yet; a crash leaves none or a whole one."""
+    if not (folder / ".git").exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f"{folder.name}-", dir=folder.parent) as beside:
+            made = Path(beside) / "clone"
+            run_git(("clone", "--quiet", "--no-checkout", url, str(made)), folder.parent, access)
+            made.rename(folder)
+    return folder
+
+
+def run_git(
+    arguments: Sequence[str],
+    folder: Path,
+    access: Access,
+    *,
+    given: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> bytes:
+    """What git prints. Raises GitError with what it complains about, without anybody's password."""
+    with contextlib.ExitStack() as stack:
+        settings = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false"]
+        around = {**outside_of_hooks(), **(environment or {})}
+        if access.token:
+            settings += ["-c", "credential.helper="]
+            around |= stack.enter_context(_asked(access))
+        try:
+            result = subprocess.run(
+                ["git", *settings, "--literal-pathspecs", *arguments],
+                cwd=folder,
+                env=around,
+                input=given,
+                stdin=subprocess.DEVNULL if given is None else None,
+                capture_output=True,
+                check=False,
+            )
+        except OSError as error:
+            raise AutolockError(f"git cannot be run: {error.strerror or error}", "install git") from None
+    if result.returncode:
+        raise GitError(f"git {arguments[0]} failed: {_complaint(result.stdout + result.stderr, access)}")
+    return result.stdout
+
+
+@contextlib.contextmanager
+def _asked(access: Access) -> Iterator[dict[str, str]]:
+    """The environment in which git gets the token by asking for it."""
+    with tempfile.TemporaryDirectory(prefix="autolock-") as folder:
+        script = Path(folder) / "askpass"
+        script.write_text(_ASKPASS, encoding="ascii")
+        script.chmod(0o700)
+        yield {
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": str(script),
+            "AUTOLOCK_GIT_USER": access.user,
+            "AUTOLOCK_GIT_TOKEN": access.token,
+        }
+
+
+def _complaint(output: bytes, access: Access) -> str:
+    text = _CREDENTIALS.sub("", " ".join(output.decode("utf-8", "replace").split()))
+    if access.token:
+        text = text.replace(access.token, "***")
+    return text[:400] or "no reason"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,11 +12,14 @@ from autolock.deliver.patch import combine
 from autolock.pulls.settings import Grouping
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from autolock.findings import FileChange, Finding, Report, Rewrite
 
 PREFIX = "autolock/"
+
+Alone = Callable[[frozenset[str]], "Report"]
+"""Fixes nothing but the findings with these fingerprints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ def groups_of(
     report: Report,
     by: Grouping,
     left_out: frozenset[str],
-    again: Callable[[frozenset[str]], Report],
+    again: Alone,
 ) -> tuple[Group, ...]:
     """The groups of a report's rewrites, in the order of their worst findings.
 
@@ -78,7 +82,7 @@ def groups_of(
     return tuple(sorted(found, key=lambda group: min(order[fingerprint] for fingerprint in group.fingerprints)))
 
 
-def _alone(rewrites: Sequence[Rewrite], again: Callable[[frozenset[str]], Report]) -> tuple[Rewrite, ...]:
+def _alone(rewrites: Sequence[Rewrite], again: Alone) -> tuple[Rewrite, ...]:
     """The same fixes as they are without those of other groups."""
     wanted = frozenset(fingerprint for rewrite in rewrites for fingerprint in rewrite.fingerprints)
     return tuple(r for r in again(wanted).rewrites if wanted.issuperset(r.fingerprints))

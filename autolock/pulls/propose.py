@@ -3,39 +3,37 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autolock.api import fix
-from autolock.errors import AutolockError
 from autolock.findings import Certainty
 from autolock.forges.base import Check, ForgeError, Outcome, PullState
-from autolock.forges.remotes import connect, remote_of, token_for
 from autolock.pulls.carrying import Base, Carrier, Told
 from autolock.pulls.dashboard import keep_dashboard
-from autolock.pulls.deciding import Branch, Room, Step, decide, suppressed
-from autolock.pulls.git import Access, Repository
+from autolock.pulls.deciding import NOTHING, Branch, Redo, Room, Step, decide, suppressed
+from autolock.pulls.fixing import fixed
+from autolock.pulls.git import Repository
 from autolock.pulls.groups import PREFIX, Group, groups_of
 from autolock.pulls.marker import marker_in
 from autolock.pulls.messages import is_conventional, is_own
 from autolock.pulls.schedule import is_open
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack
+    from collections.abc import Callable, Sequence
 
-    from autolock.findings import Finding, Report, Rewrite
-    from autolock.forges.base import Forge, Pull
+    from autolock.findings import Finding, Report
+    from autolock.forges.base import NewCommit, Pull
     from autolock.options import Options
     from autolock.pulls.carrying import Proposal
+    from autolock.pulls.connection import Connection
+    from autolock.pulls.git import Repository
+    from autolock.pulls.groups import Group
     from autolock.pulls.settings import PullSettings
 
 #: Said in a comment of a closed pull request by somebody who may push, this asks for its findings again.
 AGAIN = "@autolock recreate"
-_USERS = {"github": "x-access-token", "gitlab": "oauth2", "gitea": "autolock"}
 _HABIT = 100
 _HOUR = 3600.0
 
@@ -53,40 +51,59 @@ class Session:
     """One base branch of one repository: its findings, what is proposed for it already, and what is to be done."""
 
     def __init__(
-        self, repository: Repository, forge: Forge | None, settings: PullSettings, options: Options, within: str
+        self,
+        connected: Connection,
+        settings: PullSettings,
+        options: Options,
+        *,
+        redo: Redo = NOTHING,
+        maker: Callable[[NewCommit], str] | None = None,
     ) -> None:
-        self._repository = repository
-        self._forge = forge
+        """`redo` is what somebody has asked to be made again, `maker` makes commits for a bot that listens to comments.
+
+        Without one they are made by git.
+        """
+        self._repository = repository = connected.repository
+        self._forge = forge = connected.forge
         self._settings = settings
-        self._options = options
-        self._within = within
+        self._within = connected.within
+        self._options: Options = {
+            "certainty": Certainty.RACE,
+            "severity": settings.severity,
+            "unsafe": settings.unsafe,
+            "cache": False,  # the folder is another one each time
+            **options,
+        }
         self._notes: list[str] = []
         branch = settings.base or (forge.default_branch() if forge is not None else _guessed_base(repository))
         commit = repository.fetch_base(branch)
         subjects = repository.subjects(commit, _HABIT)
-        self.base = Base(repository, branch, commit, settings, conventional=is_conventional(subjects, settings.commits))
+        conventional = is_conventional(subjects, settings.commits)
+        self._bot = maker is not None
+        self._redo = redo
+        self.base = Base(repository, branch, commit, settings, conventional=conventional, maker=maker)
 
     def proposals(self) -> list[Proposal]:
         """What would be proposed if nothing were yet."""
-        with self._fixed() as (report, again):
+        with fixed(self._repository, self.base.commit, self._within, self._options) as (report, again):
             return [self.base.proposal(g) for g in groups_of(report, self._settings.group, frozenset(), again)]
 
     def steps(self) -> tuple[tuple[Step, ...], Report]:
         """What is to be done, and the findings of the base."""
         assert self._forge is not None
-        with self._fixed() as (report, again):
+        with fixed(self._repository, self.base.commit, self._within, self._options) as (report, again):
             every = groups_of(report, self._settings.group, frozenset(), again)
             pulls = self._forge.pulls(PREFIX, [group.branch for group in every])
             left_out = suppressed(pulls, self._asked_again(pulls, report))
             groups = groups_of(report, self._settings.group, left_out, again) if left_out else every
         branches = self._branches(groups)
-        return decide(groups, pulls, branches, self._room(pulls)), report
+        return decide(groups, pulls, branches, self._room(pulls), self._redo), report
 
     def run(self) -> Proposed:
         """Do it."""
         assert self._forge is not None
         steps, report = self.steps()
-        carrier = Carrier(self._forge, self.base, self._settings, self._notes.append)
+        carrier = Carrier(self._forge, self.base, self._settings, self._notes.append, commands=self._bot)
         told = tuple(map(carrier.carry, steps))
         proposed = {f for step in steps if step.group is not None for f in step.group.fingerprints}
         left = tuple(finding for finding in report.findings if finding.fingerprint not in proposed)
@@ -94,22 +111,6 @@ class Session:
             keep_dashboard(self._forge, told, left)
         self._report(told, left)
         return Proposed(told, left, tuple(self._notes))
-
-    @contextmanager
-    def _fixed(self) -> Iterator[tuple[Report, Callable[[frozenset[str]], Report]]]:
-        """The fixes of the base's own files, and a way to have some of them alone; their paths begin at the top."""
-        with self._repository.checked_out(self.base.commit) as top:
-            folder = top / self._within
-            if not folder.exists():
-                raise AutolockError(f"{self._within}: not in {self.base.branch}", "name a folder that is")
-
-            def again(wanted: frozenset[str]) -> Report:
-                def chosen(rewrite: Rewrite, ended: tuple[Finding, ...]) -> Rewrite | None:
-                    return rewrite if wanted.intersection(rewrite.fingerprints) else None
-
-                return _from_top(fix([folder], choose=chosen, **self._options), top)
-
-            yield _from_top(fix([folder], **self._options), top), again
 
     def _branches(self, groups: Sequence[Group]) -> dict[str, Branch]:
         """The remote's branches of autolock, each compared with the group that it is for."""
@@ -121,7 +122,7 @@ class Session:
             if group is None:
                 found[name] = Branch(commit, own=False, current=False)
                 continue
-            self._repository.fetch(name, commit)
+            self._repository.fetch(f"refs/heads/{name}", commit)
             own = is_own(self._repository.message(commit), group)
             current = self._repository.same_change(self.base.commit, commit, group.changes)
             found[name] = Branch(commit, own, current)
@@ -169,52 +170,7 @@ class Session:
             self._notes.append(f"the check of {self.base.commit[:10]} was not reported: {error}")
 
 
-def open_session(
-    path: Path, remote: str, settings: PullSettings, *, offline: bool, **options: Unpack[Options]
-) -> Session:
-    """A session for a path of a checkout. With `offline` the forge is not asked.
-
-    Raises AutolockError for what is missing: a remote, a token, a base.
-    """
-    named = path if path.is_dir() else path.parent
-    if not named.exists():
-        raise AutolockError(f"{path}: does not exist")
-    look = Repository(named, remote, Access())
-    chosen: Options = {
-        "certainty": Certainty.RACE,
-        "severity": settings.severity,
-        "unsafe": settings.unsafe,
-        "cache": False,  # the folder is another one each time
-        **options,
-    }
-    within = path.resolve().relative_to(look.top.resolve()).as_posix()
-    if offline:
-        return Session(look, None, settings, chosen, within)
-    there = remote_of(look.url, kind=settings.forge, api=settings.api)
-    token = token_for(there.kind)
-    repository = Repository(named, remote, Access(_USERS[there.kind], token))
-    return Session(repository, connect(there, token), settings, chosen, within)
-
-
 def _guessed_base(repository: Repository) -> str:
     """The branch that a clone was made of, where no forge can be asked."""
     found = repository.heads("main", "master")
     return next((name for name in ("main", "master") if name in found), "main")
-
-
-def _from_top(report: Report, top: Path) -> Report:
-    """The report with the paths of findings and changes as they are from the top of the repository."""
-    start = Path(report.root).resolve().relative_to(top.resolve()).as_posix()
-    if start == ".":
-        return report
-
-    def moved(path: str) -> str:
-        return f"{start}/{path}"
-
-    return replace(
-        report,
-        findings=tuple(replace(f, place=replace(f.place, path=moved(f.place.path))) for f in report.findings),
-        rewrites=tuple(
-            replace(r, changes=tuple(replace(c, path=moved(c.path)) for c in r.changes)) for r in report.rewrites
-        ),
-    )

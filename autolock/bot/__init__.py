@@ -1,0 +1,1 @@
+"""autolock as a GitHub App: webhooks in, pull requests out, what is to be done kept in a database."""

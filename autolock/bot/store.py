@@ -33,7 +33,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from sqlalchemy import Executable
+    from sqlalchemy import Executable, RowMapping
 
 _METADATA = MetaData()
 _DELIVERIES = Table(
@@ -161,8 +161,7 @@ class Store:
             with self._engine.begin() as connection:
                 taken = connection.execute(update(_JOBS).where(*mine).values(held))
             if taken.rowcount == 1:
-                known = (row[name] for name in ("kind", "repository", "repository_id", "installation", "details", "id"))
-                return Job(*known, row["tries"] + 1)
+                return _job(row)
             self._give_turn(row["repository_id"], holder)
         return None
 
@@ -202,9 +201,7 @@ class Store:
         mine = update(_JOBS).where(_JOBS.c.id == job.id, _JOBS.c.holder == holder)
         turn = update(_TURNS).where(_TURNS.c.repository_id == job.repository_id, _TURNS.c.holder == holder)
         with self._engine.begin() as connection:
-            connection.execute(
-                update(_JOBS).where(_JOBS.c.id == job.id, _JOBS.c.holder == holder).values(held_until=until)
-            )
+            connection.execute(mine.values(held_until=until))
             connection.execute(turn.values(held_until=until))
 
     def drop(self, installation: int) -> None:
@@ -220,6 +217,19 @@ class Store:
     def _insert(self, table: Table) -> sqlite.Insert | postgresql.Insert:
         """An INSERT that can say what a conflict comes to."""
         return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def _job(row: RowMapping) -> Job:
+    """A job as it is in the table, on one more try."""
+    return Job(
+        kind=row["kind"],
+        repository=row["repository"],
+        repository_id=row["repository_id"],
+        installation=row["installation"],
+        details=row["details"],
+        id=row["id"],
+        tries=row["tries"] + 1,
+    )
 
 
 def _careful(connection: Any, record: object) -> None:

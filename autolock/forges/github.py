@@ -7,7 +7,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from autolock.forges.base import Check, Comment, ForgeError, Issue, LineComment, NewCommit, NewPull, Pull, PullState
+from autolock.forges.base import (
+    Check,
+    Comment,
+    ForgeError,
+    Issue,
+    LineComment,
+    NewCommit,
+    NewPull,
+    Outcome,
+    Pull,
+    PullState,
+)
 from autolock.forges.texts import NewLines, block, new_lines, same_text, seconds
 
 if TYPE_CHECKING:
@@ -199,7 +210,7 @@ class GitHub:
             for a in check.annotations
         ]
         runs = self._client.get(f"{self._root}/commits/{check.commit}/check-runs", check_name=check.name)["check_runs"]
-        if runs and _says(runs[0], check):
+        if (runs and _says(runs[0], check)) or (not runs and self._has_status(check)):
             return
         made: Any
         first = {**body, "output": {**output, "annotations": said[:_ANNOTATIONS]}}
@@ -218,16 +229,16 @@ class GitHub:
             self._client.send("PATCH", f"{self._root}/check-runs/{made['id']}", more)
 
     def _status(self, check: Check) -> None:
-        state = "failure" if check.outcome.value == "failure" else "success"
-        body = {"state": state, "context": check.name, "description": check.title[:140]}
+        state, description = _short(check)
+        body = {"state": state, "context": check.name, "description": description}
         if check.url:
             body["target_url"] = check.url
-        said = self._client.get(f"{self._root}/commits/{check.commit}/status")
-        if not any(
-            s["context"] == check.name and s["state"] == state and s["description"] == body["description"]
-            for s in said["statuses"]
-        ):
-            self._client.send("POST", f"{self._root}/statuses/{check.commit}", body)
+        self._client.send("POST", f"{self._root}/statuses/{check.commit}", body)
+
+    def _has_status(self, check: Check) -> bool:
+        """Whether a status, as those make who may make no check runs, says what a check is to say."""
+        said = self._client.get(f"{self._root}/commits/{check.commit}/status")["statuses"]
+        return (check.name, *_short(check)) in [(s["context"], s["state"], s["description"]) for s in said]
 
     def may_write(self, user: str) -> bool:
         found = self._client.found(f"{self._root}/collaborators/{quote(user)}/permission")
@@ -290,3 +301,8 @@ def _says(run: Any, check: Check) -> bool:
     there = (run.get("conclusion"), output.get("title"), output.get("annotations_count") or 0)
     same = there == (check.outcome.value, check.title, len(check.annotations))
     return same and same_text(output.get("summary") or "", check.summary)
+
+
+def _short(check: Check) -> tuple[str, str]:
+    """A check as a status: its state and its description."""
+    return "failure" if check.outcome is Outcome.FAILURE else "success", check.title[:140]

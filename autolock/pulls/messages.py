@@ -34,18 +34,14 @@ def is_conventional(subjects: Sequence[str], style: CommitStyle) -> bool:
 
 def title_of(group: Group, *, conventional: bool) -> str:
     """The title of a group's pull request, and the first line of its commit: at most 72 characters."""
-    what = " and ".join(dict.fromkeys(finding.name.replace("-", " ") for finding in group.findings))
-    if what.count(" and ") > 1:
-        what = "race conditions"
-    locations = list(dict.fromkeys(one_line(finding.location) for finding in group.findings))
-    places = f"in {len(locations)} places"
-    verb = "fix: end " if conventional else "End "
-    for named in (f"of {' and '.join(locations)}", f"of {locations[0]} and {len(locations) - 1} more", places):
-        title = f"{verb}{what} {named}"
-        fits = len(title) <= _LONGEST and (named == places or len(locations) < 3 or "more" in named)
-        if fits and not (len(locations) == 1 and "more" in named):
-            return title
-    return f"{verb}{what}"[:_LONGEST].rstrip()
+    rules = list(dict.fromkeys(finding.name for finding in group.findings))
+    what = f"against {' and '.join(rules) if len(rules) < 3 else 'race conditions'}"
+    names = list(dict.fromkeys(one_line(finding.location) for finding in group.findings))
+    verb = "fix: guard" if conventional else "Guard"
+    candidates = [f"{verb} {' and '.join(names)} {what}"] if len(names) < 3 else []
+    candidates += [f"{verb} {names[0]} and {len(names) - 1} more {what}"] if len(names) > 1 else []
+    candidates += [f"{verb} shared state {what}", f"{verb} shared state against race conditions"]
+    return next(title for title in candidates if len(title) <= _LONGEST or title is candidates[-1])
 
 
 def message_of(group: Group, title: str, author: str, *, sign_off: bool, co_authors: Sequence[str]) -> str:

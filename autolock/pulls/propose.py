@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -14,8 +13,7 @@ from autolock.pulls.carrying import Base, Carrier, Told
 from autolock.pulls.dashboard import keep_dashboard
 from autolock.pulls.deciding import NOTHING, Branch, Redo, Room, Step, decide, suppressed
 from autolock.pulls.fixing import fixed
-from autolock.pulls.git import Repository
-from autolock.pulls.groups import PREFIX, Group, groups_of
+from autolock.pulls.groups import PREFIX, groups_of
 from autolock.pulls.marker import marker_in
 from autolock.pulls.messages import is_conventional, is_own
 from autolock.pulls.schedule import is_open

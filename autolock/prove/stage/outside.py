@@ -73,7 +73,7 @@ def _stub_requests(allowed: frozenset[str]) -> None:
         answer._content = json.dumps(ANSWER).encode()
         return answer
 
-    adapters.HTTPAdapter.send = send
+    adapters.HTTPAdapter.send = send  # type: ignore[method-assign, unused-ignore]
 
 
 def close_the_door(allowed: frozenset[str]) -> None:

@@ -11,6 +11,7 @@ from cli_runner import Cli
 
 from autolock.forges import remotes
 from autolock.forges.http import Client
+from autolock.pulls import git as pulls_git
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +82,7 @@ class Checkout(Cli):
         monkeypatch.setenv("AUTOLOCK_TOKEN", forge.token)
         # The forge's clock is the client's too: a wait of a minute takes none.
         monkeypatch.setattr(remotes, "Client", partial(Client, sleep=forge.advance, clock=forge.time))
+        monkeypatch.setattr(pulls_git, "_WAITS", (0.0, 0.0))
         owned = repository.clone_url.replace("://", f"://anyone:{forge.token}@")
         git(folder.parent, "clone", "-q", owned, str(folder))
         git(folder, "remote", "set-url", "origin", repository.clone_url)

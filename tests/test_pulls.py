@@ -9,8 +9,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from cli_runner import COUNTER
 from pulls_checkout import ROUTES, SHOP, STORE, Checkout, git
-from small_repo import 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def small(
     forge: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> Checkout:
     """A repository with one race in one file, for tests that run often."""
-    repository = forge.repository("acme/counter", {"app.py": })
+    repository = forge.repository("acme/counter", {"app.py": COUNTER})
     return Checkout(forge, repository, tmp_path / "counter", monkeypatch, capfdbinary)
 
 
@@ -42,8 +42,10 @@ def test_one_pull_request_a_rule_each_of_which_applies_alone(checkout: Checkout)
     repository = checkout.repository
     assert set(checkout.open_branches()) == {UPDATE, CHECK}
     update, check = repository.files(UPDATE), repository.files(CHECK)
-    assert "orders_lock" in update["app/routes.py"] and "stock_lock" not in update["app/routes.py"]
-    assert "stock_lock" in check["app/routes.py"] and "orders_lock" not in check["app/routes.py"]
+    assert "orders_lock" in update["app/routes.py"]
+    assert "stock_lock" not in update["app/routes.py"]
+    assert "stock_lock" in check["app/routes.py"]
+    assert "orders_lock" not in check["app/routes.py"]
 
 
 def test_the_body_shows_the_race_the_fix_and_how_to_check_it(checkout: Checkout) -> None:
@@ -95,7 +97,8 @@ def test_a_pull_request_whose_findings_are_gone_is_closed_with_the_reason(checko
     checkout.repository.commit("main", {"app/routes.py": mended})
     checkout.pr_done()
     pull = checkout.repository.pulls[number]
-    assert pull.state == "closed" and UPDATE not in checkout.repository.branches()
+    assert pull.state == "closed"
+    assert UPDATE not in checkout.repository.branches()
     assert [comment for comment in pull.comments if "finds none of these any more" in comment.body]
     checkout.repository.commit("main", {"app/routes.py": ROUTES})
     checkout.pr_done()
@@ -158,7 +161,8 @@ def test_a_commit_of_a_person_that_comes_in_between_is_not_overwritten(checkout:
 
     checkout.forge.meanwhile("POST", "/git-receive-pack", human)
     done = checkout.pr()
-    assert done.code == 1 and "moved by somebody else" in done.err
+    assert done.code == 1
+    assert "moved by somebody else" in done.err
     assert "notes.txt" in repository.files(UPDATE)
     checkout.pr_done()
     assert "notes.txt" in repository.files(UPDATE)
@@ -193,17 +197,20 @@ def test_a_merged_fix_is_not_proposed_again(checkout: Checkout) -> None:
 def test_no_more_are_open_than_the_limit_says(checkout: Checkout) -> None:
     checkout.configure({"max-open": "1"})
     first = checkout.pr_done()
-    assert len(checkout.open_branches()) == 1 and "no more than 1 at once" in first.out
+    assert len(checkout.open_branches()) == 1
+    assert "no more than 1 at once" in first.out
     (number,) = checkout.open_branches().values()
     checkout.repository.merge(number)
     checkout.pr_done()
-    assert len(checkout.open_branches()) == 1 and number not in checkout.open_branches().values()
+    assert len(checkout.open_branches()) == 1
+    assert number not in checkout.open_branches().values()
 
 
 def test_nothing_is_opened_outside_the_schedule_and_what_is_open_is_kept_true(checkout: Checkout) -> None:
     checkout.configure({"schedule": '["00:00-00:00"]'})  # never
     done = checkout.pr_done()
-    assert checkout.open_branches() == {} and "schedule" in done.out
+    assert checkout.open_branches() == {}
+    assert "schedule" in done.out
 
 
 def test_a_title_that_somebody_has_chosen_stays(checkout: Checkout) -> None:
@@ -234,10 +241,12 @@ def test_groups(checkout: Checkout) -> None:
     checkout.pr_done("--group", "all")
     assert set(checkout.open_branches()) == {"autolock/all"}
     files = checkout.repository.files("autolock/all")
-    assert "orders_lock" in files["app/routes.py"] and "stock_lock" in files["app/routes.py"]
+    assert "orders_lock" in files["app/routes.py"]
+    assert "stock_lock" in files["app/routes.py"]
     checkout.pr_done("--group", "location")
     branches = set(checkout.open_branches())
-    assert "autolock/all" not in branches and len(branches) == 2
+    assert "autolock/all" not in branches
+    assert len(branches) == 2
     assert all(branch.rpartition("/")[0] in (UPDATE, CHECK) for branch in branches)
 
 
@@ -246,7 +255,8 @@ def test_a_dry_run_changes_nothing_and_needs_no_token(checkout: Checkout, monkey
     git(checkout.folder, "config", credentials, checkout.repository.clone_url)
     monkeypatch.delenv("AUTOLOCK_TOKEN")
     done = checkout.pr("--dry-run", "--base", "main")
-    assert done.code == 0 and checkout.forge.requests == []
+    assert done.code == 0
+    assert checkout.forge.requests == []
     for said in (UPDATE, CHECK, "### What can go wrong", "Autolock-Group: lost-update", "+    async with orders_lock:"):
         assert said in done.out
     assert set(checkout.repository.branches()) == {"main"}
@@ -309,20 +319,25 @@ def test_the_token_is_nowhere_to_be_seen(checkout: Checkout, tmp_path: Path, mon
     printed = "".join(outcome.out + outcome.err for outcome in outcomes)
     kept = b"".join(file.read_bytes() for file in (checkout.folder / ".git").rglob("*") if file.is_file())
     assert log.read_text().count("push") > 1
-    assert token not in printed and token not in log.read_text() and token.encode() not in kept
+    assert token not in printed
+    assert token not in log.read_text()
+    assert token.encode() not in kept
     assert all(token not in pull.body for pull in checkout.repository.pulls.values())
     for seen in checkout.forge.requests:
-        assert token not in f"{seen.path} {seen.query}" and token.encode() not in seen.body
+        assert token not in f"{seen.path} {seen.query}"
+        assert token.encode() not in seen.body
 
 
 def test_a_wrong_token_is_one_line(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AUTOLOCK_TOKEN", "wrong-token-of-somebody")
     done = checkout.pr()
-    assert done.code == 2 and done.err.count("\n") == 1
-    assert "401" in done.err and "wrong-token" not in done.err
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "401" in done.err
+    assert "wrong-token" not in done.err
 
 
-@pytest.mark.parametrize("method, path", [("POST", "/git-receive-pack"), ("POST", "/pulls"), ("GET", "/pulls")])
+@pytest.mark.parametrize(("method", "path"), [("POST", "/git-receive-pack"), ("POST", "/pulls"), ("GET", "/pulls")])
 @pytest.mark.parametrize(
     "fault",
     [
@@ -343,9 +358,11 @@ def test_a_fault_loses_nothing_and_doubles_nothing(
 ) -> None:
     fault(small.forge, method, path)
     first = small.pr()
-    assert first.code in (0, 1, 2) and "Traceback" not in first.err
+    assert first.code in (0, 1, 2)
+    assert "Traceback" not in first.err
     small.pr_done()
-    assert len(small.repository.pulls) == 1 and set(small.open_branches()) == {UPDATE}
+    assert len(small.repository.pulls) == 1
+    assert set(small.open_branches()) == {UPDATE}
     assert len(small.repository.commits(UPDATE)) == 1
     small.pr_done()
     assert small.forge.writes == []
@@ -363,7 +380,8 @@ def test_two_bots_at_once_open_one(checkout: Checkout) -> None:
     (other / "autolock.toml").write_text(checkout.read("autolock.toml"))
     checkout.forge.meanwhile("POST", "/pulls", other_bot)
     checkout.pr_done()
-    assert len(checkout.repository.pulls) == 2 and set(checkout.open_branches()) == {UPDATE, CHECK}
+    assert len(checkout.repository.pulls) == 2
+    assert set(checkout.open_branches()) == {UPDATE, CHECK}
 
 
 @pytest.mark.parametrize("face", ["gitlab", "gitea"])
@@ -378,14 +396,17 @@ def test_other_forges(checkout: Checkout, face: str) -> None:
     checkout.repository.commit("main", {"app/routes.py": mended})
     checkout.pr_done()
     pull = checkout.repository.pulls[number]
-    assert pull.state == "closed" and pull.comments and set(pull.labels) == {"race-condition"}
+    assert pull.state == "closed"
+    assert pull.comments
+    assert set(pull.labels) == {"race-condition"}
 
 
 def test_the_dashboard_is_kept_true(checkout: Checkout) -> None:
     checkout.configure({"dashboard": "true"})
     checkout.pr_done()
     (issue,) = checkout.repository.issues.values()
-    assert UPDATE in issue.body and CHECK in issue.body
+    assert UPDATE in issue.body
+    assert CHECK in issue.body
     checkout.pr_done()
     assert checkout.forge.writes == []
     checkout.repository.close(checkout.open_branches()[UPDATE])

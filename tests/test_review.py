@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from cli_runner import COUNTER
 from pulls_checkout import Checkout
-from small_repo import 
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ SPLIT = SHORT.replace(STORE, "").replace("import FastAPI\n", "import FastAPI\n\n
 def checkout(
     forge: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> Checkout:
-    repository = forge.repository("acme/shop", {"app.py": QUIET, "old.py": })
+    repository = forge.repository("acme/shop", {"app.py": QUIET, "old.py": COUNTER})
     return Checkout(forge, repository, tmp_path / "shop", monkeypatch, capfdbinary)
 
 
@@ -67,7 +67,8 @@ def test_a_suggestion_on_the_line_is_the_fix(checkout: Checkout) -> None:
     assert reviewed(checkout, pull.number) == 1
     (comment,) = pull.review_comments
     mended = applied(SHORT, comment.start_line or comment.line, comment.line, comment.body)
-    assert "async with visits_lock:" in mended and "visits_lock = asyncio.Lock()" in mended
+    assert "async with visits_lock:" in mended
+    assert "visits_lock = asyncio.Lock()" in mended
     repository.commit(BRANCH, {"app.py": mended})
     assert reviewed(checkout, pull.number) == 0
     assert pull.review_comments == []
@@ -80,14 +81,16 @@ def test_a_second_review_of_the_same_commit_writes_nothing(checkout: Checkout) -
     reviewed(checkout, pull.number)
     reviewed(checkout, pull.number)
     assert checkout.forge.writes == []
-    assert len(pull.comments) == 1 and len(pull.review_comments) == 1
+    assert len(pull.comments) == 1
+    assert len(pull.review_comments) == 1
 
 
 def test_races_on_lines_that_were_there_before_are_not_spoken_of(checkout: Checkout) -> None:
-    checkout.repository.commit(BRANCH, {"app.py": f"{QUIET}\nLIMIT = 3\n", "old.py": f"# Old.\n{}"})
+    checkout.repository.commit(BRANCH, {"app.py": f"{QUIET}\nLIMIT = 3\n", "old.py": f"# Old.\n{COUNTER}"})
     pull = checkout.repository.open_pull(BRANCH)
     assert reviewed(checkout, pull.number) == 0
-    assert pull.comments == [] and pull.review_comments == []
+    assert pull.comments == []
+    assert pull.review_comments == []
 
 
 def test_a_fix_that_reaches_beyond_the_diff_is_told_in_the_summary_only(checkout: Checkout) -> None:
@@ -100,7 +103,8 @@ def test_a_fix_that_reaches_beyond_the_diff_is_told_in_the_summary_only(checkout
     assert reviewed(checkout, pull.number) == 1
     assert pull.review_comments == []
     (summary,) = pull.comments
-    assert "`AL101`" in summary.body and "app.py:" in summary.body
+    assert "`AL101`" in summary.body
+    assert "app.py:" in summary.body
 
 
 def test_an_app_annotates_what_it_cannot_suggest(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 """What the bot remembers: which deliveries it has had, and what is still to be done.
 
 Every decision is one statement that the database makes alone: an INSERT that a key refuses, or an UPDATE whose WHERE
-repeats the check and whose count of rows tells who was first. So any number of bots may share a database.
+repeats the check; whether it changed a row tells who was first. So any number of bots may share a database.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Store:
         now = self._clock()
         new = self._insert(_DELIVERIES).values(id=delivery, event=name, received=now).on_conflict_do_nothing()
         with self._engine.begin() as connection:
-            if connection.execute(new).rowcount == 0:
+            if connection.execute(new.returning(_DELIVERIES.c.id)).first() is None:
                 return False
             connection.execute(delete(_DELIVERIES).where(_DELIVERIES.c.received < now - _REMEMBERED))
             for job in jobs:
@@ -173,7 +173,7 @@ class Store:
             index_elements=["repository_id"], set_=turn, where=_TURNS.c.held_until < now
         )
         with self._engine.begin() as connection:
-            return connection.execute(asked).rowcount == 1
+            return connection.execute(asked.returning(_TURNS.c.holder)).first() is not None
 
     def _give_turn(self, repository: int, holder: str) -> None:
         with self._engine.begin() as connection:

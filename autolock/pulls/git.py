@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from autolock.deliver.worktree import outside_of_hooks
 from autolock.errors import AutolockError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from autolock.findings import FileChange
 
@@ -30,6 +31,12 @@ Username*) printf '%s\\n' "$AUTOLOCK_GIT_USER" ;;
 esac
 """
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+#: What git says of connections and servers that failed, and the seconds until it is asked again.
+_OUTAGE = re.compile(
+    r"HTTP 5\d\d|error: 5\d\d|hung up|disconnect|reset by peer|timed out|Empty reply|early EOF|Connection refused"
+)
+_WAITS = (1.0, 3.0)
+_NO_PROMPT = {"GIT_TERMINAL_PROMPT": "0"}
 #: Files that are kept elsewhere are no Python.
 _NO_DOWNLOADS = {"GIT_LFS_SKIP_SMUDGE": "1"}
 _FALLBACK = "autolock <autolock@localhost>"
@@ -227,9 +234,24 @@ class Repository:
         environment: Mapping[str, str] | None = None,
         network: bool = False,
     ) -> bytes:
-        access = self._access if network else Access()
-        around = {**(environment or {}), **({"GIT_TERMINAL_PROMPT": "0"} if network else {})}
-        return run_git(arguments, self._folder, access, given=given, environment=around)
+        if not network:
+            return run_git(arguments, self._folder, Access(), given=given, environment=environment)
+        return over_network(lambda: run_git(arguments, self._folder, self._access, environment=_NO_PROMPT))
+
+
+def over_network(ask: Callable[[], bytes]) -> bytes:
+    """What git prints, tried again where the connection or the server failed.
+
+    Nothing that is asked here is done twice: a push whose answer was lost finds the branch where it wants it.
+    """
+    for wait in _WAITS:
+        try:
+            return ask()
+        except GitError as error:
+            if error.rejected or not _OUTAGE.search(error.message):
+                raise
+        time.sleep(wait)
+    return ask()
 
 
 def cloned(url: str, folder: Path, access: Access) -> Path:
@@ -238,7 +260,7 @@ def cloned(url: str, folder: Path, access: Access) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f"{folder.name}-", dir=folder.parent) as beside:
             made = Path(beside) / "clone"
-            run_git(("clone", "--quiet", "--no-checkout", url, str(made)), folder.parent, access)
+            over_network(lambda: run_git(("clone", "--quiet", "--no-checkout", url, str(made)), folder.parent, access))
             made.rename(folder)
     return folder
 
@@ -283,7 +305,7 @@ def _asked(access: Access) -> Iterator[dict[str, str]]:
         script.write_text(_ASKPASS, encoding="ascii")
         script.chmod(0o700)
         yield {
-            "GIT_TERMINAL_PROMPT": "0",
+            **_NO_PROMPT,
             "GIT_ASKPASS": str(script),
             "AUTOLOCK_GIT_USER": access.user,
             "AUTOLOCK_GIT_TOKEN": access.token,

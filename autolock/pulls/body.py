@@ -118,6 +118,7 @@ def _checked(group: Group) -> Iterator[str]:
     yield "To see it for yourself, on this branch and on its base:"
     yield ""
     yield "```sh"
+    yield f"git fetch origin && git switch {group.branch}"
     yield "pip install autolock"
     yield f"autolock check --certainty race --select {','.join(group.rules)}"
     yield f"autolock prove --finding {group.findings[0].fingerprint}   # runs the application, plays the race"

@@ -243,6 +243,8 @@ def test_groups(checkout: Checkout) -> None:
     files = checkout.repository.files("autolock/all")
     assert "orders_lock" in files["app/routes.py"]
     assert "stock_lock" in files["app/routes.py"]
+    checkout.pr_done("--group", "rule")
+    assert set(checkout.open_branches()) == {UPDATE, CHECK}
     checkout.pr_done("--group", "location")
     branches = set(checkout.open_branches())
     assert "autolock/all" not in branches

@@ -22,7 +22,7 @@ class Label:
     id: int
     name: str
     color: str = "ededed"
-    description: str | None = None
+    description: str = ""  # GitHub gives null; its description of pull requests does not let it be
 
 
 @dataclass(eq=False)

@@ -130,6 +130,9 @@ class _Planner:
         if guarding.slow:
             safety = Safety.UNSAFE
             reason = f"{guarding.slow} under the lock, and all others wait for as long. {reason}"
+        if guarding.hidden:
+            safety = Safety.UNSAFE
+            reason = f"{guarding.hidden}: if it is the same state, it would do without the lock. {reason}"
         fix = Fix(safety, guarding.title, reason, files)
         fingerprints = tuple(f.fingerprint for _, f in group)
         return fix, Plan(guarding.title, reason, safety, fingerprints, tuple(guarding.edits), locations)

@@ -189,3 +189,154 @@ def test_a_file_whose_path_an_object_keeps_is_guarded_by_a_lock_of_the_object(tm
 def test_an_object_made_for_each_request_has_no_lock_for_its_file(tmp_path: Path) -> None:
     after = fixed(tmp_path, store=STORE, main=SHOP.format(made='Store(os.path.join(os.environ["HOME"], "table"))'))
     assert "Lock" not in after["store"] + after["main"]
+
+
+TOKENS = """
+    import time
+    from fastapi import FastAPI
+
+    class Door(FastAPI):
+        def __init__(self):
+            super().__init__()
+            self.tokens = {}
+
+    def create(door=None):
+        if door is None:
+            door = Door()
+            CREATED
+        else:
+            door.title = "mounted"
+
+        @door.post("/{name}")
+        def enter(name: str):
+            if name in door.tokens:
+                return "there"
+            time.sleep(0.1)
+            door.tokens[name] = time.time()
+            return "new"
+
+        return door
+
+    app = create()
+"""
+
+
+def test_a_lock_of_a_factory_is_there_whichever_branch_was_taken(tmp_path: Path) -> None:
+    text = fixed(tmp_path, main=TOKENS.replace("CREATED", "door.debug = True"))["main"]
+    locks = [line for line in text.splitlines() if "threading.Lock()" in line]
+    assert [line for line in locks if not line.startswith("        ")] == locks
+
+
+def test_no_lock_where_a_branch_leaves_the_factory(tmp_path: Path) -> None:
+    leaving = TOKENS.replace("CREATED", "if not __debug__:\n                return door")
+    (tmp_path / "main.py").write_text(textwrap.dedent(leaving), encoding="utf-8")
+    assert all(
+        f.fix.safety == "none" for f in autolock.check([tmp_path], cache=False).findings if f.certainty == "race"
+    )
+
+
+BRANCHED = """
+    import asyncio
+    import os
+    from contextlib import asynccontextmanager
+    from fastapi import FastAPI
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI):
+        if os.environ.get("FULL"):
+            app.state.seats = {"a": 3}
+        else:
+            app.state.seats = {"a": 1}
+        yield
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.post("/")
+    async def book():
+        left = app.state.seats["a"]
+        await asyncio.sleep(0.1)
+        app.state.seats["a"] = left - 1
+"""
+
+
+def test_no_lock_beside_what_is_set_in_one_branch_or_the_other(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(textwrap.dedent(BRANCHED), encoding="utf-8")
+    (finding,) = autolock.check([tmp_path], cache=False).findings
+    assert finding.fix.safety == "none"
+    assert "in one branch or the other" in finding.fix.reason
+
+
+METACLASS = """
+    import time
+    from fastapi import FastAPI
+
+    app = FastAPI()
+
+    class Keeping(type):
+        _instances = {}
+
+        def __call__(cls):
+            if cls not in cls._instances:
+                cls._instances[cls] = super().__call__()
+            return cls._instances[cls]
+
+    class Router(metaclass=Keeping):
+        def __init__(self):
+            time.sleep(0.1)
+            self.routes = []
+
+    @app.get("/")
+    def routes():
+        return Router().routes
+
+    @app.post("/forget")
+    def forget():
+        time.sleep(0.1)
+        Keeping._instances.pop(Router)
+        return {}
+"""
+
+
+def test_an_attribute_of_a_metaclass_is_one_state_by_whichever_name(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(textwrap.dedent(METACLASS), encoding="utf-8")
+    checked = autolock.check([tmp_path], cache=False)
+    assert {f.window.location for f in checked.findings} == {"Keeping._instances"}
+
+
+ALIAS = """
+    import asyncio
+    from fastapi import FastAPI
+    from plugins import lookup
+
+    app = FastAPI()
+
+    class Shelf:
+        def __init__(self):
+            self.left = 5
+
+    shelf = Shelf()
+
+    @app.post("/buy")
+    async def buy():
+        if shelf.left > 0:
+            await asyncio.sleep(0.1)
+            shelf.left -= 1
+
+    @app.post("/back")
+    async def back(name: str):
+        thing = FOUND
+        thing.left = 9
+"""
+
+
+def test_a_fix_is_unsafe_where_a_writer_may_hide_behind_another_name(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(textwrap.dedent(ALIAS.replace("FOUND", "lookup(name)")), encoding="utf-8")
+    (finding,) = autolock.check([tmp_path], cache=False).findings
+    assert finding.fix.safety == "unsafe"
+    assert "`back` changes something of the same name" in finding.fix.reason
+
+
+def test_a_fix_is_safe_where_the_other_is_known_to_be_another(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(textwrap.dedent(ALIAS.replace("FOUND", "Shelf()")), encoding="utf-8")
+    (finding,) = autolock.check([tmp_path], cache=False).findings
+    assert finding.fix.safety == "safe"

@@ -108,10 +108,17 @@ def _findings(folder: Path, text: str) -> tuple[autolock.Finding, ...]:
 
 
 def test_the_lock_of_an_object_on_app_state_is_made_by_the_object(tmp_path: Path) -> None:
-    after = fixed(tmp_path, CLAIM)
+    after = fixed(tmp_path, CLAIM.replace("self.tickets[number] = Ticket()", 'self.tickets[number].state = "void"'))
     assert "self.tickets_lock = asyncio.Lock()" in after
     assert "async with self.tickets_lock:\n            ticket = next(" in after
     assert "async with app.state.desk.tickets_lock:\n        app.state.desk.add(number)" in after
+
+
+def test_what_upsets_no_check_takes_no_lock(tmp_path: Path) -> None:
+    after = fixed(tmp_path, CLAIM)
+    assert "async with self._tickets_lock:\n            ticket = next(" in after
+    assert "    def add(self, number: int):\n        self.tickets[number] = Ticket()\n" in after
+    assert "async def add(number: int):\n    app.state.desk.add(number)\n" in after
 
 
 REVISION = """

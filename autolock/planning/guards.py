@@ -27,7 +27,7 @@ from autolock.program.windows import RaceWindow, taken_for
 class Guarding:
     """A finished plan for a group: its edits, and what to say about it.
 
-    `slow` tells what takes long under the lock.
+    `slow` tells what takes long under the lock, `hidden` who may change the state without it.
     """
 
     edits: list[Edit]
@@ -35,6 +35,7 @@ class Guarding:
     reason: str
     functions: list[str] = field(default_factory=list)
     slow: str = ""
+    hidden: str = ""
 
 
 class Guards(Enclosing):
@@ -79,7 +80,13 @@ class Guards(Enclosing):
             or (self.stalling(regions, needs) if family == "threading" else "")
             or self.wrapping(regions, owners)
         )
+        guarding.hidden = self.besides(owners)
         return guarding
+
+    def besides(self, owners: Sequence[Location]) -> str:
+        """Who may change the state by a way that was not recognised, and so takes no lock."""
+        other = self.hidden.writer(owners)
+        return f"`{other.name}` changes something of the same name that was not recognised" if other else ""
 
     def existing_lock(
         self, windows: Iterable[RaceWindow], needs: Iterable[Need], owners: Sequence[Location]

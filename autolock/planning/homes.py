@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from autolock.edits import Edit
-from autolock.planning.blocks import Refusal, Sources
+from autolock.planning.blocks import Blocks, Refusal, Sources, own_nodes
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.values import Location
@@ -212,6 +212,8 @@ class HomeFinder:
         after = _first_assignment(node, variable)
         if after is None:
             raise Refusal(f"`{variable}` is a parameter of `{function}`: there is no place beside it for a lock")
+        if any(isinstance(n, ast.Return) for n in own_nodes([after])):
+            raise Refusal(f"`{function}` is left where it sets `{variable}`: no place for a lock is common to all ways")
         for use in uses:
             if not use.function.name.startswith(f"{function}.") or use.function.path != owner.root.path:
                 raise Refusal(f"`{use.function.name}` is outside the factory `{function}` and cannot see a lock there")
@@ -328,8 +330,19 @@ class HomeFinder:
                     for target in _dotted_targets(node):
                         holder = target.rpartition(".")[0]
                         if (target.endswith(f".{suffix}") or target == suffix) and not _through_request(holder):
+                            if self._is_one_of_two(blocks, node, target):
+                                raise Refusal(f"`{target}` is set in one branch or the other")
                             return path, blocks.spot(node).path, holder
         return None
+
+    @staticmethod
+    def _is_one_of_two(blocks: Blocks, node: ast.stmt, target: str) -> bool:
+        """Whether the statement around an assignment makes the same one on another way."""
+        around = blocks.owner_of(blocks.spot(node))
+        if not isinstance(around, ast.If | ast.Try):
+            return False
+        others = [n for n in own_nodes([around]) if isinstance(n, ast.Assign | ast.AnnAssign) and n is not node]
+        return any(target in _dotted_targets(other) for other in others)
 
     def for_file(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home:
         """Beside the constant that names the file, or at the top of the one module that uses it."""
@@ -427,14 +440,16 @@ def _dotted_targets(statement: ast.stmt) -> set[str]:
 
 
 def _first_assignment(node: ast.AST, variable: str) -> ast.stmt | None:
-    """The first statement of a function, not of functions in it, that binds a local name."""
+    """The first statement of a function, not of functions in it, that binds a local name, or the branch that does."""
     stack: list[ast.AST] = list(reversed(getattr(node, "body", [])))
     while stack:
         statement = stack.pop()
         if isinstance(statement, ast.stmt) and variable in _targets(statement):
             return statement
-        if isinstance(statement, ast.If | ast.With | ast.Try):
+        if isinstance(statement, ast.With | ast.AsyncWith):
             stack.extend(reversed(statement.body))
+        if isinstance(statement, ast.If | ast.Try) and any(variable in _targets(n) for n in own_nodes([statement])):
+            return statement
     return None
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from autolock.planning.blocks import Region, Sources
+from autolock.planning.hidden import Hidden
 from autolock.planning.homes import HomeFinder
 from autolock.planning.slow import Slowness
 from autolock.program.index import dotted
@@ -26,6 +27,7 @@ class Lookups:
         self.homes = HomeFinder(program, sources)
         self.alone: set[int] = set()
         self.slowness = Slowness(self.called, self._guessed, self._body)
+        self.hidden = Hidden(program, machine, sources)
 
     def is_async(self, function: Ref) -> bool:
         facts = self.program.function(function)

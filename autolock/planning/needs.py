@@ -13,7 +13,7 @@ from autolock.planning.lookups import Lookups
 from autolock.program.branches import shared_frames
 from autolock.program.decisions import effective
 from autolock.program.linker import Ref
-from autolock.program.trace import Frame, Held, Read, Write
+from autolock.program.trace import Candidate, Frame, Held, Read, Write
 from autolock.program.values import Location, overlaps
 from autolock.program.windows import RaceWindow
 
@@ -71,25 +71,55 @@ class Needs(Lookups):
     """Finds what a lock for a group of Locations has to cover."""
 
     def needs(self, owners: Sequence[Location], windows: Sequence[RaceWindow]) -> list[Need]:
-        """Every window of the group, and every other write to its Locations."""
+        """Every window of the group, and every other write to its Locations that can upset one."""
         found: list[Need] = []
         for window in windows:
             found.extend(self.needs_of(window))
         if any(w.kind == "pair" for w in windows):
             found.extend(self.lookers(owners))
         covered = {id(n.nodes[-1]) for n in found}
+        harmful = _harmful(windows)
         first_uses = self.first_uses()
         for entry, write in self.machine.trace.writes:
             if entry.context == "startup" or id(write.node) in covered or not belongs(write.location, owners):
                 continue
             if windows and all(_is_inside_slot(write.location, w) for w in windows):
                 continue
+            if harmful is not None and id(write.node) not in harmful:
+                continue
             if id(write.node) in first_uses and all(
                 len(write.location.fields) < len(w.location.fields) for w in windows
             ):
                 continue
-            found.append(Need.at(write))
+            found.append(self.need_of(write))
         return distinct(found)
+
+    def need_of(self, write: Write) -> Need:
+        """A write by itself; on the event loop with what it looked at before: to wait for a lock lets others run."""
+        need = Need.at(write)
+        if write.context != "loop" or write.held:
+            return need
+        for candidate in self._by_write[id(write)]:
+            read = candidate.read
+            depth = shared_frames(read.stack, write.stack)
+            first, last = (s[depth - 1].statement if depth else None for s in (read.stack, write.stack))
+            if (
+                candidate.between is not None
+                or first is None
+                or last is None
+                or read.location.root != write.location.root
+            ):
+                continue
+            if (depth - 1, first.lineno) < (need.depth, need.first.lineno):
+                need = Need(write.stack, depth - 1, first, last, (read.node, write.node), (), write.context)
+        return need
+
+    @cached_property
+    def _by_write(self) -> dict[int, list[Candidate]]:
+        found: dict[int, list[Candidate]] = defaultdict(list)
+        for candidate in self.machine.trace.candidates:
+            found[id(candidate.write)].append(candidate)
+        return found
 
     def first_uses(self) -> set[int]:
         """The nodes that make an object when there is none yet: nobody has changed it by then."""
@@ -208,6 +238,13 @@ def _is_inside_slot(location: Location, window: RaceWindow) -> bool:
     slot = window.location
     filled = window.dependence == "control" and window.shape in ("missing", "falsy")
     return filled and len(location.fields) > len(slot.fields) and location.fields[: len(slot.fields)] == slot.fields
+
+
+def _harmful(windows: Sequence[RaceWindow]) -> set[int] | None:
+    """The writes that make a check of these windows wrong; None where any write may be one."""
+    if not windows or any(w.kind != "read-write" or w.dependence != "control" for w in windows):
+        return None
+    return {id(write.node) for window in windows for _, write in window.rivals}
 
 
 def distinct(needs: Iterable[Need]) -> list[Need]:

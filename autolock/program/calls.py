@@ -392,8 +392,12 @@ class Calls(Containers, Files):
         init = self.program.method(cls.ref, "__init__")
         if init is not None:
             bound = self.bound(init, Value(heap)).obj
+            held = self.state.held
+            if self.is_making(cls.ref):  # Python runs it after `__new__` has come back, with its locks
+                self.state.held = ()
             if isinstance(bound, FunctionValue):
                 self.invoke(bound, args, kwargs, node)
+            self.state.held = held
             return Value(heap, NOTHING.reads, "", made.request, "new")
         for name, value in kwargs.items():
             heap.fields[f".{name}"] = value
@@ -402,12 +406,8 @@ class Calls(Containers, Files):
 
     def metaclass_call(self, ref: Ref) -> FunctionValue | None:
         """The `__call__` of a metaclass of the project that keeps instances, bound to the class."""
-        for cls in self.program.mro(ref):
-            facts = self.program.klass(cls) if cls.kind == "class" else None
-            found = self.program.resolve(cls.path, facts.metaclass) if facts is not None and facts.metaclass else None
-            if found is None or found[0].kind != "class" or found[1]:
-                continue
-            method = self.program.method(found[0], "__call__")
+        for metaclass in self.metaclasses(ref):
+            method = self.program.method(metaclass, "__call__")
             made = self.program.function(method) if method is not None else None
             if (
                 method is not None

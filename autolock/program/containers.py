@@ -7,7 +7,17 @@ import ast
 from autolock.program.expressions import Expressions
 from autolock.program.library import ATOMIC, INSERTING, LOCKS, MUTATORS, READERS, REMOVING
 from autolock.program.objects import Objects
-from autolock.program.values import ClassValue, External, FunctionValue, Group, Heap, LockValue, Type, Value
+from autolock.program.values import (
+    ClassValue,
+    External,
+    FunctionValue,
+    Group,
+    Heap,
+    LockValue,
+    Type,
+    Value,
+    is_told_apart,
+)
 
 _KINDS = ("dict", "list", "set", "deque", "view", "unknown")
 #: Mutating methods that no common library object has under the same name with another meaning.
@@ -84,6 +94,8 @@ class Containers(Objects, Expressions):
             return Value(None, receiver.reads)
         if name in ("get", "pop", "setdefault", "popleft"):
             held = obj.fields.get(self.field_of(obj, args[0])) if args else None
+            if held is not None and name == "get" and is_told_apart(obj, self.field_of(obj, args[0])):
+                return held.also(*args[1:])
             held = held or obj.fields.get("[*]")
             if held is not None:
                 return held.also(receiver, *args[1:])

@@ -29,6 +29,7 @@ from autolock.program.values import (
     Thing,
     Type,
     Value,
+    is_told_apart,
     join,
     truth,
 )
@@ -136,7 +137,10 @@ class Expressions(Core):
             term = f"{value.term}[{key.term}]" if value.term and key.term else ""
             return Value(None, value.reads | key.reads, term, value.request or key.request, "expression")
         if obj.location is None:
-            held = obj.fields.get(self.field_of(obj, key)) or obj.fields.get("[*]")
+            field = self.field_of(obj, key)
+            if is_told_apart(obj, field):
+                return obj.fields[field].also(key)
+            held = obj.fields.get(field) or obj.fields.get("[*]")
             return held.also(value, key) if held else self.child(obj, "[*]").also(value, key)
         field = self.field_of(obj, key)
         term = "" if isinstance(self.slice_of(node), ast.Slice) else key.term
@@ -228,6 +232,7 @@ class Expressions(Core):
         value = self.test(node.operand) if isinstance(node.op, ast.Not) else self.evaluate(node.operand)
         made = opposite(value.made) if isinstance(node.op, ast.Not) and value.made in SHAPES else "expression"
         term = f"-{value.term}" if value.term and isinstance(node.op, ast.USub) else ""
+        made = "const" if term and value.made == "const" else made
         return Value(None, value.reads, term, value.request, made)
 
     def boolean(self, node: ast.BoolOp) -> Value:

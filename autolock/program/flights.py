@@ -40,6 +40,53 @@ def has_room(function: _Function, put: ast.Call, queue: str) -> bool:
     return False
 
 
+def joins_flight(function: _Function, wait: ast.stmt) -> bool:
+    """Whether a function, before it waits, finds what another run of it waits for already, and waits for that instead.
+
+    `if key in running: return await running[key]`, or the same by `running.get(key)`, and then
+    `running[key] = future` with no `await` of its own in between.
+    """
+    if isinstance(function, ast.Lambda):
+        return False
+    marks = [
+        (n.lineno, t.value)
+        for n in ast.walk(function)
+        if isinstance(n, ast.Assign) and n.lineno < wait.lineno
+        for t in n.targets
+        if isinstance(t, ast.Subscript)
+    ]
+    return any(_joins(function, ast.unparse(table), line) for line, table in marks)
+
+
+def _joins(function: ast.AST, table: str, marked: int) -> bool:
+    """Whether a branch before a line waits for what is in the table and leaves, and nothing is awaited after it."""
+    found = {
+        t.id
+        for n in ast.walk(function)
+        if isinstance(n, ast.Assign) and table in ast.unparse(n.value)
+        for t in n.targets
+        if isinstance(t, ast.Name)
+    }
+    for branch in ast.walk(function):
+        if not isinstance(branch, ast.If) or branch.lineno > marked:
+            continue
+        asked = {ast.unparse(n) for n in ast.walk(branch.test)}
+        waits = any(isinstance(n, ast.Await) for s in branch.body for n in ast.walk(s))
+        end = branch.body[-1].end_lineno or marked
+        later = [n for n in ast.walk(function) if isinstance(n, ast.Await) and end < n.lineno <= marked]
+        if waits and not later and asked & {table, *found} and _leaves(branch.body):
+            return True
+    return False
+
+
+def _leaves(body: list[ast.stmt]) -> bool:
+    """Whether a block ends in a `return` or `raise`, in whatever way it is left."""
+    last = body[-1]
+    if isinstance(last, ast.Try):
+        return _leaves(last.body) and all(_leaves(handler.body) for handler in last.handlers)
+    return isinstance(last, ast.Return | ast.Raise)
+
+
 def _marked(function: ast.AST, start: ast.AST, shared: set[str]) -> Iterator[str]:
     """What the function sets to True, or to what it starts, and others see."""
     for node in ast.walk(function):

@@ -488,8 +488,8 @@ class Objects(Core):
 
     def class_slot(self, ref: Ref, name: str, node: ast.AST) -> Value:
         """A name bound in a class body, shared by all instances."""
-        owner = self.program.class_binding(ref, name)
-        cls = owner[0] if owner else ref
+        owner = self.slot_owner(ref, name)
+        cls = owner or ref
         if f"{cls.name}.{name}" in self.program.modules[cls.path].classes:
             return Value(ClassValue(Ref("class", cls.path, f"{cls.name}.{name}")))
         location = Location(Root("class", cls.path, cls.name), (f".{name}",))
@@ -499,6 +499,24 @@ class Objects(Core):
         reads = self.read(location, "", "load", node)
         obj = value.obj if value.obj is not None else Heap(UNKNOWN, location)
         return Value(obj, reads, str(location), made=value.made)
+
+    def slot_owner(self, ref: Ref, name: str) -> Ref | None:
+        """The class, base or metaclass that binds what a class calls `name`: one place for all of them."""
+        for cls in (ref, *self.metaclasses(ref)):
+            found = self.program.class_binding(cls, name)
+            if found is not None:
+                return found[0]
+        return None
+
+    def metaclasses(self, ref: Ref) -> list[Ref]:
+        """The metaclasses of the project that a class and its bases name."""
+        named: list[Ref] = []
+        for cls in self.program.mro(ref):
+            facts = self.program.klass(cls) if cls.kind == "class" else None
+            found = self.program.resolve(cls.path, facts.metaclass) if facts is not None and facts.metaclass else None
+            if found is not None and found[0].kind == "class" and not found[1]:
+                named.append(found[0])
+        return named
 
     def class_value(self, cls: Ref, name: str) -> Value:
         key = (cls.path, f"{cls.name}.{name}")

@@ -68,6 +68,14 @@ def _is_refusal(statement: ast.If) -> bool:
     return negated and isinstance(statement.body[-1], _LEAVING)
 
 
+def waits(node: ast.AST) -> bool:
+    """Whether a lock is waited for where it is taken: `with` waits, `acquire(blocking=False)` does not."""
+    if not isinstance(node, ast.Call):
+        return True
+    first = [*node.args[:1], *(k.value for k in node.keywords if k.arg == "blocking")]
+    return not any(isinstance(value, ast.Constant) and value.value is False for value in first)
+
+
 def _called_on(node: ast.AST) -> str:
     return dotted(node.func.value) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
 

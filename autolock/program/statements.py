@@ -33,6 +33,7 @@ from autolock.program.values import (
     Row,
     Thing,
     Value,
+    is_told_apart,
     join,
 )
 
@@ -201,8 +202,7 @@ class Statements(Calls):
             self.database.rows.assign(obj, name, value, node, kind, own)
             return
         if isinstance(obj, ClassValue):
-            owner = self.program.class_binding(obj.ref, name)
-            cls = owner[0] if owner else obj.ref
+            cls = self.slot_owner(obj.ref, name) or obj.ref
             location = Location(Root("class", cls.path, cls.name), (field,))
         elif isinstance(obj, Heap):
             if obj.location is not None:
@@ -256,6 +256,8 @@ class Statements(Calls):
             term = "" if obj.type.kind in ("list", "deque") else key.term
             self.write(location, term, kind, value, node, operand=operand, own=own | key.reads)
             value = self.share(value, obj.location.child("[*]"))
+        if is_told_apart(obj, field):
+            obj.fields[field] = obj.fields[field].also(value)
         if value.obj is not None and not isinstance(value.obj, Group):
             self.keep(obj, "[*]", value)
 

@@ -6,7 +6,9 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from autolock.program.branches import Branches, shared_frames
+from autolock.program.clocks import asks_the_clock
 from autolock.program.decisions import effective
+from autolock.program.flights import joins_flight
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.trace import Candidate, Frame, Pair, Write
@@ -44,6 +46,8 @@ class Vanity:
             return True
         if candidate.dependence != "control":
             return write.made == "same" and all(w.kind != "assign" or w.made == "same" for w in rivals)
+        if self._is_one_flight(candidate) or self._renews(candidate):
+            return True
         if write.mine or (write.made == "none" and all(w.made == "none" for w in rivals)):
             return True
         if self._tells_the_outcome(candidate) or self._is_permission(candidate) or self._only_notes(candidate):
@@ -149,6 +153,33 @@ class Vanity:
         calls = [n for s in (node.body if node else ()) for n in ast.walk(s) if isinstance(n, ast.Call)]
         later = [call for call in calls if call.lineno > looked and call is not write.node]
         return node is not None and all(self._is_quiet(call) for call in later)
+
+    def _is_one_flight(self, candidate: Candidate) -> bool:
+        """Whether those who come meanwhile wait for the one who is at it: a map says what is under way."""
+        between, write = candidate.between, candidate.write
+        waits = [f.statement for f in between.stack if f.function == write.function] if between is not None else []
+        unit = self.program.unit(write.function.path)
+        node = unit.functions.get(write.function.name) if unit is not None else None
+        return node is not None and any(wait is not None and joins_flight(node, wait) for wait in waits)
+
+    def notes_the_time(self, candidate: Candidate) -> bool:
+        """Whether what is written is when something was done last, and the check asks how long ago that is."""
+        value, control, read = getattr(candidate.write.node, "value", None), candidate.control, candidate.read
+        unit = self.program.unit(read.function.path)
+        node = unit.functions.get(read.function.name) if unit is not None else None
+        if control is None or control.exit == "raise" or not isinstance(value, ast.AST) or node is None:
+            return False
+        return asks_the_clock(control.node, node) and asks_the_clock(value, node)
+
+    def _renews(self, candidate: Candidate) -> bool:
+        """Whether a constant is set because of the time that has gone by, and nobody is told whether it was."""
+        write, control, read = candidate.write, candidate.control, candidate.read
+        if control is None or write.kind != "assign" or write.made != "const" or control.exit == "raise":
+            return False
+        unit = self.program.unit(read.function.path)
+        node = unit.functions.get(read.function.name) if unit is not None else None
+        asked = (control.node, getattr(read.stack[-1].statement, "test", control.node))
+        return node is not None and any(asks_the_clock(test, node) for test in asked)
 
     def _only_fills(self, candidate: Candidate) -> bool:
         """Whether a test has nothing to decide but `d.setdefault(key, new())`, which looks by itself."""

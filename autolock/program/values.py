@@ -292,6 +292,7 @@ def join(one: Value, other: Value) -> Value:
         obj = None
     if isinstance(obj, Heap) and obj.location is None and isinstance(other.obj, Heap) and other.obj.location:
         obj = other.obj
+    obj = _merged(one.obj, other.obj) or obj
     return Value(
         obj,
         one.reads | other.reads,
@@ -299,6 +300,24 @@ def join(one: Value, other: Value) -> Value:
         one.request or other.request,
         one.made if one.made not in ("none", "") else other.made,
     )
+
+
+def is_told_apart(heap: Heap, field_: str) -> bool:
+    """Whether what a dictionary of this request's own holds under a constant key is known by itself."""
+    return heap.location is None and field_ != "[*]" and field_ in heap.fields and not isinstance(heap, Row)
+
+
+def _merged(one: Object | None, other: Object | None) -> Heap | None:
+    """The dictionary that one of two branches has made, with all that either may hold; None for anything else."""
+    if one is other or not isinstance(one, Heap) or not isinstance(other, Heap):
+        return None
+    if not all(h.type.kind == "dict" and h.location is None and isinstance(h.node, ast.Dict) for h in (one, other)):
+        return None
+    fields = {
+        name: join(one.fields[name], other.fields[name]) if name in one.fields and name in other.fields else held
+        for name, held in {**one.fields, **other.fields}.items()
+    }
+    return Heap(one.type, None, fields, one.element or other.element, one.node)
 
 
 def truth(value: Value) -> bool | None:

@@ -19,9 +19,10 @@ from autolock.program.branches import shared_frames
 from autolock.program.calls import same_lock
 from autolock.program.decisions import effective
 from autolock.program.linker import Program, Ref
-from autolock.program.release import is_leaked
+from autolock.program.release import is_leaked, waits
 from autolock.program.stateless import is_stateless, keeps_nothing
 from autolock.program.trace import (
+    TAKING,
     Candidate,
     Control,
     Entry,
@@ -247,6 +248,23 @@ class Finder:
             r.how == "first" or (isinstance(r.node, ast.Name | ast.Attribute) and _is_asked(r)) for r in looks
         )
 
+    def _is_on_its_own(self, candidate: Candidate) -> bool:
+        """Whether the request goes on with what it has put there itself: what was there before is gone already."""
+        read = candidate.read
+        frames = {frame.serial for frame in read.stack}
+        return any(
+            entry is candidate.entry
+            and earlier.serial < read.serial
+            and earlier.kind == "assign"
+            and earlier.made in ("new", "call", "await", "display")
+            and earlier.stack[-1].serial in frames
+            and earlier.location == earlier.location.base
+            and earlier.location.fields == read.location.fields[: len(earlier.location.fields)]
+            and not self.vanity.branches.is_conditional(earlier)
+            and not any(c.dependence == "data" for c in self.by_write[id(earlier)])
+            for entry, earlier in self.by_root[read.location.root]
+        )
+
     def _is_filled_later(self, write: Write) -> bool:
         """Whether an object is shared before the function has given it all that it is to have."""
         depth = len(write.location.fields)
@@ -320,6 +338,10 @@ class Finder:
         relation = self._relation(read, write, common, valid)
         if control is not None and control.let_go is not None and not valid:
             relation = "waited"
+        if relation == "check-outside" and self.vanity.notes_the_time(candidate):
+            return
+        if candidate.dependence == "data" and self._is_on_its_own(candidate):
+            return
         if valid:
             own = _own(valid, write)
             if own:
@@ -519,7 +541,7 @@ class Finder:
         for item in self.trace.late:
             rivals = [w for w in self.writers(item.write.location, item.entry) if w[1].request]
             common = self._common(item.write.held, item.read.held)
-            if not rivals or common or self._is_remembered(item.write):
+            if not rivals or common or self._is_remembered(item.write) or _is_of_the_last_call(item):
                 continue
             if not self._late_race(item):
                 continue
@@ -672,12 +694,17 @@ class Finder:
 
     def lock_uses(self) -> Iterator[RaceWindow]:
         for use in self.trace.locks:
-            if use.style == "held across await" and not use.lock.unknown and not use.lock.fresh:
+            if use.style == "held across await" and self._stops_the_loop(use.lock):
                 yield self._lock_window(use, "wrong-kind")
             elif use.style == "re-entered":
                 yield self._re_entered(use)
-            elif use.style == "acquire" and not use.lock.unknown and is_leaked(self.program, use):
+            elif use.style == "acquire" and _is_known(use.lock) and is_leaked(self.program, use):
                 yield self._lock_window(use, "leaked")
+
+    def _stops_the_loop(self, lock: LockValue) -> bool:
+        """Whether somebody waits for a lock of which more than one request knows."""
+        takers = [u for u in self.trace.locks if u.style in TAKING and same_lock(u.lock, lock)]
+        return _is_known(lock) and any(waits(u.node) for u in takers)
 
     def lock_orders(self) -> Iterator[RaceWindow]:
         """Two locks that are taken in one order here and in the other there."""
@@ -718,6 +745,11 @@ class Finder:
         )
 
 
+def _is_known(lock: LockValue) -> bool:
+    """Whether a lock is one that was understood, and others have it as well as the request that made it."""
+    return not lock.unknown and not lock.fresh
+
+
 def _nowhere(use: LockUse) -> Root:
     return Root("lock", use.function.path, "lock")
 
@@ -727,6 +759,12 @@ def _is_moved(candidate: Candidate) -> bool:
     read, write = candidate.read, candidate.write
     as_it_is = candidate.dependence == "data" and write.kind == "assign" and write.made in ("", "shared")
     return as_it_is and bool(read.key) and bool(write.key) and read.key != write.key
+
+
+def _is_of_the_last_call(item: LateRead) -> bool:
+    """Whether a function looks at what its last call has left there, before it leaves something itself."""
+    one, other = item.write.stack[-1], item.read.stack[-1]
+    return one.function == other.function and one.serial != other.serial
 
 
 def _is_asked(look: Read) -> bool:

@@ -1,0 +1,24 @@
+"""Whether a test asks how much time has gone by."""
+
+from __future__ import annotations
+
+import ast
+
+from autolock.program.index import dotted
+
+_CLOCKS = frozenset({"time", "monotonic", "perf_counter", "now", "utcnow", "time_ns", "monotonic_ns"})
+
+
+def asks_the_clock(test: ast.AST, function: ast.AST) -> bool:
+    """Whether a test of a function reads a clock, or a name that the function has set from one."""
+    names = {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}
+    told = [
+        n.value
+        for n in ast.walk(function)
+        if isinstance(n, ast.Assign) and any(isinstance(t, ast.Name) and t.id in names for t in n.targets)
+    ]
+    return any(_reads_a_clock(n) for tree in (test, *told) for n in ast.walk(tree))
+
+
+def _reads_a_clock(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in _CLOCKS

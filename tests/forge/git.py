@@ -23,7 +23,22 @@ ENVIRONMENT = {
 """Nothing of the machine's own settings reaches the forge."""
 
 _FIELDS = "%x1f".join(("%H", "%T", "%P", "%an", "%ae", "%at", "%cn", "%ce", "%ct", "%B"))
+_SHA = re.compile(r"[0-9a-f]{40}$")
 _HUNK = re.compile(r"^@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
+_CONFIG = """\
+[core]
+\trepositoryformatversion = 0
+\tbare = true
+[http]
+\treceivepack = true
+[uploadpack]
+\tallowAnySHA1InWant = true
+[gc]
+\tauto = 0
+[receive]
+\thideRefs = refs/pull
+\thideRefs = refs/merge-requests
+"""
 _STATUSES = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
 
 
@@ -112,18 +127,11 @@ class Bare:
 
     def __init__(self, path: Path, default_branch: str) -> None:
         self.path = path
-        path.mkdir(parents=True)
-        self.run("init", "--quiet", "--bare", f"--initial-branch={default_branch}")
-        settings = {
-            "http.receivepack": "true",
-            "uploadpack.allowAnySHA1InWant": "true",
-            "gc.auto": "0",
-        }
-        with (path / "config").open("a") as config:
-            for name, value in settings.items():
-                section, key = name.split(".")
-                config.write(f"[{section}]\n\t{key} = {value}\n")
-            config.write("[receive]\n\thideRefs = refs/pull\n\thideRefs = refs/merge-requests\n")
+        self._facts: dict[tuple[str, ...], str | None] = {}
+        for folder in ("objects", "refs/heads"):
+            (path / folder).mkdir(parents=True)
+        (path / "HEAD").write_text(f"ref: refs/heads/{default_branch}\n")
+        (path / "config").write_text(_CONFIG)
 
     def run(self, *arguments: str, stdin: bytes = b"", environment: Mapping[str, str] | None = None) -> str:
         """What the command prints; raises GitError with what it complains about."""
@@ -139,27 +147,27 @@ class Bare:
             raise GitError(done.stderr.decode(errors="replace").strip() or f"git {arguments[0]}: {done.returncode}")
         return done.stdout.decode(errors="surrogateescape")
 
-    def asks(self, *arguments: str) -> bool:
-        """Whether the command ends well."""
-        try:
-            self.run(*arguments)
-        except GitError:
-            return False
-        return True
+    def fact(self, *arguments: str) -> str | None:
+        """What a command about objects, named by their shas, prints; it is asked once, as it never changes.
 
-    def resolve(self, name: str, kind: str = "commit") -> str | None:
-        """The object of this kind that a name, a sha, or a path in one (`sha:folder`) leads to."""
-        try:
-            if ":" in name:
-                name = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name).strip()
-            return self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{{kind}}}").strip()
-        except GitError:
-            return None
+        None where it fails.
+        """
+        if arguments not in self._facts:
+            try:
+                self._facts[arguments] = self.run(*arguments)
+            except GitError:
+                self._facts[arguments] = None
+        return self._facts[arguments]
 
-    def refs(self, *prefixes: str) -> dict[str, str]:
-        """The full names of the refs below the prefixes, with what they point to."""
-        lines = self.run("for-each-ref", "--format=%(refname) %(objectname)", *prefixes).splitlines()
-        return {name: sha for name, _, sha in (line.partition(" ") for line in lines)}
+    def refs(self, prefix: str = "refs/") -> dict[str, str]:
+        """The full names of the refs that begin so, with what they point to; read from the files that git keeps."""
+        packed = self.path / "packed-refs"
+        lines = packed.read_text().splitlines() if packed.exists() else []
+        found = {name: sha for sha, _, name in (line.partition(" ") for line in lines) if name.startswith("refs/")}
+        for file in (self.path / "refs").rglob("*"):
+            if file.is_file() and file.suffix != ".lock":
+                found[file.relative_to(self.path).as_posix()] = file.read_text().strip()
+        return {name: found[name] for name in sorted(found) if name.startswith(prefix)}
 
     def set_ref(self, name: str, sha: str) -> None:
         self.run("update-ref", name, sha)
@@ -168,32 +176,57 @@ class Bare:
         self.run("update-ref", "-d", name)
 
     def is_valid_ref(self, name: str) -> bool:
-        return self.asks("check-ref-format", name)
+        return self.fact("check-ref-format", name) is not None
 
-    def commits(self, *revisions: str, limit: int | None = None) -> list[Commit]:
-        """The commits of a range, the oldest first."""
-        bound = () if limit is None else (f"-{limit}",)
-        text = self.run("log", "-z", "--reverse", f"--format={_FIELDS}", *bound, *revisions, "--")
-        return [_commit(record) for record in text.split("\0") if record]
-
-    def commit(self, sha: str) -> Commit:
-        return self.commits(sha, limit=1)[0]
-
-    def merge_base(self, one: str, other: str) -> str | None:
+    def resolve(self, name: str, kind: str = "commit") -> str | None:
+        """The object of this kind that a branch, a sha, or a path in one (`sha:folder`) leads to."""
+        if branch := self.refs("refs/heads/").get(f"refs/heads/{name}"):
+            name = branch
         try:
-            return self.run("merge-base", one, other).strip()
+            if ":" in name:
+                name = self.run("rev-parse", "--verify", "--quiet", "--end-of-options", name).strip()
+            question = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{{kind}}}")
+            found = self._facts.get(question) if _SHA.match(name) else None
+            found = self._facts[question] = found or self.run(*question)
+            return found.strip()
         except GitError:
             return None
 
+    def commits(self, base: str, head: str) -> list[Commit]:
+        """The commits that the head has and the base has not, the oldest first."""
+        text = self.fact("log", "-z", "--reverse", f"--format={_FIELDS}", f"{base}..{head}", "--")
+        return [_commit(record) for record in (text or "").split("\0") if record]
+
+    def commit(self, sha: str) -> Commit:
+        text = self.fact("log", "-1", f"--format={_FIELDS}", sha, "--")
+        if text is None:
+            raise GitError(f"no commit {sha}")
+        return _commit(text)
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        found = self.fact("merge-base", one, other)
+        return found and found.strip()
+
     def is_ancestor(self, one: str, other: str) -> bool:
-        return self.asks("merge-base", "--is-ancestor", one, other)
+        return self.fact("merge-base", "--is-ancestor", one, other) is not None
 
     def merged_tree(self, base: str, head: str) -> str | None:
         """The tree that merging makes, or None where the two are in conflict."""
-        try:
-            return self.run("merge-tree", "--write-tree", base, head).strip()
-        except GitError:
-            return None
+        found = self.fact("merge-tree", "--write-tree", base, head)
+        return found and found.strip()
+
+    def add_commit(
+        self, branch: str, parent: str | None, files: Mapping[str, bytes | None], message: str, by: Person
+    ) -> None:
+        """Put a commit with these changes on top of the parent, and let the branch point to it; None removes a file."""
+        signature = f"{by.name} <{by.email}> {int(by.when)} +0000"
+        parts = [f"reset refs/heads/{branch}\n".encode(), f"from {parent}\n\n".encode() if parent else b"\n"]
+        parts += [f"commit refs/heads/{branch}\ncommitter {signature}\n".encode(), _data(message.encode())]
+        for path, content in files.items():
+            removed = content is None
+            parts.append(f"D {path}\n".encode() if removed else f"M 100644 inline {path}\n".encode())
+            parts.append(b"" if content is None else _data(content))
+        self.run("fast-import", "--quiet", "--force", stdin=b"".join(parts))
 
     def write_commit(self, tree: str, parents: Sequence[str], message: str, author: Person, committer: Person) -> str:
         """The sha of a new commit that no ref names yet."""
@@ -213,7 +246,7 @@ class Bare:
         return self.run("hash-object", "-w", "--stdin", stdin=content).strip()
 
     def read_blob(self, sha: str) -> bytes:
-        return self.run("cat-file", "blob", sha).encode(errors="surrogateescape")
+        return (self.fact("cat-file", "blob", sha) or "").encode(errors="surrogateescape")
 
     def write_tree(self, base: str | None, entries: Sequence[tuple[str, str, str | None]]) -> str:
         """The tree of the base with entries (mode, path, sha) laid over it; a sha of None removes the path."""
@@ -232,13 +265,14 @@ class Bare:
             return self.run("write-tree", environment=index).strip()
 
     def entry(self, commit: str, path: str) -> TreeEntry | None:
-        """What a commit has at the path."""
+        """What a commit, named by its sha, has at the path."""
         return next(iter(self.entries(commit, path)), None)
 
     def entries(self, tree: str, *paths: str, recursive: bool = False) -> list[TreeEntry]:
-        """What a tree holds, or only what it has at the paths; with `recursive` also what is in its folders."""
+        """What a tree or commit, named by its sha, holds, or only what it has at the paths; with `recursive` also
+        what is in its folders."""
         options = ["-r", "-t"] if recursive else []
-        records = self.run("ls-tree", "-z", "-l", *options, tree, "--", *paths).split("\0")
+        records = (self.fact("ls-tree", "-z", "-l", *options, tree, "--", *paths) or "").split("\0")
         found = []
         for record in filter(None, records):
             facts, _, path = record.partition("\t")
@@ -246,10 +280,13 @@ class Bare:
             found.append(TreeEntry(mode, kind, sha, None if size == "-" else int(size), path))
         return found
 
+    def diff(self, base: str, head: str) -> str:
+        return self.fact("diff", "-M", "-p", base, head) or ""
+
     def changed(self, base: str, head: str) -> tuple[ChangedFile, ...]:
-        """The files that differ, as a pull request shows them; shas are given, so the answer never gets old."""
-        raw = self.run("diff", "-M", "--raw", "-z", "--no-abbrev", base, head).split("\0")
-        patches = _by_file(self.run("diff", "-M", "-p", base, head))
+        """The files that differ, as a pull request shows them."""
+        raw = (self.fact("diff", "-M", "--raw", "-z", "--no-abbrev", base, head) or "").split("\0")
+        patches = _by_file(self.diff(base, head))
         files = []
         while len(raw) > 1:
             facts = raw.pop(0).split()
@@ -275,7 +312,7 @@ class Bare:
 
     def line_now(self, path: str, number: int, then: str, now: str) -> int | None:
         """Where a line of a file at one commit stands at another, or None where it was changed."""
-        text = self.run("diff", "-U0", "--no-renames", then, now, "--", path)
+        text = self.fact("diff", "-U0", "--no-renames", then, now, "--", path) or ""
         moved = 0
         for match in filter(None, map(_HUNK.match, text.splitlines())):
             start, count = int(match[1]), int(match[2] or 1)
@@ -285,6 +322,10 @@ class Bare:
                 return None
             moved += int(match[4] or 1) - count
         return number + moved
+
+
+def _data(content: bytes) -> bytes:
+    return b"data %d\n%s\n" % (len(content), content)
 
 
 def _commit(record: str) -> Commit:

@@ -286,7 +286,7 @@ def create_pull(call: Call) -> Answer:
 @ROUTES.add("GET " + _PULL + ".diff")
 def get_diff(call: Call) -> Answer:
     pull = _pull_named(call)
-    return Answer(200, call.repo.git.run("diff", "-M", pull.fork_point, pull.head_sha).encode(errors="surrogateescape"))
+    return Answer(200, call.repo.git.diff(pull.fork_point, pull.head_sha).encode(errors="surrogateescape"))
 
 
 @ROUTES.add(f"GET {_PULL}")

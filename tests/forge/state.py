@@ -148,7 +148,7 @@ class Pull(Issue):
 
     @property
     def commits(self) -> list[Commit]:
-        return self.repository.git.commits(f"{self.base_sha}..{self.head_sha}")
+        return self.repository.git.commits(self.base_sha, self.head_sha)
 
     @property
     def files(self) -> tuple[ChangedFile, ...]:
@@ -246,18 +246,18 @@ class Repository:
 
     def head(self, branch: str) -> str | None:
         """The commit that the branch points to."""
-        return self.git.resolve(f"refs/heads/{branch}")
+        return self.branches().get(branch)
 
     def branches(self) -> dict[str, str]:
         return {name.removeprefix("refs/heads/"): sha for name, sha in self.git.refs("refs/heads/").items()}
 
     def commits(self, branch: str, since: str | None = None) -> list[Commit]:
         """The commits that the branch has and `since` (the default branch) does not, the oldest first."""
-        return self.git.commits(f"{since or self.default_branch}..{branch}")
+        return self.git.commits(self._sha(since or self.default_branch), self._sha(branch))
 
     def files(self, ref: str | None = None) -> dict[str, str]:
         """Every file of a branch or commit with its text."""
-        entries = self.git.entries(f"{ref or self.default_branch}^{{tree}}", recursive=True)
+        entries = self.git.entries(self._sha(ref or self.default_branch), recursive=True)
         return {
             entry.path: self.git.read_blob(entry.sha).decode(errors="replace")
             for entry in entries
@@ -279,15 +279,10 @@ class Repository:
         """
         with self.world.lock:
             parent = self.head(branch) or self.head(base or self.default_branch)
-            entries = [
-                ("100644", path, None if text is None else self.git.write_blob(_bytes(text)))
-                for path, text in files.items()
-            ]
-            tree = self.git.write_tree(parent, entries)
-            person = self.person(author or self.world.founder)
-            sha = self.git.write_commit(tree, [parent] if parent else [], message, person, person)
-            self.force(branch, sha)
-            return sha
+            contents = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
+            self.git.add_commit(branch, parent, contents, message, self.person(author or self.world.founder))
+            self.follow()
+            return self._sha(branch)
 
     def force(self, branch: str, sha: str) -> None:
         """Make the branch point to the commit."""
@@ -299,6 +294,13 @@ class Repository:
         with self.world.lock:
             self.git.delete_ref(f"refs/heads/{branch}")
             self.follow()
+
+    def _sha(self, name: str) -> str:
+        """The commit of a branch or sha; raises KeyError where there is none."""
+        found = self.git.resolve(name)
+        if found is None:
+            raise KeyError(name)
+        return found
 
     def person(self, user: User) -> Person:
         return Person(user.login, user.email, self.world.time())
@@ -502,7 +504,3 @@ class World:
 
     def visible(self, access: Access) -> Iterator[Repository]:
         return (repository for repository in self.repositories.values() if access.sees(repository))
-
-
-def _bytes(text: str | bytes) -> bytes:
-    return text.encode() if isinstance(text, str) else text

@@ -21,7 +21,7 @@ _MODES = {"100644", "100755", "040000", "160000", "120000"}
 @ROUTES.add(f"GET {_GIT}/ref/{{ref}}", "contents:read")
 def get_ref(call: Call) -> Answer:
     name = f"refs/{call.params['ref']}"
-    sha = call.repo.git.refs(name).get(name)
+    sha = call.repo.git.refs().get(name)
     if sha is None:
         raise not_found()
     return Answer(200, objects(call).ref(call.repo, name, sha))
@@ -31,8 +31,7 @@ def get_ref(call: Call) -> Answer:
 def matching_refs(call: Call) -> Answer:
     """The refs whose name begins so, wherever the beginning ends."""
     start = f"refs/{call.params['ref']}"
-    found = [(name, sha) for name, sha in call.repo.git.refs().items() if name.startswith(start)]
-    return Answer(200, [objects(call).ref(call.repo, name, sha) for name, sha in found])
+    return Answer(200, [objects(call).ref(call.repo, *found) for found in call.repo.git.refs(start).items()])
 
 
 @ROUTES.add(f"POST {_GIT}/refs", "contents:write")
@@ -60,7 +59,7 @@ def create_ref(call: Call) -> Answer:
 def update_ref(call: Call) -> Answer:
     data, repo, name = call.data, call.repo, f"refs/{call.params['ref']}"
     sha = data.get("sha") or ""
-    before = repo.git.refs(name).get(name)
+    before = repo.git.refs().get(name)
     if before is None:
         raise refuse(422, "Reference does not exist")
     if repo.git.resolve(sha) is None:
@@ -75,7 +74,7 @@ def update_ref(call: Call) -> Answer:
 @ROUTES.add(f"DELETE {_GIT}/refs/{{ref}}", "contents:write")
 def delete_ref(call: Call) -> Answer:
     name = f"refs/{call.params['ref']}"
-    if name not in call.repo.git.refs(name):
+    if name not in call.repo.git.refs():
         raise refuse(422, "Reference does not exist")
     call.repo.git.delete_ref(name)
     call.repo.follow()

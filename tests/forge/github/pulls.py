@@ -41,14 +41,15 @@ def create_pull(call: Call) -> Answer:
     check_text(data, "PullRequest")
     owner, _, head = data["head"].rpartition(":")
     base = data["base"]
-    if repo.head(base) is None:
+    head_sha, base_sha = repo.head(head), repo.head(base)
+    if base_sha is None:
         raise invalid("PullRequest", "base", "invalid")
-    if owner.lower() not in ("", repo.owner.login.lower()) or repo.head(head) is None:
+    if owner.lower() not in ("", repo.owner.login.lower()) or head_sha is None:
         raise invalid("PullRequest", "head", "invalid")
     if any((one.head, one.base, one.state) == (head, base, "open") for one in repo.pulls.values()):
         message = f"A pull request already exists for {repo.owner.login}:{head}."
         raise invalid("PullRequest", None, "custom", message)
-    if repo.git.is_ancestor(f"refs/heads/{head}", f"refs/heads/{base}"):
+    if repo.git.is_ancestor(head_sha, base_sha):
         raise invalid("PullRequest", None, "custom", f"No commits between {base} and {head}")
     pull = repo.open_pull(
         head,

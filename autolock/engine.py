@@ -62,7 +62,7 @@ def analyse(
     windows = Finder(program, machine.trace, machine.warmed).windows()
     rows = machine.database.rows.trace
     windows += RowFinder(program, rows, machine.database.models, machine.trace.stopped).windows()
-    windows += [*split_windows(rows), *order_windows(rows)]
+    windows += [*split_windows(program, rows), *order_windows(rows)]
     windows += SessionFinder(program, machine.database.sessions).windows()
     windows += EffectFinder(program, rows, machine.database.sessions).windows()
     calls = machine.models.calls

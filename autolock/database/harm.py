@@ -129,7 +129,7 @@ class Harm:
             return True
         if self.consequences(candidate):
             return True
-        if _changes_what_differs(control, write):
+        if write.made == "settled" or _changes_what_differs(control, write):
             return False
         if write.made != "const" and not write.text:
             plain = write.kind == "assign" and write.value is not None and not is_invented(write.value)

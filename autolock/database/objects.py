@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from autolock.database.trace import RowRead
     from autolock.program.linker import Ref
 
+_RANGES = frozenset({"<", "<=", ">", ">=", "between", "$lt", "$lte", "$gt", "$gte"})
+
 
 class Spot(NamedTuple):
     """Where an expression is written: the function and the statement that hold it."""
@@ -116,6 +118,11 @@ class Condition(NamedTuple):
     column: str
     operator: str
     value: Value
+
+    @property
+    def ranged(self) -> bool:
+        """Whether it is true of more than one value: `seats < 10`."""
+        return self.operator in _RANGES
 
 
 @dataclass(slots=True, eq=False)

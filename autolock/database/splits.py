@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,11 +10,11 @@ from autolock.database.harm import exclude, is_invented, is_telling
 from autolock.database.objects import Session
 from autolock.database.trace import Commit, DatabaseTrace, RowRead, RowWrite, Split
 from autolock.database.windows import RowWindow
+from autolock.program.decisions import shape_of
+from autolock.program.linker import Program
 from autolock.program.trace import Entry, context_name
 from autolock.program.values import Root, Value
 from autolock.program.windows import RaceWindow, meeting
-
-_RANGES = frozenset({"<", "<=", ">", ">=", "between"})
 
 Returned = dict[int, set[str]]
 #: Tables and their columns that some WHERE asks about.
@@ -47,19 +48,19 @@ class SplitWindow(RaceWindow):
         return " and ".join(dict.fromkeys((earlier.model.ref.name, later.model.ref.name)))
 
 
-def split_windows(trace: DatabaseTrace) -> list[RaceWindow]:
+def split_windows(program: Program, trace: DatabaseTrace) -> list[RaceWindow]:
     """One window for each function that commits its work in pieces."""
     found: dict[object, SplitWindow] = {}
     asked = {
         (read.location.root, c.column)
         for _, read in trace.reads
         for c in read.query.conditions
-        if c.operator not in _RANGES  # who has been here lately, as opposed to: what is not used up
+        if not c.ranged  # who has been here lately, as opposed to: what is not used up
     }
     marks = _marks(trace)
     for split in trace.splits:
         window = _split(split, trace.returned, asked, marks)
-        if window is None:
+        if window is None or _is_instead(program, window):
             continue
         known = found.setdefault(window.function, window)
         if known is not window and all(e is not window.entry for e in known.entries):
@@ -93,6 +94,8 @@ def _split(split: Split, returned: Returned, asked: Asked, marks: set[int]) -> S
             if a.handling == b.handling
             and a.serial not in marks
             and _belong(a, b, returned)
+            and not _is_swept(a)
+            and not _is_swept(b)
             and not _tells(a, asked)
             and not _tells(b, asked)
         ),
@@ -119,6 +122,35 @@ def _split(split: Split, returned: Returned, asked: Asked, marks: set[int]) -> S
         earlier=pair[0],
         later=pair[1],
     )
+
+
+def _is_instead(program: Program, window: SplitWindow) -> bool:
+    """Whether the second write is made where the first has found nothing: `if result.matched_count == 0: ...`."""
+    unit, one, other = program.unit(window.function.path), window.first, window.last
+    function = unit.functions.get(window.function.name) if unit is not None else None
+    target = one.targets[0] if isinstance(one, ast.Assign) else one.target if isinstance(one, ast.AnnAssign) else None
+    if function is None or not isinstance(target, ast.Name):
+        return False
+    for node in ast.walk(function):
+        if isinstance(node, ast.If) and any(n is other for s in node.body for n in ast.walk(s)):
+            asked = {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}
+            if target.id in asked and _says_nothing_done(node.test):
+                return True
+    return False
+
+
+def _says_nothing_done(test: ast.expr) -> bool:
+    """`not result`, `result is None`, `result.rowcount == 0`, `status == "UPDATE 0"`."""
+    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Eq) and len(test.ops) == 1:
+        right = test.comparators[0]
+        value = right.value if isinstance(right, ast.Constant) else None
+        return value == 0 or (isinstance(value, str) and value.endswith(" 0"))
+    return shape_of(test) in ("falsy", "missing")
+
+
+def _is_swept(write: RowWrite) -> bool:
+    """Whether a statement takes away what is old: what is left over goes the next time."""
+    return write.form == "delete" and any(c.ranged for c in write.conditions)
 
 
 def _tells(write: RowWrite, asked: Asked) -> bool:
@@ -153,10 +185,23 @@ def _belong(one: RowWrite, other: RowWrite, returned: Returned) -> bool:
     if one.location.root == other.location.root:
         return (one.made == "atomic" and other.made == "atomic") or (one.kind == other.kind == "augment")
     if one.kind == other.kind == "remove":
-        # Where there are no transactions to speak of, what is left over is removed when it is tried again.
-        return one.model.library not in _WITHOUT_TRANSACTIONS
+        # What is left over is removed when it is tried again, unless what has gone is asked for first.
+        library = one.session.library if one.session is not None else one.model.library
+        return library not in _WITHOUT_TRANSACTIONS and _is_asked_for(one)
     counted = one.made == "atomic" or one.kind == "augment", other.made == "atomic" or other.kind == "augment"
     return any(counted) and bool(_terms(one) & _terms(other))
+
+
+def _is_asked_for(write: RowWrite) -> bool:
+    """Whether the run would have failed, or left, had the row not been there that it takes away."""
+    looks = [
+        control
+        for control in write.decided
+        if any(isinstance(r, RowRead) and r.location.root == write.location.root for r in control.reads)
+    ]
+    if write.loops or not looks:
+        return write.row is not None and not write.loops
+    return any(control.exit not in ("", "loop") for control in looks)
 
 
 def _automatic(write: RowWrite) -> bool:

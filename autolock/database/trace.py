@@ -37,6 +37,9 @@ class RowRead(Read):
 class RowWrite(Write):
     """A change of rows. `form` is attribute, insert, update, delete, or merge; `column` the one that is set.
 
+    `made` is how the value came about: `atomic` where the database computes it, `settled` where to do it twice is to do
+    it once.
+
     `value` is what is written, `conditions` what an UPDATE or DELETE asks of the row, `query` its
     statement. `catching` are the exceptions that somebody up the calls expects, `commits` what
     became of it, `found` is the look that had loaded the row by then, `handling` the `except` clauses it is in.

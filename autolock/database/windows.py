@@ -23,6 +23,12 @@ from autolock.program.windows import RaceWindow, Seat, meeting
 
 #: What is known of a table when a row is put into it because there was none, or not too many.
 _ABSENT = frozenset({"missing", "falsy", "compare", "different", "equal"})
+_MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.Gt,
+    ast.LtE: ast.GtE,
+    ast.Gt: ast.Lt,
+    ast.GtE: ast.LtE,
+}
 #: Names of functions that fill an empty database, once.
 _SEEDING = re.compile(r"(^|[._])(re)?(seed|bootstrap)(_|$)")
 
@@ -205,6 +211,8 @@ class RowFinder:
             return None
         if read.what == "column" and (read.row is None or control is None or shape not in ("missing", "compare")):
             return None
+        if read.what == "column" and control is not None and _is_among_constants(control.node):
+            return None
         limited = counted and candidate.dependence == "control"  # no constraint refuses one too many
         if self.is_settled(write, limited) or self.is_there(candidate, shape):
             return None
@@ -219,7 +227,7 @@ class RowFinder:
         refused = unique is not None or not self.is_never_refused(candidate, columns)
         if (not limited and refused and self.is_answered(candidate, unique)) or self.is_guarded(candidate):
             return None
-        ranged = any(c.operator in ("<", "<=", ">", ">=", "between") for c in read.query.conditions)
+        ranged = any(c.ranged for c in read.query.conditions)
         kind = "row-skew" if ranged and not counted and unique is None else "row-insert"
         window = self.make(kind, candidate, "unguarded")
         if unique is None and (not read.query.exact or self.may_be_refused(write, columns)):
@@ -573,9 +581,33 @@ def _counts(test: ast.AST) -> bool:
         isinstance(n, ast.Compare)
         and any(isinstance(o, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for o in n.ops)
         and any(isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id == "len" for c in ast.walk(n))
-        and not any(isinstance(c, ast.Constant) and c.value == 0 for c in (n.left, *n.comparators))
+        and not _asks_for_any(n)
         for n in ast.walk(test)
     )
+
+
+def _asks_for_any(test: ast.Compare) -> bool:
+    """`len(rows) > 0`, `len(rows) >= 1`: whether there is one, not how many there are."""
+    if any(isinstance(c, ast.Constant) and c.value == 0 for c in (test.left, *test.comparators)):
+        return True
+    one, operator = test.comparators[0], test.ops[0]
+    if isinstance(test.left, ast.Constant):
+        one, operator = test.left, _MIRRORED.get(operator.__class__, ast.Eq)()
+    first = isinstance(one, ast.Constant) and one.value == 1 and len(test.ops) == 1
+    return first and isinstance(operator, ast.GtE | ast.Lt)
+
+
+def _is_among_constants(test: ast.AST) -> bool:
+    """`row.kind in ["a", "b"]`, `value in ALLOWED`: what a row says, and not which rows there are."""
+    while isinstance(test, ast.UnaryOp):
+        test = test.operand
+    if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], ast.In | ast.NotIn):
+        return False
+    among = test.comparators[0]
+    if isinstance(among, ast.List | ast.Tuple | ast.Set):
+        return all(isinstance(e, ast.Constant | ast.Attribute) for e in among.elts)
+    name = among.attr if isinstance(among, ast.Attribute) else among.id if isinstance(among, ast.Name) else ""
+    return name.isupper()
 
 
 def _asks_for_enough(control: Control) -> bool:

@@ -140,7 +140,7 @@ class Calls(Containers, Files):
         return self.invoke(coroutine.function, coroutine.args, coroutine.kwargs, coroutine.node)
 
     def invoke(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
-        return self.activate(function, args, kwargs, None)
+        return self.activate(function, args, kwargs, None, _gives_all(node, kwargs))
 
     def activate(
         self,
@@ -148,22 +148,26 @@ class Calls(Containers, Files):
         args: list[Value],
         kwargs: dict[str, Value],
         on_yield: Callable[[Value], None] | None,
+        complete: bool = False,
     ) -> Value:
-        """Run a function's body in the current state; `on_yield` is what happens at its `yield`."""
+        """Run a function's body in the current state.
+
+        `on_yield` is what happens at its `yield`; where the arguments are `complete`, what is left out has its default.
+        """
         if sum(f.ref == function.ref for f in self.frames) >= 2 or len(self.frames) > DEPTH:
             return self.unknown(*args, *kwargs.values())
-        key = self.signature(function, args, kwargs) if on_yield is None else None
+        key = self.signature(function, args, kwargs, complete) if on_yield is None else None
         memo = self.remembered(key, args, kwargs)
         if memo is not None:
             return self.replay(memo, function, args, kwargs)
         if on_yield is not None:
-            return self.run_body(function, args, kwargs, on_yield)
+            return self.run_body(function, args, kwargs, on_yield, complete)
         given_up = self.given_up
         recorder = Recorder.start(self) if key is not None else None
         if function.ref == self.entry.function:
-            result: Value | None = self.run_body(function, args, kwargs, None)
+            result: Value | None = self.run_body(function, args, kwargs, None, complete)
         else:
-            result = afforded(self, lambda: self.run_body(function, args, kwargs, None))
+            result = afforded(self, lambda: self.run_body(function, args, kwargs, None, complete))
         if result is None:
             result = self.unknown(*args, *kwargs.values())
         effect = recorder.finish(self, function, result) if recorder is not None else None
@@ -211,7 +215,9 @@ class Calls(Containers, Files):
         made = frozenset(again.seen[r] for r in effect.result.reads if r in again.seen)
         return Value(clone(effect.result).obj, _reads(*values) | made, "", _request(*values), effect.result.made)
 
-    def signature(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> object | None:
+    def signature(
+        self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], complete: bool
+    ) -> object | None:
         """All that could make one call of a function differ from another; None when that is not known."""
         if isinstance(function.node, ast.Lambda) or function.env is not None or not self.recording:
             return None
@@ -223,7 +229,7 @@ class Calls(Containers, Files):
             self._sites[site] = self._sites.get(site, 0) + 1
             if self._sites[site] <= 2:
                 return None
-        parts: list[object] = [function.ref, self.context, tuple(kwargs)]
+        parts: list[object] = [function.ref, self.context, tuple(kwargs), complete]
         parts.extend(h.lock.location for h in self.state.held)
         parts.append(self.models.bounded)
         parts.extend(shape_of(value) for value in values)
@@ -235,11 +241,12 @@ class Calls(Containers, Files):
         args: list[Value],
         kwargs: dict[str, Value],
         on_yield: Callable[[Value], None] | None,
+        complete: bool,
     ) -> Value:
         env = Env(function.ref, function.env)
         if not isinstance(function.node, ast.Lambda):
             env.nonlocals = set(self.program.modules[function.ref.path].functions[function.ref.name].rebinds)
-        self.bind_arguments(function, args, kwargs, env)
+        self.bind_arguments(function, args, kwargs, env, complete)
         frame = Activation(self.next_serial(), function.ref, function.ref.path, env, on_yield=on_yield)
         frame.is_async = isinstance(function.node, ast.AsyncFunctionDef)
         control = self.state.control
@@ -301,7 +308,9 @@ class Calls(Containers, Files):
         self.state.control = kept
         return value
 
-    def bind_arguments(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], env: Env) -> None:
+    def bind_arguments(
+        self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], env: Env, complete: bool
+    ) -> None:
         """Give parameters their values, from arguments, defaults or annotations."""
         arguments = function.node.args
         names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
@@ -321,9 +330,10 @@ class Calls(Containers, Files):
         for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
             if argument.arg in kwargs:
                 env.vars[argument.arg] = kwargs[argument.arg]
-            if argument.arg not in env.vars:
+            given = argument.arg in env.vars
+            if not given:
                 env.vars[argument.arg] = self.default_of(function, argument)
-            elif truth(env.vars[argument.arg]) is not None:
+            if (given or complete) and truth(env.vars[argument.arg]) is not None:
                 env.switches |= {argument.arg}
             held = env.vars[argument.arg]
             if isinstance(held.obj, Heap) and held.obj.location is not None:
@@ -808,6 +818,11 @@ class Calls(Containers, Files):
     def _effects(self) -> dict[object, Effect]:
         cache: dict[object, Effect] = self.__dict__.setdefault("_effect_cache", {})
         return cache
+
+
+def _gives_all(node: ast.AST, kwargs: dict[str, Value]) -> bool:
+    """Whether a call shows all arguments that it gives."""
+    return isinstance(node, ast.Call) and "**" not in kwargs and not any(isinstance(a, ast.Starred) for a in node.args)
 
 
 def _is_plain(lock: LockValue) -> bool:

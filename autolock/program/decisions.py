@@ -27,6 +27,7 @@ _OPPOSITE = {
 
 
 SHAPES = frozenset(_OPPOSITE) - {"truth"}
+_IDENTITIES = (ast.Is, ast.IsNot, ast.Eq, ast.NotEq)
 
 
 def opposite(shape: str) -> str:
@@ -54,6 +55,14 @@ def shape_of(test: ast.AST) -> str:
             if shape in shapes:
                 return shape
     return "truth"
+
+
+def wants_none(test: ast.Compare) -> bool | None:
+    """True for `x is None`, False for `x is not None`, None for what asks for something else."""
+    right, operator = test.comparators[0], test.ops[0]
+    if len(test.ops) != 1 or not isinstance(right, ast.Constant) or right.value is not None:
+        return None
+    return isinstance(operator, ast.Is | ast.Eq) if isinstance(operator, _IDENTITIES) else None
 
 
 def says_equal(test: ast.expr) -> bool:

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from autolock.program.core import Core
-from autolock.program.decisions import SHAPES, opposite, shape_of
+from autolock.program.decisions import SHAPES, opposite, shape_of, wants_none
 from autolock.program.index import dotted
 from autolock.program.library import ENDS
 from autolock.program.trace import Control, Read
@@ -29,6 +29,7 @@ from autolock.program.values import (
     Thing,
     Type,
     Value,
+    is_none,
     is_told_apart,
     join,
     truth,
@@ -200,8 +201,8 @@ class Expressions(Core):
     def known(self, test: ast.expr) -> bool | None:
         """How a test comes out that only asks for what is known here; None for any other.
 
-        That are switches which the caller set (`lock=True`), and of which kind a function is, as
-        decorators ask that are made for both.
+        That are switches which the caller set (`lock=True`) or left alone (`user_id=None`), and of
+        which kind a function is, as decorators ask that are made for both.
         """
         env = self.frame.env
         if isinstance(test, ast.Name) and test.id in env.switches:
@@ -209,6 +210,9 @@ class Expressions(Core):
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
             inner = self.known(test.operand)
             return None if inner is None else not inner
+        if isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id in env.switches:
+            given, wanted = env.vars.get(test.left.id, NOTHING), wants_none(test)
+            return None if wanted is None or truth(given) is None else is_none(given) == wanted
         if isinstance(test, ast.BoolOp):
             parts = [self.known(part) for part in test.values]
             decisive = isinstance(test.op, ast.Or)

@@ -18,6 +18,7 @@ from autolock.program.values import (
     Row,
     Thing,
     Value,
+    is_none,
     truth,
 )
 
@@ -31,7 +32,7 @@ def shape_of(value: Value, depth: int = 0) -> object:
     """What a value is, as far as it can change what a function does."""
     obj = value.obj
     if obj is None:
-        return truth(value)
+        return "None" if is_none(value) else truth(value)
     if isinstance(obj, External):
         return obj.name
     if isinstance(obj, ClassValue):

@@ -321,8 +321,15 @@ def _merged(one: Object | None, other: Object | None) -> Heap | None:
 
 
 def truth(value: Value) -> bool | None:
-    """What a value that is the constant True or False is; None for any other."""
+    """What a value that is the constant True or False is, or None, which is false; None for any other."""
+    if is_none(value):
+        return False
     return {"True": True, "False": False}.get(value.term) if value.made == "const" else None
+
+
+def is_none(value: Value) -> bool:
+    """Whether a value is None itself, whichever way led here."""
+    return value.made == "none" and value.term == "None"
 
 
 def _is_computed(value: Value) -> bool:
@@ -333,7 +340,7 @@ def _is_computed(value: Value) -> bool:
 class Env:
     """Local names of one running function. `shared` when every request sees the same ones (a factory's).
 
-    `switches` are the parameters to which this call gave True or False in so many words.
+    `switches` are the parameters of which this call says in so many words that they are True, False or None.
     """
 
     __slots__ = ("function", "nonlocals", "parent", "shared", "switches", "vars")

@@ -18,6 +18,9 @@ _DATABASES = frozenset({"Database", "AsyncDatabase", "AsyncIOMotorDatabase"})
 _FINDS = {"find_one": "one", "find": "many", "count_documents": "count"}
 _UPDATES = frozenset({"update_one", "update_many", "find_one_and_update"})
 _DELETES = frozenset({"delete_one", "delete_many", "find_one_and_delete"})
+#: Operators that come to the same whether they are applied once or twice.
+_SETTLING = frozenset({"$pull", "$pullAll", "$addToSet", "$unset", "$setOnInsert", "$max", "$min", "$currentDate"})
+_SETTLED, _COMPUTED = Value(None, made="settled"), Value(Expression(()))
 
 
 @dataclass(slots=True, eq=False)
@@ -89,12 +92,12 @@ class Mongo(Driver):
         return Value(None, made="call")
 
     def update(self, query: Query, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> Value:
-        """`$set` writes what was computed; all other operators compute in the database."""
+        """`$set` writes what was computed; others compute in the database, or come to the same when done twice."""
         change = args[1] if len(args) > 1 else kwargs.get("update", NOTHING)
         values: dict[str, Value] = {}
         for operator, given in self.statements.assigned(change).items():
             for column, value in self.statements.assigned(given).items():
-                values[column] = value if operator == "$set" else Value(Expression(()))
+                values[column] = value if operator == "$set" else _SETTLED if operator in _SETTLING else _COMPUTED
         if kwargs.get("upsert", NOTHING).term != "True":
             self.result(replace(query, kind="update", values=values), node)
         return Value(None, term=f"rowcount{query.serial}", made="rowcount" if name != "find_one_and_update" else "call")

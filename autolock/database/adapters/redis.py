@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import ClassVar
 
 from autolock.database.adapters.base import Args, Kwargs
@@ -78,9 +79,18 @@ class Redis(Driver):
         """The key, known by the text of its expression; None where that cannot be told."""
         if not key.term:
             return None
-        model = Model(Ref("table", "redis", key.term), key.term, "redis")
+        name = _pattern(key.term)
+        model = Model(Ref("table", "redis", name), name, "redis")
         condition = Condition(model, "key", "==", Value(None, NO_READS, key.term, key.request))
         return Query("select", model, conditions=(condition,), form="redis", spot=self.rows.spot(node))
+
+
+def _pattern(term: str) -> str:
+    """A key as people write it, `otp:{id}:{code}`, without the numbers by which the interpreter tells rows apart."""
+    plain = re.sub(r"\brow\d+\.|@\d+", "", term)
+    if not plain.startswith("f'"):
+        return plain
+    return re.sub(r"\{'([^']*)'\}", r"\1", plain[2:].removesuffix("'"))
 
 
 def field(name: str, args: Args) -> str:

@@ -10,7 +10,7 @@ from autolock.database.objects import Query, Result
 from autolock.database.rows import Rows
 from autolock.database.trace import RowRead
 from autolock.program.trace import Read
-from autolock.program.values import NO_READS, NOTHING, Group, Heap, Type, Value
+from autolock.program.values import NO_READS, NOTHING, Group, Heap, Row, Type, Value
 
 _ONE = frozenset(
     {"first", "one", "one_or_none", "scalar", "scalar_one", "scalar_one_or_none", "fetchone", "get", "fetchval"}
@@ -46,11 +46,22 @@ def one(rows: Rows, result: Result, node: ast.AST, scalar: bool) -> Value:
             return column(rows, result, query.columns[0].name)
         return rows.row_value(read, query, result.session)
     if query.entity == "column":
+        if len(query.columns) > 1 and not scalar and all(c.model is query.model for c in query.columns):
+            return Value(selected(rows, result), reads_of(result), "", False, "call")
         values = [column(rows, result, c.name) for c in query.columns]
         if scalar or len(values) == 1:
             return values[0] if values else NOTHING
         return Value(Group(values), frozenset().union(*(v.reads for v in values)), made="call")
     return Value(None, reads_of(result), "", False, "call")
+
+
+def selected(rows: Rows, result: Result) -> Row | None:
+    """Some columns of a row, by name; nothing that is done to it is done to the table."""
+    model, read = result.query.model, result.read
+    if model is None or read is None:
+        return None
+    kind = Type("unknown", name=model.table)
+    return Row(kind, table=read.location, origin=read, session=result.session, term=read.key, copied=True)
 
 
 def column(rows: Rows, result: Result, name: str) -> Value:

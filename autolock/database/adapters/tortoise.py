@@ -9,8 +9,8 @@ from typing import ClassVar
 from autolock.database.adapters.base import Args, Kwargs
 from autolock.database.adapters.documents import ObjectMapper, Pending
 from autolock.database.models import Model
-from autolock.database.objects import Block, Expression, Query
-from autolock.program.values import Group, Row, Thing, Value
+from autolock.database.objects import Block, Conditions, Expression, Query
+from autolock.program.values import NOTHING, Group, Row, Thing, Value
 
 _SELECTS = {
     "get": "one",
@@ -38,6 +38,10 @@ class Tortoise(ObjectMapper):
             return Value(Block(self.default), made="new")
         if name.startswith("tortoise.expressions.") and short in ("F", "RawSQL", "Subquery"):
             return Value(Expression(()), made="new")
+        if name.startswith("tortoise.expressions.") and short == "Q":
+            all_of = kwargs.pop("join_type", NOTHING).term in ("", "'AND'")
+            asked = self.where(Query("select", None), args, kwargs)
+            return Value(Conditions(asked.conditions, asked.exact and all_of), made="new")
         return None
 
     def thing_of_type(self, name: str) -> Thing | None:

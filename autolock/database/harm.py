@@ -33,6 +33,10 @@ _PACKED = re.compile(r"json|config|settings|options|preferences|meta|data|payloa
 _FALLBACKS = frozenset({"default", "default_value", "fallback"})
 
 
+#: Endings of the names of functions that give a value in another form.
+_RECODING = ("loads", "dumps", "copy", "float", "int", "str", "Decimal", "bool")
+
+
 class Harm:
     """Answers questions about candidates with all that was recorded in view."""
 
@@ -104,7 +108,7 @@ class Harm:
         if write.handling and write.value is not None and write.value.term == _own_term(write):
             return False  # what could not be saved is taken back in the object
         node = write.node.value if isinstance(write.node, ast.Assign | ast.AnnAssign) else None
-        if node is not None and write.column and _only_kept(node, write.column):
+        if node is not None and write.column and (_only_kept(node, write.column) or _is_same(node, write.column)):
             return False
         column = write.model.columns.get(write.column)
         if _WHOLE.search(write.column):
@@ -465,6 +469,21 @@ def _only_kept(node: ast.expr, column: str) -> bool:
     else:
         return isinstance(node, ast.Attribute) and node.attr == column
     return all(_only_kept(b, column) or not _mentions(b, column) for b in branches)
+
+
+def keeps(node: ast.expr, column: str) -> bool:
+    """Whether a value is the old one as it was, or has nothing to do with it."""
+    return _only_kept(node, column) or not _mentions(node, column)
+
+
+def _is_same(node: ast.expr, column: str) -> bool:
+    """Whether a value is the old one in another form: `float(row.total)`, `loads(dumps(row.state))`."""
+    if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
+        return False
+    name = ast.unparse(node.func).rpartition(".")[2]
+    (inner,) = node.args
+    own = isinstance(inner, ast.Attribute) and inner.attr == column
+    return name.endswith(_RECODING) and (own or _is_same(inner, column))
 
 
 def _others(keywords: list[ast.keyword]) -> list[ast.expr]:

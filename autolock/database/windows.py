@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from autolock.database.harm import Harm, is_invented, same_value
+from autolock.database.harm import Harm, is_invented, keeps, same_value
 from autolock.database.hooks import CONFLICTS, VIOLATIONS
 from autolock.database.models import Model, Models
 from autolock.database.objects import Condition, Query
@@ -177,7 +177,7 @@ class RowFinder:
         if write.form == "save" and not self.harm.is_changed_elsewhere(write):
             return None
         if candidate.dependence == "data":
-            if not self.harm.is_lost_update(candidate):
+            if self.is_kept(write) or not self.harm.is_lost_update(candidate):
                 return None
         elif not self.harm.is_check_then_act(candidate):
             return None
@@ -187,11 +187,30 @@ class RowFinder:
         kind = {"lock-lost": "row-lock-lost", "stale": "row-stale", "early": "row-stale"}.get(relation, "row-update")
         return self.make(kind, candidate, relation)
 
+    def is_kept(self, write: RowWrite) -> bool:
+        """Whether a mapper sees no change where the old value went through a name, as a default of another one.
+
+        An UPDATE that is written out sets the old value all the same.
+        """
+        node = write.node.value if isinstance(write.node, ast.Assign) else None
+        if write.form != "attribute" or not isinstance(node, ast.Name):
+            return False
+        function = self.node_of(write.function)
+        given = _given_to(node.id, function) if function is not None else None
+        return bool(given) and all(keeps(value, write.column) for value in given or ())
+
+    def node_of(self, ref: Ref) -> ast.AST | None:
+        """The definition of a function, as it is written."""
+        unit = self.program.unit(ref.path)
+        return unit.functions.get(ref.name) if unit is not None else None
+
     def claim(self, candidate: RowCandidate) -> RowWindow | None:
         """A row is chosen by what it is, and then made something else, or taken away."""
         read, write = candidate.read, candidate.write
         if self.is_conditional(write) or write.model.version_column or read.query.skips_locked:
             return None
+        if write.kind == "remove" and write.handling:
+            return None  # what could not be finished is taken back
         if not self.harm.is_claim(candidate):
             return None
         relation = self.relation(candidate)
@@ -264,8 +283,7 @@ class RowFinder:
     def is_always_asked(self, control: Control, write: RowWrite) -> bool:
         """Whether a test stands in the body of a function that is running, and in no branch of it."""
         ref = next((f.function for f in write.stack if f.serial == control.frame), None)
-        unit = self.program.unit(ref.path) if ref is not None else None
-        function = unit.functions.get(ref.name) if unit is not None and ref is not None else None
+        function = self.node_of(ref) if ref is not None else None
         body = function.body if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) else []
         return any(isinstance(s, ast.If) and s.test is control.node for s in body)
 
@@ -372,8 +390,7 @@ class RowFinder:
         frame = next((f for f in write.stack if f.serial == control.frame), None)
         if not isinstance(test, ast.Name) or not control.negated or not control.exit or frame is None:
             return False
-        unit = self.program.unit(frame.function.path) if frame.function is not None else None
-        node = unit.functions.get(frame.function.name) if unit is not None and frame.function is not None else None
+        node = self.node_of(frame.function) if frame.function is not None else None
         return any(
             isinstance(n, ast.Assign)
             and any(isinstance(t, ast.Name) and t.id == test.id for t in n.targets)
@@ -573,6 +590,18 @@ def _meeting(read: RowRead, write: RowWrite) -> tuple[Ref, ast.stmt | None, ast.
         own = write.stack[-1]
         return write.function, own.statement, own.statement
     return meeting(read.stack, write.stack)
+
+
+def _given_to(name: str, function: ast.AST) -> list[ast.expr] | None:
+    """What a name is given in a function; None where that is not by plain assignments alone."""
+    given: list[ast.expr] = []
+    stores = 0
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
+            stores += 1
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
+            given.append(node.value)
+    return given if len(given) == stores else None
 
 
 def _counts(test: ast.AST) -> bool:

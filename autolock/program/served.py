@@ -22,6 +22,16 @@ _STARTING = re.compile(
 _ONCE = frozenset({"on_event", "startup", "shutdown"})
 #: What a function calls that makes the application: it has run before the first request.
 _MAKING = frozenset({"FastAPI", "fastapi.FastAPI", "Starlette", "starlette.applications.Starlette"})
+#: Names of files and folders with code that a person runs, once.
+_BY_HAND = re.compile(
+    r"(^|[/_])(scripts?|cli|commands?|management|migrations?|alembic|seeds?|seeding|seeders?|fixtures?|bin|tools?|"
+    r"examples?|demos?|tests?|testing|conftest|setup|initial_data|init_db|backfill\w*|benchmarks?|manage)([/_.]|$)"
+)
+
+
+def run_by_hand(path: str) -> bool:
+    """Whether a file is named like code that a person runs, once."""
+    return _BY_HAND.search(path.lower()) is not None
 
 
 class Served:
@@ -36,13 +46,13 @@ class Served:
         self.starting: set[str] = set()
         self.registered: set[int] = set()
         self.once: set[int] = set()
-        for facts in modules.values():
-            self._note(facts)
+        for path, facts in modules.items():
+            self._note(facts, run_by_hand(path))
 
-    def _note(self, facts: ModuleFacts) -> None:
+    def _note(self, facts: ModuleFacts, by_hand: bool) -> None:
         first = {name for name, _ in facts.lifespans} | {r.function for r in facts.routes if r.kind in _ONCE}
         for function in facts.functions.values():
-            if function.qualname in first or not _MAKING.isdisjoint(function.refs):
+            if by_hand or function.qualname in first or not _MAKING.isdisjoint(function.refs):
                 self.once.add(id(function))
             for name in {ref.rpartition(".")[2] for ref in function.refs}:
                 self.callers[name].append(function)

@@ -16,15 +16,10 @@ from autolock.database.project import concerns_databases
 from autolock.program.facts import FunctionFacts, ModuleFacts
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
-from autolock.program.served import Served
+from autolock.program.served import Served, run_by_hand
 from autolock.program.trace import Entry, Trace
 from autolock.program.values import FunctionValue, Heap, Type, Value
 
-#: Names of files and folders with code that a person runs, once.
-_BY_HAND = re.compile(
-    r"(^|[/_])(scripts?|cli|commands?|management|migrations?|alembic|seeds?|seeding|seeders?|fixtures?|bin|tools?|"
-    r"examples?|demos?|tests?|testing|conftest|setup|initial_data|init_db|backfill\w*|benchmarks?|manage)([/_.]|$)"
-)
 #: Names of functions that run once: when the application starts, or when somebody sets it up.
 _ONCE = re.compile(
     r"^_*(re)?(seed|setup|set_up|init|initiali[sz]e|migrate|backfill|bootstrap|upgrade|downgrade|populate|startup|"
@@ -54,7 +49,7 @@ def follow_unreached(machine: Machine) -> list[Entry]:
     served = Served(machine.program.modules)
     kept, machine.trace = machine.trace, Trace()
     for path, facts in sorted(machine.program.modules.items()):
-        if _BY_HAND.search(path.lower()) is None and _is_concerned(facts):
+        if not run_by_hand(path) and _is_concerned(facts):
             entries.extend(_module(machine, path, facts, served))
     machine.trace = kept
     machine.spawned.clear()

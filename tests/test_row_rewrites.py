@@ -426,3 +426,91 @@ RENAMED = """
 )
 def test_a_conflict_is_caught_where_the_change_may_be_sent(more: str, tried: str, tmp_path: Path) -> None:
     assert tried in fixed(tmp_path, RENAMED.replace("MORE", more))
+
+
+PAYING = """
+@app.post("/items/{name}")
+def add(name: str, by: int, session: Session = Depends(get_session)):
+    item = session.scalars(select(Item).where(Item.name == name)).first()
+    if item is None:
+        item = Item(name=name, stock=0)
+        session.add(item)
+BODY
+    session.commit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("    item.stock += by", "with_for_update()"),
+        ("    else:\n        item.stock += by", "item.stock = Item.stock + by"),
+    ],
+)
+def test_the_database_does_not_add_to_a_row_that_may_be_new(body: str, expected: str, tmp_path: Path) -> None:
+    after = fixed(tmp_path, PAYING.replace("BODY", body))
+    assert expected in after
+    assert ("Item.stock +" in after) is ("else" in body)
+
+
+CLAIMING = """
+@app.post("/claim")
+def claim(ids: list[int], session: Session = Depends(get_session)):
+    items = session.scalars(select(Item).where({asked})).all()
+    free = [item.id for item in items if item.name != "taken"]
+    if free:
+        session.execute(update(Item).where(Item.id.in_(free)).values(name="taken"))
+    session.commit()
+    return free
+
+@app.post("/release/{{id}}")
+def release(id: int, session: Session = Depends(get_session)):
+    session.execute(update(Item).where(Item.id == id).values(name="free"))
+    session.commit()
+"""
+
+
+def test_rows_that_one_update_changes_are_locked_in_one_order(tmp_path: Path) -> None:
+    text = "from sqlalchemy import update\n" + CLAIMING.format(asked="Item.id.in_(ids)")
+    assert ".order_by(Item.id)" in fixed(tmp_path, text)
+
+
+def test_the_other_rows_than_the_one_at_hand_are_not_locked_by_themselves(tmp_path: Path) -> None:
+    text = "from sqlalchemy import update\n" + CLAIMING.format(asked="Item.id != ids[0], Item.stock > 3")
+    (reason,) = refusals(tmp_path, text)
+    assert "wait for each other" in reason
+
+
+BOOKING = """
+def add_parts(session: Session, item: Item, count: int):
+    for _ in range(count):
+        session.add(Part(item_id=item.id))
+    {commit}
+
+@app.post("/items")
+def create(name: str, count: int, session: Session = Depends(get_session)):
+    item = Item(name=name, stock=count)
+    session.add(item)
+    session.commit()
+    {call}
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "commit", "offered"),
+    [
+        ("add_parts(session, item, count)", "session.commit()", True),
+        ("if count > 0:\n        add_parts(session, item, count)", "session.commit()", False),
+        ("add_parts(session, item, count)", "if count > 0:\n        session.commit()", False),
+    ],
+)
+def test_a_commit_becomes_a_flush_only_where_every_way_commits_after_it(
+    call: str, commit: str, offered: bool, tmp_path: Path
+) -> None:
+    text = BOOKING.format(call=call, commit=commit)
+    (tmp_path / "main.py").write_text(HEAD + textwrap.dedent(text))
+    (finding,) = autolock.check([tmp_path], cache=False).findings
+    assert finding.rule == "AL201"
+    assert finding.fix is not None
+    assert (finding.fix.safety.value != "none") is offered
+    assert offered or "every way" in finding.fix.reason

@@ -62,6 +62,8 @@ class RowLocks(RowRefresh):
             spot = named_text(self.program, self.sources, self.trace, window.look)
             return self.lock_query(window, window.look, replace(query, spot=spot))
         if self.is_locked_here(window):
+            if _chooses_several(window):
+                return self.lock_chosen(window)
             return self.lock_query(window, window.look, query)
         try:
             return self.refresh(window)
@@ -69,6 +71,23 @@ class RowLocks(RowRefresh):
             self.refuse_pending(window, window.function, sorted({c.write.column for c in window.candidates}))
             look = window.look.row.origin if window.look.row is not None else window.look
             return self.lock_before(window, look, refusal)
+
+    def lock_chosen(self, window: RowWindow) -> RowPlan:
+        """Several rows that are looked at, and then changed by one UPDATE of those that fit."""
+        query = window.look.query
+        columns = query.model.columns if query.model is not None else {}
+        if any(c.operator == "!=" and c.column in columns and columns[c.column].primary_key for c in query.conditions):
+            raise Refusal(
+                "it is about the other rows than the one at hand: lock all of them with one ordered SELECT, that one "
+                "too, before it is changed, or two requests wait for each other"
+            )
+        return RowPlan(
+            self.in_order(window, _LOOP),
+            f"Lock the `{window.model_name}` rows that are looked at",
+            "The rows are locked in one order where they are loaded: the second request waits, and finds what the "
+            "first has left.",
+            holds="look",
+        )
 
     def several(self, window: RowWindow) -> list[RowRead]:
         """The looks at several rows of one table that change together.
@@ -134,7 +153,14 @@ class RowLocks(RowRefresh):
             return False
         if query.spot.function == window.function:
             return True
-        writers = {id(c.entry) for c in self.trace.candidates if c.read.query.spot == query.spot}
+        columns = {c.write.column for c in window.candidates}
+        writers = {
+            id(c.entry)
+            for c in self.trace.candidates
+            if c.read.query.spot == query.spot
+            and c.write.column in columns
+            and c.write.location.root == window.location.root
+        }
         return all(id(entry) in writers for entry, read in self.trace.reads if read.query.spot == query.spot)
 
     def lock_query(self, window: RowWindow, look: RowRead, query: Query) -> RowPlan:
@@ -231,6 +257,12 @@ _LOOP = (
     "rows are changed in a loop: lock them all with one ordered "
     "`select(...).where(...).order_by(id).with_for_update()` before it"
 )
+
+
+def _chooses_several(window: RowWindow) -> bool:
+    """Whether one UPDATE changes those of the rows that a look has found fit."""
+    change = window.change
+    return change.form == "update" and any(c.operator == "in" for c in change.conditions)
 
 
 def _way_to(look: RowRead, function: Ref) -> tuple[int, int]:

@@ -31,6 +31,10 @@ _DATABASE = frozenset(
 )
 
 
+#: Statements of which a part may not be run at all.
+_WAYS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Match, ast.ExceptHandler)
+
+
 class SplitPlans:
     """Plans a transaction for one window at a time."""
 
@@ -60,6 +64,7 @@ class SplitPlans:
     def flushed(self, window: SplitWindow, first: Commit, second: Commit) -> tuple[list[Edit], str, str]:
         assert window.first is not None
         last = self.statement_of(second, window.function)
+        self.refuse_other_ways(window, second, last)
         edits = self.flushes(window.function, first.session, window.first, last)
         if not _flushes(first.session):
             return (
@@ -74,6 +79,21 @@ class SplitPlans:
             "A flush sends the statements and keeps the transaction open: a failure before the one commit that is left "
             "takes everything back, and nobody sees half of it.",
         )
+
+    def refuse_other_ways(self, window: SplitWindow, second: Commit, last: ast.stmt) -> None:
+        """Refuse where there is a way past the commit that is to be the only one: what was flushed would be lost."""
+        begun = self.statement_of(window.commits[0], window.function)
+        places: list[tuple[Ref, ast.stmt | None, ast.stmt]] = [(window.function, begun, last)]
+        depth = next(n for n, frame in enumerate(second.stack) if frame.function == window.function)
+        places += [(f.function, None, f.statement) for f in second.stack[depth + 1 :] if f.function and f.statement]
+        for function, since, until in places:
+            for node in ast.walk(self.sources.node_of(function)):
+                inside = {id(n) for n in ast.walk(node)} if isinstance(node, _WAYS) else set()
+                if id(until) in inside and (since is None or id(since) not in inside):
+                    raise Refusal(
+                        "not every way comes to the last commit, and what is only flushed by then would be lost: "
+                        "commit once, at the end"
+                    )
 
     def flushes(self, function: Ref, session: Session, first: ast.stmt, last: ast.stmt) -> list[Edit]:
         """Every commit of the function between two of its statements becomes a flush; raises Refusal.

@@ -78,9 +78,21 @@ class SumPlans:
         if not _adds_what_is_known(write, isinstance(write.node, ast.AugAssign)):
             return None
         assert isinstance(write.node, ast.stmt)
+        if self.may_be_new(write.function, write.node, found.target.value.id):
+            return None
         known = frozenset(model.columns) - columns
         own = {id(w.node) for w in sums}
         return None if self.is_used_after(write.function, write.node, found.target.value.id, known, own) else found
+
+    def may_be_new(self, function: Ref, statement: ast.stmt, row: str) -> bool:
+        """Whether the name may stand for a row that the function has just made: an INSERT cannot add to what was."""
+        node = self.sources.node_of(function)
+        stores = [
+            s
+            for s in statements_of(node)
+            if any(isinstance(n, ast.Name) and n.id == row and isinstance(n.ctx, ast.Store) for n in header_nodes(s))
+        ]
+        return len([s for s in stores if not _are_alternatives(node, s, statement)]) > 1
 
     def is_used_after(
         self, function: Ref, statement: ast.stmt, row: str, known: frozenset[str], sums: Collection[int]
@@ -97,6 +109,16 @@ class SumPlans:
                 return True
         given = {a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
         return row in given and not refreshed
+
+
+def _are_alternatives(function: ast.AST, one: ast.stmt, other: ast.stmt) -> bool:
+    """Whether one of two statements is in the `if`, the other in its `else`."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.If):
+            sides = [{id(n) for s in side for n in ast.walk(s)} for side in (node.body, node.orelse)]
+            if any(id(one) in a and id(other) in b for a, b in (sides, reversed(sides))):
+                return True
+    return False
 
 
 def _adds_what_is_known(write: RowWrite, augmented: bool) -> bool:

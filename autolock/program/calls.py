@@ -330,10 +330,10 @@ class Calls(Containers, Files):
         for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
             if argument.arg in kwargs:
                 env.vars[argument.arg] = kwargs[argument.arg]
-            given = argument.arg in env.vars
-            if not given:
+            said = argument.arg in env.vars
+            if not said:
                 env.vars[argument.arg] = self.default_of(function, argument)
-            if (given or complete) and truth(env.vars[argument.arg]) is not None:
+            if (said or complete) and truth(env.vars[argument.arg]) is not None:
                 env.switches |= {argument.arg}
             held = env.vars[argument.arg]
             if isinstance(held.obj, Heap) and held.obj.location is not None:

@@ -1,0 +1,358 @@
+"""Looks and changes that only look like a race: each beside a neighbour that is one."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = """
+import json
+from fastapi import Depends, FastAPI, HTTPException
+from pydantic import BaseModel
+from sqlalchemy import create_engine, func, select, update
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+
+Sessions = sessionmaker(create_engine("postgresql://db/club"))
+app = FastAPI()
+
+class Base(DeclarativeBase):
+    pass
+
+class Club(Base):
+    __tablename__ = "clubs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    kind: Mapped[str]
+    fee: Mapped[float]
+    seats: Mapped[int]
+    locked: Mapped[bool]
+
+class Seat(Base):
+    __tablename__ = "seats"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    club_id: Mapped[int]
+
+class Card(BaseModel):
+    id: int
+    seats: int
+    locked: bool
+
+def session():
+    with Sessions() as opened:
+        yield opened
+"""
+
+
+def found(folder: Path, text: str, head: str = HEAD) -> list[tuple[str, str]]:
+    """Rule and function of the races in an app of one file."""
+    (folder / "main.py").write_text(head + textwrap.dedent(text), encoding="utf-8")
+    findings = autolock.check([folder], cache=False).findings
+    return sorted((f.rule, f.place.function) for f in findings if f.certainty.value == "race")
+
+
+LEFT_OUT = """
+def found(db: Session, name: str, reuse: bool = False, id: int | None = None):
+    if {test}:
+        club = db.scalars(select(Club).where(Club.name == name)).first()
+        if club is not None:
+            return club
+    club = Club(name=name, kind="a", fee=1, seats=1, locked=False)
+    db.add(club)
+    db.commit()
+    return club
+
+@app.post("/clubs")
+def post(name: str, {asked}db: Session = Depends(session)):
+    return found({given}).id
+"""
+
+
+@pytest.mark.parametrize(
+    ("test", "asked", "given", "racy"),
+    [
+        ("reuse", "", "db, name", False),
+        ("reuse", "", "db, name, True", True),
+        ("reuse", "", "db, name, reuse=False", False),
+        ("reuse", "reuse: bool = False, ", "db, name, reuse", True),
+        ("reuse", "options: dict = {}, ", "db, name, **options", True),
+        ("id is not None", "", "db, name", False),
+        ("id is None", "", "db, name", True),
+        ("id", "", "db, name", False),
+        ("not id", "", "db, name", True),
+        ("id is not None", "id: int = 0, ", "db, name, id=id", True),
+    ],
+)
+def test_what_a_call_leaves_out_has_its_default(test: str, asked: str, given: str, racy: bool, tmp_path: Path) -> None:
+    text = LEFT_OUT.format(test=test, asked=asked, given=given)
+    assert [rule for rule, _ in found(tmp_path, text)] == (["AL203"] if racy else [])
+
+
+def test_a_default_of_a_route_may_be_given_by_the_request(tmp_path: Path) -> None:
+    text = """
+    @app.post("/clubs")
+    def post(name: str, reuse: bool = False, db: Session = Depends(session)):
+        if reuse:
+            club = db.scalars(select(Club).where(Club.name == name)).first()
+            if club is not None:
+                return club.id
+        db.add(Club(name=name, kind="a", fee=1, seats=1, locked=False))
+        db.commit()
+    """
+    assert found(tmp_path, text) == [("AL203", "post")]
+
+
+KEPT = """
+@app.patch("/clubs/{{id}}")
+def change(id: int, by: float | None = None, db: Session = Depends(session)):
+    club = db.get(Club, id)
+    {body}
+    db.commit()
+"""
+STATEMENT = "db.execute(update(Club).where(Club.id == id).values(fee=new))"
+
+
+@pytest.mark.parametrize(
+    ("body", "racy"),
+    [
+        ("new = club.fee\n    if by is not None:\n        new = by\n    club.fee = new", False),
+        ("new = club.fee\n    if by is not None:\n        new = club.fee + by\n    club.fee = new", True),
+        ("new = club.fee\n    if by is not None:\n        new += by\n    club.fee = new", True),
+        (f"new = club.fee\n    if by is not None:\n        new = by\n    {STATEMENT}", True),
+        ("club.fee = float(club.fee)", False),
+        ("club.name = json.loads(json.dumps(club.name))", False),
+        ("club.fee = float(club.fee) + 1", True),
+    ],
+)
+def test_the_old_value_as_it_was_is_no_change(body: str, racy: bool, tmp_path: Path) -> None:
+    assert [rule for rule, _ in found(tmp_path, KEPT.format(body=body))] == (["AL202"] if racy else [])
+
+
+RECORD = """
+@app.post("/clubs/{{id}}")
+def take(id: int, db: Session = Depends(session)):
+    row = db.execute(select(Club.id, Club.seats, Club.locked).where(Club.id == id)).one_or_none()
+    if row is None:
+        raise HTTPException(404)
+    card = {card}
+    if {test}:
+        raise HTTPException(409)
+    db.execute(update(Club).where(Club.id == id).values({values}))
+    db.commit()
+"""
+
+
+@pytest.mark.parametrize("card", ["row", "Card.model_validate(row)", "Card(**row._asdict())"])
+@pytest.mark.parametrize(
+    ("test", "values", "racy"),
+    [
+        ("card.locked", "seats=3", False),
+        ("card.seats < 1", "seats=card.seats - 1", True),
+        ("card.locked", "seats=card.seats - 1", True),
+    ],
+)
+def test_some_columns_of_a_row_are_told_apart(card: str, test: str, values: str, racy: bool, tmp_path: Path) -> None:
+    text = RECORD.format(card=card, test=test, values=values)
+    assert [rule for rule, _ in found(tmp_path, text)] == (["AL202"] if racy else [])
+
+
+def test_columns_that_are_unpacked_are_told_apart(tmp_path: Path) -> None:
+    text = """
+    @app.post("/clubs/{id}")
+    def take(id: int, db: Session = Depends(session)):
+        seats, locked = db.execute(select(Club.seats, Club.locked).where(Club.id == id)).one()
+        if locked:
+            raise HTTPException(409)
+        db.execute(update(Club).where(Club.id == id).values(seats=seats - 1))
+        db.commit()
+    """
+    assert found(tmp_path, text) == [("AL202", "take")]
+
+
+KINDS = """
+@app.post("/clubs/{{id}}")
+def copy(id: int, db: Session = Depends(session)):
+    club = db.scalars(select(Club).where(Club.id == id)).first()
+    {test}
+        raise HTTPException(409)
+    db.add(Seat(club_id=id))
+    db.commit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("test", "racy"),
+    [
+        ('if club.kind in ["open", "shut"]:', False),
+        ("if club.kind not in KINDS:", False),
+        ("if len(db.scalars(select(Seat).where(Seat.club_id == id)).all()) >= 5:", True),
+    ],
+)
+def test_one_of_some_constants_says_nothing_about_other_rows(test: str, racy: bool, tmp_path: Path) -> None:
+    assert bool(found(tmp_path, KINDS.format(test=test))) is racy
+
+
+REMOVED = """
+@app.delete("/clubs/{{id}}")
+def remove(id: int, db: Session = Depends(session)):
+    club = db.get(Club, id)
+    if club is None:
+        raise HTTPException(404)
+    {body}
+"""
+PARTS = (
+    "for seat in db.scalars(select(Seat).where(Seat.club_id == id)).all():\n        db.delete(seat)\n    db.commit()"
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "racy"),
+    [
+        (f"{PARTS}\n    db.delete(club)\n    db.commit()", False),
+        (f"db.delete(club)\n    db.commit()\n    {PARTS}", True),
+    ],
+)
+def test_a_deletion_that_is_finished_when_tried_again_is_not_torn(body: str, racy: bool, tmp_path: Path) -> None:
+    assert [rule for rule, _ in found(tmp_path, REMOVED.format(body=body))] == (["AL201"] if racy else [])
+
+
+MONGO = """
+from datetime import datetime
+from fastapi import FastAPI, HTTPException
+from motor.motor_asyncio import AsyncIOMotorClient
+
+app = FastAPI()
+db = AsyncIOMotorClient("mongodb://db").club
+"""
+LISTED = """
+@app.post("/clubs/{{id}}/tags/{{tag}}")
+async def change(id: str, tag: str):
+    club = await db.clubs.find_one({{"_id": id}})
+    if tag {asked} club["tags"]:
+        raise HTTPException(409)
+    await db.clubs.update_one({{"_id": id}}, {{"{operator}": {{"tags": tag}}}})
+    {then}
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "operator", "then", "racy"),
+    [
+        ("not in", "$pull", "return tag", False),
+        ("in", "$addToSet", "return tag", False),
+        ("not in", "$pull", 'await db.prizes.insert_one({"tag": tag})', True),
+        ("in", "$push", 'await db.prizes.insert_one({"tag": tag})', True),
+    ],
+)
+def test_what_is_done_twice_like_once_is_no_check_then_act(
+    asked: str, operator: str, then: str, racy: bool, tmp_path: Path
+) -> None:
+    text = LISTED.format(asked=asked, operator=operator, then=then)
+    assert ("AL202" in {rule for rule, _ in found(tmp_path, text, MONGO)}) is racy
+
+
+TAGGED = """
+@app.post("/clubs/{{id}}/tags/{{tag}}")
+async def change(id: str, tag: str):
+    result = await db.clubs.update_one({{"_id": id}}, {{"$push": {{"tags": tag}}}})
+    if {test}:
+        await db.clubs.update_one({{"_id": int(id)}}, {{"$push": {{"tags": tag}}}})
+"""
+
+
+@pytest.mark.parametrize(
+    ("test", "racy"),
+    [("result.matched_count == 0", False), ("not result.matched_count", False), ("result.matched_count", True)],
+)
+def test_a_second_try_is_no_second_half(test: str, racy: bool, tmp_path: Path) -> None:
+    assert [rule for rule, _ in found(tmp_path, TAGGED.format(test=test), MONGO)] == (["AL201"] if racy else [])
+
+
+TORTOISE = """
+from datetime import datetime
+from fastapi import FastAPI, HTTPException
+from tortoise import fields
+from tortoise.expressions import F, Q
+from tortoise.models import Model
+
+app = FastAPI()
+
+class Code(Model):
+    id = fields.IntField(primary_key=True)
+    left = fields.IntField()
+    ends = fields.DatetimeField()
+
+class Note(Model):
+    id = fields.IntField(primary_key=True)
+    code_id = fields.IntField()
+    ends = fields.DatetimeField()
+"""
+SPENT = """
+@app.post("/codes/{{id}}")
+async def spend(id: int):
+    code = await Code.get(id=id)
+    if code.left < 1:
+        raise HTTPException(409)
+    allowed = {allowed}
+    await Code.filter(Q(id=id) & allowed).update(left=F("left") - 1)
+"""
+
+
+@pytest.mark.parametrize(
+    ("allowed", "racy"),
+    [("Q(left__gt=0) | Q(left__lt=0)", False), ("Q(left__gt=0)", False), ("Q(id__gt=0)", True)],
+)
+def test_what_an_update_asks_by_q_is_seen(allowed: str, racy: bool, tmp_path: Path) -> None:
+    assert bool(found(tmp_path, SPENT.format(allowed=allowed), TORTOISE)) is racy
+
+
+SWEPT = """
+@app.post("/codes/{{id}}")
+async def drop(id: int):
+    code = await Code.get_or_none(id=id)
+    if code is None:
+        raise HTTPException(404)
+    await code.delete()
+    await Note.filter({asked}).delete()
+"""
+
+
+@pytest.mark.parametrize(("asked", "racy"), [("ends__lt=datetime.now()", False), ("code_id=id", True)])
+def test_what_takes_away_the_old_is_no_half(asked: str, racy: bool, tmp_path: Path) -> None:
+    assert [rule for rule, _ in found(tmp_path, SWEPT.format(asked=asked), TORTOISE)] == (["AL201"] if racy else [])
+
+
+def test_a_key_of_redis_is_called_the_same_wherever_it_is_used(tmp_path: Path) -> None:
+    head = """
+from fastapi import Depends, FastAPI
+from redis.asyncio import Redis
+
+app = FastAPI()
+redis = Redis()
+
+async def used(user: int, code: str) -> bool:
+    key = f"otp:{user}:{code}"
+    if await redis.exists(key):
+        return False
+    await redis.setex(key, 120, "1")
+    return True
+"""
+    text = """
+    @app.post("/one/{user}")
+    async def one(user: int, code: str):
+        return await used(user, code)
+
+    @app.post("/two/{owner}")
+    async def two(owner: int, otp: str):
+        return await used(owner, otp)
+    """
+    (tmp_path / "main.py").write_text(head + textwrap.dedent(text), encoding="utf-8")
+    messages = [f.message for f in autolock.check([tmp_path], cache=False).findings]
+    assert messages
+    assert all("otp:" in m and "@" not in m and "{'" not in m for m in messages)

@@ -198,30 +198,6 @@ def test_one_of_some_constants_says_nothing_about_other_rows(test: str, racy: bo
     assert bool(found(tmp_path, KINDS.format(test=test))) is racy
 
 
-REMOVED = """
-@app.delete("/clubs/{{id}}")
-def remove(id: int, db: Session = Depends(session)):
-    club = db.get(Club, id)
-    if club is None:
-        raise HTTPException(404)
-    {body}
-"""
-PARTS = (
-    "for seat in db.scalars(select(Seat).where(Seat.club_id == id)).all():\n        db.delete(seat)\n    db.commit()"
-)
-
-
-@pytest.mark.parametrize(
-    ("body", "racy"),
-    [
-        (f"{PARTS}\n    db.delete(club)\n    db.commit()", False),
-        (f"db.delete(club)\n    db.commit()\n    {PARTS}", True),
-    ],
-)
-def test_a_deletion_that_is_finished_when_tried_again_is_not_torn(body: str, racy: bool, tmp_path: Path) -> None:
-    assert [rule for rule, _ in found(tmp_path, REMOVED.format(body=body))] == (["AL201"] if racy else [])
-
-
 MONGO = """
 from datetime import datetime
 from fastapi import FastAPI, HTTPException

@@ -185,23 +185,11 @@ def _belong(one: RowWrite, other: RowWrite, returned: Returned) -> bool:
     if one.location.root == other.location.root:
         return (one.made == "atomic" and other.made == "atomic") or (one.kind == other.kind == "augment")
     if one.kind == other.kind == "remove":
-        # What is left over is removed when it is tried again, unless what has gone is asked for first.
+        # Where there are no transactions to speak of, what is left over is removed when it is tried again.
         library = one.session.library if one.session is not None else one.model.library
-        return library not in _WITHOUT_TRANSACTIONS and _is_asked_for(one)
+        return library not in _WITHOUT_TRANSACTIONS
     counted = one.made == "atomic" or one.kind == "augment", other.made == "atomic" or other.kind == "augment"
     return any(counted) and bool(_terms(one) & _terms(other))
-
-
-def _is_asked_for(write: RowWrite) -> bool:
-    """Whether the run would have failed, or left, had the row not been there that it takes away."""
-    looks = [
-        control
-        for control in write.decided
-        if any(isinstance(r, RowRead) and r.location.root == write.location.root for r in control.reads)
-    ]
-    if write.loops or not looks:
-        return write.row is not None and not write.loops
-    return any(control.exit not in ("", "loop") for control in looks)
 
 
 def _automatic(write: RowWrite) -> bool:

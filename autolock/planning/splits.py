@@ -64,8 +64,8 @@ class SplitPlans:
     def flushed(self, window: SplitWindow, first: Commit, second: Commit) -> tuple[list[Edit], str, str]:
         assert window.first is not None
         last = self.statement_of(second, window.function)
-        self.refuse_other_ways(window, second, last)
         edits = self.flushes(window.function, first.session, window.first, last)
+        self.refuse_other_ways(window, second, last)
         if not _flushes(first.session):
             return (
                 [*self.ordering_of_statements(window, first.session), *edits],

@@ -76,6 +76,15 @@ class Call:
         """What the body says; nothing for no body."""
         return json.loads(self.body) if self.body else None
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether the body is JSON, or there is none."""
+        try:
+            json.loads(self.body or b"null")
+        except ValueError:
+            return False
+        return True
+
     def number(self, name: str) -> int:
         """A whole number out of the path; what is none stands for something that does not exist."""
         return int(self.params[name]) if self.params[name].isdecimal() else -1

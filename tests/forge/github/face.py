@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -83,11 +82,8 @@ class GitHub:
             if route.needs and not _may(call, *route.needs):
                 who = "integration" if call.access.installation else "personal access token"
                 raise refuse(403, f"Resource not accessible by {who}")
-        if call.body:
-            try:
-                json.loads(call.body)
-            except ValueError:
-                raise refuse(400, "Problems parsing JSON") from None
+        if not call.is_readable:
+            raise refuse(400, "Problems parsing JSON")
         return route.handler(call)
 
     def _headed(self, call: Call, answer: Answer) -> Answer:

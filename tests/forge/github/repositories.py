@@ -96,7 +96,7 @@ def create_label(call: Call) -> Answer:
     require(data, "Label", "name")
     if _label(call, data["name"]):
         raise invalid("Label", "name", "already_exists")
-    label = Label(call.world.number(), data["name"], data.get("color") or "ededed", data.get("description"))
+    label = Label(call.world.number(), data["name"], data.get("color") or "ededed", data.get("description") or "")
     call.repo.labels[label.name] = label
     return Answer(201, objects(call).label(call.repo, label))
 

@@ -232,6 +232,7 @@ def test_labels_reviewers_and_owners_are_asked_for_once(checkout: Checkout) -> N
     checkout.pr_done()
     pull = repository.pulls[checkout.open_branches()[UPDATE]]
     assert set(pull.labels) == {"race-condition"}
+    assert set(pull.requested_reviewers) == {"ann", "cleo"}, "who is no account does not keep the others away"
     pull.labels.clear()
     checkout.pr_done()
     assert not pull.labels, "who takes a label away does not want it"
@@ -414,7 +415,7 @@ def test_the_dashboard_is_kept_true(checkout: Checkout) -> None:
     checkout.repository.close(checkout.open_branches()[UPDATE])
     checkout.pr_done()
     (issue,) = checkout.repository.issues.values()
-    assert UPDATE not in issue.body
+    assert "not proposed again" in issue.body
 
 
 def test_a_check_reports_also_when_there_is_nothing(checkout: Checkout) -> None:

@@ -172,15 +172,23 @@ class Carrier:
             (self._forge.assign, assignees),
         )
         for ask, names in asked:
-            try:
-                if names:
-                    ask(pull.number, names)
-            except ForgeError as error:
-                if error.status in (0, 500, 502, 503, 504):
-                    raise
-                self._note(f"#{pull.number}: {error}")
+            self._ask(ask, pull.number, names)
         body = self._body(proposal.group, replace(marker, settled=True))
         self._forge.update_pull(pull.number, title=title, body=body)
+
+    def _ask(self, ask: Callable[[int, Sequence[str]], None], number: int, names: Sequence[str]) -> None:
+        """Ask for all at once; where one of them is refused, for each alone."""
+        try:
+            if names:
+                ask(number, names)
+        except ForgeError as error:
+            if error.status not in (403, 404, 422):
+                raise
+            if len(names) == 1:
+                self._note(f"#{number}: {names[0]}: {error}")
+            else:
+                for name in names:
+                    self._ask(ask, number, [name])
 
     def _people(self, names: Sequence[str], paths: Sequence[str], *, but: str) -> list[str]:
         found: dict[str, None] = {}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from autolock.findings import Finding
-    from autolock.forges.base import Forge
+    from autolock.forges.base import Forge, Pull
     from autolock.pulls.carrying import Told
 
 TITLE = "autolock: race conditions"
@@ -21,9 +21,9 @@ _ROWS = 200
 _STATES = {Deed.HOLD: " (held: it is not autolock's alone)"}
 
 
-def keep_dashboard(forge: Forge, told: Sequence[Told], left: Sequence[Finding]) -> None:
+def keep_dashboard(forge: Forge, told: Sequence[Told], left: Sequence[Finding], down: Sequence[Pull]) -> None:
     """Bring the dashboard issue up to date; an issue of that title that autolock has not made is left alone."""
-    body = "\n".join(_lines(told, left))[: forge.body_limit]
+    body = "\n".join(_lines(told, left, down))[: forge.body_limit]
     issue = next((i for i in forge.issues(TITLE) if _MARK in i.body), None)
     if issue is None:
         forge.open_issue(TITLE, body)
@@ -31,7 +31,7 @@ def keep_dashboard(forge: Forge, told: Sequence[Told], left: Sequence[Finding]) 
         forge.update_issue(issue.number, body)
 
 
-def _lines(told: Sequence[Told], left: Sequence[Finding]) -> Iterator[str]:
+def _lines(told: Sequence[Told], left: Sequence[Finding], down: Sequence[Pull]) -> Iterator[str]:
     yield _MARK
     yield "Kept by autolock; what is written here by hand is overwritten."
     yield ""
@@ -43,6 +43,11 @@ def _lines(told: Sequence[Told], left: Sequence[Finding]) -> Iterator[str]:
     if not listed:
         yield "None: there is nothing to propose."
     yield ""
+    if down:
+        yield "### Closed unmerged, and not proposed again"
+        yield ""
+        yield from (f"* {pull.url}: {prose(pull.title)}" for pull in down)
+        yield ""
     if left:
         yield "### Findings without a pull request"
         yield ""

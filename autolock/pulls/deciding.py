@@ -102,15 +102,23 @@ def decide(
     return tuple(steps)
 
 
-def suppressed(pulls: Sequence[Pull], asked_again: frozenset[int]) -> frozenset[str]:
-    """The findings that somebody did not want: of pull requests closed unmerged, but those that are asked for again."""
-    closed = (pull for pull in pulls if pull.state is PullState.CLOSED and pull.number not in asked_again)
-    markers = (marker_in(pull.body) for pull in closed if GONE_MARK not in pull.body)
-    return frozenset(fingerprint for marker in markers if marker is not None for fingerprint in marker.fingerprints)
-
-
 #: In the body of a pull request that autolock has closed itself, whose findings nobody has turned down.
 GONE_MARK = "<!-- autolock:gone -->"
+
+
+def turned_down(pulls: Sequence[Pull], here: frozenset[str], asked_again: frozenset[int]) -> tuple[Pull, ...]:
+    """The pull requests that somebody has closed unmerged, of which there are findings still `here`.
+
+    Those that are asked for again are left out.
+    """
+    closed = (p for p in pulls if p.state is PullState.CLOSED and p.number not in asked_again)
+    return tuple(p for p in closed if GONE_MARK not in p.body and here.intersection(fingerprints_of(p)))
+
+
+def fingerprints_of(pull: Pull) -> frozenset[str]:
+    """The findings that a pull request is about; none where it is not from autolock."""
+    marker = marker_in(pull.body)
+    return frozenset(marker.fingerprints) if marker is not None else frozenset()
 
 
 def _ended(pull: Pull, branches: Mapping[str, Branch]) -> Step:

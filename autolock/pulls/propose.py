@@ -11,7 +11,7 @@ from autolock.findings import Certainty
 from autolock.forges.base import Check, ForgeError, Outcome, PullState
 from autolock.pulls.carrying import Base, Carrier, Told
 from autolock.pulls.dashboard import keep_dashboard
-from autolock.pulls.deciding import NOTHING, Branch, Redo, Room, Step, decide, suppressed
+from autolock.pulls.deciding import NOTHING, Branch, Redo, Room, Step, decide, fingerprints_of, turned_down
 from autolock.pulls.fixing import fixed
 from autolock.pulls.groups import PREFIX, groups_of
 from autolock.pulls.marker import marker_in
@@ -43,6 +43,15 @@ class Proposed:
     told: tuple[Told, ...]
     left: tuple[Finding, ...]
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The steps that are to be taken, the findings of the base, and the pull requests that people did not want."""
+
+    steps: tuple[Step, ...]
+    report: Report
+    turned_down: tuple[Pull, ...]
 
 
 class Session:
@@ -86,27 +95,29 @@ class Session:
         with fixed(self._repository, self.base.commit, self._within, self._options) as (report, again):
             return [self.base.proposal(g) for g in groups_of(report, self._settings.group, frozenset(), again)]
 
-    def steps(self) -> tuple[tuple[Step, ...], Report]:
-        """What is to be done, and the findings of the base."""
+    def decision(self) -> Decision:
+        """What is to be done."""
         assert self._forge is not None
         with fixed(self._repository, self.base.commit, self._within, self._options) as (report, again):
             every = groups_of(report, self._settings.group, frozenset(), again)
             pulls = self._forge.pulls(PREFIX, [group.branch for group in every])
-            left_out = suppressed(pulls, self._asked_again(pulls, report))
+            here = frozenset(finding.fingerprint for finding in report.findings)
+            down = turned_down(pulls, here, self._asked_again(pulls, here))
+            left_out = frozenset(fingerprint for pull in down for fingerprint in fingerprints_of(pull))
             groups = groups_of(report, self._settings.group, left_out, again) if left_out else every
         branches = self._branches(groups)
-        return decide(groups, pulls, branches, self._room(pulls), self._redo), report
+        return Decision(decide(groups, pulls, branches, self._room(pulls), self._redo), report, down)
 
     def run(self) -> Proposed:
         """Do it."""
         assert self._forge is not None
-        steps, report = self.steps()
+        decision = self.decision()
         carrier = Carrier(self._forge, self.base, self._settings, self._notes.append, commands=self._bot)
-        told = tuple(map(carrier.carry, steps))
-        proposed = {f for step in steps if step.group is not None for f in step.group.fingerprints}
-        left = tuple(finding for finding in report.findings if finding.fingerprint not in proposed)
+        told = tuple(map(carrier.carry, decision.steps))
+        proposed = {f for step in decision.steps if step.group is not None for f in step.group.fingerprints}
+        left = tuple(finding for finding in decision.report.findings if finding.fingerprint not in proposed)
         if self._settings.dashboard:
-            keep_dashboard(self._forge, told, left)
+            keep_dashboard(self._forge, told, left, decision.turned_down)
         self._report(told, left)
         return Proposed(told, left, tuple(self._notes))
 
@@ -126,15 +137,11 @@ class Session:
             found[name] = Branch(commit, own, current)
         return found
 
-    def _asked_again(self, pulls: Sequence[Pull], report: Report) -> frozenset[int]:
-        """The pull requests closed unmerged whose findings are there still, and are asked for again."""
+    def _asked_again(self, pulls: Sequence[Pull], here: frozenset[str]) -> frozenset[int]:
+        """Those of the pull requests turned down that somebody who may write has asked for again."""
         assert self._forge is not None
-        here = {finding.fingerprint for finding in report.findings}
         found: set[int] = set()
-        for pull in pulls:
-            marker = marker_in(pull.body) if pull.state is PullState.CLOSED else None
-            if marker is None or not here.intersection(marker.fingerprints):
-                continue
+        for pull in turned_down(pulls, here, frozenset()):
             asking = {c.author for c in self._forge.comments(pull.number) if AGAIN in c.body}
             if any(self._forge.may_write(author) for author in asking):
                 found.add(pull.number)

@@ -177,6 +177,7 @@ def test_the_lines_of_a_diff() -> None:
     )
     assert lines.shown == {1, 2, 3, 4, 21, 22}
     assert lines.added == {2, 3, 22}
+    assert lines.old == {1: 1, 4: 3, 21: 20}
 
 
 @given(st.lists(st.sampled_from("abc"), min_size=1, max_size=12), st.lists(st.sampled_from("abc"), max_size=12))

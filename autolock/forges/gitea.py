@@ -193,8 +193,13 @@ class Gitea:
             self._client.send("POST", f"{self._root}/statuses/{check.commit}", body)
 
     def may_write(self, user: str) -> bool:
-        found = self._client.found(f"{self._root}/collaborators/{quote(user)}/permission")
-        return bool(found) and found["permission"] in ("admin", "owner", "write")
+        try:
+            found = self._client.get(f"{self._root}/collaborators/{quote(user)}/permission")
+        except ForgeError as error:
+            if error.status in (403, 404):  # only administrators of the repository may ask about others
+                return False
+            raise
+        return found["permission"] in ("admin", "owner", "write")
 
     def issues(self, title: str) -> Sequence[Issue]:
         found = self._pages("issues", state="all", type="issues", q=title)

@@ -166,13 +166,16 @@ class GitLab:
 
     def add_line_comment(self, number: int, commit: str, comment: LineComment) -> None:
         refs = self._client.get(f"{self._root}/merge_requests/{number}")["diff_refs"]
-        position = {
+        position: dict[str, object] = {
             "position_type": "text",
             **refs,
             "old_path": comment.path,
             "new_path": comment.path,
             "new_line": comment.last,
         }
+        lines = self.changed_lines(number).get(comment.path)
+        if lines is not None and comment.last in lines.old:  # a line that is on both sides is named by both
+            position["old_line"] = lines.old[comment.last]
         look = partial(self._placed, number, comment)
         body = {"body": comment.body, "position": position}
         self._client.make(f"{self._root}/merge_requests/{number}/discussions", body, look)

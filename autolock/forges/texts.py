@@ -3,35 +3,46 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-_HUNK = re.compile(r"@@ -\d+(?:,\d+)? \+(\d+)(?:,(\d+))? @@")
+_HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 
 
 @dataclass(frozen=True, slots=True)
 class NewLines:
-    """The lines on the new side of one file's diff, by number: all that it shows, and those that it adds."""
+    """The lines on the new side of one file's diff, by number: all that it shows, and those that it adds.
+
+    `old` is the number on the old side of those that are on both.
+    """
 
     shown: frozenset[int]
     added: frozenset[int]
+    old: Mapping[int, int]
 
 
 def new_lines(patch: str) -> NewLines:
     """The new side of a unified diff of one file; the lines of it that stand before the first hunk are passed over."""
     shown: set[int] = set()
     added: set[int] = set()
-    line = 0
+    old: dict[int, int] = {}
+    line = old_line = 0
     for text in patch.splitlines():
         hunk = _HUNK.match(text)
         if hunk:
-            line = int(hunk[1])
+            old_line, line = int(hunk[1]), int(hunk[2])
+        elif line and text.startswith("-"):
+            old_line += 1
         elif line and text[:1] in ("+", " ", ""):
             shown.add(line)
             if text.startswith("+"):
                 added.add(line)
+            else:
+                old[line] = old_line
+                old_line += 1
             line += 1
-    return NewLines(frozenset(shown), frozenset(added))
+    return NewLines(frozenset(shown), frozenset(added), old)
 
 
 def same_text(one: str, other: str) -> bool:

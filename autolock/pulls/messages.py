@@ -36,7 +36,7 @@ def title_of(group: Group, *, conventional: bool) -> str:
     """The title of a group's pull request, and the first line of its commit: at most 72 characters."""
     rules = list(dict.fromkeys(finding.name for finding in group.findings))
     what = f"against {' and '.join(rules) if len(rules) < 3 else 'race conditions'}"
-    names = list(dict.fromkeys(one_line(finding.location) for finding in group.findings))
+    names = list(dict.fromkeys(" ".join(one_line(finding.location).split()) for finding in group.findings))
     verb = "fix: guard" if conventional else "Guard"
     candidates = [f"{verb} {' and '.join(names)} {what}"] if len(names) < 3 else []
     candidates += [f"{verb} {names[0]} and {len(names) - 1} more {what}"] if len(names) > 1 else []

@@ -125,6 +125,19 @@ class TestPullRequests:
         pull = remote.get_pull(1)
         assert (pull.state, pull.merged) == ("closed", False)
 
+    def test_one_from_a_fork(self, forge: Forge, shop: Repository, remote: Remote) -> None:
+        ada = forge.user("ada")
+        fork = forge.fork(shop, ada)
+        fork.commit("fix", {"app.py": "one\n"}, author=ada)
+        pull = client(forge, ada.token).get_repo("acme/shop").create_pull("main", "ada:fix", title="Fix", body="")
+        assert (pull.head.label, pull.head.repo.full_name, pull.head.repo.fork) == ("ada:fix", "ada/shop", True)
+        head = fork.commit("fix", {"app.py": "two\n"}, author=ada)
+        assert remote.get_pull(1).head.sha == head
+        assert [one.number for one in remote.get_pulls(head="ada:fix")] == [1]
+        assert list(remote.get_pulls(head="acme:fix")) == []
+        remote.get_pull(1).merge()
+        assert shop.files()["app.py"] == "two\n"
+
     def test_reviewers_have_to_be_collaborators(self, forge: Forge, shop: Repository, remote: Remote) -> None:
         shop.commit("fix", {"app.py": "one\n"})
         pull = remote.create_pull(base="main", head="fix", title="Fix")
@@ -235,6 +248,12 @@ class TestGitData:
         assert names == ["refs/heads/autolock/lost-update"]
         made = shop.git.commit(commit.sha)
         assert (made.author.name, made.author.when, made.parents) == ("Ada", 1767323045, (base.sha,))
+
+    def test_an_empty_repository_has_no_refs(self, forge: Forge) -> None:
+        forge.repository("acme/new")
+        remote = client(forge).get_repo("acme/new")
+        assert refused(lambda: remote.get_git_ref("heads/main")) == (409, "Git Repository is empty.")
+        assert refused(lambda: remote.create_pull("main", "fix", title="Fix"))[0] == 422
 
     def test_a_ref_moves_forward_only_unless_forced(self, shop: Repository, remote: Remote) -> None:
         first = shop.commit("fix", {"app.py": "one\n"})
@@ -352,6 +371,15 @@ class TestApp:
         commit = remote.create_git_commit("Change", remote.get_git_tree(base.tree.sha), [base])
         assert commit.verification.verified is True
         assert commit.author.name == "github-actions[bot]"
+
+    def test_a_workflow_may_open_pull_requests_only_where_that_is_allowed(self, forge: Forge, shop: Repository) -> None:
+        remote = client(forge, forge.actions_token(shop)).get_repo("acme/shop")
+        shop.commit("fix", {"app.py": "one\n"})
+        shop.actions_may_open_pulls = False
+        not_permitted = "GitHub Actions is not permitted to create or approve pull requests."
+        assert refused(lambda: remote.create_pull("main", "fix", title="Fix")) == (403, not_permitted)
+        shop.actions_may_open_pulls = True
+        assert remote.create_pull("main", "fix", title="Fix").user.login == "github-actions[bot]"
 
     def test_what_it_may_not(self, forge: Forge, shop: Repository) -> None:
         token = forge.actions_token(shop, contents="read")

@@ -13,7 +13,7 @@ from forge.gitea import Gitea
 from forge.github import GitHub
 from forge.github.objects import Objects
 from forge.gitlab import GitLab
-from forge.people import Access, App, Installation, User, role
+from forge.people import ACTIONS, Access, App, Installation, User, role
 from forge.server import Exchange, Server, running
 from forge.state import Repository, World
 from forge.webhooks import Webhooks
@@ -109,14 +109,28 @@ class Forge:
             repository.commit(default_branch, files, message="Begin")
         return repository
 
+    def fork(self, repository: Repository, owner: User) -> Repository:
+        """Somebody's own copy of a repository, from which pull requests can come."""
+        copy = Repository(
+            self.world,
+            owner,
+            repository.name,
+            private=repository.private,
+            default_branch=repository.default_branch,
+            parent=repository,
+        )
+        copy.git.run("fetch", "--quiet", str(repository.path), "refs/heads/*:refs/heads/*")
+        self.world.repositories[copy.full_name.lower()] = copy
+        return copy
+
     def install(self, *repositories: Repository, permissions: Mapping[str, str] | None = None) -> Installation:
         """The App in the account of these repositories, with what is granted to it."""
         return self._install(self.app, repositories, GRANTED if permissions is None else permissions)
 
     def actions_token(self, repository: Repository, **permissions: str) -> str:
         """What a workflow has as GITHUB_TOKEN; without permissions what a write-all workflow may."""
-        actions = next((app for app in self.world.apps if app.slug == "github-actions"), None)
-        app = actions or self._app("github-actions")
+        actions = next((app for app in self.world.apps if app.slug == ACTIONS), None)
+        app = actions or self._app(ACTIONS)
         installation = self._install(app, (repository,), permissions or GRANTED)
         token = f"ghs_{len(self.world.accesses)}{app.webhook_secret}"
         self.world.accesses[token] = Access(app.bot, installation, (repository,), dict(installation.permissions))

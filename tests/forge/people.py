@@ -15,6 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 if TYPE_CHECKING:
     from forge.state import Repository
 
+ACTIONS = "github-actions"
+"""The App that GitHub's own workflows are."""
+
 TOKEN_LIFE = 3600
 """How many seconds the token of an installation is good for."""
 

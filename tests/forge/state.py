@@ -124,8 +124,9 @@ class Review:
 
 @dataclass(eq=False)
 class Pull(Issue):
-    """A pull request between two branches of the repository."""
+    """A pull request between two branches: the base is the repository's, the head the source's, a fork or itself."""
 
+    source: Repository = field(kw_only=True)
     head: str = ""
     base: str = ""
     head_sha: str = ""
@@ -199,8 +200,18 @@ class CheckRun:
 class Repository:
     """A bare repository with a clone of nothing: what is in it was committed here, pushed, or sent to the API."""
 
-    def __init__(self, world: World, owner: User, name: str, *, private: bool, default_branch: str) -> None:
+    def __init__(
+        self,
+        world: World,
+        owner: User,
+        name: str,
+        *,
+        private: bool,
+        default_branch: str,
+        parent: Repository | None = None,
+    ) -> None:
         self.world = world
+        self.parent = parent
         self.id = world.number()
         self.owner = owner
         self.name = name
@@ -213,6 +224,7 @@ class Repository:
         self.check_runs: dict[int, CheckRun] = {}
         self.collaborators: dict[str, str] = {}
         self.verified: set[str] = set()
+        self.actions_may_open_pulls = True
         self.created = world.time()
         self.changed = cache(self.git.changed)
 
@@ -316,15 +328,17 @@ class Repository:
         body: str = "",
         by: User | None = None,
         draft: bool = False,
+        source: Repository | None = None,
     ) -> Pull:
-        """Open a pull request, without any of the checks that a face makes."""
+        """Open a pull request, without any of the checks that a face makes; `source` is a fork that has the head."""
         with self.world.lock:
-            base = base or self.default_branch
+            base, source = base or self.default_branch, source or self
             pull = Pull(
                 **self._new(title, body, by),
+                source=source,
                 head=head,
                 base=base,
-                head_sha=self.head(head) or "",
+                head_sha=source.head(head) or "",
                 base_sha=self.head(base) or "",
                 draft=draft,
             )
@@ -386,7 +400,7 @@ class Repository:
             person = self.person(who)
             parents = [pull.base_sha, pull.head_sha] if method == "merge" else [pull.base_sha]
             subject = title or (
-                f"Merge pull request #{number} from {self.owner.login}/{pull.head}"
+                f"Merge pull request #{number} from {pull.source.owner.login}/{pull.head}"
                 if method == "merge"
                 else f"{pull.title} (#{number})"
             )
@@ -395,6 +409,20 @@ class Repository:
             pull.merged, pull.merged_at, pull.merged_by, pull.merge_sha = True, pull.closed, who, sha
             self.force(pull.base, sha)
             return sha
+
+    def opened(self, head: str, base: str, source: Repository) -> Pull | None:
+        """The pull request that is open for these two branches."""
+        for pull in self.pulls.values():
+            if (pull.head, pull.base, pull.source, pull.state) == (head, base, source, "open"):
+                return pull
+        return None
+
+    def source(self, owner: str) -> Repository | None:
+        """Where a pull request's head is that is written `owner:branch`: this repository or a fork of it."""
+        if owner.lower() in ("", self.owner.login.lower()):
+            return self
+        forks = (one for one in self.world.repositories.values() if one.parent is self)
+        return next((fork for fork in forks if fork.owner.login.lower() == owner.lower()), None)
 
     def label(self, name: str) -> Label:
         """The label with this name (whatever its case), made where there is none."""
@@ -405,15 +433,17 @@ class Repository:
 
     def follow(self) -> None:
         """Let the open pull requests follow what happened to their branches, as every forge does after a push."""
-        heads = self.branches()
+        if self.parent:
+            self.parent.follow()
         for pull in self.pulls.values():
             if pull.state != "open":
                 continue
-            if pull.head not in heads or pull.base not in heads:
+            head, base = pull.source.head(pull.head), self.head(pull.base)
+            if head is None or base is None:
                 self.close(pull.number)
                 continue
-            moved = (pull.head_sha, pull.base_sha) != (heads[pull.head], heads[pull.base])
-            pull.head_sha, pull.base_sha, before = heads[pull.head], heads[pull.base], pull.head_sha
+            moved = (pull.head_sha, pull.base_sha) != (head, base)
+            pull.head_sha, pull.base_sha, before = head, base, pull.head_sha
             if moved:
                 self._publish(pull)
                 pull.updated = self.world.time()
@@ -421,9 +451,15 @@ class Repository:
 
     def _publish(self, pull: Pull) -> None:
         """Name its last commit as GitHub and Gitea do, and as GitLab does, so that git can fetch it."""
+        self.bring(pull.source, pull.head_sha)
         self.git.set_ref(f"refs/pull/{pull.number}/head", pull.head_sha)
         number = list(self.pulls).index(pull.number) + 1
         self.git.set_ref(f"refs/merge-requests/{number}/head", pull.head_sha)
+
+    def bring(self, source: Repository, sha: str) -> None:
+        """Have a commit here that is in a fork."""
+        if source is not self:
+            self.git.run("fetch", "--quiet", str(source.path), sha)
 
     def _settle(self, pull: Pull, before: str) -> None:
         """Close a pull request that has no commits left: merged by hand, or its branch was put back onto the base."""

@@ -30,17 +30,19 @@ def create_pull(call: Call) -> Answer:
     if not data.get("title"):
         raise refuse(422, "[Title]: Required")
     check_title(data)
-    head, base = (data.get("head") or "").removeprefix(f"{repo.owner.login}:"), data.get("base") or ""
-    if repo.head(head) is None or repo.head(base) is None:
+    owner, _, head = (data.get("head") or "").rpartition(":")
+    source, base = repo.source(owner), data.get("base") or ""
+    if source is None or source.head(head) is None or repo.head(base) is None:
         raise refuse(404, HIDDEN)
-    for known in repo.pulls.values():
-        if (known.head, known.base, known.state) == (head, base, "open"):
-            raise refuse(
-                409,
-                f"pull request already exists for these targets [id: {known.id}, issue_id: {known.id}, head_repo_id: "
-                f"{repo.id}, base_repo_id: {repo.id}, head_branch: {head}, base_branch: {base}]",
-            )
-    pull = repo.open_pull(head, base=base, title=data["title"], body=data.get("body") or "", by=call.user)
+    if known := repo.opened(head, base, source):
+        raise refuse(
+            409,
+            f"pull request already exists for these targets [id: {known.id}, issue_id: {known.id}, head_repo_id: "
+            f"{source.id}, base_repo_id: {repo.id}, head_branch: {head}, base_branch: {base}]",
+        )
+    pull = repo.open_pull(
+        head, base=base, title=data["title"], body=data.get("body") or "", by=call.user, source=source
+    )
     assign(call, pull, data)
     return Answer(201, pull_json(call, pull))
 

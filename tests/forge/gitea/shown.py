@@ -156,10 +156,9 @@ def issue_json(call: Call, item: Issue) -> dict[str, Any]:
 
 
 def pull_json(call: Call, pull: Pull) -> dict[str, Any]:
-    shown = repository_json(call, call.repo)
-
-    def end(branch: str, sha: str) -> dict[str, Any]:
-        return {"label": branch, "ref": branch, "sha": sha, "repo_id": call.repo.id, "repo": shown}
+    def end(repo: Repository, branch: str, sha: str) -> dict[str, Any]:
+        shown = repository_json(call, repo)
+        return {"label": branch, "ref": branch, "sha": sha, "repo_id": repo.id, "repo": shown}
 
     page = f"{call.world.url}/{call.repo.full_name}/pulls/{pull.number}"
     return {
@@ -171,8 +170,8 @@ def pull_json(call: Call, pull: Pull) -> dict[str, Any]:
         "merged_by": user_json(call, pull.merged_by) if pull.merged_by else None,
         "merge_commit_sha": pull.merge_sha,
         "merge_base": pull.fork_point,
-        "head": end(pull.head, pull.head_sha),
-        "base": end(pull.base, pull.base_sha),
+        "head": end(pull.source, pull.head, pull.head_sha),
+        "base": end(call.repo, pull.base, pull.base_sha),
         "diff_url": f"{page}.diff",
         "patch_url": f"{page}.patch",
         "requested_reviewers": [user_json(call, user) for user in pull.requested_reviewers.values()],

@@ -79,6 +79,8 @@ class GitHub:
             if call.found is None or not call.access.sees(call.found):
                 raise not_found()
             call.found.follow()
+            if "/git/" in route.template and not call.found.git.refs():
+                raise refuse(409, "Git Repository is empty.")
             if route.needs and not _may(call, *route.needs):
                 who = "integration" if call.access.installation else "personal access token"
                 raise refuse(403, f"Resource not accessible by {who}")

@@ -234,15 +234,15 @@ def assign(issue: Issue, logins: list[str]) -> None:
 def check_reopening(pull: Pull) -> None:
     """Refuses where there is nothing to reopen any more."""
     repo = pull.repository
-    head = repo.head(pull.head)
+    head = pull.source.head(pull.head)
     reason = None
     if pull.merged:
         reason = "state cannot be changed. The pull request cannot be reopened."
     elif head is None:
         reason = f"state cannot be changed. The {pull.head} branch has been deleted."
-    elif not repo.git.is_ancestor(pull.head_sha, head):
+    elif not pull.source.git.is_ancestor(pull.head_sha, head):
         reason = f"state cannot be changed. The {pull.head} branch was force-pushed or recreated."
-    elif any((one.head, one.base, one.state) == (pull.head, pull.base, "open") for one in repo.pulls.values()):
+    elif repo.opened(pull.head, pull.base, pull.source):
         reason = f"state cannot be changed. There is already an open pull request from {pull.head} to {pull.base}."
     if reason:
         raise invalid("PullRequest", "state", "invalid", reason)

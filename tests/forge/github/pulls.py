@@ -9,7 +9,7 @@ from forge.github.apps import objects
 from forge.github.errors import check_text, invalid, not_found, refuse, require
 from forge.github.issues import check_reopening, may_change, ordered
 from forge.http import Answer, Call, Router
-from forge.people import Role
+from forge.people import ACTIONS, Role
 from forge.state import Pull
 
 ROUTES = Router()
@@ -28,7 +28,7 @@ def list_pulls(call: Call) -> Answer:
         if state in (pull.state, "all")
         and query.get("base", pull.base) == pull.base
         # Without "owner:" GitHub ignores the filter.
-        and (not owner or (owner.lower(), head) == (call.repo.owner.login.lower(), pull.head))
+        and (not owner or (owner.lower(), head) == (pull.source.owner.login.lower(), pull.head))
     ]
     return call.page(ordered(found, query), objects(call).pull_simple)
 
@@ -36,19 +36,24 @@ def list_pulls(call: Call) -> Answer:
 @ROUTES.add(f"POST {_PULLS}", "pull_requests:write")
 def create_pull(call: Call) -> Answer:
     data, repo = call.data, call.repo
+    app = call.bearer.installation.app if call.bearer.installation else None
+    if app and app.slug == ACTIONS and not repo.actions_may_open_pulls:
+        raise refuse(403, "GitHub Actions is not permitted to create or approve pull requests.")
     require(data, "PullRequest", "head", "base")
     require(data, "PullRequest", *(() if "issue" in data else ("title",)))
     check_text(data, "PullRequest")
     owner, _, head = data["head"].rpartition(":")
     base = data["base"]
-    head_sha, base_sha = repo.head(head), repo.head(base)
+    source, base_sha = repo.source(owner), repo.head(base)
+    head_sha = source.head(head) if source else None
     if base_sha is None:
         raise invalid("PullRequest", "base", "invalid")
-    if owner.lower() not in ("", repo.owner.login.lower()) or head_sha is None:
+    if source is None or head_sha is None:
         raise invalid("PullRequest", "head", "invalid")
-    if any((one.head, one.base, one.state) == (head, base, "open") for one in repo.pulls.values()):
-        message = f"A pull request already exists for {repo.owner.login}:{head}."
+    if repo.opened(head, base, source):
+        message = f"A pull request already exists for {source.owner.login}:{head}."
         raise invalid("PullRequest", None, "custom", message)
+    repo.bring(source, head_sha)
     if repo.git.is_ancestor(head_sha, base_sha):
         raise invalid("PullRequest", None, "custom", f"No commits between {base} and {head}")
     pull = repo.open_pull(
@@ -58,8 +63,9 @@ def create_pull(call: Call) -> Answer:
         body=data.get("body") or "",
         by=call.user,
         draft=bool(data.get("draft")),
+        source=source,
     )
-    pull.app = call.bearer.installation.app if call.bearer.installation else None
+    pull.app = app
     return Answer(201, objects(call).pull(pull))
 
 

@@ -17,7 +17,6 @@ from forge.gitlab.asked import (
 )
 from forge.gitlab.shown import commit_json, diff_json, iid_of, is_draft, merge_json, merge_simple_json, paged, state_of
 from forge.http import Answer, Call, Router
-from forge.state import Pull, Repository
 
 ROUTES = Router()
 
@@ -51,7 +50,7 @@ def create_merge(call: Call) -> Answer:
     for name, branch in (("source_branch", head), ("target_branch", base)):
         if repo.head(branch) is None:
             raise refuse(400, {name: ["does not exist"]})
-    if known := _conflicting(repo, head, base):
+    if known := repo.opened(head, base, repo):
         raise refuse(409, [f"Another open merge request already exists for this source branch: !{iid_of(known)}"])
     pull = repo.open_pull(head, base=base, title=data["title"], body=data.get("description") or "", by=call.user)
     change_item(call, pull, data)
@@ -72,7 +71,7 @@ def update_merge(call: Call) -> Answer:
     if event == "close" and pull.state == "open":
         call.repo.close(pull.number, call.user)
     elif event == "reopen" and pull.state == "closed" and not pull.merged:
-        if known := _conflicting(call.repo, pull.head, pull.base):
+        if known := call.repo.opened(pull.head, pull.base, pull.source):
             message = f"Another open merge request already exists for this source branch: !{iid_of(known)}"
             raise refuse(409, [message])
         call.repo.reopen(pull.number)
@@ -105,10 +104,3 @@ def list_commits(call: Call) -> Answer:
 @ROUTES.add(f"GET {MERGE}/diffs")
 def list_diffs(call: Call) -> Answer:
     return paged(call, list(asked_merge(call).files), diff_json)
-
-
-def _conflicting(repo: Repository, head: str, base: str) -> Pull | None:
-    return next(
-        (one for one in repo.pulls.values() if (one.head, one.base, one.state) == (head, base, "open")),
-        None,
-    )

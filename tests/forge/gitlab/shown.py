@@ -165,7 +165,7 @@ def merge_simple_json(call: Call, pull: Pull) -> dict[str, Any]:
         **_shared(call, pull, "merge_requests"),
         "source_branch": pull.head,
         "target_branch": pull.base,
-        "source_project_id": call.repo.id,
+        "source_project_id": pull.source.id,
         "target_project_id": call.repo.id,
         "sha": pull.head_sha,
         "draft": is_draft(pull),

@@ -100,10 +100,11 @@ def with_expression(statement: Statement, old: cst.BaseExpression, new: cst.Base
 
 
 def _is_whole(statement: Statement, node: cst.BaseExpression) -> bool:
-    """Whether an expression is all that a line says: nothing there could tear another one apart."""
+    """Whether an expression is all that a line says, assigns or returns: nothing there could tear another one apart."""
     if not isinstance(statement, cst.SimpleStatementLine):
         return False
-    return any(isinstance(part, cst.Expr) and part.value is node for part in statement.body)
+    whole = (cst.Expr, cst.Assign, cst.AnnAssign, cst.Return)
+    return any(isinstance(part, whole) and part.value is node for part in statement.body)
 
 
 class _Replacement(cst.CSTTransformer):

@@ -648,3 +648,56 @@ def test_an_object_that_keeps_a_session_beside_its_factory_is_asked_for_the_fact
     assert f"async with database.{factory}() as session:\n        yield session" in text
     assert "self.shared" not in text
     assert autolock.check([tmp_path], cache=False).findings == ()
+
+
+GROUP = """
+async def titles(session: AsyncSession, length: int) -> list[str]:
+    return list(await session.scalars(select(Note.body).limit(length)))
+
+@app.get("/")
+async def page(session: AsyncSession = Depends(get_session)):
+    async with asyncio.TaskGroup() as tasks:
+        {lines}
+    return {answer}
+"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "answer", "after"),
+    [
+        (
+            ["few = tasks.create_task(titles(session, 2))", "more = tasks.create_task(titles(session, 9))"],
+            "[few.result(), more.result()]",
+            "    few = await titles(session, 2)\n    more = await titles(session, 9)\n    return [few, more]",
+        ),
+        (
+            ["tasks.create_task(titles(session, 2))", "tasks.create_task(titles(session, 9))"],
+            "None",
+            "    await titles(session, 2)\n    await titles(session, 9)\n    return None",
+        ),
+    ],
+)
+def test_tasks_of_a_group_are_awaited_one_after_the_other(
+    lines: list[str], answer: str, after: str, tmp_path: Path
+) -> None:
+    main = tmp_path / "main.py"
+    main.write_text(HEAD + OWN + GROUP.format(lines=("\n" + 8 * " ").join(lines), answer=answer))
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    assert after in main.read_text()
+    assert autolock.check([tmp_path], cache=False).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("more.add_done_callback(print)", "more.result()"),
+        ("await asyncio.sleep(1)", "more.result()"),
+        ("pass", "more"),
+    ],
+)
+def test_tasks_with_which_something_else_is_done_stay_tasks(line: str, answer: str, tmp_path: Path) -> None:
+    started = ["few = tasks.create_task(titles(session, 2))", "more = tasks.create_task(titles(session, 9))", line]
+    main = tmp_path / "main.py"
+    main.write_text(HEAD + OWN + GROUP.format(lines=("\n" + 8 * " ").join(started), answer=answer))
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    assert "create_task" in main.read_text()

@@ -16,7 +16,9 @@ from autolock.findings import Safety
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.gathered import name_for_one, not_running
 from autolock.planning.homes import HomeFinder, frozen
+from autolock.planning.names import written
 from autolock.planning.rowplan import RowPlan
+from autolock.planning.task_groups import group_of_tasks
 from autolock.program.index import dotted
 from autolock.program.mentions import Mentions
 
@@ -299,9 +301,8 @@ class SessionPlans:
         """Await one after the other what was awaited at once."""
         call, function = window.call, self.sources.node_of(window.function)
         assert call is not None
-        if dotted(call.func).rpartition(".")[2] != "gather":
-            raise Refusal("the tasks are started one by one: await each before the next, or give each its own session")
-        if any(k.arg == "return_exceptions" for k in call.keywords):
+        gathered = dotted(call.func).rpartition(".")[2] == "gather"
+        if gathered and any(k.arg == "return_exceptions" for k in call.keywords):
             raise Refusal(
                 "the gather goes on when one of them fails (`return_exceptions`): give each task a session of its own"
             )
@@ -311,6 +312,8 @@ class SessionPlans:
                 f"`{_text(idle)}` does not use the session, and would have to wait: give the others sessions of their "
                 "own, or await them one after the other beside it"
             )
+        if not gathered:
+            return self.without_group(window, call)
         if not any(isinstance(n, ast.Await) and n.value is call for n in ast.walk(function)):
             raise Refusal("the gather is not awaited where it is called: await one after the other by hand")
         statement = window.first
@@ -323,8 +326,37 @@ class SessionPlans:
         named = not_running(function, call, [w.call for w in window.works])
         extra = {"named": ",".join(named), "each": name_for_one(function, named)} if named else {}
         edits = [Edit(window.function.path, "gather-in-sequence", frozen(at=at, expression=text, **extra))]
+        return self.awaiting(window, [*edits, *self.unimported(window.function.path, call.func)])
+
+    def without_group(self, window: SessionWindow, call: ast.Call) -> RowPlan:
+        """Await what the tasks of a group run, and take the group away."""
+        path, function = window.function.path, self.sources.node_of(window.function)
+        group, blocks = group_of_tasks(function, call, [w.call for w in window.works]), self.sources.blocks(path)
+
+        def put(statement: ast.stmt, old: ast.expr, new: str) -> Edit:
+            same = [n for n in ast.walk(statement) if isinstance(n, ast.expr) and ast.unparse(n) == ast.unparse(old)]
+            same.sort(key=lambda n: (n.lineno, n.col_offset))
+            number = next(index for index, node in enumerate(same) if node is old)
+            at = blocks.spot(statement).path
+            return Edit(
+                path,
+                "replace-expression",
+                frozen(at=at, expression=ast.unparse(old), nth=number, replacement=new),
+            )
+
+        edits = [put(s, started, f"await {written(self.sources, path, run)}") for s, started, run in group.started]
+        edits += [put(s, result, dotted(result.func).removesuffix(".result")) for s, result in group.results]
+        taken = ast.unparse(group.block.items[0])
+        at = blocks.spot(group.block).path
+        edits.append(Edit(path, "unwrap-lock", frozen(at=at, lock=taken, is_async=True)))
+        maker = group.block.items[0].context_expr
+        assert isinstance(maker, ast.Call)
+        return self.awaiting(window, [*edits, *self.unimported(path, maker.func)])
+
+    @staticmethod
+    def awaiting(window: SessionWindow, edits: list[Edit]) -> RowPlan:
         return RowPlan(
-            edits + self.unimported(window.function.path, call.func),
+            edits,
             f"Let `{window.function.name}` await one after the other",
             "The session does one thing at a time anyway: the answers are the same, and none is refused.",
         )

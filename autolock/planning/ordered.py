@@ -12,6 +12,7 @@ from autolock.edits import Edit
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.callers import argument_of
 from autolock.planning.homes import HomeFinder, frozen
+from autolock.planning.looped import keys_of_turns
 from autolock.planning.names import laid_out, name_of
 from autolock.planning.statements import bound_in, loops_round
 from autolock.program.linker import Program, Ref
@@ -69,9 +70,6 @@ def ordered_lock(
     Raises Refusal where that is not possible.
     """
     first = min(looks, key=lambda r: r.serial)
-    model = first.query.model
-    if model is None:
-        raise Refusal(_UNKNOWN)
     places = [place_of(program, look, function) for look in sorted(looks, key=lambda r: r.serial)]
     statement = places[0].statement
     if any(loops_round(sources.node_of(function), statement)):
@@ -82,10 +80,52 @@ def ordered_lock(
         raise Refusal(_UNKNOWN)
     for place in places:
         refuse_late_names(sources.node_of(function), place.key, statement)
+    listed = f"[{', '.join(keys)}]" if len(keys) > 1 else ""
+    return locking_select(program, sources, homes, first, session, function, statement, keys[0], listed)
+
+
+def looped_lock(
+    program: Program, sources: Sources, homes: HomeFinder, look: RowRead, session: str, function: Ref, otherwise: str
+) -> list[Edit]:
+    """The edits by which a function locks, before a loop, the rows that its turns will load one by one, in one order.
+
+    Raises Refusal with `otherwise` where their keys are not known before it.
+    """
+    try:
+        place = place_of(program, look, function)
+    except Refusal:
+        raise Refusal(otherwise) from None
+    node = sources.node_of(function)
+    loops = list(loops_round(node, place.statement))
+    loop = loops[0] if len(loops) == 1 else None
+    if not isinstance(loop, ast.For) or look.query.joined or look.query.grouped:
+        raise Refusal(otherwise)
+    listed = keys_of_turns(node, loop, place.key, otherwise)
+    used = {n.id for n in ast.walk(loop.iter) if isinstance(n, ast.Name)}
+    if any(name.id in used and name.lineno >= loop.lineno for name in bound_in(node)):
+        raise Refusal(otherwise)
+    return locking_select(program, sources, homes, look, session, function, loop, "", listed)
+
+
+def locking_select(
+    program: Program,
+    sources: Sources,
+    homes: HomeFinder,
+    first: RowRead,
+    session: str,
+    function: Ref,
+    statement: ast.stmt,
+    key: str,
+    listed: str,
+) -> list[Edit]:
+    """The edits that put a SELECT of the row with the `key`, or of those with the `listed` keys, before a statement."""
+    model, column = first.query.model, first.query.conditions[0].column
+    if model is None:
+        raise Refusal(_UNKNOWN)
     name, edits = name_of(program, homes, function, model.ref)
-    column = f"{name}.{columns.pop()}" if model.ref.kind == "class" else f"{name}.c.{columns.pop()}"
-    asked = f"{column} == {keys[0]}" if len(keys) == 1 else f"{column}.in_([{', '.join(keys)}])"
-    order = f".order_by({column})" if len(keys) > 1 else ""
+    column = f"{name}.{column}" if model.ref.kind == "class" else f"{name}.c.{column}"
+    asked = f"{column}.in_({listed})" if listed else f"{column} == {key}"
+    order = f".order_by({column})" if listed else ""
     if first.query.form == "query":
         code = f"{session}.query({name}).filter({asked}){order}.populate_existing().with_for_update().all()"
     else:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from autolock.database.harm import Harm
 from autolock.database.objects import Query
 from autolock.database.trace import RowRead
 from autolock.database.windows import RowWindow
@@ -14,6 +15,7 @@ from autolock.edits import Edit
 from autolock.planning.blocks import Refusal
 from autolock.planning.homes import frozen
 from autolock.planning.names import name_in, written
+from autolock.planning.ordered import looped_lock
 from autolock.planning.queries import lockable
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.statements import (
@@ -48,7 +50,7 @@ class RowLocks(RowRefresh):
             raise Refusal("the transaction ends between the look and the write: load the row again, locked, after it")
         if window.change.loops and not window.look.query.limited and self.changes_several(window):
             return RowPlan(
-                self.in_order(window, _LOOP),
+                self.in_loop(window),
                 f"Lock the `{window.model_name}` rows that the loop changes",
                 "The rows are locked in one order where they are loaded: the second request waits, and loads what the "
                 "first has left.",
@@ -88,6 +90,18 @@ class RowLocks(RowRefresh):
             "first has left.",
             holds="look",
         )
+
+    def in_loop(self, window: RowWindow) -> list[Edit]:
+        """The edits that lock all rows of a loop: where they are loaded at once, or else before their loop."""
+        try:
+            return self.in_order(window, _LOOP)
+        except Refusal:
+            row, function = window.look.row, window.function
+            look = row.origin if row is not None and isinstance(row.origin, RowRead) else window.look
+            if len({id(c.read.node) for c in window.candidates}) > 1 or not Harm.has_key(look):
+                raise
+            session = self.session_at(window, function)
+            return looped_lock(self.program, self.sources, self.homes, look, session, function, _LOOP)
 
     def several(self, window: RowWindow) -> list[RowRead]:
         """The looks at several rows of one table that change together.

@@ -325,9 +325,7 @@ def _initial(program: Program, window: RaceWindow) -> int | None:
     unit = program.unit(root.path) if root.kind == "variable" else None
     if unit is None:
         return None
-    from autolock.program.objects import assignment
-
-    node = assignment(unit.tree.body, root.name)
+    node = unit.assignment(unit.tree.body, root.name)
     value: ast.expr | None = node.value if node is not None else None
     if fields and len(fields) == 1 and isinstance(value, ast.Dict):
         for key, item in zip(value.keys, value.values, strict=True):

@@ -45,6 +45,7 @@ class ModelCalls:
         self.limited = False
         self.open = self.shut = 0
         self._wrappers: dict[int, ModelCall] = {}
+        self._chains: dict[ast.expr, tuple[str, ...]] = {}
 
     def reset(self) -> None:
         """A new entry point is followed."""
@@ -60,17 +61,26 @@ class ModelCalls:
         """Anything is called."""
         if not self.core.recording or not self.core.frames or self.core.frame.ref is None:
             return
-        chain = _chain(node.func)
+        chain = self.chain_of(node.func)
         if self.asks_limiter(callee, chain):
             self.limited = True
             return
         obj = callee.obj
-        reaches = self.is_interface(chain, node) or self.is_sent(chain, args, kwargs, node)
+        telling = bool(chain) and chain[-1] in _TELLING
+        reaches = telling and (self.is_interface(chain, node) or self.is_sent(chain, args, kwargs, node))
         if isinstance(obj, FunctionValue):
             if reaches or self.is_wrapper(obj, chain):
                 self._wrappers[id(obj.node)] = self.made(node, self.given(callee, args, kwargs, node))
-        elif reaches or self.is_library(callee, chain) or (self.is_named(chain, node) and not _is_class(callee)):
+        elif telling and (
+            reaches or self.is_library(callee, chain) or (self.is_named(chain, node) and not _is_class(callee))
+        ):
             self.calls.append(self.made(node, self.given(callee, args, kwargs, node)))
+
+    def chain_of(self, node: ast.expr) -> tuple[str, ...]:
+        """The attributes by which something is reached; looked at once, however often it is called."""
+        if node not in self._chains:
+            self._chains[node] = _chain(node)
+        return self._chains[node]
 
     def given(self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> frozenset[Read]:
         """What a call is given of shared state."""
@@ -120,7 +130,7 @@ class ModelCalls:
         source = _source(callee)
         if source.partition(".")[0] in names.LIMITING and chain[-1:] != (source.rpartition(".")[2],):
             return True
-        return len(chain) > 1 and names.limits(chain[-2]) and chain[-1] in _ASKING
+        return len(chain) > 1 and chain[-1] in _ASKING and names.limits(chain[-2])
 
     def provided(self, provider: Value) -> None:
         """A dependency is asked before the handler runs."""
@@ -150,7 +160,7 @@ class ModelCalls:
 
     def is_interface(self, chain: tuple[str, ...], node: ast.Call) -> bool:
         """`x.chat.completions.create(...)`, and what else only clients of models have."""
-        if chain[-1:] in _LAST and any(chain[-len(ending) :] == ending for ending in names.ENDINGS):
+        if any(chain[-len(ending) :] == ending for ending in names.ENDINGS):
             return len(chain) > 1
         if chain[-2:] != ("messages", "create"):
             return False
@@ -169,8 +179,6 @@ class ModelCalls:
 
     def texts(self, node: ast.expr) -> Iterator[str]:
         """The constants in an expression, and those that the names in it stand for."""
-        from autolock.program.objects import assignment
-
         for inner in ast.walk(node):
             if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
                 yield inner.value
@@ -178,7 +186,7 @@ class ModelCalls:
                 found = self.core.program.resolve(self.core.frame.path, inner.id)
                 unit = self.core.unit(found[0].path) if found is not None and found[0].kind == "variable" else None
                 statement = (
-                    assignment(unit.tree.body, found[0].name) if unit is not None and found is not None else None
+                    unit.assignment(unit.tree.body, found[0].name) if unit is not None and found is not None else None
                 )
                 for part in ast.walk(statement.value) if statement is not None and statement.value is not None else ():
                     if isinstance(part, ast.Constant) and isinstance(part.value, str):
@@ -203,8 +211,10 @@ class ModelCalls:
         return awaited and verb in names.WRAPPER_VERBS and names.names_model(holder)
 
 
-#: What nearly no call ends with.
-_LAST = frozenset(ending[-1:] for ending in names.ENDINGS)
+#: What calls of models end with, and nearly no other.
+_TELLING = frozenset(
+    {*names.VERBS, *names.WRAPPER_VERBS, *names.OF_CHAINS, *names.SENDING, *(ending[-1] for ending in names.ENDINGS)}
+)
 
 _ASKING = frozenset(
     {"acquire", "hit", "test", "check", "limit", "try_acquire", "consume", "wait", "is_allowed", "allow", "check_limit"}

@@ -308,9 +308,7 @@ def dependencies_of(machine: Machine, path: str, route: RouteFacts) -> list[ast.
     unit = machine.unit(path)
     if unit is None:
         return found
-    from autolock.program.objects import assignment
-
-    router = assignment(unit.tree.body, route.base)
+    router = unit.assignment(unit.tree.body, route.base)
     if router is not None and isinstance(router.value, ast.Call):
         found.extend(_listed(router.value))
     node = unit.functions.get(route.function)

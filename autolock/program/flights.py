@@ -16,15 +16,15 @@ def flies_alone(function: _Function, start: ast.AST) -> bool:
     """
     if isinstance(function, ast.Lambda):
         return False
+    asked: set[str] = set()
+    for statement in ast.walk(function):
+        if isinstance(statement, ast.If) and statement.lineno < getattr(start, "lineno", 0):
+            leaves = isinstance(statement.body[-1], ast.Raise | ast.Return)
+            asked |= _asked(statement.test) if leaves else set()
+    if not asked:
+        return False
     shared = {name for n in ast.walk(function) if isinstance(n, ast.Global | ast.Nonlocal) for name in n.names}
-    marked = set(_marked(function, start, shared))
-    return any(
-        isinstance(statement, ast.If)
-        and statement.lineno < getattr(start, "lineno", 0)
-        and isinstance(statement.body[-1], ast.Raise | ast.Return)
-        and marked & _asked(statement.test)
-        for statement in ast.walk(function)
-    )
+    return not asked.isdisjoint(_marked(function, start, shared))
 
 
 def has_room(function: _Function, put: ast.Call, queue: str) -> bool:

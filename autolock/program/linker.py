@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from autolock.program.facts import Binding, ClassFacts, FunctionFacts, Import, ModuleFacts
 from autolock.program.index import own_name, parse
 from autolock.program.prefixes import Inclusions
+
+Assigning = ast.Assign | ast.AnnAssign
 
 
 class Ref(NamedTuple):
@@ -34,6 +36,16 @@ class Unit:
     functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]
     classes: dict[str, ast.ClassDef]
     _lines: list[str] | None = None
+    _assigned: dict[int, dict[str, Assigning]] = field(default_factory=dict)
+
+    def assignment(self, body: list[ast.stmt], name: str) -> Assigning | None:
+        """The statement of a module's or class's body that gives a name its first real value.
+
+        `X = None` counts only when there is no other.
+        """
+        if id(body) not in self._assigned:
+            self._assigned[id(body)] = _assignments(body)
+        return self._assigned[id(body)].get(name)
 
     @property
     def lines(self) -> list[str]:
@@ -366,6 +378,25 @@ def _collect(body: list[ast.stmt], unit: Unit) -> None:
         else:
             inner = [n for field in _FIELDS for n in getattr(node, field, ())]
         stack.extend([(n, prefix) for n in reversed(inner) if n.__class__ in _BLOCKS])
+
+
+def _assignments(body: list[ast.stmt]) -> dict[str, Assigning]:
+    """The statement that gives each name its first value that is not None."""
+    found: dict[str, Assigning] = {}
+    stack: list[ast.stmt] = list(reversed(body))
+    while stack:
+        node = stack.pop()
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            for attribute in ("finalbody", "orelse", "body"):
+                stack.extend(reversed(getattr(node, attribute, [])))
+        if not isinstance(node, Assigning):
+            continue
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            if isinstance(target, ast.Name):
+                best = found.get(target.id)
+                if best is None or (isinstance(best.value, ast.Constant) and best.value.value is None):
+                    found[target.id] = node
+    return found
 
 
 def _shared_prefix(one: str, other: str) -> int:

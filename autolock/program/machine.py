@@ -494,9 +494,7 @@ class Machine(Statements):
         unit = self.unit(found[0].path)
         if unit is None:
             return None
-        from autolock.program.objects import assignment
-
-        statement = assignment(unit.tree.body, found[0].name)
+        statement = unit.assignment(unit.tree.body, found[0].name)
         return self.annotated_dependency(
             Ref("module", found[0].path, ""), statement.value if statement else None, depth + 1
         )

@@ -74,7 +74,7 @@ class Objects(Core):
         if table is not None:
             return table
         location = Location(Root("variable", path, name))
-        node = assignment(unit.tree.body, name)
+        node = unit.assignment(unit.tree.body, name)
         value = NOTHING
         element: Type | None = None
         if node is not None and node.value is not None:
@@ -523,8 +523,7 @@ class Objects(Core):
         if key not in self._variables:
             self._variables[key] = NOTHING
             unit = self.unit(cls.path)
-            body = unit.classes[cls.name].body if unit and cls.name in unit.classes else []
-            node = assignment(body, name)
+            node = unit.assignment(unit.classes[cls.name].body, name) if unit and cls.name in unit.classes else None
             value, element = NOTHING, None
             if node is not None and node.value is not None:
                 with self.startup():
@@ -747,9 +746,9 @@ class Objects(Core):
     def _declaration(self, cls: Ref, name: str) -> tuple[Type, Type | None] | None:
         unit = self.unit(cls.path)
         node = unit.classes.get(cls.name) if unit else None
-        if node is None:
+        if unit is None or node is None:
             return None
-        own = assignment(node.body, name)
+        own = unit.assignment(node.body, name)
         if isinstance(own, ast.AnnAssign):
             declared = self.type_of_annotation(cls.path, own.annotation, cls.name)
             if declared[0].kind != "unknown":
@@ -826,7 +825,7 @@ class Objects(Core):
             return Type("instance", ref), None
         if ref.kind == "variable" and not rest:
             unit = self.unit(ref.path)
-            node = assignment(unit.tree.body, ref.name) if unit else None
+            node = unit.assignment(unit.tree.body, ref.name) if unit else None
             if node is not None and node.value is not None and not isinstance(node.value, ast.Call):
                 return self.type_of_annotation(ref.path, node.value, "") if node.value is not None else (UNKNOWN, None)
         return UNKNOWN, None
@@ -880,24 +879,3 @@ def _is_connection(name: str) -> bool:
 
 def _is_scalar(value: Value) -> bool:
     return value.made == "const" and value.obj is None
-
-
-def assignment(body: list[ast.stmt], name: str) -> ast.Assign | ast.AnnAssign | None:
-    """The statement that gives a name its first real value (`X = None` counts only when there is no other)."""
-    best: ast.Assign | ast.AnnAssign | None = None
-    stack: list[ast.stmt] = list(reversed(body))
-    while stack:
-        node = stack.pop()
-        if isinstance(node, ast.Assign):
-            names = [t.id for t in node.targets if isinstance(t, ast.Name)]
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-            names = [node.target.id]
-        else:
-            names = []
-            if isinstance(node, ast.If | ast.Try | ast.With):
-                for attribute in ("finalbody", "orelse", "body"):
-                    stack.extend(reversed(getattr(node, attribute, [])))
-        if name in names and (best is None or (isinstance(best.value, ast.Constant) and best.value.value is None)):
-            assert isinstance(node, ast.Assign | ast.AnnAssign)
-            best = node
-    return best

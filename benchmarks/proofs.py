@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 from autolock.prove import databases
@@ -32,7 +33,9 @@ EXPECTED = {
     "POST /rows/racy": Verdict.WITNESSED,
     "POST /rows/locked": Verdict.HELD,
 }
-GROWTH = ("POST /pauses/2", "POST /pauses/4", "POST /pauses/6")
+GROWTH = ("POST /pauses/2", "POST /pauses/4", "POST /pauses/6", "POST /lines/5", "POST /lines/8")
+#: Steps beyond which those that meet nobody are no choices: of no request, and of all of them.
+REDUCTIONS = {"all": 1_000_000, "that meet": 0}
 PATIENCE = 120
 
 
@@ -70,9 +73,9 @@ def ours() -> None:
             side, seconds = played(root, route, Bounds())
             wrong = "" if side.verdict is expected else f"   WRONG: {side.why_not}"
             print(line(route, side, seconds) + wrong)
-        for route in GROWTH:
-            side, seconds = played(root, route, Bounds(preemptions=20, schedules=100_000))
-            print(line(route, side, seconds))
+        for route, (steps, beyond) in product(GROWTH, REDUCTIONS.items()):
+            side, seconds = played(root, route, Bounds(preemptions=20, schedules=100_000, reduce_beyond=beyond))
+            print(f"{line(route, side, seconds)}   steps: {steps}")
 
 
 def others() -> None:

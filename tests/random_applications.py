@@ -133,6 +133,30 @@ def _statement(node: ast.stmt) -> Statement:
     raise ValueError(ast.unparse(node))
 
 
+def on_threads(text: str) -> str:
+    """An application that `program` has written, with handlers that run on worker threads."""
+    for old, new in (
+        ("import asyncio\n", "import threading\nimport time\n"),
+        ("asyncio.Lock", "threading.Lock"),
+        ("async ", ""),
+        ("await asyncio.sleep(0)", "time.sleep(0)"),
+    ):
+        text = text.replace(old, new)
+    return text
+
+
+def stepped(block: Block) -> Block:
+    """A handler that can be left before every statement, as one on a worker thread can."""
+    found: list[Statement] = []
+    for one in block:
+        if isinstance(one, Held):
+            one = Held(one.lock, (*stepped(one.body), Pause()))
+        elif isinstance(one, IfAny):
+            one = IfAny(one.location, stepped(one.body))
+        found += (Pause(), one)
+    return tuple(found)
+
+
 # -- making one up -------------------------------------------------------------------------
 
 

@@ -27,6 +27,8 @@ class Bounds:
     """How far to look: requests at once, preemptions a schedule, schedules and seconds a set of requests.
 
     `seed` is where chance begins, for three requests and more. With two `instances`, all is played on one and on two.
+    Where the requests take more than `reduce_beyond` steps, of schedules that differ in steps only which meet nobody
+    one is played.
     """
 
     requests: int = 2
@@ -35,6 +37,7 @@ class Bounds:
     seconds: float = 60.0
     seed: int = 0
     instances: int = 1
+    reduce_beyond: int = 16
 
 
 @dataclass(frozen=True)

@@ -353,6 +353,7 @@ class _Driver:
                 first=True,
                 watched=places,
                 seed=self._bounds.seed,
+                reduce_beyond=self._bounds.reduce_beyond,
                 failing=race.failing,
                 answers_matter=race.answers_matter,
                 instances=race.instances,

@@ -100,7 +100,9 @@ def _within(side: Side, bounds: Bounds) -> str:
     most = max((len(trial.race.requests) for trial in side.trials), default=bounds.requests)
     played = {trial.race.instances for trial in side.trials if trial.verdict is not Verdict.NOT_DRIVEN}
     instances = "1 instance" if played <= {1} else f"{' and '.join(map(str, sorted(played)))} instances"
-    return f"{most} requests, at most {bounds.preemptions} preemptions, {instances}"
+    within = f"{most} requests, at most {bounds.preemptions} preemptions, {instances}"
+    reduced = any(trial.result.get("meeting") is not None for trial in side.trials)
+    return f"{within} (without those that differ in steps only which meet nobody)" if reduced else within
 
 
 def no_fix(finding: Finding) -> str:

@@ -118,3 +118,24 @@ async def four_pauses() -> None:
 @app.post("/pauses/6")
 async def six_pauses() -> None:
     await pauses(6)
+
+
+@app.post("/lines/5")
+def five_lines() -> dict[str, int]:
+    with thread_lock:
+        stock["left"] -= 1
+    one = 1
+    two = one + 1
+    return {"three": one + two}
+
+
+@app.post("/lines/8")
+def eight_lines() -> dict[str, int]:
+    with thread_lock:
+        stock["left"] -= 1
+    one = 1
+    two = one + 1
+    three = one + two
+    four = two + two
+    five = two + three
+    return {"six": three + three, "nine": four + five}

@@ -16,6 +16,7 @@ from typing import Any
 
 from .frames import Project, await_chain
 from .lanes import Gate, Lane
+from .touches import Touches
 
 #: Seconds without progress after which a request inside a driver is asked about.
 PATIENCE = 0.002
@@ -80,7 +81,8 @@ class Director:
     """Runs the lanes of one schedule; `choose` takes the decisions, and one lane may have a `failure`.
 
     `in_turn` lets each lane come to its end before the next, even one that only waits for time to pass. With `apart`
-    there is one request, and those that go on or stop are its strands.
+    there is one request, and those that go on or stop are its strands. With `touches`, which knows nothing of strands,
+    nobody is left at a step that meets nobody.
     """
 
     project: Project
@@ -90,6 +92,7 @@ class Director:
     failure: Failure | None = None
     in_turn: bool = False
     apart: bool = False
+    touches: Touches | None = None
     steps: list[Step] = field(default_factory=list)
     stuck: Stuck | None = None
     _waiting_since: float | None = None
@@ -110,9 +113,9 @@ class Director:
         if self.over or self.stuck:
             self._at_end()
             return 0
-        gates = self._gates()
-        if self._in_driver(others_can_go=bool(gates)):
+        if self._in_driver():
             return PATIENCE
+        gates = self._gates()  # only now: to see whether a lock is free takes it for a moment
         if not gates:
             return self._nobody_can_go()
         self._waiting_since = None
@@ -157,14 +160,21 @@ class Director:
         previous = self.steps[-1].lane if self.steps else None
         going = () if self.in_turn else (n for n, gate in gates.items() if not self._only_polls(n, gate))
         enabled = tuple(going) or tuple(gates)
+        if previous in enabled and not self._is_choice(previous, gates[previous]):
+            enabled = (previous,)
         number = self.choose(enabled, previous)
         gate = gates[number]
         lane = self.lanes[0 if self.apart else number]
         lane.gates.remove(gate)
         lane.last = gate
+        if self.touches is not None:
+            self.touches.passed(lane, gate)
         failing = gate.fail if self._is_to_fail(number, gate) else None
         self.steps.append(Step(number, gate, enabled, previous, failing is not None))
         (failing or gate.go)()
+
+    def _is_choice(self, number: int, gate: Gate) -> bool:
+        return self.touches is None or self.touches.is_choice(self.lanes[number], gate)
 
     def _is_to_fail(self, number: int, gate: Gate) -> bool:
         if self.failure is None or self.failure.lane != number or gate.fail is None:
@@ -185,7 +195,7 @@ class Director:
                 return True
         return False
 
-    def _in_driver(self, *, others_can_go: bool) -> bool:
+    def _in_driver(self) -> bool:
         """Whether to wait for a request that is inside a driver or on a worker thread.
 
         One that waits for a lock in the database is not waited for while there are others which may give it back.
@@ -201,7 +211,7 @@ class Director:
         if waited > LONGEST_WAIT:
             self._give_up("a request did not come back from its driver")
             return False
-        if self.probe is None or waited < self.probe.patience or not others_can_go:
+        if self.probe is None or waited < self.probe.patience or not self._gates():
             return True
         return not self.probe.are_blocked(waiting)
 

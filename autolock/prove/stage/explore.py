@@ -26,13 +26,15 @@ Player = Callable[["tuple[int, ...]"], Run]
 class Bound:
     """How far to look: preemptions a schedule (None for any number), schedules, and seconds.
 
-    `seed` is where chance begins.
+    `seed` is where chance begins. Where the requests take more than `reduce_beyond` steps together, schedules are
+    left out which differ from others in steps only that meet nobody.
     """
 
     preemptions: int | None = 2
     schedules: int = 20_000
     seconds: float = 60.0
     seed: int = 0
+    reduce_beyond: int = 16
 
 
 class Diverged(Exception):

@@ -118,7 +118,7 @@ class Opened:
         _start(loop, lifespans)
         make_missing_tables(loop, own_modules(project).values())
         served = tuple(Instance(lifespan.app, lifespan.state) for lifespan in lifespans)
-        stage = Stage(served, project, loop, stepper)
+        stage = Stage(served, project, loop, stepper, rows_are_one=remote is None)
         stage.probe = (
             Probe(remote.all_wait) if remote is not None else Probe(lambda _: sqlite.is_locked(), _SQLITE_PATIENCE)
         )

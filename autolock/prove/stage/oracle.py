@@ -59,7 +59,8 @@ class Rules:
 class Oracle:
     """What the serial orders of some requests come to, and what they leave open.
 
-    `problems` says what makes the orders worth nothing as a measure; `masked` what differs from run to run.
+    `problems` says what makes the orders worth nothing as a measure; `masked` what differs from run to run; `longest`
+    is the number of steps of the longest order.
     """
 
     stage: Stage
@@ -68,6 +69,7 @@ class Oracle:
     masked: set[Path] = field(default_factory=set)
     problems: list[str] = field(default_factory=list)
     of_what: str = "requests"
+    longest: int = 0
     _serial: dict[tuple[int, ...], Outcome] = field(default_factory=dict)
     _start: dict[str, Any] = field(default_factory=dict)
 
@@ -117,7 +119,9 @@ class Oracle:
 
     def _play(self, order: tuple[int, ...]) -> Outcome:
         """The outcome of one order; requests which are not in it have no response."""
-        return self.stage.play_in_turn(self.requests, order).outcome
+        run = self.stage.play_in_turn(self.requests, order)
+        self.longest = max(self.longest, len(run.steps))
+        return run.outcome
 
     def judge(self, run: Run) -> Violation | None:
         """None when some serial order gives the outcome of a run."""

@@ -75,6 +75,7 @@ class Stage:
 
     With `spread`, requests go to the `instances` in turn, else all to the first. With `keeps_open`, connections of
     clients that stay are not ended after a run. `kept` counts the requests whose work is in the state from the start.
+    With `rows_are_one`, the database lets one request write at a time.
     """
 
     instances: tuple[Instance, ...]
@@ -85,6 +86,7 @@ class Stage:
     probe: Probe | None = None
     spread: bool = False
     keeps_open: bool = False
+    rows_are_one: bool = True
     kept: int = 0
 
     def play(self, requests: tuple[Request, ...], choose: Chooser) -> Run:
@@ -124,10 +126,14 @@ class Stage:
             lane.answered = sent is not None and lane.number not in sent
         over = self.loop.create_future()
         in_turn = in_turn or sent is not None
-        director = Director(self.project, lanes, choose, self.probe, failure, in_turn=in_turn, apart=apart)
+        touches = self.stepper.touches
+        director = Director(self.project, lanes, choose, self.probe, failure, in_turn, apart, touches)
+        if touches is not None:
+            touches.begin()
         responses: dict[int, Response] = {}
         self.stepper.director = director
         self.loop.begin(director, partial(_finish, over))
+        self.stepper.follow_loop()
         open_state: dict[str, Any] | None = None
         try:
             for lane, request in zip(lanes, requests, strict=True):
@@ -135,9 +141,11 @@ class Stage:
                     continue
                 self.loop.start(lane, partial(self._request, lane, request, responses))
             await over
+            self.stepper.unfollow_loop()
             if any(lane.resting for lane in lanes):
                 open_state = self._picture()  # as long as the connections are open: their end changes it
         finally:
+            self.stepper.unfollow_loop()
             self.loop.end()
             await _abandon([lane for lane in lanes if not (lane.resting and self.keeps_open)])
         state = self._picture() if open_state is None else open_state

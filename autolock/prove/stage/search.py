@@ -17,6 +17,7 @@ from .explore import Bound, Diverged, Drawing, Exploration, follow
 from .frames import Project
 from .oracle import Oracle, OracleOfTasks, Rules, Violation
 from .play import Outcome, Run, Stage
+from .touches import Touches
 from .windows import Span, goes_through
 
 Told = dict[str, Any]
@@ -58,6 +59,8 @@ class Search:
         self._violations = 0
         self._stop_at_first = False
         self._longest = 0
+        self._played = 0
+        self._meeting: list[str] | None = None
         self._began = time.monotonic()
         self._give_up_at = math.inf
 
@@ -74,21 +77,41 @@ class Search:
         if first:
             self._look_at(self._play(follow(first)), 0)
         many = len(self._requests) > 2
-        exploration = Exploration(
-            lambda prefix: self._play(follow(prefix)),
-            replace(bound, seconds=bound.seconds / 2) if many else bound,
-        )
-        diverged = ""
+        touches = None
+        if self._oracle.longest > bound.reduce_beyond:
+            touches = Touches(self._stage.project, self._stage.rows_are_one)
+        self._stage.stepper.touches = touches
         try:
-            for run in () if self._over else exploration:
-                self._look_at(run, exploration.played)
-                if self._over:
-                    break
-        except Diverged as error:
-            diverged = str(error)
-        drawn = self._drawn(bound) if many and not exploration.exhausted and not self._over else None
-        played = exploration.played + (drawn["played"] if drawn else 0)
-        return self._result(played, exploration.exhausted, diverged, drawn)
+            exhausted, diverged = self._explored(replace(bound, seconds=bound.seconds / 2) if many else bound)
+            drawn = self._drawn(bound) if many and not exhausted and not self._over else None
+        finally:
+            self._stage.stepper.touches = None
+        self._meeting = touches.told() if touches is not None else None
+        return self._result(self._played + (drawn["played"] if drawn else 0), exhausted, diverged, drawn)
+
+    def _explored(self, bound: Bound) -> tuple[bool, str]:
+        """Whether all schedules within the bound were played, and why not where one could not be repeated.
+
+        It begins anew where steps have met of which it was not known that they may.
+        """
+        touches = self._stage.stepper.touches
+        until = time.monotonic() + bound.seconds
+        while not self._over:
+            left = replace(bound, seconds=until - time.monotonic(), schedules=bound.schedules - self._played)
+            exploration = Exploration(lambda prefix: self._play(follow(prefix)), left)
+            anew = False
+            try:
+                for run in exploration:
+                    self._played += 1
+                    self._look_at(run, self._played)
+                    anew = touches is not None and touches.settle()
+                    if self._over or anew:
+                        break
+            except Diverged as error:
+                return False, str(error)
+            if not anew:
+                return exploration.exhausted, ""
+        return False, ""
 
     def _result(self, played: int, exhausted: bool, diverged: str = "", drawn: Told | None = None) -> Told:
         return {
@@ -99,6 +122,7 @@ class Search:
             "diverged": diverged,
             "drawn": drawn,
             "steps": self._longest,
+            "meeting": self._meeting,
             "witness": self._witness,
             "serial": self._serial(),
             "masked": sorted(".".join(path) for path in self._oracle.masked),

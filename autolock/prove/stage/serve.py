@@ -106,7 +106,13 @@ class Server:
             )
             if message["failing"]:
                 return search.run_failing(message["failing"])
-            bound = Bound(message["preemptions"], message["schedules"], message["seconds"], message["seed"])
+            bound = Bound(
+                message["preemptions"],
+                message["schedules"],
+                message["seconds"],
+                message["seed"],
+                message["reduce_beyond"],
+            )
             return search.run(bound, stop_at_first=message["first"])
         finally:
             opened.stage.spread = False

@@ -16,8 +16,9 @@ from typing import Any
 
 from .director import Director, Stuck
 from .frames import Owner, Project, stack
-from .lanes import Gate, Lane
+from .lanes import LANE, Gate, Lane
 from .loop import GatedLoop
+from .touches import Touches
 from .values import plain_locals
 
 _Trace = Callable[[FrameType, str, Any], Any]
@@ -38,6 +39,7 @@ class Stepper:
     loop: GatedLoop
     lines: dict[str, Collection[int]] | None = None
     director: Director | None = None
+    touches: Touches | None = None
     _loop_thread: int = field(default_factory=threading.get_ident)
     _moving: set[int] = field(default_factory=set)
 
@@ -49,6 +51,8 @@ class Stepper:
             return work(*args, **options)
         finally:
             sys.settrace(None)
+            if self.touches is not None:
+                self.touches.called(lane, work)
             self._moving.discard(threading.get_ident())
 
     def _enter(self, lane: Lane, frame: FrameType) -> _Trace | None:
@@ -61,6 +65,8 @@ class Stepper:
         def at_line(here: FrameType, event: str, arg: Any) -> _Trace:
             if event == "line" and (wanted is None or here.f_lineno in wanted):
                 self.stop(lane, "line", "before this line", here)
+            if self.touches is not None:
+                self.touches.hear(lane, here, event)
             return at_line
 
         return at_line
@@ -106,6 +112,28 @@ class Stepper:
             raise Abandoned
         if error is not None and failed.is_set():
             raise error
+
+    def follow_loop(self) -> None:
+        """Tell `touches` of what the event loop runs for requests, until `unfollow_loop`."""
+        if self.touches is not None:
+            sys.settrace(self._enter_on_loop)
+
+    def unfollow_loop(self) -> None:
+        """Go back to full speed."""
+        if self.touches is not None:
+            sys.settrace(None)
+
+    def _enter_on_loop(self, frame: FrameType, event: str, arg: Any) -> _Trace | None:
+        lane = LANE.get()
+        if lane is None or lane.closed or self.project.owner(frame.f_code) is not Owner.PROJECT:
+            return None
+
+        def at_line(here: FrameType, event: str, arg: Any) -> _Trace:
+            if self.touches is not None:
+                self.touches.hear(lane, here, event)
+            return at_line
+
+        return at_line(frame, event, arg)
 
     def on_loop_thread(self) -> bool:
         """Whether this is the thread of the event loop, which can stand at no gate."""

@@ -371,6 +371,32 @@ def test_a_fault_loses_nothing_and_doubles_nothing(
     assert small.forge.writes == []
 
 
+@pytest.mark.parametrize("request_number", range(2, 23, 4))
+@pytest.mark.parametrize("flow", ["update", "close"])
+def test_a_run_can_break_off_after_any_request(small: Checkout, flow: str, request_number: int) -> None:
+    """The answer to one request is lost: the next run ends what was begun, and says nothing twice."""
+    small.configure({"labels": '["race"]', "dashboard": "true"})
+    repository = small.repository
+    small.pr_done()
+    repository.commit("main", {"app.py": f"# Counts.\n{COUNTER}" if flow == "update" else "x = 1\n"})
+    small.forge.drop("*", "", after=True, skip=request_number)
+    assert "Traceback" not in small.pr().err
+    small.forge.faults.clear()
+    small.pr_done()
+    (pull,) = repository.pulls.values()
+    if flow == "close":
+        assert pull.state == "closed"
+        assert UPDATE not in repository.branches()
+        assert len([comment for comment in pull.comments if "finds none" in comment.body]) == 1
+    else:
+        assert pull.state == "open"
+        assert [list(commit.parents) for commit in repository.commits(UPDATE)] == [[repository.head("main")]]
+        assert pull.comments == []
+    assert len(repository.issues) == 1
+    small.pr_done()
+    assert small.forge.writes == []
+
+
 def test_two_bots_at_once_open_one(checkout: Checkout) -> None:
     other = checkout.folder.parent / "other"
 

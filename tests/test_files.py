@@ -33,6 +33,30 @@ LOST = {
             with FILE.open("a", newline="") as file:
                 csv.writer(file).writerow([total + n])
     """,
+    "a line appended after a look into all of them": """
+        def names():
+            with FILE.open() as file:
+                return [json.loads(line)["name"] for line in file]
+
+        @app.post("/")
+        async def add(name: str):
+            if name in names():
+                return "known"
+            await asyncio.sleep(1)
+            with FILE.open("a") as file:
+                file.write(json.dumps({"name": name}))
+    """,
+    "a line appended after a loop over them": """
+        @app.post("/")
+        async def add(name: str):
+            with FILE.open() as file:
+                for line in file:
+                    if line.strip() == name:
+                        return "known"
+            await asyncio.sleep(1)
+            with FILE.open("a") as file:
+                file.write(name)
+    """,
     "a table written anew": """
         @app.post("/")
         async def add(n: int):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+import pytest
+
 import autolock
 
 if TYPE_CHECKING:
@@ -452,3 +454,74 @@ def test_a_reset_to_nothing_may_come_at_any_time(tmp_path: Path) -> None:
         token = None
     """
     assert found(tmp_path, reset) == []
+
+
+DESKS = """
+from dataclasses import dataclass, field
+
+queue: list[str] = []
+
+@dataclass
+class Desk:
+    clerk: str
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def enqueue(self, name: str):
+        async with self.lock:
+            if name not in queue:
+                await ask(name)
+                queue.append(name)
+
+DESK = Desk("kim")
+
+@app.post("/{name}")
+async def stand_in_line(name: str):
+    await WHICH.enqueue(name)
+"""
+
+
+def test_a_dataclass_that_is_made_for_each_request_has_a_lock_for_nobody(tmp_path: Path) -> None:
+    assert found(tmp_path, DESKS.replace("WHICH", "Desk('lee')")) == [("AL501", "Desk.enqueue")]
+    assert found(tmp_path, DESKS.replace("WHICH", "Desk('lee', DESK.lock)")) == []
+    assert found(tmp_path, DESKS.replace("WHICH", "DESK")) == []
+
+
+LATE_STATE = """
+class Store:
+    def __init__(self):
+        self.items = []
+
+    def add(self, item):
+        self.items.append(item)
+
+@app.post("/{item}")
+async def add(item: str):
+    if LOOK:
+        await ask("where")
+        app.state.store = Store()
+    app.state.store.add(item)
+"""
+
+
+@pytest.mark.parametrize("look", ['not hasattr(app.state, "store")', 'getattr(app.state, "store", None) is None'])
+def test_what_a_request_puts_on_app_state_has_a_lock_that_no_request_makes(tmp_path: Path, look: str) -> None:
+    program = LATE_STATE.replace("LOOK", look)
+    assert found(tmp_path, program) == [("AL103", "add")]
+    after = fixed(tmp_path, program)
+    assert "\napp = FastAPI()\nstore_lock = asyncio.Lock()\n" in after
+    assert f"        async with store_lock:\n            if {look}:\n" in after
+
+
+def test_a_class_that_is_asked_for_its_attribute_is_looked_at(tmp_path: Path) -> None:
+    program = """
+    class Pool:
+        async def open(self):
+            if not hasattr(Pool, "connections"):
+                await ask("where")
+                Pool.connections = Pool()
+
+    @app.get("/")
+    async def use():
+        await Pool().open()
+    """
+    assert found(tmp_path, program) == [("AL103", "Pool.open")]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autolock.edits import Edit
 from autolock.planning.blocks import Refusal, Sources
-from autolock.planning.homes import HomeFinder, frozen
+from autolock.planning.homes import HomeFinder, frozen, head_of
 from autolock.program.index import dotted
 from autolock.program.linker import Ref
 
@@ -34,25 +34,6 @@ class Applications:
         self.sources = sources
         self.homes = homes
 
-    def place(self, path: str) -> str:
-        """The statement of a file after which something new at module level goes: the last import at its head.
-
-        Raises Refusal where the file has none.
-        """
-        body = self.sources.blocks(path).unit.tree.body
-        for index, statement in enumerate(body):
-            value = statement.value if isinstance(statement, ast.Assign) else None
-            if isinstance(value, ast.Call) and dotted(value.func).rpartition(".")[2] in ("FastAPI", "APIRouter"):
-                return f"body[{index}]"
-            if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-                break
-        imports = [n for n, s in enumerate(body) if isinstance(s, ast.Import | ast.ImportFrom)]
-        first = next((n for n, s in enumerate(body) if hasattr(s, "decorator_list")), len(body))
-        head = [n for n in imports if n < first]
-        if not head:
-            raise Refusal(f"{path} begins without an import, so there is no place for a name of its own")
-        return f"body[{head[-1]}]"
-
     def limiter(self, handler: Ref) -> tuple[str, list[Edit]]:
         """The name of the limiter in a handler's file, with the edits that make, import and register it."""
         found = self.existing()
@@ -66,7 +47,7 @@ class Applications:
             name = own = next((n for n in _NAMES if not self.is_said(path, n)), "")
             if not name:
                 raise Refusal(f"{path} uses the names {' and '.join(f'`{n}`' for n in _NAMES)} already")
-            place = self.place(path)
+            place = head_of(self.sources, path)
             made = frozen(at=place, code=f"{name} = Limiter(key_func=get_remote_address)")
             edits.append(Edit(path, "insert-after", made))
             edits += [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -56,9 +56,11 @@ def lock_name(state: str) -> str:
 class HomeFinder:
     """Finds a home for the lock of a Location."""
 
-    def __init__(self, program: Program, sources: Sources) -> None:
+    def __init__(self, program: Program, sources: Sources, serving: Set[Ref] = frozenset()) -> None:
+        """`serving` are the functions that requests run: what they set is not there before the first of them."""
         self.program = program
         self.sources = sources
+        self.serving = serving
 
     def home(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home:
         """The home of a new lock for `owner`. Raises Refusal where there is none that all uses can reach."""
@@ -301,13 +303,13 @@ class HomeFinder:
         return node.body if all(dotted(d).rpartition(".")[2] == "dataclass" for d in decorators) else ()
 
     def on_app_state(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home:
-        """`app.state.hits_lock = ...` where `app.state.hits` is set."""
+        """`app.state.hits_lock = ...` where `app.state.hits` is set, or a name of the module where requests set it."""
         if not owner.fields:
             raise Refusal("the state object as a whole has no lock beside it")
         attribute = owner.fields[0][1:]
         place = self._state_assignment(attribute)
         if place is None:
-            raise Refusal(f"no statement was found that sets `app.state.{attribute}` at start-up")
+            return self.at_head(f"app.state.{attribute}", lock_name(attribute), kind, uses)
         path, statement, holder = place
         name = lock_name(attribute)
         names: dict[Ref, str] = {}
@@ -318,6 +320,16 @@ class HomeFinder:
             names[use.function] = f"{reached}.{name}"
         return Home(name, (self._define(path, statement, f"{holder}.{name}", kind),), names, f"app.state.{attribute}")
 
+    def at_head(self, shown: str, name: str, kind: str, uses: Sequence[Use]) -> Home:
+        """A module-level lock of the one file whose functions use it, for what has no statement beside it."""
+        paths = {use.function.path for use in uses}
+        if len(paths) != 1:
+            raise Refusal(f"no statement was found that sets `{shown}` at start-up, and several files need the lock")
+        path = paths.pop()
+        name = self._free_name(name, path, uses)
+        edit = self._define(path, head_of(self.sources, path), name, kind)
+        return Home(name, (edit,), {use.function: name for use in uses}, shown)
+
     def _state_assignment(self, attribute: str) -> tuple[str, str, str] | None:
         suffix = f"state.{attribute}"
         for path, facts in self.program.modules.items():
@@ -325,8 +337,9 @@ class HomeFinder:
             if not any(m.endswith(suffix) for scope in scopes for m in scope):
                 continue
             blocks = self.sources.blocks(path)
+            served = self._served(path)
             for node in ast.walk(blocks.unit.tree):
-                if isinstance(node, ast.Assign | ast.AnnAssign):
+                if isinstance(node, ast.Assign | ast.AnnAssign) and id(node) not in served:
                     for target in _dotted_targets(node):
                         holder = target.rpartition(".")[0]
                         if (target.endswith(f".{suffix}") or target == suffix) and not _through_request(holder):
@@ -334,6 +347,12 @@ class HomeFinder:
                                 raise Refusal(f"`{target}` is set in one branch or the other")
                             return path, blocks.spot(node).path, holder
         return None
+
+    def _served(self, path: str) -> set[int]:
+        """The statements of a file that requests run."""
+        functions = self.sources.blocks(path).unit.functions
+        nodes = [functions[f.name] for f in self.serving if f.path == path and f.name in functions]
+        return {id(n) for node in nodes for n in own_nodes(node.body)}
 
     @staticmethod
     def _is_one_of_two(blocks: Blocks, node: ast.stmt, target: str) -> bool:
@@ -397,6 +416,26 @@ class HomeFinder:
     @staticmethod
     def _define(path: str, after: str, target: str, kind: str) -> Edit:
         return Edit(path, "define-lock", _frozen(after=after, target=target, kind=kind))
+
+
+def head_of(sources: Sources, path: str) -> str:
+    """The statement of a file after which something new at module level goes: the last import at its head.
+
+    Raises Refusal where the file has none.
+    """
+    body = sources.blocks(path).unit.tree.body
+    for index, statement in enumerate(body):
+        value = statement.value if isinstance(statement, ast.Assign) else None
+        if isinstance(value, ast.Call) and dotted(value.func).rpartition(".")[2] in ("FastAPI", "APIRouter"):
+            return f"body[{index}]"
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            break
+    imports = [n for n, s in enumerate(body) if isinstance(s, ast.Import | ast.ImportFrom)]
+    first = next((n for n, s in enumerate(body) if hasattr(s, "decorator_list")), len(body))
+    head = [n for n in imports if n < first]
+    if not head:
+        raise Refusal(f"{path} begins without an import, so there is no place for a name of its own")
+    return f"body[{head[-1]}]"
 
 
 def _through_request(holder: str) -> bool:

@@ -10,7 +10,7 @@ from autolock.findings import Safety
 from autolock.llm.limiters import registers
 from autolock.planning.applications import Applications
 from autolock.planning.blocks import Refusal, Region, Sources, own_nodes, waits_for_client
-from autolock.planning.homes import HomeFinder, frozen
+from autolock.planning.homes import HomeFinder, frozen, head_of
 from autolock.planning.rowplan import RowPlan
 from autolock.program.linker import Ref
 from autolock.program.mentions import Mentions
@@ -149,7 +149,7 @@ class ModelPlans:
                 if isinstance(statement.value, ast.Call) and ast.unparse(statement.value.func).endswith("Semaphore"):
                     return _SLOTS, []
                 raise Refusal(f"the name `{_SLOTS}` is taken")
-        after = self.applications.place(path)
+        after = head_of(self.sources, path)
         size = self.project.settings.concurrency
         made = frozen(after=after, target=_SLOTS, kind="asyncio", factory="Semaphore", size=size)
         return _SLOTS, [Edit(path, "define-lock", made)]

@@ -412,7 +412,26 @@ class Calls(Containers, Files):
         for name, value in kwargs.items():
             heap.fields[f".{name}"] = value
         self.positional_fields(heap, cls.ref, args)
+        self.make_locks(heap, cls.ref)
         return made
+
+    def make_locks(self, heap: Heap, ref: Ref) -> None:
+        """The locks that a dataclass makes for each of its objects: `lock: Lock = field(default_factory=Lock)`."""
+        for owner in self.program.mro(ref):
+            unit = self.unit(owner.path) if owner.kind == "class" else None
+            body = unit.classes[owner.name].body if unit is not None and owner.name in unit.classes else []
+            for statement in body:
+                target = statement.target if isinstance(statement, ast.AnnAssign) else None
+                made = getattr(statement, "value", None)
+                keywords = made.keywords if isinstance(made, ast.Call) else []
+                factory = next((k.value for k in keywords if k.arg in ("default_factory", "factory")), None)
+                if not isinstance(target, ast.Name) or f".{target.id}" in heap.fields or factory is None:
+                    continue
+                found = self.program.resolve(owner.path, dotted(factory)) if dotted(factory) else None
+                name = found[0].name if found is not None and found[0].kind == "external" else ""
+                lock = self.lock_from_call(name, [], {}, factory)
+                if lock is not None:
+                    heap.fields[f".{target.id}"] = Value(lock, made="new")
 
     def metaclass_call(self, ref: Ref) -> FunctionValue | None:
         """The `__call__` of a metaclass of the project that keeps instances, bound to the class."""
@@ -513,6 +532,8 @@ class Calls(Containers, Files):
             if len(args) == 3 and self.frame.statement is not None:
                 self.store_attribute(args[0], attribute, args[2], self.frame.statement, "assign")
             return NOTHING
+        if bare == "hasattr" and len(args) == 2 and args[1].term[:1] in ("'", '"'):
+            return self.has_attribute(args[0], args[1].term[1:-1], node)
         if bare == "setattr" and len(args) == 3 and isinstance(args[0].obj, Row):
             value = self.mapping_of(node) or Value(None, args[2].reads, "", args[2].request)
             self.database.rows.assign_some(args[0].obj, value, node)
@@ -527,6 +548,13 @@ class Calls(Containers, Files):
         if short[:1].isupper() and "." in name:
             return Value(Heap(Type("external", name=name), node=node), reads, "", request, "new")
         return Value(None, reads, "", request, "call")
+
+    def has_attribute(self, value: Value, name: str, node: ast.AST) -> Value:
+        """`hasattr(value, name)`: of what requests share, a look at whether it is there."""
+        obj = value.obj
+        shared = isinstance(obj, ClassValue) or (isinstance(obj, Heap) and obj.location is not None)
+        found = self.attribute(value, name, node) if shared else NOTHING
+        return Value(None, value.reads | found.reads, made="present" if found.reads else "expression")
 
     def builtin(self, name: str, args: list[Value], reads: frozenset[Read], request: bool, node: ast.Call) -> Value:
         """A built-in function: what it gives depends on its arguments and on nothing else."""

@@ -190,6 +190,8 @@ class Expressions(Core):
         obj = value.obj
         if isinstance(obj, Heap) and obj.location is not None and obj.type.kind in ("dict", "list", "set", "deque"):
             return self.read(obj.location.child("[*]"), "", "iterate", node)
+        if isinstance(obj, FileHandle) and ("r" in obj.mode or "+" in obj.mode):
+            return self.read(obj.location, "", "load", node)
         return frozenset()
 
     def test(self, node: ast.expr) -> Value:

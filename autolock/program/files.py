@@ -106,11 +106,15 @@ class Files(Expressions, Core):
         self.switch(node)
         return Value(None, reads, "", False, "call")
 
+    def looked_into(self, location: Location) -> bool:
+        """Whether what is in a file has decided that this code runs."""
+        return any(r.location == location and r.how == "load" for c in self.state.control for r in c.reads)
+
     def file_write(self, handle: FileHandle, value: Value, node: ast.AST) -> Value:
         self.dumped = value.reads
         if "a" not in handle.mode:
             self.write(handle.location, "", "assign", value, node)
-        elif any(read.location == handle.location for read in value.reads):
+        elif any(read.location == handle.location for read in value.reads) or self.looked_into(handle.location):
             self.write(handle.location, "", "insert", value, node)
         return Value(None)
 

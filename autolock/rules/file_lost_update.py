@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from autolock.findings import Severity
 from autolock.rules.base import Match
-from autolock.rules.shapes import function_name, gap, is_file
+from autolock.rules.shapes import function_name, gap, is_file, routes_of
 
 if TYPE_CHECKING:
     from autolock.program.windows import RaceWindow
@@ -47,6 +47,13 @@ class FileLostUpdate:
     def match(self, window: RaceWindow) -> Match | None:
         if window.kind != "read-write" or not is_file(window) or not window.race or window.relation != "unguarded":
             return None
+        inserted = window.write is not None and window.write.kind == "insert"
+        if inserted and window.dependence != "data":
+            return Match(
+                Severity.HIGH,
+                f"`{function_name(window)}` looks into the file `{window.shown}`, {gap(window)}, then appends to it: "
+                f"of {routes_of(window)} at once, both see what the file was before, and both append.",
+            )
         if window.dependence != "data":
             return Match(
                 Severity.MEDIUM,
@@ -54,7 +61,7 @@ class FileLostUpdate:
                 f"{gap(window)}, then writes it: "
                 f"another request writes it at the same time, or finds it half written.",
             )
-        if window.write is not None and window.write.kind == "insert":
+        if inserted:
             return Match(
                 Severity.HIGH,
                 f"`{function_name(window)}` reads the file `{window.shown}`, {gap(window)}, then appends what it "

@@ -169,7 +169,9 @@ def test_no_lock_is_made_by_the_request_that_needs_it(tmp_path: Path) -> None:
             store.add(name)
         """,
     )
-    assert "Lock" not in after
+    assert "app = FastAPI()\nstore_lock = asyncio.Lock()\n" in after
+    assert after.count("Lock()") == 1
+    assert "    async with store_lock:\n" in after[after.index("async def add") :]
 
 
 def test_in_threads_an_answer_is_read_under_the_lock_that_the_write_had(tmp_path: Path) -> None:

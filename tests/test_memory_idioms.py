@@ -525,3 +525,37 @@ def test_a_class_that_is_asked_for_its_attribute_is_looked_at(tmp_path: Path) ->
         await Pool().open()
     """
     assert found(tmp_path, program) == [("AL103", "Pool.open")]
+
+
+def test_the_lock_that_another_writer_holds_is_taken_though_that_one_upsets_nothing(tmp_path: Path) -> None:
+    program = """
+    class Rack:
+        def __init__(self):
+            self.coats = {}
+            self.lock = asyncio.Lock()
+
+        async def hang(self, hook, coat):
+            async with self.lock:
+                if hook in self.coats:
+                    raise HTTPException(409)
+                await ask(coat)
+                self.coats[hook] = coat
+
+        async def fetch(self, hook):
+            if hook not in self.coats:
+                raise HTTPException(404)
+            await ask(hook)
+            return self.coats.pop(hook)
+
+    rack = Rack()
+
+    @app.put("/{hook}")
+    async def hang(hook: int, coat: str):
+        await rack.hang(hook, coat)
+
+    @app.delete("/{hook}")
+    async def fetch(hook: int):
+        return await rack.fetch(hook)
+    """
+    assert found(tmp_path, program) == [("AL102", "Rack.fetch")]
+    assert fixed(tmp_path, program).count("Lock()") == 1

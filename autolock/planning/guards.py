@@ -12,7 +12,7 @@ from autolock.planning.anew import Anew
 from autolock.planning.blocks import Refusal, Region, own_nodes
 from autolock.planning.enclosing import Enclosing
 from autolock.planning.homes import Home, Use
-from autolock.planning.needs import Need
+from autolock.planning.needs import Need, belongs
 from autolock.planning.receivers import receiver
 from autolock.planning.spans import Regions
 from autolock.program.calls import same_lock
@@ -97,6 +97,8 @@ class Guards(Enclosing):
         files = {owner.root.path for owner in owners}
         held = [(h, n.function) for n in needs for h in n.held]
         held += [(h, e.function) for w in windows for e in (w.read, w.write) if e is not None for h in e.held]
+        writes = [w for _, w in self.machine.trace.writes if belongs(w.location, owners)]
+        held += [(h, w.function) for w in writes for h in w.held]
         for lock in [h.lock for h, function in held if taken_for(h, function, files)]:
             if lock.location is None or lock.fresh or lock.unknown or lock.keyed or lock.capacity != 1:
                 continue

@@ -387,7 +387,9 @@ class Rows:
             found=origin if isinstance(origin, RowRead) else None,
         )
         self.trace.writes.append((core.entry, write))
-        self.close(write, NO_READS if atomic else value.reads | own)
+        # What is added in the database may still be worked out from the column as it was.
+        added = frozenset(r for r in value.reads if isinstance(r, RowRead) and r.location == location)
+        self.close(write, added if atomic else value.reads | own)
         if session is not None:
             transaction = replace(transaction, pending=(*transaction.pending, write))
             self.change(session, transaction)

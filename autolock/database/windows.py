@@ -597,6 +597,12 @@ def _given_to(name: str, function: ast.AST) -> list[ast.expr] | None:
     given: list[ast.expr] = []
     stores = 0
     for node in ast.walk(function):
+        if (
+            isinstance(node, ast.Attribute | ast.Subscript)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == name
+        ):
+            return None  # what it stands for may be changed in place
         if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Store):
             stores += 1
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):

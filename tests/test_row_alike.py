@@ -134,6 +134,43 @@ def test_the_old_value_as_it_was_is_no_change(body: str, racy: bool, tmp_path: P
     assert [rule for rule, _ in found(tmp_path, KEPT.format(body=body))] == (["AL202"] if racy else [])
 
 
+GROWN = """
+@app.post("/clubs/{{id}}")
+def grow(id: int, wanted: int, db: Session = Depends(session)):
+    club = db.get(Club, id)
+    missing = {missing}
+    db.execute(update(Club).where(Club.id == id).values(seats=Club.seats + missing))
+    db.commit()
+"""
+
+
+@pytest.mark.parametrize(("missing", "racy"), [("wanted - club.seats", True), ("wanted - 1", False)])
+def test_a_difference_from_the_old_value_is_added_twice(missing: str, racy: bool, tmp_path: Path) -> None:
+    assert bool(found(tmp_path, GROWN.format(missing=missing))) is racy
+
+
+MERGED = """
+@app.patch("/clubs/{{id}}")
+def merge(id: int, given: dict, db: Session = Depends(session)):
+    club = db.get(Club, id)
+    options = club.options or {{}}
+    {change}
+    club.options = options
+    db.commit()
+"""
+OPTIONS = HEAD.replace(
+    "locked: Mapped[bool]\n\nclass Seat", "options: Mapped[dict] = mapped_column(JSON)\n\nclass Seat"
+)
+OPTIONS = OPTIONS.replace("import create_engine", "import JSON, create_engine")
+
+
+@pytest.mark.parametrize(
+    ("change", "racy"), [("options.update(given)", True), ("options['a'] = given", True), ("print(given)", False)]
+)
+def test_what_is_changed_in_place_was_not_kept(change: str, racy: bool, tmp_path: Path) -> None:
+    assert bool(found(tmp_path, MERGED.format(change=change), OPTIONS)) is racy
+
+
 RECORD = """
 @app.post("/clubs/{{id}}")
 def take(id: int, db: Session = Depends(session)):
@@ -332,3 +369,95 @@ async def used(user: int, code: str) -> bool:
     messages = [f.message for f in autolock.check([tmp_path], cache=False).findings]
     assert messages
     assert all("otp:" in m and "@" not in m and "{'" not in m for m in messages)
+
+
+UNITS = """
+class Clubs:
+    def __init__(self, db: Session):
+        self.db = db
+
+    def plain(self, id: int) -> Club | None:
+        return self.db.execute(select(Club).where(Club.id == id).where(Club.locked == False)).scalars().first()
+
+    def locked(self, id: int) -> Club | None:
+        chosen = select(Club).where(Club.id == id).where(Club.locked == False)
+        return self.db.execute(chosen.with_for_update()).scalars().first()
+
+    def change(self, club: Club, by: int) -> Club:
+        club.seats += by
+        self.db.flush()
+        self.db.refresh(club)
+        return club
+
+class Unit:
+    def __init__(self):
+        self.factory = Sessions
+        self.db: Session | None = None
+
+    def __enter__(self):
+        self.db = self.factory()
+        self.clubs = Clubs(self.db)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            self.db.commit()
+        self.db.close()
+
+def me(id: int):
+    with Unit() as unit:
+        return unit.clubs.plain(id)
+
+@app.post("/clubs/{id}/join")
+def join(id: int, mine: Club = Depends(me)):
+    with Unit() as unit:
+        club = unit.clubs.locked(id)
+        if not club:
+            raise HTTPException(404)
+        return unit.clubs.change(club, 1)
+
+@app.post("/clubs/{id}/leave")
+def leave(id: int, mine: Club = Depends(me)):
+    with Unit() as unit:
+        club = unit.clubs.locked(id)
+        if not club:
+            raise HTTPException(404)
+        return unit.clubs.change(club, -1)
+"""
+
+
+def test_a_session_does_not_have_what_another_unit_of_work_has_loaded(tmp_path: Path) -> None:
+    assert found(tmp_path, UNITS) == []
+
+
+LOCAL = """
+from contextvars import ContextVar
+
+class Local:
+    def __init__(self):
+        object.__setattr__(self, "_held", {held})
+
+    def __getattr__(self, name):
+        return self._held.get({{}}).get(name)
+
+    def __setattr__(self, name, value):
+        self._held.set({{**self._held.get({{}}), name: value}})
+
+here = Local()
+
+@app.post("/clubs/{{id}}")
+def open_club(id: int):
+    with Sessions() as db:
+        here.db = db
+        here.db.get(Club, id).locked = False
+        here.db.commit()
+"""
+
+
+def test_what_an_object_keeps_in_a_context_variable_is_not_shared(tmp_path: Path) -> None:
+    assert found(tmp_path, LOCAL.format(held='ContextVar("held")')) == []
+
+
+def test_what_an_object_keeps_itself_is_shared(tmp_path: Path) -> None:
+    text = LOCAL.format(held="None").replace("def __setattr__", "def set").replace("def __getattr__", "def get")
+    assert "AL301" in {rule for rule, _ in found(tmp_path, text)}

@@ -514,3 +514,68 @@ def test_a_commit_becomes_a_flush_only_where_every_way_commits_after_it(
     assert finding.fix is not None
     assert (finding.fix.safety.value != "none") is offered
     assert offered or "every way" in finding.fix.reason
+
+
+UPSERTED = """
+class Tag(Base):
+    __tablename__ = "tags"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    uses: Mapped[str]
+
+@app.put("/tags/{name}")
+def put(name: str, data: dict, session: Session = Depends(get_session)):
+    existing = session.scalars(select(Tag).where(Tag.name == name)).one_or_none()
+    if existing is None:
+        tag = Tag(name=name, **data)
+        session.add(tag)
+    else:
+        for key, value in data.items():
+            setattr(existing, key, value)
+LAST
+    session.commit()
+    return tag
+"""
+
+
+@pytest.mark.parametrize("last", ["        tag = existing", "        print(name)"])
+def test_whoever_comes_second_changes_the_row_that_was_found_now(last: str, tmp_path: Path) -> None:
+    after = fixed(tmp_path, UPSERTED.replace("LAST", last))
+    handler = after.partition("except IntegrityError:")[2].partition("    else:")[0]
+    assert "            existing = session.scalars" in handler
+    assert handler.rstrip().endswith("tag = existing")
+
+
+KEEPING = """
+class Items:
+    def __init__(self, session: Session):
+        self.{name} = session
+
+    def find(self, id: int) -> Item:
+        return self.{name}.get(Item, id)
+
+@app.post("/items/{{id}}/buy")
+def buy(id: int, session: Session = Depends(get_session)):
+    items = Items(session)
+    return sold(items, id)
+
+@app.get("/items/{{id}}")
+def show(id: int, session: Session = Depends(get_session)):
+    return Items(session).find(id).name
+
+def sold(items: Items, id: int) -> int:
+    item = items.find(id)
+    if item.stock < 1:
+        raise HTTPException(409)
+    item.stock -= 1
+    items.{name}.commit()
+    return item.stock
+"""
+
+
+@pytest.mark.parametrize(("name", "safety"), [("session", "safe"), ("_session", "unsafe")])
+def test_what_another_object_keeps_for_itself_is_not_taken_unasked(name: str, safety: str, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + KEEPING.format(name=name))
+    (finding,) = autolock.check([tmp_path], cache=False).findings
+    assert finding.fix is not None
+    assert finding.fix.safety.value == safety

@@ -100,7 +100,7 @@ class Databases:
     def reset(self) -> None:
         """Another entry point is followed from here on."""
         self.guessed.clear()
-        self.rows.catching.clear()
+        self.rows.reset()
         self.sessions.reset()
 
     # -- calls -----------------------------------------------------------------------

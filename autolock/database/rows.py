@@ -43,6 +43,7 @@ class Rows:
         self.catching: list[frozenset[str]] = []
         self.handling = 0
         self.unsaved: dict[Row, dict[str, Change]] = {}
+        self.since = 0
 
     # -- transactions --------------------------------------------------------------
 
@@ -58,6 +59,16 @@ class Rows:
     def change(self, session: Session, transaction: Transaction) -> None:
         self.trace.clock += 1
         self.core.state.transactions[session] = transaction
+
+    def reset(self) -> None:
+        """Another entry point is followed: what a session has loaded for the last one is not in its own."""
+        self.catching.clear()
+        self.since = self.core.next_serial()
+
+    def let_go(self, session: Session) -> None:
+        """The session lets go of its rows."""
+        self.rollback(session)
+        session.rows.clear()
 
     def use(self, session: Session, writes: bool = False) -> Transaction:
         """A statement is run: it begins a transaction where none has begun."""
@@ -267,7 +278,7 @@ class Rows:
     def known(self, session: Session, query: Query) -> Row | None:
         """The object that the session has for the row already, where that can be seen."""
         found = session.rows.get(key_of(query))
-        if isinstance(found, Row):
+        if isinstance(found, Row) and isinstance(found.origin, RowRead) and found.origin.serial > self.since:
             return found
         model = query.model
         if model is None or len(query.conditions) != 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from autolock.database.objects import Session
@@ -143,14 +144,18 @@ class RowInserts(ParentLocks):
         error, imports = self.error_name(function)
         changes = changes_of_found(node, test, add, name)
         value = ast.unparse(locking(found)) if changes else self.looking(function.path, window.first, found)
-        again = laid_out(self.sources, function.path, f"{added} = {_found_now(value)}", add.col_offset + 4)
+        # What changes a found row calls it as the look has called it.
+        named = name if changes else added
+        again = laid_out(self.sources, function.path, f"{named} = {_found_now(value)}", add.col_offset + 4)
         if added != name and not _returns(node, added):
             raise Refusal(
                 "the new row has another name than the one that was looked for: insert in a savepoint by hand"
             )
         if not changes and not is_used_after(node, add, added):
             again = "pass  # another request was first"
-        return self.reselecting(window, add, session, "\n".join([again, *map(ast.unparse, changes)]), error, imports)
+        rest = [] if named == added or _binds(changes, added) else [f"{added} = {named}"]
+        again = "\n".join([again, *map(ast.unparse, changes), *rest])
+        return self.reselecting(window, add, session, again, error, imports)
 
     def reselect_through_calls(self, window: RowWindow) -> RowPlan:
         """The same where functions look and insert: `cart = await self.carts.create(customer)`."""
@@ -237,3 +242,12 @@ def _returns(node: ast.AST, name: str) -> bool:
 def _found_now(source: str) -> str:
     """The look again, when the row is known to be there."""
     return source.replace(".scalar_one_or_none()", ".scalar_one()").replace(".one_or_none()", ".one()")
+
+
+def _binds(statements: Sequence[ast.stmt], name: str) -> bool:
+    """Whether statements give a name something else."""
+    return any(
+        isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Store)
+        for s in statements
+        for n in ast.walk(s)
+    )

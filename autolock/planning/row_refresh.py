@@ -10,6 +10,7 @@ from autolock.database.harm import Harm
 from autolock.database.trace import RowRead
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
+from autolock.findings import Safety
 from autolock.planning.blocks import Refusal, Region
 from autolock.planning.callers import (
     callers_with_row,
@@ -47,7 +48,7 @@ class RowRefresh(RowBase):
         columns = sorted({c.read.column for c in window.candidates if c.read.column})
         self.refuse_pending(window, function, columns)
         edit = self.refreshing(window, function, row, region, columns, session)
-        return RowPlan(
+        plan = RowPlan(
             [edit],
             f"Lock `{row}` and read it again before it is used",
             "The row is loaded elsewhere, for readers too: the refresh locks it here and reads the columns again, so "
@@ -55,6 +56,10 @@ class RowRefresh(RowBase):
             holds="look",
             taken_at=(function, region.statements[0].lineno),
         )
+        if _reaches_in(session):
+            plan.safety = Safety.UNSAFE
+            plan.reason += f" But `{session}` is another object's own: give it a method that loads the row locked."
+        return plan
 
     def lock_before(self, window: RowWindow, look: object, refusal: Refusal) -> RowPlan:
         """A SELECT that locks a row before the function is called that loads it; raises the refusal."""
@@ -177,3 +182,10 @@ def _hands_on(statement: ast.stmt, name: str) -> bool:
         and any(isinstance(a, ast.Name) and a.id == name for a in (*n.args, *(k.value for k in n.keywords)))
         for n in header_nodes(statement)
     )
+
+
+def _reaches_in(name: str) -> bool:
+    """Whether an expression takes what an object keeps for itself: `self.orders._session`, and not `self._session`."""
+    holder, *fields = name.split(".")
+    own = fields[1:] if holder in ("self", "cls") else fields
+    return any(field.startswith("_") for field in own)

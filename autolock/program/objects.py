@@ -634,6 +634,9 @@ class Objects(Core):
             )
             if binding is not None and not own:
                 return self.class_slot(ref, name, node)
+            keeper = self.kept_elsewhere(value, "__getattr__") if binding is None else None
+            if keeper is not None:
+                return self.invoke(keeper, [Value(None, term=repr(name), made="const")], {}, node)
         child = self.child(obj, field, name)
         if obj.location is None:
             return (
@@ -650,6 +653,16 @@ class Objects(Core):
         location = obj.location.child(field)
         reads = self.read(location, "", "load", node) if name in self.mutated_attributes else NOTHING.reads
         return Value(child.obj, value.reads | reads, child.term or str(location), made=child.made)
+
+    def kept_elsewhere(self, holder: Value, name: str) -> FunctionValue | None:
+        """The method by which an object sets or reads its attributes itself: in a context variable, say."""
+        ref = holder.obj.type.ref if isinstance(holder.obj, Heap) and not isinstance(holder.obj, Row) else None
+        getter = self.program.method(ref, "__getattr__") if ref is not None else None
+        setter = self.program.method(ref, "__setattr__") if ref is not None else None
+        if getter is None or setter is None or self.frame.ref in (getter, setter):
+            return None
+        found = self.bound(getter if name == "__getattr__" else setter, holder).obj
+        return found if isinstance(found, FunctionValue) else None
 
     def property_value(self, obj: Heap, function: FunctionValue, name: str, node: ast.AST) -> Value:
         if function.cached and obj.location is not None:

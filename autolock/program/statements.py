@@ -198,6 +198,10 @@ class Statements(Calls):
                     bound, [Value(value.obj, value.reads | own, value.term, value.request, value.made)], {}, node
                 )
                 return
+            keeper = self.kept_elsewhere(holder, "__setattr__")
+            if keeper is not None:
+                self.invoke(keeper, [_named(name), value], {}, node)
+                return
         if isinstance(obj, Row):
             self.database.rows.assign(obj, name, value, node, kind, own)
             return
@@ -839,6 +843,10 @@ class Statements(Calls):
     def drop_others(self, acquisitions: set[int]) -> None:
         """Locks that a context manager took are free again once its block has been left."""
         self.state.held = tuple(h for h in self.state.held if h.acquisition in acquisitions)
+
+
+def _named(name: str) -> Value:
+    return Value(None, term=repr(name), made="const")
 
 
 def _answers(read: Read) -> bool:

@@ -272,7 +272,7 @@ class SqlAlchemy:
         return Value(None, made="call")
 
     def close(self, session: Session, args: Args, kwargs: Kwargs, node: ast.Call) -> Value:
-        self.rows.rollback(session)
+        self.rows.let_go(session)
         return Value(None, made="call")
 
     def expunge(self, session: Session, args: Args, kwargs: Kwargs, node: ast.Call) -> Value:
@@ -323,7 +323,7 @@ class SqlAlchemy:
         elif isinstance(thing, Block):
             self.rows.flush(thing.session)
         elif isinstance(thing, Session) and not self.rows.transaction(thing).blocks:
-            self.rows.rollback(thing)
+            self.rows.let_go(thing)
 
 
 def read_of(read: Read | None) -> frozenset[Read]:

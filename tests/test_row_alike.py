@@ -427,7 +427,8 @@ def leave(id: int, mine: Club = Depends(me)):
 
 
 def test_a_session_does_not_have_what_another_unit_of_work_has_loaded(tmp_path: Path) -> None:
-    assert found(tmp_path, UNITS) == []
+    head = HEAD.replace('"postgresql://db/club")', '"postgresql://db/club"), expire_on_commit=False')
+    assert found(tmp_path, UNITS, head) == []
 
 
 LOCAL = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -147,6 +148,10 @@ class TestPullRequests:
         assert [user.login for user in pull.get_review_requests()[0]] == ["ada"]
         assert refused(lambda: pull.create_review_request(reviewers=["stranger"]))[0] == 422
         assert refused(lambda: pull.create_review_request(reviewers=[forge.bot.login]))[0] == 422
+        pull.create_review_request(team_reviewers=[forge.team("core")])
+        assert refused(lambda: pull.create_review_request(team_reviewers=["unknown"]))[0] == 422
+        pull.delete_review_request(reviewers=["ada"], team_reviewers=["core"])
+        assert [list(asked) for asked in pull.get_review_requests()] == [[], []]
 
 
 class TestReviewComments:
@@ -188,7 +193,12 @@ class TestReviewComments:
         assert both == (422, "Unprocessable Entity; Line could not be resolved")
         assert pull.get_review_comments().totalCount == 0
         assert pull.create_review(body="One", event="COMMENT", comments=[inside]).state == "COMMENTED"
-        assert [comment.body for comment in pull.get_review_comments()] == ["Here"]
+        (comment,) = pull.get_review_comments()
+        comment.edit("Here too")
+        assert remote.get_pull(1).get_review_comment(comment.id).body == "Here too"
+        comment.delete()
+        assert shop.pulls[1].review_comments == []
+        assert [review.body for review in pull.get_reviews()] == ["One"]
         assert "your own pull request" in refused(lambda: pull.create_review(event="APPROVE"))[1]
 
 
@@ -226,6 +236,28 @@ class TestIssues:
         issue.remove_from_labels("race")
         assert refused(lambda: issue.remove_from_labels("race")) == (404, "Label does not exist")
         assert list(shop.issues[1].labels) == ["new"]
+
+    def test_what_else_an_issue_has(self, forge: Forge, shop: Repository, remote: Remote) -> None:
+        ada = forge.user("ada", "write")
+        issue = remote.create_issue("Dashboard", labels=["one", "two"], assignee="ada")
+        assert [label.name for label in issue.get_labels()] == ["one", "two"]
+        assert [label.name for label in remote.get_labels()] == ["one", "two"]
+        assert remote.get_label("ONE").name == "one"
+        issue.remove_from_assignees("ada")
+        forge.user("reader", "read")
+        issue.add_to_assignees("reader")
+        assert shop.issues[1].assignees == {}
+        comment = issue.get_comment(issue.create_comment("Hello").id)
+        comment.delete_reaction(comment.create_reaction("rocket").id)
+        assert comment.get_reactions().totalCount == 0
+        assert client(forge).get_user("ada").id == ada.id
+        assert refused(lambda: client(forge).get_user("nobody"))[0] == 404
+
+    def test_labels_are_replaced(self, forge: Forge, shop: Repository) -> None:
+        shop.open_issue(title="Dashboard").labels["one"] = shop.label("one")
+        url = f"{forge.api_url}/repos/acme/shop/issues/1/labels"
+        answer = httpx.put(url, json={"labels": ["two"]}, headers={"authorization": f"Bearer {forge.token}"})
+        assert [label["name"] for label in answer.json()] == ["two"]
 
 
 class TestGitData:
@@ -269,6 +301,13 @@ class TestGitData:
         folder: Any = remote.get_contents("docs")
         assert [one.path for one in folder] == ["docs/index.md"]
         assert refused(lambda: remote.get_contents("absent.py"))[0] == 404
+        assert base64.b64decode(remote.get_git_blob(contents.sha).content) == b"# Shop\n"
+
+    def test_branches(self, shop: Repository, remote: Remote) -> None:
+        head = shop.commit("autolock/fix", {"app.py": "one\n"})
+        assert [branch.name for branch in remote.get_branches()] == ["autolock/fix", "main"]
+        assert remote.get_branch("autolock/fix").commit.sha == head
+        assert refused(lambda: remote.get_branch("absent")) == (404, "Branch not found")
 
 
 class TestChecks:
@@ -299,6 +338,7 @@ class TestChecks:
         run.edit(conclusion="neutral", output=output)
         assert run.status == "completed"
         assert run.get_annotations().totalCount == 100
+        assert ours.get_check_run(run.id).conclusion == "neutral"
         output["annotations"] = [annotation] * 51
         assert refused(lambda: run.edit(output=output))[0] == 422
         forge.violations.clear()
@@ -336,12 +376,16 @@ class TestApp:
         integration = GithubIntegration(auth=signature, base_url=forge.api_url, **IMPATIENT)
         assert integration.get_repo_installation("acme", "shop").id == installation.id
         assert integration.get_app().slug == "autolock"
+        assert [one.id for one in integration.get_installations()] == [installation.id]
+        assert integration.get_app_installation(installation.id).app_id == forge.app.id
         url = f"{forge.api_url}/app/installations/{installation.id}/access_tokens"
         headers = {"authorization": f"Bearer {signature.token}"}
         narrow = {"repositories": ["shop"], "permissions": {"contents": "read", "pull_requests": "write"}}
         answer = httpx.post(url, headers=headers, json=narrow).json()
         bearer = {"authorization": f"Bearer {answer['token']}"}
         assert [one["name"] for one in answer["repositories"]] == ["shop"]
+        seen = httpx.get(f"{forge.api_url}/installation/repositories", headers=bearer).json()
+        assert [one["full_name"] for one in seen["repositories"]] == ["acme/shop"]
         assert httpx.get(f"{forge.api_url}/repos/acme/shop", headers=bearer).status_code == 200
         assert httpx.get(f"{forge.api_url}/repos/acme/other", headers=bearer).status_code == 404
         ref = {"ref": "refs/heads/x", "sha": shop.head("main")}
@@ -509,6 +553,7 @@ class TestFaults:
         forge.primary_limit(reset_in=600)
         answer = asking()
         assert (answer.status_code, answer.headers["x-ratelimit-remaining"]) == (403, "0")
+        assert client(forge).get_rate_limit().resources.core.remaining == 0
         forge.advance(float(answer.headers["x-ratelimit-reset"]) - forge.time())
         assert asking().status_code == 201
         assert len(shop.issues) == 1

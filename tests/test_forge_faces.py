@@ -134,6 +134,26 @@ class TestGitLab:
             again = http.post(f"{root}/statuses/{head}", json={"state": "running", "name": "autolock"})
             assert again.status_code == 400
 
+    def test_what_else_a_project_has(self, forge: Forge, shop: Repository, project: Any) -> None:
+        ada = forge.user("ada", "write")
+        assert self.client(forge).users.list(username="ada", get_all=True)[0].id == ada.id
+        assert project.members_all.get(ada.id).access_level == 30
+        assert [branch.name for branch in project.branches.list(get_all=True)] == ["fix", "main"]
+        assert project.branches.get("fix").commit["id"] == shop.head("fix")
+        assert project.files.raw("app.py", ref="main").decode() == APP
+        project.labels.create({"name": "race", "color": "#d73a4a"})
+        assert [label.name for label in project.labels.list(get_all=True)] == ["race"]
+        assert [one.id for one in self.merge_request(project).commits()] == [shop.head("fix")]
+
+    def test_notes_of_an_issue(self, project: Any) -> None:
+        issue = project.issues.get(project.issues.create({"title": "Dashboard"}).iid)
+        note = issue.notes.create({"body": "Hello"})
+        note.body = "Bye"
+        note.save()
+        assert [one.body for one in issue.notes.list(get_all=True)] == ["Bye"]
+        note.delete()
+        assert issue.notes.list(get_all=True) == []
+
     def test_a_limit(self, forge: Forge, project: Any) -> None:
         forge.primary_limit(reset_in=90)
         answer = httpx.get(f"{forge.gitlab_url}/projects/acme%2Fshop", headers={"private-token": forge.token})
@@ -229,6 +249,25 @@ class TestGitea:
         put = issues.issue_add_label("acme", "shop", 1, wanted)
         assert [(one.name, one.color) for one in put] == [("race", "d73a4a")]
         assert list(shop.pulls[1].labels) == ["race"]
+
+    def test_what_else_a_repository_has(self, forge: Forge, shop: Repository, repositories: Any, issues: Any) -> None:
+        forge.user("ada", "write")
+        self.pull(repositories)
+        reviewers = gitea.PullReviewRequestOptions(reviewers=["ada"])
+        requested = repositories.repo_create_pull_review_requests("acme", "shop", 1, reviewers)
+        assert [(one.user.login, one.state) for one in requested] == [("ada", "REQUEST_REVIEW")]
+        assert [one.name for one in repositories.repo_list_branches("acme", "shop")] == ["fix", "main"]
+        assert repositories.repo_get_branch("acme", "shop", "fix").commit.id == shop.head("fix")
+        commits = repositories.repo_get_pull_request_commits("acme", "shop", 1)
+        assert [commit.sha for commit in commits] == [shop.head("fix")]
+        assert self.refused(lambda: repositories.repo_pull_request_is_merged("acme", "shop", 1)) == 404
+        assert "+    return sum(items, 0)" in repositories.repo_download_pull_diff_or_patch("acme", "shop", 1, "diff")
+        label = issues.issue_create_label("acme", "shop", gitea.CreateLabelOption(name="race", color="d73a4a"))
+        shop.pulls[1].labels["race"] = shop.labels["race"]
+        assert [one.id for one in issues.issue_get_labels("acme", "shop", 1)] == [label.id]
+        issues.issue_remove_label("acme", "shop", 1, label.id)
+        assert issues.issue_get_issue("acme", "shop", 1).labels == []
+        assert [one.name for one in issues.issue_list_labels("acme", "shop")] == ["race"]
 
     def test_comments_and_issues(self, shop: Repository, issues: Any) -> None:
         issue = issues.issue_create_issue("acme", "shop", gitea.CreateIssueOption(title="Dashboard"))

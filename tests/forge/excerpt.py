@@ -5,8 +5,10 @@
 
 Kept are the operations below and the schemas that they need; left out is what only a reader of the documentation
 wants: descriptions, examples, and GitHub's own extensions. One thing is added: an enumeration that is said to be
-nullable has null among its values, as GitHub means it and answers, though OpenAPI asks for it to be listed. And one is
-taken away: discriminators, as GitHub has them also where the answer is an array.
+nullable has null among its values, as GitHub means it and answers, though OpenAPI asks for it to be listed. One is
+taken away: discriminators, as GitHub has them also where the answer is an array. And one is put right: a list of
+installations has the installations that are described by name, as those described in the list itself belong to
+somebody who is a user and an enterprise at once.
 """
 
 from __future__ import annotations
@@ -133,6 +135,8 @@ def excerpt(description: dict[str, Any]) -> dict[str, Any]:
         if line:
             method, path = line.split()
             paths.setdefault(path, {})[method.lower()] = slim(description["paths"][path][method.lower()])
+    listed = paths["/app/installations"]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    listed["items"] = {"$ref": "#/components/schemas/installation"}
     components: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
     waiting = references(paths)
     while waiting:

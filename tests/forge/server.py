@@ -29,6 +29,8 @@ class Face(Protocol):
 
     name: str
     prefix: str
+    free: tuple[str, ...]
+    """The paths that no limit is for."""
 
     def answer(self, call: Call) -> Answer:
         """Let the request take effect."""
@@ -138,9 +140,10 @@ class Server:
         root = f"{self._world.url}{face.prefix}"
         call = Call(self._world, root, exchange.method, below, exchange.query, exchange.headers, exchange.body)
         with self._world.lock:
-            self._world.spent += 1
-            if self._world.limited_until:
-                return face.limited(call)
+            if below not in face.free:
+                self._world.spent += 1
+                if self._world.limited_until:
+                    return face.limited(call)
             try:
                 answer = face.answer(call)
             except Exception:

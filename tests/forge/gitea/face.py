@@ -19,6 +19,7 @@ class Gitea:
 
     name = "gitea"
     prefix = "/api/v1"
+    free: tuple[str, ...] = ()
 
     def answer(self, call: Call) -> Answer:
         """Let the request take effect."""

@@ -14,11 +14,6 @@ ROUTES = Router("ref", "path", "branch")
 _STATES = ("pending", "success", "error", "failure", "warning", "skipped")
 
 
-@ROUTES.add("GET /version")
-def get_version(call: Call) -> Answer:
-    return Answer(200, {"version": "1.24.0"})
-
-
 @ROUTES.add("GET /user")
 def get_user(call: Call) -> Answer:
     return Answer(200, user_json(call, call.user))

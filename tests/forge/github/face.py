@@ -27,6 +27,7 @@ class GitHub:
 
     name = "github"
     prefix = "/api/v3"
+    free: tuple[str, ...] = ("/rate_limit",)
 
     def answer(self, call: Call) -> Answer:
         """Let the request take effect."""

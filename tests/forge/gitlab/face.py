@@ -19,6 +19,7 @@ class GitLab:
 
     name = "gitlab"
     prefix = "/api/v4"
+    free: tuple[str, ...] = ()
 
     def answer(self, call: Call) -> Answer:
         """Let the request take effect."""

@@ -558,6 +558,12 @@ class TestFaults:
         assert asking().status_code == 201
         assert len(shop.issues) == 1
 
+    def test_a_push_that_the_api_does_not_know_of_yet(self, forge: Forge, shop: Repository, remote: Remote) -> None:
+        shop.commit("fix", {"app.py": "one\n"})
+        forge.unseen_push()
+        assert refused(lambda: remote.create_pull("main", "fix", title="Fix")) == (422, "Validation Failed; invalid")
+        assert remote.create_pull("main", "fix", title="Fix").number == 1
+
     def test_what_others_do_meanwhile(
         self, forge: Forge, shop: Repository, asking: Callable[..., httpx.Response]
     ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from forge.faults import Fault, Kind
 from forge.gitea import Gitea
 from forge.github import GitHub
+from forge.github.errors import invalid
 from forge.github.objects import Objects
 from forge.gitlab import GitLab
 from forge.people import ACTIONS, Access, App, Installation, User, role
@@ -227,6 +228,15 @@ class Forge:
         """Refuse as GitHub does who asks too much at once, with 403 or 429; nothing takes effect."""
         answer = self._github.secondary_limit(status, retry_after)
         return self.fail(method, path, status, times=times, skip=skip, headers=answer.headers, body=answer.body)
+
+    def unseen_push(self, *, times: int | None = 1) -> tuple[Fault, Fault]:
+        """Let GitHub and GitLab not know yet of a branch that was pushed, when a pull request is opened for it."""
+        github = invalid("PullRequest", "head", "invalid").answer.body
+        gitlab = {"message": {"source_branch": ["does not exist"]}}
+        return (
+            self.fail("POST", "/pulls", 422, times=times, body=github),
+            self.fail("POST", "/merge_requests", 400, times=times, body=gitlab),
+        )
 
     def primary_limit(self, *, reset_in: float = 3600) -> None:
         """Refuse everything of the API until so many seconds of the forge's clock are over."""

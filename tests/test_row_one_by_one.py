@@ -223,3 +223,49 @@ def test_a_delete_whose_answer_is_looked_at_decides_itself(tmp_path: Path) -> No
         if gone is None:
             raise HTTPException(404)"""
     assert places(tmp_path, DATABASES, TAKE.replace("DELETE", delete)) == []
+
+
+STARTED = """
+import asyncpg
+from contextlib import asynccontextmanager
+from fastapi import FastAPI, HTTPException
+
+pool = None
+limits = None
+
+def get_pool():
+    return pool
+
+@asynccontextmanager
+async def lifespan(app: FastAPI):
+    global pool, limits
+    pool = await asyncpg.create_pool("postgresql://db/zoo")
+    limits = dict(visits=3)
+    yield
+
+app = FastAPI(lifespan=lifespan)
+"""
+VISIT = """
+@app.post("/visits/{guest}")
+async def visit(guest: str):
+    async with GET.acquire() as connection:
+        if await connection.fetchrow("SELECT id FROM guests WHERE name = $1", guest):
+            raise HTTPException(409)
+        await connection.fetchrow("INSERT INTO guests (name) VALUES ($1) RETURNING id", guest)
+"""
+
+
+@pytest.mark.parametrize("get", ["pool", "get_pool()"])
+def test_a_pool_that_is_opened_when_the_application_starts_is_a_pool(get: str, tmp_path: Path) -> None:
+    assert places(tmp_path, STARTED, VISIT.replace("GET", get)) == [("AL203", "visit")]
+
+
+def test_what_no_route_reaches_and_inserts_with_returning_is_followed(tmp_path: Path) -> None:
+    text = VISIT.replace("GET", "get_pool()").replace('@app.post("/visits/{guest}")\n', "")
+    called = "\n@app.post('/')\nasync def come(request: Request):\n    await request.app.desk.visit('Ann')\n"
+    head = STARTED.replace("import FastAPI", "import FastAPI, Request")
+    assert places(tmp_path, head, text + called) == [("AL203", "visit")]
+
+
+def test_a_global_that_is_made_by_something_else_is_no_pool(tmp_path: Path) -> None:
+    assert places(tmp_path, STARTED, VISIT.replace("GET.acquire()", "limits['visits']")) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from functools import cache, cached_property
 
+from autolock.database.project import concerns_databases
 from autolock.program.core import Core
 from autolock.program.index import dotted
 from autolock.program.library import (
@@ -137,17 +138,22 @@ class Objects(Core):
             for node in ast.walk(unit.functions[qualname]):
                 if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
                     guessed = self.constructed(path, node.value, qualname)
-                    if guessed.kind not in ("unknown", "lock"):
-                        return Value(Heap(guessed))
-                    opened = self._opened(path, node.value)
+                    opened = self._opened(path, node.value, qualname)
                     if opened is not None:
                         return opened
+                    if guessed.kind not in ("unknown", "lock"):
+                        return Value(Heap(guessed))
         return None
 
-    def _opened(self, path: str, node: ast.expr) -> Value | None:
-        """A session that a function opens from a factory of the module, to keep it in a global."""
-        found = self.program.resolve(path, dotted(node.func)) if isinstance(node, ast.Call) else None
-        if found is None or found[0].kind != "variable" or found[1]:
+    def _opened(self, path: str, node: ast.expr, scope: str) -> Value | None:
+        """A session, pool, engine or factory that a function makes when the application starts, to keep it in a global.
+
+        It is made by a library, or from a factory of the module.
+        """
+        node = node.value if isinstance(node, ast.Await) else node
+        found = self.program.resolve(path, dotted(node.func), scope) if isinstance(node, ast.Call) else None
+        made_outside = found is not None and found[0].kind == "external" and concerns_databases([found[0].name])
+        if found is None or found[1] or (found[0].kind != "variable" and not made_outside):
             return None
         with self.startup():
             self.enter_module(path)

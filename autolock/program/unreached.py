@@ -29,6 +29,7 @@ _WRITES = frozenset(
     {
         *("add", "add_all", "commit", "flush", "delete", "execute", "exec", "merge", "save", "insert_one"),
         *("update_one", "execute_many", "replace_one", "create", "set"),
+        *("fetchrow", "fetchval", "fetch_one", "fetch_val"),  # INSERT ... RETURNING
     }
 )
 _LOOKS = frozenset(

@@ -341,9 +341,9 @@ def test_rows_that_are_loaded_one_by_one_in_a_loop_are_not_locked_in_its_order(t
             item.stock = item.stock // 2
         session.commit()
     """
-    (tmp_path / "main.py").write_text(HEAD + textwrap.dedent(body))
-    assert not autolock.fix([tmp_path], apply=True, cache=False).rewrites
-    assert [f.name for f in autolock.check([tmp_path], cache=False).findings] == ["select-then-update"]
+    before, _, turns = "".join(lines(fixed(tmp_path, body), "halve")).partition("for id in ids")
+    assert "with_for_update" in before
+    assert "with_for_update" not in turns
 
 
 def test_a_connection_has_nothing_to_flush(tmp_path: Path) -> None:

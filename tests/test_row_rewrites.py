@@ -579,3 +579,47 @@ def test_what_another_object_keeps_for_itself_is_not_taken_unasked(name: str, sa
     (finding,) = autolock.check([tmp_path], cache=False).findings
     assert finding.fix is not None
     assert finding.fix.safety.value == safety
+
+
+SCOPED = """
+from asyncio import current_task
+from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker, create_async_engine
+
+class Database:
+    def __init__(self, url: str):
+        self.factory = async_sessionmaker(bind=create_async_engine(url), expire_on_commit=False)
+
+    async def scoped(self):
+        session = async_scoped_session(session_factory=self.factory, scopefunc=current_task)
+        yield session
+        await session.close()
+
+database = Database("postgresql+asyncpg://localhost/shop")
+
+async def found(session: AsyncSession, name: str):
+    return await session.scalar(select(Item).where(Item.name == name))
+
+@app.get("/items/{name}")
+async def show(name: str, session: AsyncSession = Depends(database.scoped)):
+    return (await found(session, name)).stock
+
+@app.post("/items/{name}/buy")
+async def buy(name: str, session: AsyncSession = Depends(database.scoped)):
+    item = await found(session, name)
+    BETWEEN
+    if item.stock < 1:
+        raise HTTPException(409)
+    item.stock -= 1
+    session.add(item)
+    await session.commit()
+"""
+
+
+def test_a_scoped_session_of_coroutines_is_awaited(tmp_path: Path) -> None:
+    after = fixed(tmp_path, SCOPED.replace("BETWEEN", "print(name)"))
+    assert 'await session.refresh(item, attribute_names=["stock"], with_for_update=True)' in after
+
+
+def test_a_row_that_its_session_has_let_go_of_is_not_refreshed(tmp_path: Path) -> None:
+    (reason,) = refusals(tmp_path, SCOPED.replace("BETWEEN", "await session.close()"))
+    assert "the transaction ends" in reason

@@ -45,8 +45,8 @@ class SqlAlchemy:
         if short in ("sessionmaker", "async_sessionmaker"):
             return Value(self.factory(short, args, kwargs, node), made="new")
         if short in ("scoped_session", "async_scoped_session"):
-            made = args[0].obj if args else None
-            base = made if isinstance(made, Factory) else Factory()
+            made = (args[0] if args else kwargs.get("session_factory", NOTHING)).obj
+            base = made if isinstance(made, Factory) else Factory(is_async=short.startswith("async"))
             return Value(replace(base, scoped=True, node=node, serial=Factory().serial), made="new")
         if short in _SESSIONS:
             engine = self.engine_of(args, kwargs)

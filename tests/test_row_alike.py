@@ -235,6 +235,41 @@ def test_one_of_some_constants_says_nothing_about_other_rows(test: str, racy: bo
     assert bool(found(tmp_path, KINDS.format(test=test))) is racy
 
 
+PAGED = """
+from sqlalchemy import delete
+
+class Page(BaseModel):
+    items: list
+    total: int
+
+def listed(db: Session, club: int):
+    items = db.scalars(select(Seat).where(Seat.club_id == club)).all()
+    total = db.scalar(select(func.count()).select_from(Seat).where(Seat.club_id == club))
+    return Page(items=list(items), total=total)
+
+def pieces(ids):
+    rest = iter(ids)
+    while piece := list(rest)[:10]:
+        yield piece
+
+@app.post("/clubs/{id}/seats")
+def put(id: int, db: Session = Depends(session)):
+    db.add(Seat(club_id=id))
+    db.commit()
+
+@app.delete("/clubs/{id}/seats")
+def empty(id: int, db: Session = Depends(session)):
+    ids = [seat.id for seat in listed(db, id).items]
+    for piece in pieces(ids):
+        db.execute(delete(Seat).where(Seat.id.in_(piece)))
+    db.commit()
+"""
+
+
+def test_a_total_beside_the_rows_does_not_decide_on_them(tmp_path: Path) -> None:
+    assert found(tmp_path, PAGED) == []
+
+
 MONGO = """
 from datetime import datetime
 from fastapi import FastAPI, HTTPException

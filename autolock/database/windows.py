@@ -430,8 +430,11 @@ class RowFinder:
         read, write, control = candidate.read, candidate.write, candidate.control
         if read.what == "aggregate":
             # What is counted for a page beside the rows themselves did not decide on those rows.
-            if control is None or control.shape == "compare" or write.found is None:
+            if control is None or control.shape == "compare":
                 return True
+            if write.found is None:
+                rows = (r for r in control.reads if isinstance(r, RowRead) and r.what != "aggregate")
+                return all(r.location.root != read.location.root for r in rows)
             return all(r.serial != write.found.serial for r in control.reads)
         own = write.row is not None and write.row.origin is read
         return read.what == "row" and not own and control is not None and control.shape == "compare"

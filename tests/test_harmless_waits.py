@@ -176,7 +176,20 @@ async def report():
         store.opened = str(time.time())
 """
 
+SETTINGS = """
+import os
+
+class Settings:
+    host = "here"
+
+@app.post("/")
+def reload():
+    Settings.host = %s
+    return Settings.host
+"""
+
 HARMLESS = {
+    "a value that is kept where the environment has none": SETTINGS % 'os.environ.get("HOST", Settings.host)',
     "a thread lock that nobody waits for": PRESS % "blocking=False",
     "__init__ takes the lock that __new__ has given back": ENGINE % "pass",
     "a lock that only the request has": STREAM % ("", "door = threading.Lock()"),
@@ -195,6 +208,7 @@ HARMLESS = {
 }
 
 RACES = {
+    "a value that is made from the one before": (SETTINGS % 'Settings.host + open("suffix").read()', "AL101"),
     "a thread lock that is waited for": (PRESS % "", "AL505"),
     "a lock that __new__ still has": (ENGINE % "cls.warm()", "AL507"),
     "a lock that all requests have": (STREAM % ("door = threading.Lock()", "pass"), "AL506"),
@@ -231,3 +245,22 @@ def test_what_nobody_can_tell_is_no_race(tmp_path: Path, program: str) -> None:
 @pytest.mark.parametrize(("program", "rule"), RACES.values(), ids=RACES)
 def test_what_somebody_can_tell_is_a_race(tmp_path: Path, program: str, rule: str) -> None:
     assert rule in rules(tmp_path, program)
+
+
+def test_a_look_in_a_dependency_and_what_the_handler_waits_for(tmp_path: Path) -> None:
+    text = """
+    from fastapi import Depends
+
+    class Settings:
+        text = None
+
+    async def settings():
+        return Settings.text
+
+    @app.get("/")
+    async def get(text=Depends(settings)):
+        if text is None:
+            Settings.text = await fetch("settings")
+        return Settings.text
+    """
+    assert rules(tmp_path, text)

@@ -129,7 +129,7 @@ def start(name: str):
 
 @app.delete("/")
 {} clear():
-    jobs["last"] = None
+    jobs["last"] = "none"
 """
 MUCH = "\n        ".join(f"self.part{n} = name * {n}" for n in range(60))
 
@@ -253,7 +253,7 @@ async def read(name: str):
 FORGET = """
 @app.delete("/{name}")
 async def forget(name: str):
-    pages.pop(name, None)
+    pages[name] = "gone"
 """
 
 
@@ -366,3 +366,108 @@ def test_a_number_that_is_given_out_is_not_read_at_the_write(tmp_path: Path) -> 
     (tmp_path / "main.py").write_text(COUNTED.format(answer="answer, seen + 1"), encoding="utf-8")
     autolock.fix([tmp_path], apply=True, cache=False)
     assert (tmp_path / "main.py").read_text(encoding="utf-8") == COUNTED.format(answer="answer, seen + 1")
+
+
+CALLBACK = """
+    import threading
+    from fastapi import FastAPI
+
+    app = FastAPI()
+
+    class Board:
+        def __init__(self, told):
+            self.told = told
+            self.notes = []
+
+        def add(self, text):
+            if text not in self.notes:
+                print(open(text).read())
+                self.notes.append(text)
+                CALLED(text)
+
+        def remove(self, text):
+            self.notes.remove(text)
+
+    board = Board(lambda text: print(text))
+
+    @app.post("/{text}")
+    def add(text: str):
+        board.add(text)
+
+    @app.delete("/{text}")
+    def remove(text: str):
+        board.remove(text)
+"""
+
+
+@pytest.mark.parametrize(("called", "safety"), [("self.told", "unsafe"), ("print", "safe")])
+def test_what_was_given_to_an_object_may_come_back_to_its_lock(tmp_path: Path, called: str, safety: str) -> None:
+    (tmp_path / "main.py").write_text(textwrap.dedent(CALLBACK.replace("CALLED", called)), encoding="utf-8")
+    checked = autolock.check([tmp_path], cache=False)
+    (finding,) = [f for f in checked.findings if f.place.function == "Board.add"]
+    assert finding.fix.safety == safety
+    assert ("`self.told`, which may need the lock itself" in finding.fix.reason) == (safety == "unsafe")
+
+
+KEEPING = """
+    import time
+    from fastapi import FastAPI
+
+    app = FastAPI()
+
+    class Keeping(type):
+        _instances = {}
+
+        def __call__(cls):
+            if cls not in cls._instances:
+                cls._instances[cls] = super().__call__()
+            return cls._instances[cls]
+
+    class Router(metaclass=Keeping):
+        def __init__(self):
+            time.sleep(0.1)
+            self.routes = []
+
+    @app.get("/")
+    def routes():
+        return Router().routes
+"""
+
+SECOND = """
+    class Table(metaclass=Keeping):
+        def __init__(self):
+            self.router = Router()
+"""
+
+
+@pytest.mark.parametrize(("more", "safety"), [("", "safe"), (SECOND, "unsafe")])
+def test_one_lock_for_the_objects_of_several_classes_may_be_wanted_twice(
+    tmp_path: Path, more: str, safety: str
+) -> None:
+    (tmp_path / "main.py").write_text(textwrap.dedent(KEEPING + more), encoding="utf-8")
+    (finding,) = autolock.check([tmp_path], cache=False).findings
+    assert finding.fix.safety == safety
+
+
+ROUNDS = """
+    import httpx
+    from fastapi import FastAPI, HTTPException
+
+    app = FastAPI()
+    seats = {}
+
+    @app.post("/{room}")
+    async def book(room: str):
+        if seats.get(room, 0) < 1:
+            raise HTTPException(409)
+        async with httpx.AsyncClient() as client:
+            await client.post("/pay")
+        seats[room] -= 1
+"""
+
+
+def test_who_wants_another_element_would_wait_for_a_service_too(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(textwrap.dedent(ROUNDS), encoding="utf-8")
+    (finding,) = autolock.check([tmp_path], cache=False).findings
+    assert finding.fix.safety == "unsafe"
+    assert "waits for `client.post`" in finding.fix.reason

@@ -75,10 +75,11 @@ class Guards(Enclosing):
         guarding.edits.extend(edit for one in summed for edit in one.edits)
         guarding.slow = (
             self.slow(regions, windows)
-            or self.delaying(regions)
+            or self.delaying(regions, windows)
             or self.taken_back(regions, windows)
             or (self.stalling(regions, needs) if family == "threading" else "")
             or self.wrapping(regions, owners)
+            or self.calling_back(regions)
         )
         guarding.hidden = self.besides(owners)
         return guarding

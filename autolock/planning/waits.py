@@ -43,11 +43,12 @@ class Waits(Spans):
                     return f"`{function.name}` {found}"
         return ""
 
-    def delaying(self, regions: Regions) -> str:
-        """What one function waits for under the lock, that others who take it waited for nothing before."""
+    def delaying(self, regions: Regions, windows: Sequence[RaceWindow]) -> str:
+        """What one function waits for under the lock, while others waited for nothing, or want another element."""
         every = [(function, region) for function, spans in regions.items() for region in spans]
         asking = [self._asked(function, region) for function, region in every]
-        if all(asking):
+        acting = [w for w in windows if not self.is_lazy(w.function, windows)]
+        if all(asking) and not any(_is_keyed(w) for w in acting):
             return ""
         found = next(((function, text) for (function, _), text in zip(every, asking, strict=True) if text), None)
         return f"`{found[0].name}` waits for `{found[1]}`" if found is not None else ""
@@ -89,6 +90,43 @@ class Waits(Spans):
                 if isinstance(called, ast.Name) and called.id in wrapped:
                     return f"`{function.name}` runs `{called.id}`, which may need the lock itself,"
         return ""
+
+    def calling_back(self, regions: Regions) -> str:
+        """What is called under the lock and may come back to it: what a class was given, or makes its objects by."""
+        for function, spans in regions.items():
+            foreign = self._foreign(function)
+            for called in (n.func for region in spans for n in own_nodes(region.statements) if isinstance(n, ast.Call)):
+                name = ast.unparse(called)
+                if name in foreign or (name.startswith("super(") and self._makes_many(function, name)):
+                    return f"`{function.name}` runs `{name}`, which may need the lock itself,"
+        return ""
+
+    def _foreign(self, function: Ref) -> frozenset[str]:
+        """The attributes of an object that hold what its constructor was given."""
+        owner = Ref("class", function.path, function.name.rpartition(".")[0])
+        if self.program.klass(owner) is None:
+            return frozenset()
+        init = self.program.method(owner, "__init__")
+        body = self.sources.node_of(init) if init is not None else None
+        given = {a.arg for a in (*body.args.args, *body.args.kwonlyargs)} - {"self"} if body is not None else set()
+        return frozenset(
+            ast.unparse(target)
+            for n in (ast.walk(body) if body is not None else ())
+            if isinstance(n, ast.Assign | ast.AnnAssign) and isinstance(n.value, ast.Name) and n.value.id in given
+            for target in (n.targets if isinstance(n, ast.Assign) else [n.target])
+            if isinstance(target, ast.Attribute)
+        )
+
+    def _makes_many(self, function: Ref, called: str) -> bool:
+        """Whether `super().__call__` is the one of a metaclass that more than one class has."""
+        owner = Ref("class", function.path, function.name.rpartition(".")[0])
+        classes = [Ref("class", path, name) for path, facts in self.program.modules.items() for name in facts.classes]
+        return called.endswith(".__call__") and sum(owner in self.machine.metaclasses(cls) for cls in classes) > 1
+
+
+def _is_keyed(window: RaceWindow) -> bool:
+    """Whether a window is about one element of many: who is after another one has nothing to do with it."""
+    return any(field.startswith("[") for field in window.location.fields)
 
 
 def _wrapped_by(node: ast.AST) -> frozenset[str]:

@@ -60,6 +60,10 @@ _STREAMS = ("StreamingResponse", "EventSourceResponse", "ContentStream")
 TRIED = "acquired"
 
 
+#: What gives a variable of the environment, or what it is given.
+_ENVIRONMENT = frozenset({"os.getenv", "os.environ.get"})
+
+
 class Calls(Containers, Files):
     """The part of the interpreter that calls things."""
 
@@ -522,6 +526,8 @@ class Calls(Containers, Files):
         if name == "sys.getsizeof":
             return Value(None, made="call")  # says nothing of what the object holds
         reads = _reads(callee, *args, *kwargs.values()) | self.all_contents([*args, *kwargs.values()], node)
+        if name in _ENVIRONMENT:
+            reads = frozenset()  # what is kept where a variable is not set is the same for all
         if reads:
             self.switch(node)
         request = _request(*args, *kwargs.values())

@@ -355,7 +355,7 @@ def _shares_a_task(candidate: Candidate) -> bool:
     write = candidate.write
     if between is None or write.kind not in ("assign", "remove") or write.made not in ("await", "display", "none", ""):
         return False
-    here = between.stack[-1].serial == write.stack[-1].serial
+    here = bool(between.stack) and between.stack[-1].serial == write.stack[-1].serial
     return here and isinstance(between.node, ast.Await) and isinstance(between.node.value, ast.Name)
 
 

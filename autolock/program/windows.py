@@ -340,7 +340,7 @@ class Finder:
             relation = "waited"
         if relation == "check-outside" and self.vanity.notes_the_time(candidate):
             return
-        if candidate.dependence == "data" and self._is_on_its_own(candidate):
+        if (candidate.dependence == "data" or candidate.between is None) and self._is_on_its_own(candidate):
             return
         if valid:
             own = _own(valid, write)

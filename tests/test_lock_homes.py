@@ -340,3 +340,43 @@ def test_a_fix_is_safe_where_the_other_is_known_to_be_another(tmp_path: Path) ->
     (tmp_path / "main.py").write_text(textwrap.dedent(ALIAS.replace("FOUND", "Shelf()")), encoding="utf-8")
     (finding,) = autolock.check([tmp_path], cache=False).findings
     assert finding.fix.safety == "safe"
+
+
+LOCKER = """
+    import asyncio
+    from fastapi import FastAPI
+
+    app = FastAPI()
+
+    class Locker:
+        def __init__(self):
+            self.lock = asyncio.Lock()
+            self.boxes = {}
+
+        async def free(self, box):
+            async with self.lock:
+                await asyncio.sleep(0.01)
+                self.boxes.pop(box, None)
+
+        async def take(self, box, parcel):
+            if box in self.boxes:
+                return "taken"
+            await asyncio.sleep(0.01)
+            self.boxes[box] = parcel
+
+    locker = Locker()
+
+    @app.post("/{box}")
+    async def take(box: str, parcel: str):
+        return await locker.take(box, parcel)
+
+    @app.delete("/{box}")
+    async def free(box: str):
+        await locker.free(box)
+"""
+
+
+def test_the_lock_of_a_state_is_its_lock_for_those_too_whom_nobody_upsets(tmp_path: Path) -> None:
+    text = fixed(tmp_path, main=LOCKER)["main"]
+    assert text.count("asyncio.Lock()") == 1
+    assert text.count("async with self.lock:") == 2

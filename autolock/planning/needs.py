@@ -85,7 +85,7 @@ class Needs(Lookups):
                 continue
             if windows and all(_is_inside_slot(write.location, w) for w in windows):
                 continue
-            if harmful is not None and id(write.node) not in harmful:
+            if harmful is not None and id(write.node) not in harmful and not write.held:
                 continue
             if id(write.node) in first_uses and all(
                 len(write.location.fields) < len(w.location.fields) for w in windows

@@ -220,3 +220,34 @@ def test_a_number_that_is_not_handed_on_loses_nothing(tmp_path: Path, report: st
 def test_a_number_that_nobody_counts_may_be_set_back(tmp_path: Path) -> None:
     text = METER.replace("REPORT", REPORTED["by a name"].replace("; ", "\n        "))
     assert found(tmp_path, text.replace("meter.calls += 1", "return meter.calls")) == []
+
+
+SEATS = """
+tables = {"window": 2}
+seated = {}
+
+@app.put("/tables/{table}")
+async def add_table(table: str):
+    tables[table] = 4
+
+@app.post("/{guest}/{table}")
+async def seat(guest: str, table: str):
+    if REFUSED:
+        raise HTTPException(409)
+    await ask(guest)
+    seated[guest] = table
+"""
+
+
+@pytest.mark.parametrize(
+    ("refused", "wanted"),
+    [
+        ("table not in tables or guest in seated", [("AL102", "seat")]),
+        ("guest in seated or table not in tables", [("AL102", "seat")]),
+        ("table not in tables or guest not in seated", []),
+    ],
+)
+def test_each_of_several_questions_has_its_own_answer(
+    tmp_path: Path, refused: str, wanted: list[tuple[str, str]]
+) -> None:
+    assert found(tmp_path, SEATS.replace("REFUSED", refused)) == wanted

@@ -65,6 +65,15 @@ def wants_none(test: ast.Compare) -> bool | None:
     return isinstance(operator, ast.Is | ast.Eq) if isinstance(operator, _IDENTITIES) else None
 
 
+def asked_of(look: ast.AST, test: ast.BoolOp) -> str:
+    """What the one of several questions asks in which something is looked at; empty where that cannot be told."""
+    for question in test.values:
+        plain = question.operand if isinstance(question, ast.UnaryOp) else question
+        if isinstance(plain, ast.Compare) and any(node is look for node in ast.walk(plain)):
+            return shape_of(question)
+    return ""
+
+
 def says_equal(test: ast.expr) -> bool:
     """Whether two things are equal where a test comes out true: `a == b`, or that and more."""
     if isinstance(test, ast.BoolOp):

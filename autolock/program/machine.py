@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from autolock.program.core import BUDGET, SCARCE, TOTAL, Activation, OutOfBudget, Spawn
-from autolock.program.decisions import effective
+from autolock.program.decisions import asked_of, effective
 from autolock.program.index import dotted
 from autolock.program.injection import is_provider, provided, wired
 from autolock.program.linker import Ref
@@ -219,6 +219,8 @@ class Machine(Statements):
         state = self.state
         if control is not None and read in self.filters:
             control = replace(control, shape=self.filters[read], negated=False)
+        elif control is not None and isinstance(control.node, ast.BoolOp):
+            control = replace(control, shape=asked_of(read.node, control.node) or control.shape)
         self.trace.candidates.append(
             Candidate(self.entry, read, write, dependence, control, state.stale.get(read), state.switched.get(read))
         )

@@ -66,10 +66,10 @@ def wants_none(test: ast.Compare) -> bool | None:
 
 
 def asked_of(look: ast.AST, test: ast.BoolOp) -> str:
-    """What the one of several questions asks in which something is looked at; empty where that cannot be told."""
+    """What the one of several questions asks that looks whether something is in a container; empty for any other."""
     for question in test.values:
         plain = question.operand if isinstance(question, ast.UnaryOp) else question
-        if isinstance(plain, ast.Compare) and any(node is look for node in ast.walk(plain)):
+        if plain is look and isinstance(plain, ast.Compare) and isinstance(plain.ops[0], ast.In | ast.NotIn):
             return shape_of(question)
     return ""
 

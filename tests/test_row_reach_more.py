@@ -164,3 +164,76 @@ def test_a_column_without_a_constraint_is_told_of_by_its_name(tmp_path: Path) ->
     (found,) = autolock.check([tmp_path], cache=False).findings
     assert found.fix is not None
     assert "add one on berths (metres)" in found.fix.reason
+
+
+LEVELS = """
+from sqlalchemy import create_engine, select
+from fastapi import Depends, FastAPI, HTTPException
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
+
+SessionLocal = sessionmaker(create_engine("postgresql://localhost/harbour", isolation_level="LEVEL"))
+app = FastAPI()
+
+class Base(DeclarativeBase):
+    pass
+
+class Pilot(Base):
+    __tablename__ = "pilots"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    trips: Mapped[int]
+
+def get_session():
+    with SessionLocal() as session:
+        yield session
+
+@app.post("/pilots/{name}")
+def hire(name: str, session: Session = Depends(get_session)):
+    if session.scalar(select(Pilot).where(Pilot.name == name)) is not None:
+        raise HTTPException(409)
+    session.add(Pilot(name=name, trips=0))
+    session.commit()
+
+@app.post("/pilots/{id}/trips")
+def sail(id: int, session: Session = Depends(get_session)):
+    pilot = session.get(Pilot, id)
+    pilot.trips = pilot.trips + 1
+    session.commit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [("READ COMMITTED", ["hire", "sail"]), ("REPEATABLE READ", ["hire"]), ("SERIALIZABLE", [])],
+)
+def test_what_a_level_of_isolation_leaves_open(level: str, told: list[str], tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(LEVELS.replace("LEVEL", level))
+    assert sorted(f.place.function for f in autolock.check([tmp_path], cache=False).findings) == told
+
+
+GIVEN = """
+class Berths:
+    def __init__(self, session: Session):
+        self.session = session
+
+    def build(self, code: str) -> Berth:
+        berth = self.session.scalar(select(Berth).where(Berth.code == code))
+        if berth is None:
+            berth = Berth(code=code, metres=0)
+            self.session.add(berth)
+            self.session.commit()
+        return berth
+
+class Harbour:
+    def __init__(self, session: Session, berths: Berths | None = None):
+        self.berths = berths or Berths(session)
+
+@app.post("/berths/{code}")
+def build(code: str, session: Session = Depends(get_session)):
+    return HARBOUR.berths.build(code).id
+"""
+
+
+@pytest.mark.parametrize("harbour", ["Harbour(session)", "Harbour(session, None)", "Harbour(session, Berths(session))"])
+def test_what_is_made_where_nothing_was_given_is_known(harbour: str, tmp_path: Path) -> None:
+    assert rules(tmp_path, GIVEN.replace("HARBOUR", harbour)) == ["AL203"]

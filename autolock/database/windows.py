@@ -510,9 +510,12 @@ class RowFinder:
         return "early" if _acquired(read.held) & _acquired(write.held) else "unguarded"
 
     def is_guarded(self, candidate: RowCandidate) -> bool:
-        """Whether a lock spans the look and an insert; a lock on rows that are not there is none."""
+        """Whether a lock spans the look and an insert; a lock on rows that are not there is none.
+
+        REPEATABLE READ keeps nobody from adding rows, nor from changing others than those that this run changes.
+        """
         read, write = candidate.read, candidate.write
-        if self.in_process(candidate) or read.isolated:
+        if self.in_process(candidate) or (read.isolated and read.session.isolation.upper() == "SERIALIZABLE"):
             return True
         ours = {lock.serial for lock in write.locks}
         held = [lock for lock in read.locks if lock.serial in ours]

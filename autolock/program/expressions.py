@@ -249,7 +249,8 @@ class Expressions(Core):
             with self.deciding(control):
                 value = self.test(operand)
             self.state.merge(before)
-            result = join(result, value)
+            missing = isinstance(node.op, ast.Or) and is_none(result)  # `given or Made()` of what nobody has given
+            result = value if missing else join(result, value)
         return result
 
     def control(self, test: ast.expr, value: Value, negated: bool, exit_: str) -> Control | None:

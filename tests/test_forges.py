@@ -195,6 +195,16 @@ class TestChecks:
         assert forge.writes == []
 
 
+@pytest.mark.parametrize("fault", ["dropped after", "cut off", "error after"])
+def test_a_check_run_is_made_once_whatever_goes_wrong(forge: Forge, shop: Repository, fault: str) -> None:
+    asked = connect(Remote("github", forge.api_url, shop.full_name), forge.actions_token(shop))
+    FAULTS[fault](forge, "/check-runs")
+    annotations = tuple(Annotation("app.py", line, line, "Race", "Look") for line in range(1, 61))
+    asked.report(Check(shop.head("main") or "", Outcome.NEUTRAL, "60 findings", "Many", annotations))
+    (run,) = shop.check_runs.values()
+    assert len(run.annotations) == 60
+
+
 OPENING: dict[str, tuple[str, Callable[[Asked, str], object], Callable[[Repository], list[str]]]] = {
     "pull request": (
         "pulls|merge_requests",

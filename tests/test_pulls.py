@@ -340,6 +340,12 @@ def test_a_wrong_token_is_one_line(checkout: Checkout, monkeypatch: pytest.Monke
     assert "wrong-token" not in done.err
 
 
+def test_a_push_whose_answer_is_lost_is_not_taken_for_somebody_elses(checkout: Checkout) -> None:
+    checkout.forge.drop("POST", "/git-receive-pack", after=True)
+    checkout.pr_done()
+    assert len(checkout.open_branches()) == 2
+
+
 @pytest.mark.parametrize(("method", "path"), [("POST", "/git-receive-pack"), ("POST", "/pulls"), ("GET", "/pulls")])
 @pytest.mark.parametrize(
     "fault",

@@ -208,16 +208,17 @@ class GitHub:
             }
             for a in check.annotations
         ]
-        runs = self._client.get(f"{self._root}/commits/{check.commit}/check-runs", check_name=check.name)["check_runs"]
-        if (runs and _says(runs[0], check)) or (not runs and self._has_status(check)):
+        run = self._run(check)
+        if (run and _says(run, check)) or (not run and self._has_status(check)):
             return
         made: Any
         first = {**body, "output": {**output, "annotations": said[:_ANNOTATIONS]}}
         try:
-            if runs:
-                made = self._client.send("PATCH", f"{self._root}/check-runs/{runs[0]['id']}", first)
+            if run:
+                made = self._client.send("PATCH", f"{self._root}/check-runs/{run['id']}", first)
             else:
-                made = self._client.make(f"{self._root}/check-runs", {**first, "head_sha": check.commit}, lambda: None)
+                look = partial(self._run, check)
+                made = self._client.make(f"{self._root}/check-runs", {**first, "head_sha": check.commit}, look)
         except ForgeError as error:
             if error.status not in (403, 404):
                 raise
@@ -226,6 +227,11 @@ class GitHub:
         for start in range(_ANNOTATIONS, len(said), _ANNOTATIONS):
             more = {"output": {**output, "annotations": said[start : start + _ANNOTATIONS]}}
             self._client.send("PATCH", f"{self._root}/check-runs/{made['id']}", more)
+
+    def _run(self, check: Check) -> Any:
+        """The check run of this name that the commit has; None where it has none."""
+        path = f"{self._root}/commits/{check.commit}/check-runs"
+        return next(iter(self._client.get(path, check_name=check.name)["check_runs"]), None)
 
     def _status(self, check: Check) -> None:
         state, description = _short(check)

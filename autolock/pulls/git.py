@@ -118,6 +118,9 @@ class Repository:
                 "push", "--no-verify", "--porcelain", lease, self._remote, f"{commit}:refs/heads/{branch}", network=True
             )
         except GitError as error:
+            with contextlib.suppress(GitError):
+                if self.heads(branch).get(branch) == commit:  # it arrived, and only the answer did not
+                    return
             if "stale info" in error.message or "[rejected]" in error.message:
                 raise GitError(f"{branch} has been moved by somebody else", "run again", rejected=True) from None
             raise

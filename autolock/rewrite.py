@@ -99,7 +99,7 @@ _WHOLE = ""
 #: away, where the last plan removes its import.
 _NAMING = frozenset({"define-lock", "wrap-in-lock", "wrap-checked", "double-checked", "replace-lock"})
 _FREEING = frozenset({"gather-in-sequence", "undecorate", "yield-session"})
-_ALONE_IN_FILE = _NAMING | _FREEING
+_NAMES = "names"
 
 
 def _function_at(tree: ast.Module, at: str) -> str:
@@ -114,7 +114,7 @@ def _function_at(tree: ast.Module, at: str) -> str:
 
 
 def _meet(some: set[str], others: set[str]) -> bool:
-    """Whether two plans edit the same statement of a file, or one of them any."""
+    """Whether two plans need the same of a file, or one of them all of it."""
     return any(
         _WHOLE in (one, other) or f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.")
         for one in some
@@ -190,16 +190,19 @@ class _Rewriting:
         return batch
 
     def _spots(self, plan: Plan) -> dict[str, set[str]]:
-        """The functions of each file that a plan edits, for plans that are made without each other.
+        """What of each file a plan needs for itself, for plans that are made without each other: functions, names.
 
         An import that several need is made once.
         """
         found: dict[str, set[str]] = {edit.path: set() for edit in plan.edits}
         for edit in plan.edits:
-            if edit.codemod != "import-name":
-                at = str(edit.arguments.get("at", _WHOLE))
-                alone = edit.codemod in _ALONE_IN_FILE or not at
-                found[edit.path].add(_WHOLE if alone else self._function_at(edit.path, at))
+            at = str(edit.arguments.get("at", ""))
+            if edit.codemod in _NAMING:
+                found[edit.path].add(_NAMES)
+            elif edit.codemod in _FREEING or (not at and edit.codemod != "import-name"):
+                found[edit.path].add(_WHOLE)
+            if at:
+                found[edit.path].add(self._function_at(edit.path, at))
         return found
 
     def _function_at(self, path: str, at: str) -> str:

@@ -124,6 +124,20 @@ def test_plans_for_different_methods_of_a_class_are_proven_together(monkeypatch:
     assert project.runs == 1
 
 
+@pytest.mark.parametrize(("codemod", "runs"), [("define-lock", 2), ("wrap-in-lock", 2), ("wrap-rows", 1)])
+def test_of_plans_that_may_choose_the_same_name_one_waits_for_the_other(
+    monkeypatch: pytest.MonkeyPatch, codemod: str, runs: int
+) -> None:
+    edits = [Edit("app.py", codemod, {"text": name, "at": f"body[{n}].body[0]"}) for n, name in enumerate("xyz")]
+    edits[2] = Edit("app.py", "wrap-rows", edits[2].arguments)
+    plans = [
+        Plan("lock", "because", Safety.SAFE, (f"race-{n}",), (e,), (n,)) for n, e in zip("xyz", edits, strict=True)
+    ]
+    project = Project(monkeypatch, *plans)
+    assert len(project.rewrite().rewrites) == 3
+    assert project.runs == runs
+
+
 def test_plans_for_one_function_are_proven_after_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     project = Project(monkeypatch, in_function("a", 1), in_function("b", 1))
     assert titles(project.rewrite()) == ["lock a", "lock b"]

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autolock import __version__, findings, registry
+from autolock.database.migrations import Migrated
 from autolock.database.project import DatabaseFacts, ProjectDatabases
 from autolock.findings import Finding
 from autolock.program.cache import DAMAGE
@@ -148,7 +149,7 @@ class Outcomes:
 
     def _made(self, parts: list[Part], jobs: int) -> Iterator[Made]:
         if parts:
-            _ = self._databases.facts  # read once, not in each process
+            self._read_migrations()  # once, not in each process
         lines = sum(self._size(part) for part in parts)
         shares = _shares([(self._size(part), part) for part in parts], jobs)
         if len(shares) < 2 or lines < _WORTH_A_POOL or sys.platform != "linux":
@@ -166,6 +167,18 @@ class Outcomes:
                         yield made
         except BrokenProcessPool:
             yield from self.make(list(missing))
+
+    def _read_migrations(self) -> None:
+        """Find out what the migrations say, or what an earlier run found when they were the same."""
+        databases = self._databases
+        if not databases.concerned:
+            return
+        key = digest(b"migrations" + databases.signature) if self._cache.is_on else b""
+        known = self._cache.recall(key)
+        if known is not None and len(known) == len(Migrated._fields):
+            databases.migrated = Migrated(*known)
+        else:
+            self._cache.put(key, databases.migrated)
 
     def make(self, parts: Sequence[Part]) -> Iterator[Made]:
         """Analyse parts, one after the other."""
@@ -305,17 +318,26 @@ class _Cache:
         return {bytes(key): (int(age), bytes(blob)) for key, (age, blob) in table.items()}
 
     def get(self, key: bytes) -> Outcome | None:
+        """The outcome that was kept under a key."""
+        known = self.recall(key)
         try:
-            outcome = Outcome(*_Unpickler(io.BytesIO(self._old[key][1])).load())
+            outcome = Outcome(*known or ())
         except DAMAGE:
             return None
-        if not all(isinstance(finding, Finding) for finding in outcome.findings):
+        return outcome if known and all(isinstance(finding, Finding) for finding in outcome.findings) else None
+
+    def recall(self, key: bytes) -> tuple[Any, ...] | None:
+        """What was kept under a key."""
+        try:
+            known = _Unpickler(io.BytesIO(self._old[key][1])).load()
+        except DAMAGE:
             return None
         self._used.add(key)
-        return outcome
+        return known if isinstance(known, tuple) else None
 
-    def put(self, key: bytes, outcome: Outcome) -> None:
-        self._new[key] = pickle.dumps(tuple(outcome), 5)
+    def put(self, key: bytes, known: tuple[Any, ...]) -> None:
+        """Keep plain data, or an outcome."""
+        self._new[key] = pickle.dumps(tuple(known), 5)
 
     def save(self) -> None:
         """Write the cache anew where something was added; one that cannot be written is done without."""

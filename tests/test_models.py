@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autolock.database.migrations import Migrated, migrated
+from autolock.database.migrations import Migrated, migrated, migration_files
 from autolock.database.models import Column, Model, Models
 from autolock.program.index import index
 from autolock.program.linker import Program, Ref
@@ -497,7 +497,7 @@ def test_migrations_tell_of_constraints(tmp_path: Path) -> None:
         """,
         downgrade='op.drop_constraint("uq_seat", "seats")',
     )
-    assert migrated(tmp_path).uniques == {
+    assert migrated(migration_files(tmp_path)).uniques == {
         "users": (frozenset({"email"}), frozenset({"org", "name"})),
         "seats": (frozenset({"event", "row"}),),
         "posts": (frozenset({"slug"}),),
@@ -525,21 +525,21 @@ def test_what_is_dropped_no_longer_counts(tmp_path: Path, drop: str, left: bool)
     name = "seats_row_key" if "execute" in drop else "uq"
     write_migration(tmp_path, "one", f'op.create_unique_constraint("{name}", "seats", ["row"])  # unique')
     write_migration(tmp_path, "two", f"{drop}  # unique")
-    assert bool(migrated(tmp_path).uniques.get("seats")) is left
+    assert bool(migrated(migration_files(tmp_path)).uniques.get("seats")) is left
 
 
 def test_a_constraint_without_a_name_is_dropped_by_the_database_s_own(tmp_path: Path) -> None:
     write_migration(tmp_path, "one", 'op.create_table("users", sa.Column("email", unique=True))')
     write_migration(tmp_path, "two", 'op.drop_constraint("users_email_key", "users", type_="unique")')
-    assert not migrated(tmp_path).uniques.get("users")
+    assert not migrated(migration_files(tmp_path)).uniques.get("users")
 
 
 def test_migrations_that_cannot_be_read_are_left_out(tmp_path: Path) -> None:
     write_migration(tmp_path, "one", 'op.create_unique_constraint("uq", "seats", ["row"])')
     (tmp_path / "alembic/versions/bad.py").write_text("down_revision = 1\nop.unique((")
     (tmp_path / "alembic/versions/binary.py").write_bytes(b"\0down_revision op. unique")
-    assert migrated(tmp_path).uniques == {"seats": (frozenset({"row"}),)}
-    assert migrated(tmp_path / "missing").uniques == {}
+    assert migrated(migration_files(tmp_path)).uniques == {"seats": (frozenset({"row"}),)}
+    assert migrated(migration_files(tmp_path / "missing")).uniques == {}
 
 
 def test_migrations_add_what_models_lack() -> None:

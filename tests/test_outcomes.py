@@ -12,10 +12,14 @@ import pytest
 
 import autolock
 from autolock import engine
+from autolock.database.migrations import migrated
 from autolock.outcomes import Outcome, _Cache
 from autolock.program.parts import Names, Traits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from autolock.database.migrations import Migrated
     from autolock.findings import Finding, Report
     from autolock.plan import Plan
 
@@ -112,6 +116,26 @@ def test_processes_find_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("autolock.outcomes._WORTH_A_POOL", 0)
     report = autolock.check([root], jobs=2, cache=False)
     assert (report.findings, report.statistics.routes) == (expected.findings, expected.statistics.routes)
+
+
+def test_migrations_are_read_again_when_they_change(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[list[str]] = []
+
+    def watched(migrations: Iterable[str]) -> Migrated:
+        read.append(list(migrations))
+        return migrated(read[-1])
+
+    monkeypatch.setattr("autolock.database.project.migrated", watched)
+    first = root / "versions" / "first.py"
+    _write(first, "down_revision = None\n")
+    _write(root / "one" / "store.py", "import sqlalchemy\nstock = {}\n")
+    autolock.check([root])
+    _write(root / "one" / "store.py", "import sqlalchemy\nstock = {'pen': 1}\n")
+    autolock.check([root])
+    assert read == [[str(first)]]
+    first.write_text("down_revision = 'zero'\n", encoding="utf-8")
+    autolock.check([root])
+    assert len(read) == 2
 
 
 def test_a_new_file_is_seen(root: Path) -> None:

@@ -10,7 +10,7 @@ import ast
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -87,15 +87,15 @@ class _Made:
         return self.made[table, name] > drops and not ("_" in name and any(name in said for said in self.texts))
 
 
-def migrated(root: Path) -> Migrated:
-    """The unique sets of columns by table that the migrations below a folder leave behind.
+def migrated(migrations: Iterable[str]) -> Migrated:
+    """The unique sets of columns by table that migrations leave behind; given are their files, in their order.
 
     A constraint that is dropped as often as it is made does not count, nor does a partial index. Where it
     cannot be said which constraint of a table is dropped, none of them counts. Files that cannot be read or
     parsed are left out.
     """
     made = _Made()
-    for path in migration_files(root):
+    for path in migrations:
         tree = _tree(path)
         for statement in tree.body if tree else ():
             if isinstance(statement, ast.Assign | ast.AnnAssign):

@@ -63,7 +63,16 @@ class ProjectDatabases:
         """What the project's migrations and settings say."""
         if not self.concerned:
             return DatabaseFacts(models=self._models)
-        return DatabaseFacts(self._dialect, migrated(self._root), self._models)
+        return DatabaseFacts(self._dialect, self.migrated, self._models)
+
+    @cached_property
+    def migrated(self) -> Migrated:
+        """What the migrations have made unique; whoever knows it from an earlier run may say so by setting it."""
+        return migrated(self._migrations)
+
+    @cached_property
+    def _migrations(self) -> tuple[str, ...]:
+        return tuple(migration_files(self._root))
 
     @cached_property
     def _dialect(self) -> str:
@@ -75,7 +84,7 @@ class ProjectDatabases:
         wanted = str(self._models.settings)
         if not self.concerned:
             return wanted.encode("utf-8", "surrogatepass")
-        stamps = (stamp for path in migration_files(self._root) for stamp in _stamp(path))
+        stamps = (stamp for path in self._migrations for stamp in _stamp(path))
         return "\0".join((wanted, self._dialect, *stamps)).encode("utf-8", "surrogatepass")
 
 

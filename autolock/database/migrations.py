@@ -174,12 +174,22 @@ def _operation(call: ast.Call, batch: str, made: _Made) -> None:
 
 def _text(node: ast.AST, made: _Made) -> None:
     """What an expression says in text, as SQL or as names: of no table in particular where it is put together."""
-    said = " ".join(filter(None, map(text, ast.walk(node))))
+    parts = list(ast.walk(node))
+    said = " ".join(filter(None, map(text, parts)))
     if isinstance(node, ast.Call) and "drop" in said.lower():
         made.texts.append(said)
-    if "unique" in ast.unparse(node).lower() or "exclude" in said.lower():
-        together = any(isinstance(n, ast.JoinedStr) for n in ast.walk(node))
+    if "unique" in said.lower() or "exclude" in said.lower() or any("unique" in _named(n).lower() for n in parts):
+        together = any(isinstance(n, ast.JoinedStr) for n in parts)
         made.unclear.update(("",) if together or not said else re.findall(r"\w+", said))
+
+
+def _named(node: ast.AST) -> str:
+    """The name that a part of an expression consists of; empty for any other."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.arg or "" if isinstance(node, ast.keyword) else ""
 
 
 def _part(node: ast.expr | None, table: str, made: _Made) -> None:

@@ -158,7 +158,7 @@ def test_a_value_that_is_looked_at_again_is_filled_under_one_lock(tmp_path: Path
         ),
         encoding="utf-8",
     )
-    autolock.fix([tmp_path], apply=True, cache=False)
+    autolock.fix([tmp_path], apply=True, unsafe=True, cache=False)
     body = main.read_text(encoding="utf-8").partition("async def price")[2]
     locked = body.partition("async with known_lock:")[2]
     assert locked.index("if name in known") < locked.index("await ask(name)") < locked.index("] = (age, value)")

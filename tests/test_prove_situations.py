@@ -13,7 +13,8 @@ import autolock
 from autolock.api import combined
 from autolock.prove.proof import Bounds, Proof, Subject, Verdict
 from autolock.prove.prover import Prover
-from autolock.prove.telling import summary
+from autolock.prove.scenario import Race, Scenario
+from autolock.prove.telling import Lanes, summary
 
 
 def proved(folder: Path, source: str, *, fixed: bool = True) -> list[Proof]:
@@ -186,3 +187,52 @@ def test_what_no_answer_tells_is_not_driven(tmp_path: Path) -> None:
     assert proof.subject.finding.rule == "AL401"
     assert proof.before.verdict is Verdict.NOT_DRIVEN
     assert "how many calls" in summary("before", proof.before, Bounds())
+
+
+def test_what_is_left_half_done_is_seen_although_the_next_request_completes_it(tmp_path: Path) -> None:
+    source = """
+    import os, sqlite3
+
+    def rows():
+        return sqlite3.connect(os.path.join(os.path.dirname(__file__), "people.db"), isolation_level=None)
+
+    with rows() as first:
+        first.execute("CREATE TABLE IF NOT EXISTS people (id INTEGER PRIMARY KEY, name TEXT, town TEXT)")
+        first.execute("INSERT INTO people (id, name, town) VALUES (1, 'ada', 'york')")
+
+    @app.put("/people/{id}")
+    async def change(id: int, name: str, town: str):
+        with rows() as connection:
+            connection.execute("UPDATE people SET name = ? WHERE id = ?", (name, id))
+            await asyncio.sleep(0)
+            connection.execute("UPDATE people SET town = ? WHERE id = ?", (town, id))
+        return {}
+    """
+    request = {"method": "PUT", "path": "/people/1", "query": {"name": "bob", "town": "hull"}}
+    (tmp_path / "main.py").write_text(HEAD + textwrap.dedent(source), encoding="utf-8")
+    for requests, verdict in (((request, request), Verdict.HELD), ((request,), Verdict.WITNESSED)):
+        race = Race(requests, route="PUT /people/{id}", failing="tables")
+        with Prover(tmp_path, (), scenario=Scenario(races=(race,)), bounds=Bounds(requests=1)) as prover:
+            side = prover.before([Subject(("PUT /people/{id}",))])["PUT /people/{id}"]
+        assert side.verdict is verdict, side.why_not
+
+
+def test_of_a_witness_on_worker_threads_the_lines_are_told_where_requests_meet(tmp_path: Path) -> None:
+    quiet = "\n".join(f"    step_{number} = {number}" for number in range(30))
+    source = f"""
+total = {{"cents": 0}}
+
+@app.post("/cents")
+def deposit():
+{quiet}
+    seen = total["cents"]
+    total["cents"] = seen + 1
+    return {{}}
+"""
+    side = played(tmp_path, source, "POST /cents")
+    assert side.verdict is Verdict.WITNESSED
+    assert side.decisive is not None
+    told = [step.code for step in Lanes(tmp_path).steps(side.decisive)]
+    assert told.count('seen = total["cents"]') == 2
+    assert len(told) < 12
+    assert len(side.decisive.result["witness"]["steps"]) > 60

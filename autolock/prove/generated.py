@@ -17,7 +17,7 @@ from autolock.prove.bundle import bundled
 from autolock.prove.proof import Proof, Trial, Verdict
 from autolock.prove.scenario import Scenario
 from autolock.prove.stage.racing import difference_lines, step_lines
-from autolock.prove.telling import slug, title_of
+from autolock.prove.telling import slug, title_of, worth_telling
 
 SUPPORT = "race_support.py"
 _WIDTH = 110
@@ -133,7 +133,7 @@ def _story(trial: Trial) -> Iterator[str]:
     for number, request in enumerate(trial.race.requests):
         yield f"{chr(ord('A') + number)} sends {title_of(request)}"
     yield ""
-    yield from step_lines(witness)
+    yield from step_lines(worth_telling(trial))
     yield ""
     yield from difference_lines(witness)
     if not witness["differences"]:

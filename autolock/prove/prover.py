@@ -261,6 +261,8 @@ class _Driver:
             others = [other for one in served if (other := variant(one)) is not None]
             for request in [*served, *others, *(_unserved(driven, route) if failing == "locks" else ())]:
                 yield Race((request, request), prelude=driven.prelude, failing=failing)
+                if failing == "tables":  # one that comes after it may complete what it has left
+                    yield Race((request,), prelude=driven.prelude, failing=failing)
 
     def _against_others(self, subject: Subject, one: Driven) -> Iterator[Race]:
         """A request against those of other routes: what they read or change may be what it changes."""

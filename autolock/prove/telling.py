@@ -153,7 +153,7 @@ def played_as(trial: Trial, drawn: Lanes, width: int, glyphs: Glyphs, *, color: 
     if len(trial.race.requests) == 2 and not trial.race.apart:
         yield from lanes(list(drawn.steps(trial)), ("", ""), width, glyphs, color)
     else:
-        yield from (Text(line) for line in step_lines(trial.result["witness"]))
+        yield from (Text(line) for line in step_lines(worth_telling(trial)))
 
 
 @dataclass
@@ -164,9 +164,8 @@ class Lanes:
 
     def steps(self, trial: Trial) -> Iterator[Step]:
         """The witness of a trial as an interleaving of two requests."""
-        steps: Sequence[dict[str, Any]] = trial.result["witness"]["steps"]
         seen: dict[int, dict[str, str]] = {}
-        for step in steps:
+        for step in worth_telling(trial):
             spot = step["spot"]
             if spot is None:
                 continue
@@ -192,6 +191,22 @@ class Lanes:
         except OSError:
             return ""
         return lines[place.line - 1].strip() if place.line <= len(lines) else ""
+
+
+def worth_telling(trial: Trial) -> list[dict[str, Any]]:
+    """The steps of a witness; of lines, where it is known at which requests meet, these and those round a switch."""
+    steps: Sequence[dict[str, Any]] = trial.result["witness"]["steps"]
+    meeting = trial.result.get("meeting")
+    lanes = [step["lane"] for step in steps]
+    turns = {index for index in range(1, len(lanes)) if lanes[index] != lanes[index - 1]}
+    return [
+        step
+        for index, step in enumerate(steps)
+        if meeting is None
+        or step["kind"] != "line"
+        or {index, index + 1} & turns
+        or f"{step['spot']['path']}:{step['spot']['line']}" in meeting
+    ]
 
 
 def _action(step: dict[str, Any]) -> Action:
@@ -240,6 +255,7 @@ def _side(side: Side) -> dict[str, Any]:
         "trials": [
             {
                 "verdict": trial.verdict.value,
+                "off_target": trial.off_target,
                 "prelude": list(trial.race.prelude),
                 "requests": list(trial.race.requests),
                 **trial.result,

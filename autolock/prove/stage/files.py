@@ -86,7 +86,7 @@ class FileData:
             self._busy = False
 
     def picture(self) -> dict[str, Any]:
-        """What the files hold, parsed where it is JSON, else line by line."""
+        """What the files hold, parsed where it is JSON, else line by line; of what is no text, that it is there."""
         held = {name: self._read(name) for name in self._first}
         return {self._title(name): _parsed(contents) for name, contents in held.items() if contents is not None}
 
@@ -104,7 +104,10 @@ def _for_writing(details: tuple[Any, ...]) -> bool:
 
 
 def _parsed(contents: bytes) -> Any:
-    text = contents.decode("utf-8", "replace")
+    try:
+        text = contents.decode("utf-8")
+    except UnicodeDecodeError:
+        return "<binary>"  # archives hold the time at which they were made
     try:
         return json.loads(text)
     except ValueError:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -98,12 +98,12 @@ class Race:
     def _report(self, witness: dict[str, Any]) -> str:
         """The witness, a line each: the requests, the steps with what was known at them, and what came out wrong."""
         sent = (f"{_name(n)} sends {Request(**request).title}" for n, request in enumerate(self.requests))
-        return "\n  ".join([witness["why"], *sent, *step_lines(witness), *difference_lines(witness)])
+        return "\n  ".join([witness["why"], *sent, *step_lines(witness["steps"]), *difference_lines(witness)])
 
 
-def step_lines(witness: dict[str, Any]) -> Iterator[str]:
+def step_lines(steps: Sequence[dict[str, Any]]) -> Iterator[str]:
     """The steps of a witness: who went on, where, and what it knew."""
-    for step in witness["steps"]:
+    for step in steps:
         spot = step["spot"]
         place = f"{spot['path']}:{spot['line']} {spot['function']}, " if spot else ""
         known = ", ".join(f"{name}={text}" for name, text in step["values"].items())

@@ -59,7 +59,7 @@ def races(folder: Path, **parts: str) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("started", STARTED.values(), ids=STARTED)
 def test_a_job_runs_beside_the_requests(tmp_path: Path, started: dict[str, str]) -> None:
-    assert races(tmp_path, value="0", hit='totals["seen"] += 1', **started) == [("AL102", "report")]
+    assert races(tmp_path, value="0", hit='totals["seen"] += 1', **started) == [("AL101", "report")]
 
 
 @pytest.mark.parametrize("started", STARTED.values(), ids=STARTED)
@@ -72,7 +72,7 @@ def test_what_nobody_schedules_does_not_run(tmp_path: Path) -> None:
 
 
 def test_of_a_job_is_said_what_comes_in_between(tmp_path: Path) -> None:
-    parts = {"value": "0", "hit": 'totals["seen"] += 1', **STARTED["scheduled_job"]}
+    parts = {"value": "-1", "hit": 'totals["seen"] += 1', **STARTED["scheduled_job"]}
     (tmp_path / "main.py").write_text(textwrap.dedent(APP).format(**parts), encoding="utf-8")
     (finding,) = autolock.check([tmp_path], cache=False, certainty="race").findings
     assert finding.message.endswith("`hit` may change it in between, and the check is no longer true.")

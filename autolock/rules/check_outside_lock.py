@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from autolock.findings import Severity
 from autolock.rules.base import Match
-from autolock.rules.shapes import function_name
+from autolock.rules.shapes import function_name, is_cache_fill, is_creation, is_harmless
 
 if TYPE_CHECKING:
     from autolock.program.windows import RaceWindow
@@ -33,7 +33,8 @@ class CheckOutsideLock:
 
     ## Refused
 
-    Where the check and the change are not in one block.
+    Where the check and the change are not in one block. Not reported where threads compute equal plain values, of
+    which one replaces the other.
     """
 
     id: ClassVar[str] = "AL503"
@@ -45,6 +46,14 @@ class CheckOutsideLock:
     def match(self, window: RaceWindow) -> Match | None:
         if window.kind != "read-write" or window.relation != "check-outside" or not window.race:
             return None
+        if is_harmless(window):
+            return None
+        if is_cache_fill(window) or is_creation(window):
+            return Match(
+                Severity.LOW if is_cache_fill(window) else Severity.MEDIUM,
+                f"`{function_name(window)}` looks at `{window.shown}` before it takes the lock and does not look "
+                f"again under it: whoever waited for the lock makes it once more.",
+            )
         return Match(
             Severity.HIGH,
             f"`{function_name(window)}` looks at `{window.shown}` before it takes the lock and does "

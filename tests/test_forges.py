@@ -89,11 +89,6 @@ class TestPulls:
             (1, PullState.CLOSED),
         ]
 
-    def test_a_branch_is_deleted_also_when_it_is_gone(self, shop: Repository, asked: Asked) -> None:
-        asked.delete_branch("autolock/lost-update")
-        asked.delete_branch("autolock/lost-update")
-        assert set(shop.branches()) == {"main"}
-
     def test_labels_are_added_to_those_that_are_there(self, shop: Repository, asked: Asked) -> None:
         asked.open_pull(NEW)
         asked.add_labels(1, ["bug"])

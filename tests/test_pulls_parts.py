@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from cli_runner import COUNTER
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import autolock
@@ -16,7 +16,7 @@ from autolock.forges.base import Pull, PullState
 from autolock.forges.remotes import Remote, remote_of, token_for
 from autolock.forges.texts import new_lines
 from autolock.pulls.body import body_of
-from autolock.pulls.deciding import Branch, Deed, Room, decide
+from autolock.pulls.deciding import Branch, Deed, Room, Scope, decide
 from autolock.pulls.groups import Group, groups_of
 from autolock.pulls.marker import Marker, marker_in
 from autolock.pulls.messages import is_conventional, title_of
@@ -37,6 +37,7 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> Group:
 # -- markers -------------------------------------------------------------------------------------
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(), st.lists(st.text(), max_size=3), st.text(), st.text())
 def test_a_marker_is_found_again_in_any_text(group_name: str, rules: list[str], title: str, around: str) -> None:
     marker = Marker(group_name, tuple(rules), ("ab", "cd"), "1" * 40, "", title, "1.0", settled=False)
@@ -200,16 +201,17 @@ def _pull(marker: Marker | None, state: PullState = PullState.OPEN, head: str = 
 
 
 def test_a_branch_of_somebody_elses_is_left_alone(group: Group) -> None:
-    (step,) = decide([group], [], {group.branch: Branch("2" * 40, own=False, current=False)}, Room(5, 5))
+    (step,) = decide([group], [], {group.branch: Branch("2" * 40, own=False, current=False)}, Room(5, 5), Scope("main"))
     assert step.deed is Deed.HOLD
-    (step,) = decide([group], [_pull(None)], {group.branch: Branch("2" * 40, own=False, current=False)}, Room(5, 5))
+    branches = {group.branch: Branch("2" * 40, own=False, current=False)}
+    (step,) = decide([group], [_pull(None)], branches, Room(5, 5), Scope("main"))
     assert step.deed is Deed.HOLD
-    (step,) = decide([], [_pull(None)], {}, Room(5, 5))
+    (step,) = decide([], [_pull(None)], {}, Room(5, 5), Scope("main"))
     assert step.deed is Deed.LEAVE
 
 
 def test_a_crash_between_body_and_push_is_no_persons_commit(group: Group) -> None:
     marker = Marker(group.name, group.rules, group.fingerprints, "3" * 40, "2" * 40, "t", "1")
     branch = {group.branch: Branch("2" * 40, own=True, current=True)}
-    (step,) = decide([group], [_pull(marker)], branch, Room(0, 0))
+    (step,) = decide([group], [_pull(marker)], branch, Room(0, 0), Scope("main"))
     assert (step.deed, step.expected) == (Deed.UPDATE, "2" * 40)

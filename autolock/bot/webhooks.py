@@ -8,13 +8,12 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from autolock.bot.store import Job
+from autolock.pulls.commands import command_in
 from autolock.pulls.groups import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-COMMANDS = ("rebase", "recreate", "ignore", "explain")
-_COMMAND = re.compile(rf"^\s*@autolock\s+({'|'.join(COMMANDS)})\b", re.MULTILINE | re.IGNORECASE)
 #: A pull request is looked at when there is something new in it.
 _NEW = frozenset({"opened", "synchronize", "reopened", "ready_for_review"})
 
@@ -60,11 +59,12 @@ def _of_pull(payload: Any) -> Iterator[Job]:
 
 
 def _of_comment(payload: Any) -> Iterator[Job]:
-    said = _COMMAND.search(str(_at(payload, "comment", "body") or ""))
+    said = command_in(str(_at(payload, "comment", "body") or ""))
     number, author = _number(_at(payload, "issue", "number")), _at(payload, "comment", "user", "login")
     on_pull = _at(payload, "issue", "pull_request") is not None
     if said and on_pull and number and author and _at(payload, "action") == "created":
-        details = {"number": number, "command": said[1].lower(), "author": str(author)}
+        comment = _number(_at(payload, "comment", "id"))
+        details = {"number": number, "command": said, "author": str(author), "comment": comment}
         yield from _job("command", payload, details)
 
 

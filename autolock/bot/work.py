@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from autolock.options import Options
     from autolock.pulls.settings import PullSettings
 
-_REMOTE = "origin"
-
 
 class Worker:
     """Carries out jobs one at a time."""
@@ -89,11 +87,13 @@ class Worker:
         client = self._credentials.client(token)
         try:
             forge = GitHub(client, job.repository)
-            access = Access(GIT_USERS["github"], token)
-            folder = cloned(
-                f"{self._origin()}/{job.repository}.git", self._settings.work / str(job.repository_id), access
-            )
-            yield Connection(Repository(folder, _REMOTE, access), forge, "."), forge
+            url = f"{self._origin()}/{job.repository}.git"
+            access = Access(GIT_USERS["github"], token, url)
+            folder = cloned(url, self._settings.work / str(job.repository_id), access)
+            # Not the URL it was cloned from: a repository may have got another name, and its old one a new owner.
+            repository = Repository(folder, url, access)
+            repository.tidy()
+            yield Connection(repository, forge, "."), forge
         finally:
             client.close()
 

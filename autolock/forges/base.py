@@ -46,8 +46,8 @@ class Outcome(str, Enum):
 class Pull:
     """A pull request as the forge has it; `head` and `base` are names of branches, `head_commit` the last of its own.
 
-    `opened` is when it was, in seconds since 1970. `ours` is whether the branch is in the repository itself and not in
-    somebody's fork.
+    `opened` and `closed` are when it was, in seconds since 1970, the latter 0 for one that is open. `ours` is whether
+    the branch is in the repository itself and not in somebody's fork.
     """
 
     number: int
@@ -62,6 +62,7 @@ class Pull:
     author: str
     opened: float = 0.0
     ours: bool = True
+    closed: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +78,12 @@ class NewPull:
 
 @dataclass(frozen=True, slots=True)
 class Comment:
-    """A comment below a pull request or an issue."""
+    """A comment below a pull request or an issue, `made` in seconds since 1970."""
 
     number: int
     body: str
     author: str
+    made: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +178,6 @@ class Forge(Protocol):
 
     def close_pull(self, number: int) -> None:
         """Close it unmerged."""
-
-    def delete_branch(self, branch: str) -> None:
-        """Delete a branch; one that is not there is deleted."""
 
     def comments(self, number: int) -> Sequence[Comment]:
         """The comments below a pull request or issue, the oldest first."""

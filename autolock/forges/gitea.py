@@ -29,7 +29,6 @@ class Gitea:
     def __init__(self, client: Client, repository: str) -> None:
         self._client = client
         self._root = f"repos/{repository}"
-        self._repository = repository
 
     def default_branch(self) -> str:
         return str(self._client.get(self._root)["default_branch"])
@@ -74,13 +73,6 @@ class Gitea:
     def close_pull(self, number: int) -> None:
         self._client.send("PATCH", f"{self._root}/pulls/{number}", {"state": "closed"})
 
-    def delete_branch(self, branch: str) -> None:
-        try:
-            self._client.send("DELETE", f"{self._root}/branches/{quote(branch, safe='')}")
-        except ForgeError as error:
-            if error.status != 404:
-                raise
-
     def add_labels(self, number: int, labels: Sequence[str]) -> None:
         """Put labels on a pull request; those that the repository does not have are made."""
         known = {label["name"]: label["id"] for label in self._pages("labels")}
@@ -104,7 +96,8 @@ class Gitea:
         if data.get("merged"):
             state = PullState.MERGED
         title = data["title"]
-        source = (data["head"].get("repo") or {}).get("full_name", "")
+        # By number: the repository may have been renamed.
+        source, target = ((data[side].get("repo") or {}).get("id") for side in ("head", "base"))
         return Pull(
             number=data["number"],
             title=title.removeprefix(_DRAFT),
@@ -117,7 +110,8 @@ class Gitea:
             url=data["html_url"],
             author=(data.get("user") or {}).get("login", ""),
             opened=seconds(data["created_at"]),
-            ours=source.lower() == self._repository.lower(),
+            ours=source is not None and source == target,
+            closed=seconds(data.get("closed_at")),
         )
 
     def _pages(self, path: str, most: int = 1_000, **query: object) -> Iterator[Any]:
@@ -131,7 +125,10 @@ class Gitea:
 
     def comments(self, number: int) -> Sequence[Comment]:
         found = self._client.get(f"{self._root}/issues/{number}/comments")
-        return [Comment(c["id"], c.get("body") or "", (c.get("user") or {}).get("login", "")) for c in found]
+        return [
+            Comment(c["id"], c.get("body") or "", (c.get("user") or {}).get("login", ""), seconds(c["created_at"]))
+            for c in found
+        ]
 
     def add_comment(self, number: int, body: str) -> None:
         look = partial(self._said, number, body)

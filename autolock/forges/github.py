@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from autolock.forges.http import Client
 
+#: By this a check run is known as autolock's: a job of Actions that is called autolock has one of that name, too.
+_OURS = "autolock"
 #: What a request for a check may carry.
 _ANNOTATIONS = 50
 
@@ -38,7 +40,6 @@ class GitHub:
 
     def __init__(self, client: Client, repository: str) -> None:
         self._client = client
-        self._repository = repository
         self._root = f"repos/{repository}"
         self._owner = repository.partition("/")[0]
 
@@ -86,13 +87,6 @@ class GitHub:
     def close_pull(self, number: int) -> None:
         self._client.send("PATCH", f"{self._root}/pulls/{number}", {"state": "closed"})
 
-    def delete_branch(self, branch: str) -> None:
-        try:
-            self._client.send("DELETE", f"{self._root}/git/refs/heads/{quote(branch)}")
-        except ForgeError as error:
-            if error.status not in (404, 422):  # there is none
-                raise
-
     def add_labels(self, number: int, labels: Sequence[str]) -> None:
         self._client.send("POST", f"{self._root}/issues/{number}/labels", {"labels": list(labels)})
 
@@ -109,7 +103,8 @@ class GitHub:
         state = PullState.OPEN if data["state"] == "open" else PullState.CLOSED
         if data.get("merged_at"):
             state = PullState.MERGED
-        source = (data["head"].get("repo") or {}).get("full_name", "")
+        # By number: the repository may have been renamed.
+        source, target = ((data[side].get("repo") or {}).get("id") for side in ("head", "base"))
         return Pull(
             number=data["number"],
             title=data["title"],
@@ -122,14 +117,18 @@ class GitHub:
             url=data["html_url"],
             author=(data.get("user") or {}).get("login", ""),
             opened=seconds(data["created_at"]),
-            ours=source.lower() == self._repository.lower(),
+            ours=source is not None and source == target,
+            closed=seconds(data.get("closed_at")),
         )
 
     # -- comments --------------------------------------------------------------------
 
     def comments(self, number: int) -> Sequence[Comment]:
         found = self._client.pages(f"{self._root}/issues/{number}/comments")
-        return [Comment(c["id"], c.get("body") or "", (c.get("user") or {}).get("login", "")) for c in found]
+        return [
+            Comment(c["id"], c.get("body") or "", (c.get("user") or {}).get("login", ""), seconds(c["created_at"]))
+            for c in found
+        ]
 
     def add_comment(self, number: int, body: str) -> None:
         look = partial(self._said, number, body)
@@ -180,7 +179,7 @@ class GitHub:
 
     @staticmethod
     def _line_comment(data: Any) -> LineComment:
-        last = data.get("line") or data.get("original_line") or 0
+        last = data.get("line") or 0  # none where the line has been changed since: the comment is out of sight
         first = data.get("start_line") or last
         return LineComment(
             data["path"], first, last, data["body"], data["id"], (data.get("user") or {}).get("login", "")
@@ -192,6 +191,7 @@ class GitHub:
         body: dict[str, object] = {
             "name": check.name,
             "status": "completed",
+            "external_id": _OURS,
             "conclusion": check.outcome.value,
         }
         output: dict[str, object] = {"title": check.title, "summary": check.summary[: self.body_limit - 1]}
@@ -208,8 +208,8 @@ class GitHub:
             }
             for a in check.annotations
         ]
-        run = self._run(check)
-        if (run and _says(run, check)) or (not run and self._has_status(check)):
+        run = self._run_of(check)
+        if _says(run, check) if run else self._has_status(check):
             return
         made: Any
         first = {**body, "output": {**output, "annotations": said[:_ANNOTATIONS]}}
@@ -217,8 +217,8 @@ class GitHub:
             if run:
                 made = self._client.send("PATCH", f"{self._root}/check-runs/{run['id']}", first)
             else:
-                look = partial(self._run, check)
-                made = self._client.make(f"{self._root}/check-runs", {**first, "head_sha": check.commit}, look)
+                new = {**first, "head_sha": check.commit}
+                made = self._client.make(f"{self._root}/check-runs", new, partial(self._run_of, check))
         except ForgeError as error:
             if error.status not in (403, 404):
                 raise
@@ -228,10 +228,11 @@ class GitHub:
             more = {"output": {**output, "annotations": said[start : start + _ANNOTATIONS]}}
             self._client.send("PATCH", f"{self._root}/check-runs/{made['id']}", more)
 
-    def _run(self, check: Check) -> Any:
-        """The check run of this name that the commit has; None where it has none."""
+    def _run_of(self, check: Check) -> Any:
+        """The check run of that name that autolock has made; None where there is none."""
         path = f"{self._root}/commits/{check.commit}/check-runs"
-        return next(iter(self._client.get(path, check_name=check.name)["check_runs"]), None)
+        runs = self._client.get(path, check_name=check.name, per_page=100)["check_runs"]
+        return next((run for run in runs if run.get("external_id") == _OURS), None)
 
     def _status(self, check: Check) -> None:
         state, description = _short(check)
@@ -251,8 +252,13 @@ class GitHub:
         return (check.name, *_short(check)) in [(s["context"], s["state"], s["description"]) for s in said]
 
     def may_write(self, user: str) -> bool:
-        found = self._client.found(f"{self._root}/collaborators/{quote(user)}/permission")
-        return bool(found) and found["permission"] in ("admin", "maintain", "write")
+        try:
+            found = self._client.get(f"{self._root}/collaborators/{quote(user, safe='')}/permission")
+        except ForgeError as error:
+            if error.status in (403, 404):  # nobody of that name, or who asks may not know
+                return False
+            raise
+        return found["permission"] in ("admin", "maintain", "write")
 
     def issues(self, title: str) -> Sequence[Issue]:
         found = self._client.pages(f"{self._root}/issues", state="all", sort="created", direction="asc")

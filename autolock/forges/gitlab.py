@@ -5,6 +5,7 @@ python-gitlab was looked at and left out: it has no say in when a POST is tried 
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _DEVELOPER = 30
 _STATES = {"opened": PullState.OPEN, "merged": PullState.MERGED}
 _DRAFT = "Draft: "
+#: How people write the same.
+_DRAFTED = re.compile(r"\s*(?:\[draft\]|\(draft\)|draft:)\s*", re.IGNORECASE)
 
 
 class GitLab:
@@ -84,21 +87,19 @@ class GitLab:
     def close_pull(self, number: int) -> None:
         self._client.send("PUT", f"{self._root}/merge_requests/{number}", {"state_event": "close"})
 
-    def delete_branch(self, branch: str) -> None:
-        try:
-            self._client.send("DELETE", f"{self._root}/repository/branches/{quote(branch, safe='')}")
-        except ForgeError as error:
-            if error.status != 404:
-                raise
-
     def add_labels(self, number: int, labels: Sequence[str]) -> None:
         self._client.send("PUT", f"{self._root}/merge_requests/{number}", {"add_labels": ",".join(labels)})
 
     def request_reviews(self, number: int, reviewers: Sequence[str]) -> None:
-        self._client.send("PUT", f"{self._root}/merge_requests/{number}", {"reviewer_ids": self._people(reviewers)})
+        self._ask(number, "reviewer_ids", reviewers)
 
     def assign(self, number: int, assignees: Sequence[str]) -> None:
-        self._client.send("PUT", f"{self._root}/merge_requests/{number}", {"assignee_ids": self._people(assignees)})
+        self._ask(number, "assignee_ids", assignees)
+
+    def _ask(self, number: int, field: str, names: Sequence[str]) -> None:
+        people = self._people(names)
+        if people:  # an empty list would take away those that are there
+            self._client.send("PUT", f"{self._root}/merge_requests/{number}", {field: people})
 
     def _people(self, names: Sequence[str]) -> list[int]:
         """The numbers of accounts; a name that nobody has is passed over."""
@@ -111,7 +112,7 @@ class GitLab:
         title = data["title"]
         return Pull(
             number=data["iid"],
-            title=title.removeprefix(_DRAFT) if draft else title,
+            title=_DRAFTED.sub("", title, count=1) if draft and _DRAFTED.match(title) else title,
             body=data.get("description") or "",
             head=data["source_branch"],
             head_commit=data.get("sha") or "",
@@ -121,6 +122,7 @@ class GitLab:
             url=data["web_url"],
             author=(data.get("author") or {}).get("username", ""),
             opened=seconds(data["created_at"]),
+            closed=seconds(data.get("closed_at")),
             ours=data.get("source_project_id") == data.get("target_project_id"),
         )
 
@@ -128,7 +130,8 @@ class GitLab:
 
     def comments(self, number: int) -> Sequence[Comment]:
         found = self._client.pages(self._notes(number), sort="asc", order_by="created_at")
-        return [Comment(n["id"], n["body"], n["author"]["username"]) for n in found if not n.get("system")]
+        said = (note for note in found if not note.get("system"))
+        return [Comment(n["id"], n["body"], n["author"]["username"], seconds(n["created_at"])) for n in said]
 
     def add_comment(self, number: int, body: str) -> None:
         look = partial(self._said, number, body)

@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
+from urllib.parse import urljoin
 
 import httpx
 
@@ -59,22 +60,13 @@ class Client:
 
     def get(self, path: str, **query: object) -> Any:
         """The JSON of an answer. Raises ForgeError."""
-        return self.ask("GET", path, query=query).json()
-
-    def found(self, path: str, **query: object) -> Any:
-        """The same, or None where there is nothing (404). Raises ForgeError for other refusals."""
-        try:
-            return self.get(path, **query)
-        except ForgeError as error:
-            if error.status == 404:
-                return None
-            raise
+        return _json(self.ask("GET", path, query=query))
 
     def pages(self, path: str, **query: object) -> Iterator[Any]:
         """The elements of a list, page by page."""
         answer = self.ask("GET", path, query={"per_page": 100, **query})
         while True:
-            yield from answer.json()
+            yield from _json(answer)
             following = _NEXT.search(answer.headers.get("link", ""))
             if following is None:
                 return
@@ -86,7 +78,7 @@ class Client:
         Raises ForgeError.
         """
         answer = self.ask(method, path, body=body, again=True)
-        return answer.json() if answer.content else None
+        return _json(answer) if answer.content else None
 
     def make(self, path: str, body: Mapping[str, object], look: Callable[[], _T | None]) -> Any | _T:
         """POST what must not be made twice: after a failure that leaves it open, `look` tells whether it is there.
@@ -95,7 +87,7 @@ class Client:
         """
         for left in (True, True, False):
             try:
-                return self.ask("POST", path, body=body).json()
+                return _json(self.ask("POST", path, body=body))
             except ForgeError as error:
                 found = look() if error.taken or error.status == 0 or error.status in _BUSY else None
                 if found is not None:
@@ -134,7 +126,16 @@ class Client:
         url = path if path.startswith(f"{self._base}/") else f"{self._base}/{path.lstrip('/')}"
         parameters = {key: str(value) for key, value in (query or {}).items() if value not in (None, "")}
         try:
-            return self._client.request(method, url, params=parameters or None, json=body)
+            answer = self._client.request(method, url, params=parameters or None, json=body)
+            # A repository that has been renamed is elsewhere on the same host. What must stay a POST stays one.
+            while answer.is_redirect and (method in _SAFE or answer.status_code in (307, 308)):
+                there = urljoin(str(answer.url), answer.headers["location"])
+                if not there.startswith(f"{self._base}/") or len(answer.history) > 5:
+                    return answer
+                before = [*answer.history, answer]
+                answer = self._client.request(method, there, json=body)
+                answer.history = before
+            return answer
         except httpx.HTTPError as error:
             return error
 
@@ -143,7 +144,7 @@ class Client:
         backoff = float(min(2 ** (tries - 1), 30))
         if isinstance(answer, httpx.HTTPError):
             return backoff if again and tries < 4 else None
-        if answer.status_code == 429 or (answer.status_code == 403 and _is_limit(answer)):
+        if _is_limit(answer):
             return self._asked_for(answer, backoff * 5)
         if answer.status_code in _BUSY:
             return self._asked_for(answer, backoff) if again and tries < 4 else None
@@ -176,18 +177,33 @@ class Client:
             return ForgeError(f"{what}: no answer from the forge ({type(answer).__name__})", "check its address")
         status, said = answer.status_code, _said(answer)
         hint = ""
+        if _is_limit(answer):
+            status = 429  # a 403 would be taken for too little permission
         if wait is not None:
             hint = f"it asks to wait {round(wait)} s: run again later"
         elif status == 401:
             hint = "the token is wrong or has ended"
+        elif answer.is_redirect:
+            hint = "it is somewhere else now: give the remote its new URL"
         elif status in (403, 404):
             hint = "check the repository's name and what the token may do (docs/pull-requests.md)"
         taken = status == 409 or (status == 422 and "already exists" in said)
         return ForgeError(f"{what}: the forge answered {status}: {said}", hint, status=status, taken=taken)
 
 
+def _json(answer: httpx.Response) -> Any:
+    """What an answer holds. Raises ForgeError for one that a forge would not give, as a page to log in."""
+    try:
+        return answer.json()
+    except ValueError:
+        what = f"{answer.request.url.path}: the answer is no JSON"
+        raise ForgeError(what, "check the forge's base URL", status=answer.status_code) from None
+
+
 def _is_limit(answer: httpx.Response) -> bool:
-    """Whether a 403 means too many requests and not too little permission."""
+    """Whether an answer means too many requests; a 403 may also mean too little permission."""
+    if answer.status_code != 403:
+        return answer.status_code == 429
     limited = answer.headers.get("x-ratelimit-remaining") == "0" or "retry-after" in answer.headers
     return limited or "rate limit" in answer.text.lower()
 

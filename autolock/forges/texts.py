@@ -57,6 +57,8 @@ def block(kind: str, text: str) -> str:
     return f"{fence}{kind}\n{text if text.endswith(chr(10)) else text + chr(10)}{fence}"
 
 
-def seconds(time: str) -> float:
-    """A time as forges write it, in seconds since 1970."""
+def seconds(time: str | None) -> float:
+    """A time as forges write it, in seconds since 1970; 0 for none."""
+    if not time:
+        return 0.0
     return datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp()

@@ -35,12 +35,21 @@ class Proposal:
     title: str
     message: str
     commit: str
+    within: str = "."
 
     def marker(self, previous: str, *, settled: bool) -> Marker:
         """What the body hides."""
         group = self.group
         return Marker(
-            group.name, group.rules, group.fingerprints, self.commit, previous, self.title, __version__, settled
+            group.name,
+            group.rules,
+            group.fingerprints,
+            self.commit,
+            previous,
+            self.title,
+            __version__,
+            settled,
+            self.within,
         )
 
 
@@ -66,14 +75,19 @@ class Base:
         settings: PullSettings,
         *,
         conventional: bool,
+        within: str = ".",
         maker: Callable[[NewCommit], str] | None = None,
     ) -> None:
-        """`maker` is the forge where it is to make the commits itself, so that it signs them."""
+        """`within` is what of the repository was looked at.
+
+        `maker` is the forge where it is to make the commits itself, so that it signs them.
+        """
         self.repository = repository
         self.branch = branch
         self.commit = commit
         self._settings = settings
         self._conventional = conventional
+        self._within = within
         self._maker = maker
 
     def proposal(self, group: Group, there: str = "") -> Proposal:
@@ -87,13 +101,14 @@ class Base:
         title = title_of(group, conventional=self._conventional)
         message = message_of(group, title, author, sign_off=settings.sign_off, co_authors=settings.co_authors)
         if there and self.repository.same_change(self.commit, there, group.changes):
-            return Proposal(group, title, message, there)
+            return Proposal(group, title, message, there, self._within)
         if self._maker is None:
-            return Proposal(group, title, message, self.repository.commit(self.commit, group.changes, message, author))
-        files = {c.path: self.repository.kept(c.path, c.after) for c in group.changes}
+            made = self.repository.commit(self.commit, group.changes, message, author)
+            return Proposal(group, title, message, made, self._within)
+        files = self.repository.kept(self.commit, group.changes)
         commit = self._maker(NewCommit(self.commit, message, files))
         self.repository.fetch(commit, commit)
-        return Proposal(group, title, message, commit)
+        return Proposal(group, title, message, commit, self._within)
 
 
 class Carrier:
@@ -205,7 +220,8 @@ class Carrier:
             self._forge.update_pull(pull.number, title=pull.title, body=f"{pull.body}\n{GONE_MARK}")
         self._say_once(pull.number, GONE_MARK, closing_reason(step.marker.rules))
         self._forge.close_pull(pull.number)
-        self._forge.delete_branch(pull.head)
+        if step.expected:  # not with commits that somebody has pushed since
+            self._base.repository.delete(pull.head, step.expected)
         return replace(told, text=f"closed #{pull.number}: {step.why}")
 
     def _hold(self, step: Step, told: Told) -> Told:

@@ -42,5 +42,5 @@ def connection(path: Path, remote: str, settings: PullSettings, *, offline: bool
         return Connection(repository, None, within)
     there = remote_of(repository.url, kind=settings.forge, api=settings.api)
     token = token_for(there.kind)
-    repository = Repository(folder, remote, Access(GIT_USERS[there.kind], token))
+    repository = Repository(folder, remote, Access(GIT_USERS[there.kind], token, repository.url))
     return Connection(repository, connect(there, token), within)

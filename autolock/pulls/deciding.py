@@ -68,6 +68,25 @@ NOTHING = Redo()
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What a run looks at: a base branch, a folder or file of it, and rules; empty for every rule.
+
+    What it finds nothing of is gone only where it has looked.
+    """
+
+    base: str
+    within: str = "."
+    rules: frozenset[str] = frozenset()
+    ignored: frozenset[str] = frozenset()
+
+    def has(self, pull: Pull, marker: Marker) -> bool:
+        """Whether a pull request is about this alone."""
+        if self.ignored.intersection(marker.rules) or (self.rules and not self.rules.issuperset(marker.rules)):
+            return False
+        return pull.base == self.base and marker.within == self.within
+
+
+@dataclass(frozen=True, slots=True)
 class Room:
     """How many pull requests more may be open at once, and how many may be opened now; and why no more."""
 
@@ -81,6 +100,7 @@ def decide(
     pulls: Sequence[Pull],
     branches: Mapping[str, Branch],
     room: Room,
+    scope: Scope,
     redo: Redo = NOTHING,
 ) -> tuple[Step, ...]:
     """The steps, those that free a branch or a place first.
@@ -89,11 +109,11 @@ def decide(
     """
     open_pulls = {pull.head: pull for pull in pulls if pull.state is PullState.OPEN}
     wanted = {group.branch for group in groups}
-    steps = [_ended(pull, branches) for head, pull in open_pulls.items() if head not in wanted]
+    steps = [_ended(pull, branches, scope) for head, pull in open_pulls.items() if head not in wanted]
     freed = sum(1 for step in steps if step.deed is Deed.CLOSE)
     left = min(room.at_once + freed, room.now)
     for group in groups:
-        step = _for_group(group, open_pulls.get(group.branch), branches.get(group.branch), redo)
+        step = _for_group(group, open_pulls.get(group.branch), branches.get(group.branch), redo, scope)
         if step.deed is Deed.OPEN:
             if left <= 0:
                 step = Step(Deed.WAIT, room.why, group)
@@ -121,18 +141,22 @@ def fingerprints_of(pull: Pull) -> frozenset[str]:
     return frozenset(marker.fingerprints) if marker is not None else frozenset()
 
 
-def _ended(pull: Pull, branches: Mapping[str, Branch]) -> Step:
+def _ended(pull: Pull, branches: Mapping[str, Branch], scope: Scope) -> Step:
     """What becomes of an open pull request whose findings are gone."""
     marker = marker_in(pull.body)
     if marker is None:
         return Step(Deed.LEAVE, f"#{pull.number} on a branch of that name is somebody else's", pull=pull)
+    if not scope.has(pull, marker):
+        return Step(Deed.LEAVE, f"#{pull.number} is about what this run does not look at", pull=pull)
     if _is_touched(marker, branches.get(pull.head)):
         why = f"nothing of it is found any more, but #{pull.number} has commits that are not autolock's"
         return Step(Deed.HOLD, why, pull=pull, marker=marker)
-    return Step(Deed.CLOSE, f"nothing of #{pull.number} is found any more", pull=pull, marker=marker)
+    branch = branches.get(pull.head)
+    why = f"nothing of #{pull.number} is found any more"
+    return Step(Deed.CLOSE, why, pull=pull, marker=marker, expected=branch.commit if branch is not None else "")
 
 
-def _for_group(group: Group, pull: Pull | None, branch: Branch | None, redo: Redo) -> Step:
+def _for_group(group: Group, pull: Pull | None, branch: Branch | None, redo: Redo, scope: Scope) -> Step:
     if pull is None:
         if branch is not None and not branch.own:
             why = f"the branch {group.branch} is there already, and not from autolock"
@@ -141,6 +165,9 @@ def _for_group(group: Group, pull: Pull | None, branch: Branch | None, redo: Red
     marker = marker_in(pull.body)
     if marker is None:
         return Step(Deed.HOLD, f"#{pull.number} has that branch, and is not from autolock", group, pull)
+    if not scope.has(pull, marker):
+        why = f"#{pull.number} has that branch, for {pull.base} and {marker.within}"
+        return Step(Deed.HOLD, why, group, pull)
     over = group.branch in redo.recreated
     if _is_touched(marker, branch) and not over:
         why = f"#{pull.number} has commits that are not autolock's"

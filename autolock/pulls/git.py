@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from autolock.deliver.worktree import outside_of_hooks
 from autolock.errors import AutolockError
@@ -23,12 +24,19 @@ if TYPE_CHECKING:
 
     from autolock.findings import FileChange
 
-#: Asked by git for a name and a password. The token is in its environment, and nowhere else.
+#: Asked by git for a name and a password. The token is in its environment, and nowhere else; the host of a submodule,
+#: a mirror or a redirect does not get it.
 _ASKPASS = """#!/bin/sh
-case "$1" in
-Username*) printf '%s\\n' "$AUTOLOCK_GIT_USER" ;;
-*) printf '%s\\n' "$AUTOLOCK_GIT_TOKEN" ;;
-esac
+for origin in "$AUTOLOCK_GIT_SCHEME" https; do
+  case "$1" in
+  "Username for '$origin://$AUTOLOCK_GIT_HOST'"* | "Username for '$origin://$AUTOLOCK_GIT_HOST/"*)
+    printf '%s\\n' "$AUTOLOCK_GIT_USER"; exit ;;
+  "Password for '$origin://$AUTOLOCK_GIT_USER@$AUTOLOCK_GIT_HOST'"* | \\
+  "Password for '$origin://$AUTOLOCK_GIT_USER@$AUTOLOCK_GIT_HOST/"*)
+    printf '%s\\n' "$AUTOLOCK_GIT_TOKEN"; exit ;;
+  esac
+done
+exit 1
 """
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 #: What git says of connections and servers that failed, and the seconds until it is asked again.
@@ -37,8 +45,21 @@ _OUTAGE = re.compile(
 )
 _WAITS = (1.0, 3.0)
 _NO_PROMPT = {"GIT_TERMINAL_PROMPT": "0"}
+#: Settings of a person that would change what git does or prints here. Nothing is asked of a submodule's host.
+_SETTINGS = (
+    f"core.hooksPath={os.devnull}",
+    "core.fsmonitor=false",
+    "core.sparseCheckout=false",  # all files are looked at: those left out would seem to be without findings
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "push.recurseSubmodules=no",
+    "log.showSignature=false",
+    "i18n.commitEncoding=UTF-8",
+    "i18n.logOutputEncoding=UTF-8",
+)
 #: Files that are kept elsewhere are no Python.
 _NO_DOWNLOADS = {"GIT_LFS_SKIP_SMUDGE": "1"}
+_DEEPER = 100
 _FALLBACK = "autolock <autolock@localhost>"
 _AUTHOR = re.compile(r"\s*([^<>\n]+?)\s*<([^<>\s]+)>\s*")
 
@@ -53,10 +74,11 @@ class GitError(AutolockError):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """With which name and token git asks a forge over HTTP; both empty for what git has of its own."""
+    """With which name and token git asks the host of a URL over HTTP; all empty for what git has of its own."""
 
     user: str = ""
     token: str = ""
+    url: str = ""
 
 
 class Repository:
@@ -70,6 +92,9 @@ class Repository:
             self.top = Path(os.fsdecode(self._git("rev-parse", "--show-toplevel")).strip())
         except GitError:
             raise AutolockError(f"{folder}: not in a git work tree", "run this in a clone of the repository") from None
+        self._folder = self.top  # git means paths from where it runs
+        if access.token and self.url.startswith(("http://", "https://")):
+            self._remote = self.url  # a name or password that a job has put into it would come before the token
 
     @property
     def url(self) -> str:
@@ -86,13 +111,27 @@ class Repository:
 
     def fetch_base(self, branch: str) -> str:
         """The newest commit of the base branch, fetched. Raises AutolockError where there is no such branch."""
-        while True:
+        for _ in range(5):
             commit = self.heads(branch).get(branch)
             if commit is None:
                 raise AutolockError(f"the remote has no branch {branch!r}", "pass --base NAME")
             self.fetch(f"refs/heads/{branch}", commit)
             if self._has(commit):  # or it has been moved in between
+                self._deepen(branch)
                 return commit
+        raise GitError(f"{branch} cannot be fetched: it is moved each time", "run again")
+
+    def _deepen(self, branch: str) -> None:
+        """In a shallow clone, get enough of the history to read the habit of commits and to know older branches."""
+        if os.fsdecode(self._git("rev-parse", "--is-shallow-repository")).strip() == "true":
+            options = ("--no-tags", "--no-write-fetch-head", f"--deepen={_DEEPER}")
+            self._git("fetch", *options, self._remote, f"refs/heads/{branch}", network=True)
+
+    def default_branch(self) -> str:
+        """The branch that the remote's HEAD is on, where no forge is asked."""
+        listed = os.fsdecode(self._git("ls-remote", "--symref", self._remote, "HEAD", network=True))
+        found = re.search(r"^ref: refs/heads/(\S+)\tHEAD$", listed, re.MULTILINE)
+        return found[1] if found else "main"
 
     def heads(self, *patterns: str) -> dict[str, str]:
         """The remote's branches that fit a pattern, with their commits."""
@@ -112,6 +151,16 @@ class Repository:
 
         Raises GitError, `rejected`, where somebody else has moved it since.
         """
+        self._move(branch, commit, expected)
+
+    def delete(self, branch: str, expected: str) -> None:
+        """Delete a branch of the remote that is at the expected commit.
+
+        Raises GitError, `rejected`, where somebody else has moved it since.
+        """
+        self._move(branch, "", expected)
+
+    def _move(self, branch: str, commit: str, expected: str) -> None:
         lease = f"--force-with-lease=refs/heads/{branch}:{expected}"
         try:
             self._git(
@@ -119,7 +168,7 @@ class Repository:
             )
         except GitError as error:
             with contextlib.suppress(GitError):
-                if self.heads(branch).get(branch) == commit:  # it arrived, and only the answer did not
+                if self.heads(branch).get(branch, "") == commit:  # it arrived, and only the answer did not
                     return
             if "stale info" in error.message or "[rejected]" in error.message:
                 raise GitError(f"{branch} has been moved by somebody else", "run again", rejected=True) from None
@@ -132,26 +181,34 @@ class Repository:
         """The files of a commit in a folder that is gone afterwards."""
         with tempfile.TemporaryDirectory(prefix="autolock-") as folder:
             place = Path(os.path.realpath(folder)) / self.top.name
-            self._git("worktree", "add", "--detach", "--quiet", str(place), commit, environment=_NO_DOWNLOADS)
+            # With the token: a clone may be partial, and git get files only now.
+            add = ("worktree", "add", "--detach", "--quiet", str(place), commit)
+            run_git(add, self._folder, self._access, environment=_NO_DOWNLOADS)
             try:
                 yield place
             finally:
                 with contextlib.suppress(GitError):
                     self._git("worktree", "remove", "--force", str(place))
 
+    def tidy(self) -> None:
+        """Remove what a run that was killed has left; for a clone that nobody else uses meanwhile."""
+        for line in os.fsdecode(self._git("worktree", "list", "--porcelain")).splitlines():
+            place = Path(line.removeprefix("worktree "))
+            if line.startswith("worktree ") and place.resolve() != self.top.resolve():
+                self._git("worktree", "remove", "--force", "--force", str(place))
+                with contextlib.suppress(OSError):
+                    place.parent.rmdir()
+
     def commit(self, parent: str, changes: Sequence[FileChange], message: str, author: str) -> str:
         """A commit on `parent` that changes whole files; returns its name. No branch is moved.
 
         The same change of the same parent gives the same commit: its time is the parent's.
         """
-        with tempfile.TemporaryDirectory(prefix="autolock-") as folder:
-            index = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
-            self._git("read-tree", parent, environment=index)
+        with self._as_of(parent) as (git, blob_of):
             for change in changes:
                 mode = self._mode(parent, change.path)
-                blob = self.blob_of(change.path, change.after)
-                self._git("update-index", "--cacheinfo", f"{mode},{blob},{change.path}", environment=index)
-            tree = os.fsdecode(self._git("write-tree", environment=index)).strip()
+                git("update-index", "--add", "--cacheinfo", f"{mode},{blob_of(change)},{change.path}")
+            tree = os.fsdecode(git("write-tree")).strip()
         name, address = self.author(author)
         date = os.fsdecode(self._git("show", "-s", "--format=%cI", parent)).strip()
         who = {
@@ -179,8 +236,10 @@ class Repository:
         return os.fsdecode(listed).splitlines()
 
     def message(self, commit: str) -> str:
-        """The message of a commit."""
-        return os.fsdecode(self._git("show", "-s", "--format=%B", commit)).strip()
+        """The message of a commit as its author wrote it; empty for one that somebody has amended or rebased since."""
+        shown = os.fsdecode(self._git("show", "-s", "--format=%at %ct%n%B", commit))
+        times, _, text = shown.partition("\n")
+        return text.strip() if len(set(times.split())) == 1 else ""
 
     def text(self, commit: str, path: str) -> str | None:
         """The text of a file in a commit; None where there is no such file."""
@@ -190,23 +249,56 @@ class Repository:
             return None
 
     def same_change(self, base: str, commit: str, changes: Sequence[FileChange]) -> bool:
-        """Whether a commit makes these changes and no other, and they still apply to the base as they are."""
+        """Whether a commit makes these changes and no other, on the history of the base, to which they still apply."""
         parents = os.fsdecode(self._git("rev-list", "--parents", "--max-count=1", commit)).split()[1:]
-        if len(parents) != 1 or not self._has(parents[0]):
+        if len(parents) != 1 or not self._is_ancestor(parents[0], base):
             return False
         before, now = self._blobs(parents[0]), self._blobs(base)
         made = self._blobs(commit)
-        wanted = {change.path: self.blob_of(change.path, change.after) for change in changes}
+        with self._as_of(base) as (_, blob_of):
+            wanted = {change.path: blob_of(change) for change in changes}
         changed = {path: blob for path, blob in made.items() if before.get(path) != blob}
         return wanted == changed and all(before.get(path) == now.get(path) for path in wanted)
 
-    def blob_of(self, path: str, data: bytes) -> str:
-        """The name of a file's contents as git would keep them, line ends as the repository wants them."""
-        return os.fsdecode(self._git("hash-object", "-w", "--stdin", f"--path={path}", given=data)).strip()
+    def kept(self, commit: str, changes: Sequence[FileChange]) -> dict[str, bytes]:
+        """The contents of changed files as git keeps them in a commit's child."""
+        with self._as_of(commit) as (git, blob_of):
+            return {change.path: git("cat-file", "blob", blob_of(change)) for change in changes}
 
-    def kept(self, path: str, data: bytes) -> bytes:
-        """A file's contents as git keeps them."""
-        return self._git("cat-file", "blob", self.blob_of(path, data))
+    @contextlib.contextmanager
+    def _as_of(self, commit: str) -> Iterator[tuple[Callable[..., bytes], Callable[[FileChange], str]]]:
+        """Git with the index of a commit in an almost empty folder, and what names a changed file's contents there.
+
+        Line ends are kept as the commit's own attributes and files say, not as those of the checkout.
+        """
+        inside = os.fsdecode(self._git("rev-parse", "--absolute-git-dir")).strip()
+        with tempfile.TemporaryDirectory(prefix="autolock-") as folder:
+            empty = Path(folder) / "files"
+            empty.mkdir()
+            around = {"GIT_DIR": inside, "GIT_WORK_TREE": str(empty), "GIT_INDEX_FILE": str(Path(folder) / "index")}
+
+            def git(*arguments: str) -> bytes:
+                return run_git(arguments, empty, Access(), environment=around)
+
+            def blob_of(change: FileChange) -> str:
+                file = empty / change.path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(change.after)
+                git("update-index", "--add", "--", change.path)
+                return os.fsdecode(git("ls-files", "--stage", "--", change.path)).split()[1]
+
+            git("read-tree", commit)
+            names = [os.fsdecode(name) for name in git("ls-files", "-z").split(b"\0")]
+            attributes = [name for name in names if name.rpartition("/")[2] == ".gitattributes"]
+            git("checkout-index", "--quiet", "--", *attributes)
+            yield git, blob_of
+
+    def _is_ancestor(self, commit: str, of: str) -> bool:
+        try:
+            self._git("merge-base", "--is-ancestor", commit, of)
+        except GitError:  # it is none, or is not here
+            return False
+        return True
 
     def _blobs(self, commit: str) -> dict[str, str]:
         entries = self._git("ls-tree", "-r", "-z", commit).split(b"\0")
@@ -278,10 +370,12 @@ def run_git(
 ) -> bytes:
     """What git prints. Raises GitError with what it complains about, without anybody's password."""
     with contextlib.ExitStack() as stack:
-        settings = ["-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false"]
+        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
         around = {**outside_of_hooks(), **(environment or {})}
         if access.token:
-            settings += ["-c", "credential.helper="]
+            parts = urlsplit(access.url)
+            # What a job has written into the checkout's configuration would come before the token.
+            settings += ["-c", "credential.helper=", "-c", f"http.{parts.scheme}://{parts.netloc}/.extraheader="]
             around |= stack.enter_context(_asked(access))
         try:
             result = subprocess.run(
@@ -310,6 +404,8 @@ def _asked(access: Access) -> Iterator[dict[str, str]]:
         yield {
             **_NO_PROMPT,
             "GIT_ASKPASS": str(script),
+            "AUTOLOCK_GIT_SCHEME": urlsplit(access.url).scheme,
+            "AUTOLOCK_GIT_HOST": urlsplit(access.url).netloc,
             "AUTOLOCK_GIT_USER": access.user,
             "AUTOLOCK_GIT_TOKEN": access.token,
         }

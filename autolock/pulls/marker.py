@@ -16,7 +16,7 @@ class Marker:
 
     The body is written before the branch is pushed, so after a crash in between the branch is still at `previous`.
     `title` is the one that autolock has given: another one is somebody's choice. `settled` is whether labels, reviewers
-    and assignees have been asked for, once and for all.
+    and assignees have been asked for, once and for all. `within` is the folder or file that was looked at.
     """
 
     group: str
@@ -27,6 +27,7 @@ class Marker:
     title: str
     version: str
     settled: bool = True
+    within: str = "."
 
     def __str__(self) -> str:
         data = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
@@ -52,6 +53,7 @@ def marker_in(body: str) -> Marker | None:
             title=str(data["title"]),
             version=str(data["version"]),
             settled=bool(data["settled"]),
+            within=str(data.get("within", ".")),
         )
     except (ValueError, KeyError, TypeError):
         return None

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from autolock import registry
+from autolock.config import resolve_rules
 from autolock.findings import Certainty
 from autolock.forges.base import Check, ForgeError, Outcome, PullState
 from autolock.pulls.carrying import Base, Carrier, Told
+from autolock.pulls.commands import AGAIN, command_in
 from autolock.pulls.dashboard import keep_dashboard
-from autolock.pulls.deciding import NOTHING, Branch, Redo, Room, Step, decide, fingerprints_of, turned_down
+from autolock.pulls.deciding import NOTHING, Branch, Redo, Room, Scope, Step, decide, fingerprints_of, turned_down
 from autolock.pulls.fixing import fixed
 from autolock.pulls.groups import PREFIX, groups_of
 from autolock.pulls.marker import marker_in
@@ -26,12 +29,9 @@ if TYPE_CHECKING:
     from autolock.options import Options
     from autolock.pulls.carrying import Proposal
     from autolock.pulls.connection import Connection
-    from autolock.pulls.git import Repository
     from autolock.pulls.groups import Group
     from autolock.pulls.settings import PullSettings
 
-#: Said in a comment of a closed pull request by somebody who may push, this asks for its findings again.
-AGAIN = "@autolock recreate"
 _HABIT = 100
 _HOUR = 3600.0
 
@@ -82,13 +82,15 @@ class Session:
             **options,
         }
         self._notes: list[str] = []
-        branch = settings.base or (forge.default_branch() if forge is not None else _guessed_base(repository))
+        branch = settings.base or (forge.default_branch() if forge is not None else repository.default_branch())
         commit = repository.fetch_base(branch)
         subjects = repository.subjects(commit, _HABIT)
         conventional = is_conventional(subjects, settings.commits)
         self._bot = maker is not None
         self._redo = redo
-        self.base = Base(repository, branch, commit, settings, conventional=conventional, maker=maker)
+        self.base = Base(
+            repository, branch, commit, settings, conventional=conventional, within=self._within, maker=maker
+        )
 
     def proposals(self) -> list[Proposal]:
         """What would be proposed if nothing were yet."""
@@ -106,7 +108,7 @@ class Session:
             left_out = frozenset(fingerprint for pull in down for fingerprint in fingerprints_of(pull))
             groups = groups_of(report, self._settings.group, left_out, again) if left_out else every
         branches = self._branches(groups)
-        return Decision(decide(groups, pulls, branches, self._room(pulls), self._redo), report, down)
+        return Decision(decide(groups, pulls, branches, self._room(pulls), self._scope(), self._redo), report, down)
 
     def run(self) -> Proposed:
         """Do it."""
@@ -120,6 +122,13 @@ class Session:
             keep_dashboard(self._forge, told, left, decision.turned_down)
         self._report(told, left)
         return Proposed(told, left, tuple(self._notes))
+
+    def _scope(self) -> Scope:
+        """What this run looks at."""
+        known = registry.rule_names()
+        rules = frozenset(resolve_rules(self._options.get("select") or (), known, ""))
+        ignored = frozenset(resolve_rules(self._options.get("ignore") or (), known, ""))
+        return Scope(self.base.branch, self._within, rules, ignored)
 
     def _branches(self, groups: Sequence[Group]) -> dict[str, Branch]:
         """The remote's branches of autolock, each compared with the group that it is for."""
@@ -142,7 +151,9 @@ class Session:
         assert self._forge is not None
         found: set[int] = set()
         for pull in turned_down(pulls, here, frozenset()):
-            asking = {c.author for c in self._forge.comments(pull.number) if AGAIN in c.body}
+            # What was said before it was closed has been done then.
+            said = (c for c in self._forge.comments(pull.number) if c.made >= pull.closed)
+            asking = {c.author for c in said if command_in(c.body) == AGAIN}
             if any(self._forge.may_write(author) for author in asking):
                 found.add(pull.number)
         return frozenset(found)
@@ -173,9 +184,3 @@ class Session:
             if error.status not in (403, 404):
                 raise
             self._notes.append(f"the check of {self.base.commit[:10]} was not reported: {error}")
-
-
-def _guessed_base(repository: Repository) -> str:
-    """The branch that a clone was made of, where no forge can be asked."""
-    found = repository.heads("main", "master")
-    return next((name for name in ("main", "master") if name in found), "main")

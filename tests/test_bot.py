@@ -9,12 +9,15 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from cli_runner import COUNTER
 from fastapi.testclient import TestClient
+from pulls_checkout import git
 
+from autolock.bot import store
 from autolock.bot.server import create_app
 from autolock.bot.settings import BotSettings, settings_from
 from autolock.errors import AutolockError
@@ -150,11 +153,8 @@ def test_what_was_accepted_is_done_after_a_crash(bot: Bot, monkeypatch: pytest.M
 
 def test_a_job_that_failed_is_tried_again(bot: Bot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("autolock.bot.runner._FIRST_DELAY", 0.1)
+    monkeypatch.setattr("autolock.bot.runner._IDLE", 0.1)
     bot.forge.fail("POST", "/git/blobs", 422)
-    with bot.serving() as client:
-        send(client, "push", bot.push())
-        settled(client)
-    assert len(bot.repository.pulls) <= 1
     with bot.serving() as client:
         send(client, "push", bot.push())
         settled(client)
@@ -253,3 +253,80 @@ def test_two_bots_on_one_postgresql_open_one(forge: Forge, tmp_path: Path, datab
 def test_what_is_not_set_is_named() -> None:
     with pytest.raises(AutolockError, match="AUTOLOCK_PRIVATE_KEY is not set"):
         settings_from({"AUTOLOCK_APP_ID": "1", "AUTOLOCK_WEBHOOK_SECRET": "s"})
+
+
+def test_a_key_that_is_none_is_named_before_anything_is_served(bot: Bot) -> None:
+    with pytest.raises(AutolockError, match="AUTOLOCK_PRIVATE_KEY is no RSA private key"):
+        create_app(replace(bot.settings, private_key="-----BEGIN PRIVATE KEY-----\nnone\n"))
+
+
+def test_settings_that_are_wrong_are_told_in_a_check(bot: Bot) -> None:
+    commit = bot.repository.commit("main", {"autolock.toml": "[pr]\nmax-open = 'many'\n"})
+    with bot.serving() as client:
+        send(client, "push", bot.push())
+        settled(client)
+    (run,) = [run for run in bot.repository.check_runs.values() if run.head_sha == commit]
+    assert run.conclusion == "failure"
+    assert "autolock.toml" in (run.summary or "")
+    assert "/" not in (run.summary or "")
+
+
+class Store:
+    """A bot's store and a clock for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now = 1_000_000.0
+        self.store = store.Store(f"sqlite:///{folder / 'store.db'}", clock=lambda: self.now)
+        self.job = store.Job("propose", "acme/shop", 1, 2, {})
+
+    def killed(self) -> store.Job | None:
+        """What a bot takes that is then gone for longer than its lease."""
+        taken = self.store.take("bot")
+        self.now += store.LEASE + 1
+        return taken
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Store]:
+    made = Store(tmp_path)
+    yield made
+    made.store.close()
+
+
+def test_a_job_that_kills_its_bot_each_time_is_forgotten(kept: Store) -> None:
+    kept.store.queue(kept.job)
+    taken = [kept.killed() for _ in range(store.TRIES + 1)]
+    assert [job is not None for job in taken] == [True] * store.TRIES + [False]
+    assert kept.store.waiting() == 0
+
+
+def test_many_jobs_of_a_repository_keep_no_bot_from_another(kept: Store) -> None:
+    for number in range(60):
+        kept.store.queue(replace(kept.job, kind="review", details={"number": number}))
+    kept.now += 1
+    kept.store.queue(replace(kept.job, repository="acme/other", repository_id=3))
+    kept.now += 1
+    first, second = kept.store.take("one"), kept.store.take("two")
+    assert first is not None
+    assert second is not None
+    assert (first.repository, second.repository) == ("acme/shop", "acme/other")
+
+
+def test_a_replay_takes_no_jobs_away(kept: Store) -> None:
+    assert kept.store.accept("one", "installation", (), gone=2)
+    kept.store.queue(kept.job)
+    assert not kept.store.accept("one", "installation", (), gone=2)
+    assert kept.store.waiting() == 1
+
+
+def test_what_a_killed_run_has_left_in_a_clone_is_removed(bot: Bot, tmp_path: Path) -> None:
+    clone = bot.settings.work / str(bot.repository.id)
+    owned = bot.repository.clone_url.replace("://", f"://anyone:{bot.forge.token}@")
+    git(tmp_path, "clone", "-q", "--no-checkout", owned, str(clone))
+    left = tmp_path / "left" / "shop"
+    git(clone, "worktree", "add", "-q", "--detach", str(left), "origin/main")
+    with bot.serving() as client:
+        send(client, "push", bot.push())
+        settled(client)
+    assert not left.exists()
+    assert len(git(clone, "worktree", "list").splitlines()) == 1

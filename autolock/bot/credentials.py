@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 
+from autolock.errors import AutolockError
 from autolock.forges.http import Client
 from autolock.forges.texts import seconds
 
@@ -37,12 +38,14 @@ class Credentials:
     """Tokens of an App's installations, kept for as long as they are good. May be used from several threads."""
 
     def __init__(self, app_id: str, private_key: str, api: str, *, clock: Callable[[], float] = time.time) -> None:
+        """Raises AutolockError where the private key is none."""
         self._app_id = app_id
         self._private_key = private_key
         self._api = api
         self._clock = clock
         self._lock = threading.Lock()
         self._tokens: dict[tuple[int, int], _Token] = {}
+        self._signed()
 
     def token(self, installation: int, repository: int) -> str:
         """A token for one repository of an installation. Raises ForgeError where GitHub gives none."""
@@ -51,6 +54,11 @@ class Credentials:
             if known is None or known.ends - self._clock() < _MARGIN:
                 known = self._tokens[installation, repository] = self._asked(installation, repository)
             return known.text
+
+    def forget(self, installation: int, repository: int) -> None:
+        """Ask for another token the next time."""
+        with self._lock:
+            self._tokens.pop((installation, repository), None)
 
     def client(self, token: str) -> Client:
         """A client that asks with a token."""
@@ -68,4 +76,8 @@ class Credentials:
     def _signed(self) -> str:
         now = int(self._clock())
         claims = {"iat": now - _BACKDATED, "exp": now + _LIFETIME, "iss": self._app_id}
-        return jwt.encode(claims, self._private_key, algorithm="RS256")
+        try:
+            return jwt.encode(claims, self._private_key, algorithm="RS256")
+        except (jwt.PyJWTError, ValueError, TypeError):
+            hint = "set it to the contents of the PEM file that GitHub gave you"
+            raise AutolockError("AUTOLOCK_PRIVATE_KEY is no RSA private key", hint) from None

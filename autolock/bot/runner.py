@@ -93,4 +93,7 @@ class Runner:
     def _keep(self, job: Job, ended: threading.Event) -> None:
         """Hold the job for as long as it takes."""
         while not ended.wait(LEASE / 3):
-            self._store.keep(job, self._holder)
+            try:
+                self._store.keep(job, self._holder)
+            except Exception:  # the database is away: there is time for more tries before the lease ends
+                _LOG.exception("holding a job failed")

@@ -57,10 +57,8 @@ def create_app(settings: BotSettings) -> FastAPI:
             raise HTTPException(400, "not JSON: set the webhook's content type to application/json") from None
         if not delivery or not name:
             raise HTTPException(400, "no delivery of GitHub")
-        gone = gone_installation(name, payload)
-        if gone:
-            await run_in_threadpool(store.drop, gone)
-        if not await run_in_threadpool(store.accept, delivery[:64], name[:64], jobs_for(name, payload)):
+        jobs, gone = jobs_for(name, payload), gone_installation(name, payload)
+        if not await run_in_threadpool(store.accept, delivery[:64], name[:64], jobs, gone):
             raise HTTPException(409, "this delivery was here before")
         runner.wake()
         return {"status": "accepted"}

@@ -29,6 +29,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -103,20 +104,29 @@ class Store:
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _careful)
         self._clock = clock
-        _METADATA.create_all(self._engine)
+        try:
+            _METADATA.create_all(self._engine)
+        except DBAPIError:  # another bot is making the same tables
+            _METADATA.create_all(self._engine)
 
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
 
-    def accept(self, delivery: str, name: str, jobs: Sequence[Job]) -> bool:
-        """Record a delivery and queue its jobs, all or nothing; False where the delivery was here before."""
+    def accept(self, delivery: str, name: str, jobs: Sequence[Job], gone: int = 0) -> bool:
+        """Record a delivery and queue its jobs, all or nothing; False where the delivery was here before.
+
+        What waits for an installation that is `gone` is forgotten.
+        """
         now = self._clock()
         new = self._insert(_DELIVERIES).values(id=delivery, event=name, received=now).on_conflict_do_nothing()
         with self._engine.begin() as connection:
             if connection.execute(new.returning(_DELIVERIES.c.id)).first() is None:
                 return False
             connection.execute(delete(_DELIVERIES).where(_DELIVERIES.c.received < now - _REMEMBERED))
+            if gone:
+                waits = _JOBS.c.installation == gone, _JOBS.c.held_until == 0.0
+                connection.execute(delete(_JOBS).where(*waits))
             for job in jobs:
                 connection.execute(self._queued(job))
         return True
@@ -147,19 +157,24 @@ class Store:
     def take(self, holder: str) -> Job | None:
         """The next job that is due and that nobody else has; None where there is none.
 
-        Jobs of one repository are done one after the other.
+        Jobs of one repository are done one after the other. One that was tried too often without ever ending, because
+        it takes its process with it, is forgotten.
         """
         now = self._clock()
-        due = select(_JOBS).where(_JOBS.c.due <= now, _JOBS.c.held_until < now).order_by(_JOBS.c.due).limit(50)
+        with self._engine.begin() as connection:
+            connection.execute(delete(_JOBS).where(_JOBS.c.tries >= TRIES, _JOBS.c.held_until < now))
+        held = select(_TURNS.c.repository_id).where(_TURNS.c.held_until >= now)
+        free = _JOBS.c.due <= now, _JOBS.c.held_until < now, _JOBS.c.repository_id.not_in(held)
+        due = select(_JOBS).where(*free).order_by(_JOBS.c.due).limit(50)
         with self._engine.connect() as connection:
             rows = connection.execute(due).mappings().all()
         for row in rows:
             if not self._has_turn(row["repository_id"], holder):
                 continue
             mine = _JOBS.c.id == row["id"], _JOBS.c.held_until == row["held_until"]
-            held = {"holder": holder, "held_until": now + LEASE, "waiting": None, "tries": _JOBS.c.tries + 1}
+            taking = {"holder": holder, "held_until": now + LEASE, "waiting": None, "tries": _JOBS.c.tries + 1}
             with self._engine.begin() as connection:
-                taken = connection.execute(update(_JOBS).where(*mine).values(held))
+                taken = connection.execute(update(_JOBS).where(*mine).values(taking))
             if taken.rowcount == 1:
                 return _job(row)
             self._give_turn(row["repository_id"], holder)
@@ -204,11 +219,6 @@ class Store:
             connection.execute(mine.values(held_until=until))
             connection.execute(turn.values(held_until=until))
 
-    def drop(self, installation: int) -> None:
-        """Forget what waits for an installation that is gone."""
-        with self._engine.begin() as connection:
-            connection.execute(delete(_JOBS).where(_JOBS.c.installation == installation, _JOBS.c.held_until == 0.0))
-
     def waiting(self) -> int:
         """How many jobs there are."""
         with self._engine.connect() as connection:
@@ -235,6 +245,6 @@ def _job(row: RowMapping) -> Job:
 def _careful(connection: Any, record: object) -> None:
     """SQLite: readers do not wait for a writer, and writers wait for each other instead of failing."""
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA busy_timeout=30000")
+    cursor.execute("PRAGMA journal_mode=WAL")
     cursor.close()

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from autolock.bot.explaining import explained
 from autolock.config import load_settings
+from autolock.errors import AutolockError
 from autolock.findings import Certainty
-from autolock.forges.base import PullState
+from autolock.forges.base import Check, ForgeError, Outcome, PullState
 from autolock.forges.github import GitHub
 from autolock.pulls.connection import GIT_USERS, Connection
 from autolock.pulls.deciding import Redo
@@ -40,11 +41,21 @@ class Worker:
         """Carry out one job. Raises AutolockError where it cannot be done, perhaps only now."""
         deeds = {"propose": self._propose, "review": self._review, "command": self._command}
         with self._connected(job) as (connected, forge):
-            deeds[job.kind](job, connected, forge)
+            try:
+                deeds[job.kind](job, connected, forge)
+            except ForgeError as error:
+                if error.status == 401:  # taken back before its time
+                    self._credentials.forget(job.installation, job.repository_id)
+                raise
 
     def _propose(self, job: Job, connected: Connection, forge: GitHub, redo: Redo | None = None) -> None:
         settings = self._wanted(connected, forge)
-        Session(connected, settings, _OPTIONS, redo=redo or Redo(), maker=forge.commit).run()
+        if settings is None:
+            return
+        done = Session(connected, settings, _OPTIONS, redo=redo or Redo(), maker=forge.commit).run()
+        failed = next((told for told in done.told if told.failed), None)
+        if failed is not None:  # perhaps only now
+            raise AutolockError(failed.text)
 
     def _review(self, job: Job, connected: Connection, forge: GitHub) -> None:
         pull = forge.pull(job.details["number"])
@@ -62,11 +73,13 @@ class Worker:
             return
         pull = forge.pull(job.details["number"])
         marker = marker_in(pull.body)
-        if marker is None:
+        if marker is None or not pull.ours:
             return
         command = job.details["command"]
         if command == "explain":
-            forge.add_comment(pull.number, explained(marker.rules))
+            answered = f"<!-- autolock:explained {job.details.get('comment', 0)} -->"
+            if not any(answered in comment.body for comment in forge.comments(pull.number)):  # by a bot that was killed
+                forge.add_comment(pull.number, f"{explained(marker.rules)}\n{answered}")
         elif command == "ignore":
             forge.close_pull(pull.number)
         else:
@@ -74,11 +87,17 @@ class Worker:
             redo = Redo(recreated=branch) if command == "recreate" else Redo(rebased=branch)
             self._propose(job, connected, forge, redo)
 
-    def _wanted(self, connected: Connection, forge: GitHub) -> PullSettings:
-        """The settings that the repository's default branch has."""
+    def _wanted(self, connected: Connection, forge: GitHub) -> PullSettings | None:
+        """The settings on the default branch; None, and a check that says so, where they are wrong."""
         repository, branch = connected.repository, forge.default_branch()
-        with repository.checked_out(repository.fetch_base(branch)) as top:
-            return load_settings(top).pr
+        commit = repository.fetch_base(branch)
+        with repository.checked_out(commit) as top:
+            try:
+                return load_settings(top).pr
+            except AutolockError as error:
+                why = str(error).replace(f"{top}/", "")
+                forge.report(Check(commit, Outcome.FAILURE, "the settings are wrong", why))
+                return None
 
     @contextmanager
     def _connected(self, job: Job) -> Iterator[tuple[Connection, GitHub]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 import time
@@ -353,6 +354,8 @@ def cloned(url: str, folder: Path, access: Access) -> Path:
     """A clone without files checked out, made where there is none yet; a crash leaves none or a whole one."""
     if not (folder / ".git").exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
+        for left in folder.parent.glob(f"{folder.name}-*"):  # of a bot that was killed
+            shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=f"{folder.name}-", dir=folder.parent) as beside:
             made = Path(beside) / "clone"
             over_network(lambda: run_git(("clone", "--quiet", "--no-checkout", url, str(made)), folder.parent, access))

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +20,7 @@ MODES = ("check", "diff", "fix", "pr", "review")
 _COULD_NOT_RUN = 2
 #: GitHub takes no longer summaries of a step.
 _LONGEST_SUMMARY = 1_000_000
+_ESCAPED = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 _URL = re.compile(r"https?://\S+$", re.MULTILINE)
 
 
@@ -27,7 +29,7 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     try:
         return _Action(environment).run()
     except AutolockError as error:
-        print(f"::error::{error}")
+        print(f"::error::{str(error).translate(_ESCAPED)}")
         return _COULD_NOT_RUN
 
 
@@ -66,7 +68,7 @@ class _Action:
 
     def _diff(self) -> int:
         made = self._autolock("fix", *self._filters(), *self._unsafe())
-        print(made.stdout, end="")
+        _show(made.stdout)
         fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", made.stdout)), default=0))
         if made.stdout:
             self._summarise(f"{fence}diff\n{made.stdout}{fence}\n")
@@ -75,7 +77,7 @@ class _Action:
 
     def _fix(self) -> int:
         made = self._autolock("fix", *self._filters(), *self._unsafe(), "--apply")
-        print(made.stdout, end="")
+        _show(made.stdout)
         self._output("fixed", str(len(re.findall(r"^fixed ", made.stdout, re.MULTILINE))))
         return 0
 
@@ -83,7 +85,7 @@ class _Action:
         options = [f"--{name}={self._input(name)}" for name in ("group", "base") if self._input(name)]
         rules = [f"--{name}={self._input(name)}" for name in ("select", "ignore") if self._input(name)]
         made = self._autolock("pr", self._path(), *options, *rules)
-        print(made.stdout, end="")
+        _show(made.stdout)
         urls = _URL.findall(made.stdout)
         self._output("fixed", str(len(urls)))
         self._output("pull-request-url", urls[0] if urls else "")
@@ -93,7 +95,7 @@ class _Action:
     def _review(self) -> int:
         rules = [f"--{name}={self._input(name)}" for name in ("select", "ignore", "severity") if self._input(name)]
         made = self._autolock("review", self._path(), *rules)
-        print(made.stdout, end="")
+        _show(made.stdout)
         return made.returncode
 
     def _filters(self) -> list[str]:
@@ -138,6 +140,13 @@ class _Action:
         if file:
             with open(file, "a", encoding="utf-8") as stream:
                 stream.write(text)
+
+
+def _show(text: str) -> None:
+    """Print what may hold anything that stands in files: nothing of it is a command to the runner."""
+    if text:
+        token = uuid.uuid4().hex
+        print(f"::stop-commands::{token}\n{text.rstrip()}\n::{token}::")
 
 
 if __name__ == "__main__":

@@ -157,6 +157,22 @@ def test_a_job_says_where_the_interface_is() -> None:
     assert other.api == "https://gitlab.com/api/v4", "a job's token must not go to another host"
 
 
+@pytest.mark.parametrize("api", ["https://evil.example/api/v3", "http://code.acme.org/api/v3", "https://org/api/v3"])
+def test_a_configuration_does_not_send_the_token_to_another_host(api: str) -> None:
+    with pytest.raises(AutolockError, match="token"):
+        remote_of("git@code.acme.org:a/b.git", kind="github", api=api, environment={})
+    assert remote_of("git@code.acme.org:a/b.git", kind="github", environment={"AUTOLOCK_API": api}).api == api
+
+
+def test_an_interface_may_have_a_host_below_or_above_the_remotes() -> None:
+    for url, api in (
+        ("https://acme.ghe.com/a/b", "https://api.acme.ghe.com"),
+        ("ssh://git@ssh.code.acme.org:22/a/b", "https://code.acme.org/api/v4"),
+        ("http://localhost:3000/a/b", "http://localhost:3000/api/v1"),
+    ):
+        assert remote_of(url, kind="github", api=api, environment={}).api == api
+
+
 @pytest.mark.parametrize("url", ["/srv/git/shop.git", "https://code.acme.org/a/b.git", "https://github.com/alone"])
 def test_what_cannot_be_told_is_asked_for(url: str) -> None:
     with pytest.raises(AutolockError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -122,3 +123,26 @@ def test_an_app_annotates_what_it_cannot_suggest(checkout: Checkout, monkeypatch
     assert [(note["path"], "AL101" in note["title"]) for note in run.annotations] == [("app.py", True)]
     assert reviewed(checkout, pull.number) == 1
     assert checkout.forge.writes == []
+
+
+def test_a_token_that_may_only_read_fails_no_job(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = checkout.forge.actions_token(checkout.repository, pull_requests="read", contents="read")
+    monkeypatch.setenv("AUTOLOCK_TOKEN", token)
+    checkout.repository.commit(BRANCH, {"app.py": SHORT})
+    pull = checkout.repository.open_pull(BRANCH)
+    assert reviewed(checkout, pull.number) == 1
+    assert pull.review_comments == []
+
+
+def test_a_comment_of_a_person_that_quotes_autolocks_stays(checkout: Checkout) -> None:
+    checkout.repository.commit(BRANCH, {"app.py": SHORT})
+    pull = checkout.repository.open_pull(BRANCH)
+    reviewed(checkout, pull.number)
+    (comment,) = pull.review_comments
+    quoted = f"> {comment.body}\n\nI do not agree."
+    theirs = replace(comment, id=comment.id + 1000, body=quoted, author=checkout.forge.user("ann", "write"))
+    copied = replace(theirs, id=comment.id + 1001, body=comment.body)
+    pull.review_comments += [theirs, copied]
+    checkout.repository.commit(BRANCH, {"app.py": QUIET})
+    reviewed(checkout, pull.number)
+    assert pull.review_comments == [theirs, copied]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from autolock.cli import options as o
-from autolock.cli.console import emit
+from autolock.cli.console import emit, say
 from autolock.cli.pr import Remote, Where, needed
 from autolock.errors import AutolockError
 from autolock.findings import Certainty
@@ -37,6 +37,7 @@ def review(
     Exit code 0: no race on lines that it changes, 1: there are, 2: could not run.
     """
     with needed():
+        from autolock.forges.base import ForgeError
         from autolock.pulls.connection import connection
         from autolock.pulls.fixing import fixed
         from autolock.pulls.review import Reviewer, remarks_on
@@ -58,7 +59,13 @@ def review(
     }
     with fixed(connected.repository, there.head_commit, connected.within, options) as (report, again):
         remarks = remarks_on(report, diff, again)
-    Reviewer(connected.forge, there).say(remarks)
+    try:
+        Reviewer(connected.forge, there).say(remarks)
+    except ForgeError as error:
+        if error.status != 403:
+            raise
+        # A job for a fork's pull request may only read; what was found is still said below, and by the exit code.
+        say(f"autolock: not commented: {error}")
     for remark in () if quiet else remarks:
         finding = remark.finding
         place = f"{finding.place.path}:{finding.place.line}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from autolock.forges.http import Client
 
 _DRAFT = "WIP: "
+#: How people write the same.
+_DRAFTED = re.compile(r"^(?:wip:|\[wip\])\s*", re.IGNORECASE)
 #: How many pages of ended pull requests are read, of 50 each: there is no way to ask for those of one branch.
 _ENDED_PAGES = 10
 _PAGE = 50
@@ -100,13 +103,13 @@ class Gitea:
         source, target = ((data[side].get("repo") or {}).get("id") for side in ("head", "base"))
         return Pull(
             number=data["number"],
-            title=title.removeprefix(_DRAFT),
+            title=_DRAFTED.sub("", title, count=1),
             body=data.get("body") or "",
             head=data["head"]["ref"],
             head_commit=data["head"]["sha"],
             base=data["base"]["ref"],
             state=state,
-            draft=bool(data.get("draft")) or title.startswith(_DRAFT),
+            draft=bool(data.get("draft")) or _DRAFTED.match(title) is not None,
             url=data["html_url"],
             author=(data.get("user") or {}).get("login", ""),
             opened=seconds(data["created_at"]),
@@ -118,7 +121,7 @@ class Gitea:
         for page in range(1, most + 1):
             found = self._client.get(f"{self._root}/{path}", limit=_PAGE, page=page, **query)
             yield from found
-            if len(found) < _PAGE:
+            if not found:  # a server may have shorter pages than were asked for
                 return
 
     # -- comments --------------------------------------------------------------------
@@ -175,7 +178,11 @@ class Gitea:
         self.edit_comment(number, comment.number, comment.body)
 
     def delete_line_comment(self, number: int, comment: int) -> None:
-        self._client.send("DELETE", f"{self._root}/issues/comments/{comment}")
+        """Take back a comment on lines with its review: alone it would stay, and yet be said to be gone."""
+        reviews = f"{self._root}/pulls/{number}/reviews"
+        for review in self._pages(f"pulls/{number}/reviews"):
+            if [comment] == [c["id"] for c in self._client.get(f"{reviews}/{review['id']}/comments")]:
+                self._client.send("DELETE", f"{reviews}/{review['id']}")
 
     # -- checks, people, issues ------------------------------------------------------
 

@@ -39,14 +39,18 @@ class Remote:
 def remote_of(url: str, *, kind: str = "", api: str = "", environment: Mapping[str, str] = os.environ) -> Remote:
     """What a remote's URL says, with `kind` and `api` where the configuration says them.
 
-    Jobs of GitHub and GitLab say in their environment where their interface is. Raises AutolockError for a URL without
+    Jobs of GitHub and GitLab say in their environment where their interface is, and people may with AUTOLOCK_API. What
+    `api` names must be on the remote's host: a configuration comes with a branch, perhaps of a stranger's pull request,
+    and must not send the token elsewhere. Raises AutolockError for a URL without
     host or repository, and for a host whose kind cannot be told.
     """
     host, path, origin = _parts(url)
     repository = path.strip("/").removesuffix(".git")
     if repository.count("/") < 1:
         raise AutolockError("the remote names no repository on a forge", "pass --remote with one that does")
-    told = api or _of_job(host, environment)
+    if api and not environment.get("AUTOLOCK_API"):
+        _check_host(api, url, host)
+    told = environment.get("AUTOLOCK_API") or api or _of_job(host, environment)
     kind = kind or _kind(host, told)
     if not kind:
         hint = 'set forge = "github", "gitlab" or "gitea" below [tool.autolock.pr], and api = "..." to its base URL'
@@ -91,6 +95,16 @@ def _parts(url: str) -> tuple[str, str, str]:
     if not host:
         raise AutolockError("the remote is no URL on a forge", "pass --remote with one that is")
     return host, path, origin
+
+
+def _check_host(api: str, url: str, host: str) -> None:
+    there = urlsplit(api)
+    name, host = (there.hostname or "").lower(), host.lower()
+    if name != host and not ("." in name and (name.endswith(f".{host}") or host.endswith(f".{name}"))):
+        hint = "if that is right, set AUTOLOCK_API in the environment to it"
+        raise AutolockError(f"api = {api!r} is on another host than the remote, which must not get the token", hint)
+    if there.scheme != "https" and not url.startswith("http://"):
+        raise AutolockError(f"api = {api!r} would send the token unencrypted", "use https, or set AUTOLOCK_API")
 
 
 def _of_job(host: str, environment: Mapping[str, str]) -> str:

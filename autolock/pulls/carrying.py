@@ -239,4 +239,5 @@ class Carrier:
             self._forge.add_comment(number, f"{text}\n\n{mark}")
 
     def _body(self, group: Group, marker: Marker) -> str:
-        return body_of(group, marker, self._forge.body_limit, commands=self._commands)
+        limit = self._forge.body_limit - len(GONE_MARK) - 1  # which may be added to it one day
+        return body_of(group, marker, limit, commands=self._commands)

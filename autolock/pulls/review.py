@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from autolock.pulls.groups import Alone
 
 _SUMMARY = "<!-- autolock:review -->"
-_MARK = re.compile(r"<!-- autolock:finding ([0-9a-f]+) -->")
+#: At the end: who quotes a comment of autolock's goes on below it.
+_MARK = re.compile(r"<!-- autolock:finding ([0-9a-f]+) -->\s*\Z")
 #: A suggestion is read before it is applied: no longer than this many lines.
 _LONGEST = 40
 _LEVELS = {"high": "failure", "medium": "warning", "low": "notice"}
@@ -106,16 +107,17 @@ class Reviewer:
             for remark in remarks
             if remark.suggestion is not None
         }
+        me = self._forge.me()
         for comment in self._forge.line_comments(number):
             mark = _MARK.search(comment.body)
-            if mark is None:
+            if mark is None or (me and comment.author != me):
                 continue
-            new = wanted.pop(mark[1], None)
+            new = wanted.get(mark[1])
             if new is None or (new.path, new.last) != (comment.path, comment.last):
                 self._forge.delete_line_comment(number, comment.number)
-                if new is not None:
-                    wanted[mark[1]] = new
-            elif not same_text(new.body, comment.body):
+                continue
+            del wanted[mark[1]]
+            if not same_text(new.body, comment.body):
                 self._forge.edit_line_comment(
                     number, LineComment(new.path, new.first, new.last, new.body, comment.number)
                 )

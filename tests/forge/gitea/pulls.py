@@ -144,6 +144,15 @@ def create_review(call: Call) -> Answer:
     return Answer(200, review_json(call, pull, review))
 
 
+@ROUTES.add(f"DELETE {PULL}/reviews/{{review_id}}", "pull_requests:write")
+def delete_review(call: Call) -> Answer:
+    """With its comments on lines."""
+    pull, wanted = asked_pull(call), call.number("review_id")
+    pull.reviews[:] = [review for review in pull.reviews if review.id != wanted]
+    pull.review_comments[:] = [comment for comment in pull.review_comments if comment.review != wanted]
+    return Answer(204)
+
+
 @ROUTES.add(f"GET {PULL}/reviews/{{review_id}}/comments")
 def list_review_comments(call: Call) -> Answer:
     pull, wanted = asked_pull(call), call.number("review_id")

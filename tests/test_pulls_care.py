@@ -147,6 +147,26 @@ def test_a_folder_keeps_modes_and_writes_nothing_twice(small: Checkout) -> None:
     assert small.forge.writes == []
 
 
+def test_a_symbolic_link_stays_one(small: Checkout) -> None:
+    url = small.repository.clone_url.replace("://", f"://anyone:{small.forge.token}@")
+    git(small.folder, "mv", "app.py", "app.txt")
+    (small.folder / "app.py").symlink_to("app.txt")
+    git(small.folder, "add", "app.py")
+    git(small.folder, *_ANN, "commit", "-qm", "Link")
+    git(small.folder, "push", "-q", url, "HEAD:main")
+    small.pr_done()
+    assert small.open_branches() == {}
+
+
+def test_an_owners_file_with_a_line_that_is_no_pattern_is_read(small: Checkout) -> None:
+    small.forge.user("ann", "write")
+    small.repository.commit("main", {"CODEOWNERS": "! @bob\n*.py @ann\n"})
+    small.configure({"reviewers": '["codeowners"]'})
+    small.pr_done()
+    (pull,) = small.repository.pulls.values()
+    assert set(pull.requested_reviewers) == {"ann"}
+
+
 def test_what_a_job_has_put_into_the_checkout_does_not_come_before_the_token(small: Checkout) -> None:
     url = small.repository.clone_url
     origin = url.partition("/acme")[0]

@@ -40,7 +40,13 @@ def fixed(repository: Repository, commit: str, within: str, options: Options) ->
 
 
 def _from_top(report: Report, top: Path) -> Report:
-    """The report with the paths of findings and changes as they are from the top of the repository."""
+    """The report with the paths of findings and changes as they are from the top of the repository.
+
+    Without rewrites of what is a symbolic link: the file that it leads to is another one, perhaps of no repository.
+    """
+    root = Path(report.root).resolve()
+    own = tuple(r for r in report.rewrites if all((root / c.path).resolve() == root / c.path for c in r.changes))
+    report = replace(report, rewrites=own)
     start = Path(report.root).resolve().relative_to(top.resolve()).as_posix()
     if start == ".":
         return report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import TYPE_CHECKING
 
@@ -33,4 +34,5 @@ def _rules(text: str) -> Iterator[tuple[GitIgnoreSpec, list[str]]]:
         if not words or words[0].startswith("#") or _SECTION.match(line):
             continue
         names = [word.lstrip("@") for word in words[1:] if word.startswith("@")]
-        yield GitIgnoreSpec.from_lines([words[0]]), names
+        with contextlib.suppress(ValueError):  # no pattern, and so no file
+            yield GitIgnoreSpec.from_lines([words[0]]), names

@@ -19,6 +19,7 @@ from autolock.forges.base import (
     Pull,
     PullState,
 )
+from autolock.forges.common import Hub, author_of, is_own
 from autolock.forges.texts import NewLines, block, new_lines, same_text, seconds
 
 if TYPE_CHECKING:
@@ -32,27 +33,16 @@ _OURS = "autolock"
 _ANNOTATIONS = 50
 
 
-class GitHub:
+class GitHub(Hub):
     """A repository on GitHub, `owner/name`."""
 
     name = "GitHub"
     body_limit = 65_536
+    _writers = ("admin", "maintain", "write")
 
     def __init__(self, client: Client, repository: str) -> None:
-        self._client = client
-        self._root = f"repos/{repository}"
+        super().__init__(client, repository)
         self._owner = repository.partition("/")[0]
-
-    def default_branch(self) -> str:
-        return str(self._client.get(self._root)["default_branch"])
-
-    def me(self) -> str:
-        try:
-            return str(self._client.get("user")["login"])
-        except ForgeError as error:
-            if error.status in (401, 403, 404):  # GITHUB_TOKEN and installations are no users
-                return ""
-            raise
 
     # -- pull requests ---------------------------------------------------------------
 
@@ -62,14 +52,7 @@ class GitHub:
         found += self._client.get(path, state="closed", per_page=100, sort="updated", direction="desc")
         for branch in branches:
             found += self._client.pages(path, state="closed", head=f"{self._owner}:{branch}", **newest)
-        pulls = {data["number"]: self._pull(data) for data in found}
-        return sorted(
-            (pull for pull in pulls.values() if pull.ours and pull.head.startswith(prefix)),
-            key=lambda pull: -pull.number,
-        )
-
-    def pull(self, number: int) -> Pull:
-        return self._pull(self._client.get(f"{self._root}/pulls/{number}"))
+        return self._mine(found, prefix)
 
     def open_pull(self, new: NewPull) -> Pull:
         body = {"title": new.title, "body": new.body, "head": new.head, "base": new.base, "draft": new.draft}
@@ -84,27 +67,17 @@ class GitHub:
     def update_pull(self, number: int, *, title: str, body: str) -> None:
         self._client.send("PATCH", f"{self._root}/pulls/{number}", {"title": title, "body": body})
 
-    def close_pull(self, number: int) -> None:
-        self._client.send("PATCH", f"{self._root}/pulls/{number}", {"state": "closed"})
-
     def add_labels(self, number: int, labels: Sequence[str]) -> None:
         self._client.send("POST", f"{self._root}/issues/{number}/labels", {"labels": list(labels)})
-
-    def request_reviews(self, number: int, reviewers: Sequence[str]) -> None:
-        people = [name for name in reviewers if "/" not in name]
-        teams = [name.rpartition("/")[2] for name in reviewers if "/" in name]
-        path = f"{self._root}/pulls/{number}/requested_reviewers"
-        self._client.send("POST", path, {"reviewers": people, "team_reviewers": teams})
 
     def assign(self, number: int, assignees: Sequence[str]) -> None:
         self._client.send("POST", f"{self._root}/issues/{number}/assignees", {"assignees": list(assignees)})
 
-    def _pull(self, data: Any) -> Pull:
+    @staticmethod
+    def _pull(data: Any) -> Pull:
         state = PullState.OPEN if data["state"] == "open" else PullState.CLOSED
         if data.get("merged_at"):
             state = PullState.MERGED
-        # By number: the repository may have been renamed.
-        source, target = ((data[side].get("repo") or {}).get("id") for side in ("head", "base"))
         return Pull(
             number=data["number"],
             title=data["title"],
@@ -115,9 +88,9 @@ class GitHub:
             state=state,
             draft=bool(data.get("draft")),
             url=data["html_url"],
-            author=(data.get("user") or {}).get("login", ""),
+            author=author_of(data),
             opened=seconds(data["created_at"]),
-            ours=source is not None and source == target,
+            ours=is_own(data),
             closed=seconds(data.get("closed_at")),
         )
 
@@ -125,23 +98,7 @@ class GitHub:
 
     def comments(self, number: int) -> Sequence[Comment]:
         found = self._client.pages(f"{self._root}/issues/{number}/comments")
-        return [
-            Comment(c["id"], c.get("body") or "", (c.get("user") or {}).get("login", ""), seconds(c["created_at"]))
-            for c in found
-        ]
-
-    def add_comment(self, number: int, body: str) -> None:
-        look = partial(self._said, number, body)
-        self._client.make(f"{self._root}/issues/{number}/comments", {"body": body}, look)
-
-    def _said(self, number: int, body: str) -> Comment | None:
-        return next((c for c in self.comments(number) if same_text(c.body, body)), None)
-
-    def edit_comment(self, number: int, comment: int, body: str) -> None:
-        self._client.send("PATCH", f"{self._root}/issues/comments/{comment}", {"body": body})
-
-    def head_ref(self, number: int) -> str:
-        return f"refs/pull/{number}/head"
+        return list(map(self._comment, found))
 
     def changed_lines(self, number: int) -> Mapping[str, NewLines]:
         files = self._client.pages(f"{self._root}/pulls/{number}/files")
@@ -166,11 +123,6 @@ class GitHub:
         look = partial(self._placed, number, comment)
         self._client.make(f"{self._root}/pulls/{number}/comments", body, look)
 
-    def _placed(self, number: int, comment: LineComment) -> LineComment | None:
-        place = (comment.path, comment.last)
-        found = (c for c in self.line_comments(number) if (c.path, c.last) == place)
-        return next((c for c in found if same_text(c.body, comment.body)), None)
-
     def edit_line_comment(self, number: int, comment: LineComment) -> None:
         self._client.send("PATCH", f"{self._root}/pulls/comments/{comment.number}", {"body": comment.body})
 
@@ -181,9 +133,7 @@ class GitHub:
     def _line_comment(data: Any) -> LineComment:
         last = data.get("line") or 0  # none where the line has been changed since: the comment is out of sight
         first = data.get("start_line") or last
-        return LineComment(
-            data["path"], first, last, data["body"], data["id"], (data.get("user") or {}).get("login", "")
-        )
+        return LineComment(data["path"], first, last, data["body"], data["id"], author_of(data))
 
     # -- checks, people, issues ------------------------------------------------------
 
@@ -251,37 +201,9 @@ class GitHub:
             raise
         return (check.name, *_short(check)) in [(s["context"], s["state"], s["description"]) for s in said]
 
-    def may_write(self, user: str) -> bool:
-        try:
-            found = self._client.get(f"{self._root}/collaborators/{quote(user, safe='')}/permission")
-        except ForgeError as error:
-            if error.status in (403, 404):  # nobody of that name, or who asks may not know
-                return False
-            raise
-        return found["permission"] in ("admin", "maintain", "write")
-
     def issues(self, title: str) -> Sequence[Issue]:
         found = self._client.pages(f"{self._root}/issues", state="all", sort="created", direction="asc")
         return [self._issue(i) for i in found if i["title"] == title and "pull_request" not in i]
-
-    def open_issue(self, title: str, body: str) -> Issue:
-        look = partial(self._issue_of, title)
-        made = self._client.make(f"{self._root}/issues", {"title": title, "body": body}, look)
-        return made if isinstance(made, Issue) else self._issue(made)
-
-    def _issue_of(self, title: str) -> Issue | None:
-        return next(iter(self.issues(title)), None)
-
-    def update_issue(self, number: int, body: str, *, open: bool = True) -> None:
-        state = "open" if open else "closed"
-        self._client.send("PATCH", f"{self._root}/issues/{number}", {"body": body, "state": state})
-
-    @staticmethod
-    def _issue(data: Any) -> Issue:
-        author = (data.get("user") or {}).get("login", "")
-        return Issue(
-            data["number"], data["title"], data.get("body") or "", data["state"] == "open", author, data["html_url"]
-        )
 
     # -- commits that the forge makes ------------------------------------------------
 

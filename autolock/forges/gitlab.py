@@ -10,8 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from autolock.forges.base import Check, Comment, ForgeError, Issue, LineComment, NewPull, Pull, PullState
-from autolock.forges.texts import NewLines, block, new_lines, same_text, seconds
+from autolock.forges.base import Check, Comment, Issue, LineComment, NewPull, Pull, PullState
+from autolock.forges.common import Common
+from autolock.forges.texts import NewLines, block, new_lines, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,26 +26,15 @@ _DRAFT = "Draft: "
 _DRAFTED = re.compile(r"\s*(?:\[draft\]|\(draft\)|draft:)\s*", re.IGNORECASE)
 
 
-class GitLab:
+class GitLab(Common):
     """A project on GitLab, `group/subgroup/name`."""
 
     name = "GitLab"
     body_limit = 1_000_000
+    _account = "username"
 
     def __init__(self, client: Client, project: str) -> None:
-        self._client = client
-        self._root = f"projects/{quote(project, safe='')}"
-
-    def default_branch(self) -> str:
-        return str(self._client.get(self._root)["default_branch"])
-
-    def me(self) -> str:
-        try:
-            return str(self._client.get("user")["username"])
-        except ForgeError as error:
-            if error.status in (401, 403, 404):  # a job's token is no user
-                return ""
-            raise
+        super().__init__(client, f"projects/{quote(project, safe='')}")
 
     # -- merge requests --------------------------------------------------------------
 
@@ -54,11 +44,7 @@ class GitLab:
         found += self._client.get(path, state="closed", per_page=100, order_by="updated_at")
         for branch in branches:
             found += self._client.pages(path, source_branch=branch)
-        pulls = {data["iid"]: self._pull(data) for data in found}
-        return sorted(
-            (pull for pull in pulls.values() if pull.ours and pull.head.startswith(prefix)),
-            key=lambda pull: -pull.number,
-        )
+        return self._mine(found, prefix)
 
     def pull(self, number: int) -> Pull:
         return self._pull(self._client.get(f"{self._root}/merge_requests/{number}"))
@@ -137,9 +123,6 @@ class GitLab:
         look = partial(self._said, number, body)
         self._client.make(self._notes(number), {"body": body}, look)
 
-    def _said(self, number: int, body: str) -> Comment | None:
-        return next((c for c in self.comments(number) if same_text(c.body, body)), None)
-
     def edit_comment(self, number: int, comment: int, body: str) -> None:
         self._client.send("PUT", f"{self._notes(number)}/{comment}", {"body": body})
 
@@ -183,11 +166,6 @@ class GitLab:
         body = {"body": comment.body, "position": position}
         self._client.make(f"{self._root}/merge_requests/{number}/discussions", body, look)
 
-    def _placed(self, number: int, comment: LineComment) -> LineComment | None:
-        place = (comment.path, comment.last)
-        found = (c for c in self.line_comments(number) if (c.path, c.last) == place)
-        return next((c for c in found if same_text(c.body, comment.body)), None)
-
     def edit_line_comment(self, number: int, comment: LineComment) -> None:
         self.edit_comment(number, comment.number, comment.body)
 
@@ -214,12 +192,7 @@ class GitLab:
         return [self._issue(i) for i in found if i["title"] == title]
 
     def open_issue(self, title: str, body: str) -> Issue:
-        look = partial(self._issue_of, title)
-        made = self._client.make(f"{self._root}/issues", {"title": title, "description": body}, look)
-        return made if isinstance(made, Issue) else self._issue(made)
-
-    def _issue_of(self, title: str) -> Issue | None:
-        return next(iter(self.issues(title)), None)
+        return self._opened_issue(title, {"description": body})
 
     def update_issue(self, number: int, body: str, *, open: bool = True) -> None:
         said = {"description": body, "state_event": "reopen" if open else "close"}

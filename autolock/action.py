@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from autolock.errors import AutolockError
+from autolock.report.markdown import fence_round
 
 MODES = ("check", "diff", "fix", "pr", "review")
 _COULD_NOT_RUN = 2
@@ -69,7 +70,7 @@ class _Action:
     def _diff(self) -> int:
         made = self._autolock("fix", *self._filters(), *self._unsafe())
         _show(made.stdout)
-        fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", made.stdout)), default=0))
+        fence = fence_round(made.stdout)
         if made.stdout:
             self._summarise(f"{fence}diff\n{made.stdout}{fence}\n")
         self._output("fixed", str(len(re.findall(r"^\+\+\+ ", made.stdout, re.MULTILINE))))

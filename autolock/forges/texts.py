@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from autolock.report.markdown import fence_round
+
 _HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
 
 
@@ -52,8 +54,7 @@ def same_text(one: str, other: str) -> bool:
 
 def block(kind: str, text: str) -> str:
     """A code block, with a fence longer than any in the text."""
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    fence = fence_round(text)
     return f"{fence}{kind}\n{text if text.endswith(chr(10)) else text + chr(10)}{fence}"
 
 

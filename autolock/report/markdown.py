@@ -92,10 +92,15 @@ def drawn(finding: Finding) -> list[str]:
 
 def fenced(lines: list[str]) -> Iterator[str]:
     """The lines in a code block, whose fence is longer than any that stands in them."""
-    fence = "`" * max(3, _longest_run("\n".join(lines)) + 1)
+    fence = fence_round("\n".join(lines))
     yield f"{fence}text"
     yield from lines
     yield fence
+
+
+def fence_round(text: str) -> str:
+    """A fence for a code block, longer than any that stands in it."""
+    return "`" * max(3, _longest_run(text) + 1)
 
 
 def _fix(finding: Finding) -> str:

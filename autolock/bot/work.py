@@ -9,16 +9,14 @@ from urllib.parse import urlsplit
 from autolock.bot.explaining import explained
 from autolock.config import load_settings
 from autolock.errors import AutolockError
-from autolock.findings import Certainty
 from autolock.forges.base import Check, ForgeError, Outcome, PullState
 from autolock.forges.github import GitHub
 from autolock.pulls.connection import GIT_USERS, Connection
 from autolock.pulls.deciding import Redo
-from autolock.pulls.fixing import fixed
 from autolock.pulls.git import Access, Repository, cloned
 from autolock.pulls.marker import marker_in
 from autolock.pulls.propose import Session
-from autolock.pulls.review import Reviewer, remarks_on
+from autolock.pulls.review import Reviewer, reviewed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,11 +59,7 @@ class Worker:
         pull = forge.pull(job.details["number"])
         if pull.state is not PullState.OPEN:
             return
-        connected.repository.fetch(forge.head_ref(pull.number), pull.head_commit)
-        options: Options = {**_OPTIONS, "certainty": Certainty.RACE, "cache": False}
-        with fixed(connected.repository, pull.head_commit, connected.within, options) as (report, again):
-            remarks = remarks_on(report, forge.changed_lines(pull.number), again)
-        Reviewer(forge, pull).say(remarks)
+        Reviewer(forge, pull).say(reviewed(connected, forge, pull, _OPTIONS))
 
     def _command(self, job: Job, connected: Connection, forge: GitHub) -> None:
         """What somebody who may push has asked for in a comment; what others ask for is passed over."""

@@ -11,7 +11,6 @@ from autolock.cli import options as o
 from autolock.cli.console import emit, say
 from autolock.cli.pr import Remote, Where, needed
 from autolock.errors import AutolockError
-from autolock.findings import Certainty
 from autolock.options import Options
 
 FOUND = 1
@@ -39,26 +38,20 @@ def review(
     with needed():
         from autolock.forges.base import ForgeError
         from autolock.pulls.connection import connection
-        from autolock.pulls.fixing import fixed
-        from autolock.pulls.review import Reviewer, remarks_on
+        from autolock.pulls.review import Reviewer, reviewed
     from autolock.config import load_settings
 
     number = pull or _number_of_job()
     connected = connection(path, remote, load_settings(path).pr)
     assert connected.forge is not None
     there = connected.forge.pull(number)
-    connected.repository.fetch(connected.forge.head_ref(number), there.head_commit)
-    diff = connected.forge.changed_lines(number)
     options: Options = {
-        "certainty": Certainty.RACE,
         "severity": severity,
         "select": o.rules(select),
         "ignore": o.rules(ignore),
         "jobs": jobs,
-        "cache": False,
     }
-    with fixed(connected.repository, there.head_commit, connected.within, options) as (report, again):
-        remarks = remarks_on(report, diff, again)
+    remarks = reviewed(connected, connected.forge, there, options)
     try:
         Reviewer(connected.forge, there).say(remarks)
     except ForgeError as error:

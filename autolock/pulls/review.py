@@ -6,9 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autolock.findings import Safety
+from autolock.findings import Certainty, Safety
 from autolock.forges.base import Annotation, Check, LineComment, Outcome
 from autolock.forges.texts import same_text
+from autolock.pulls.fixing import fixed
 from autolock.report.hunks import hunks
 from autolock.report.lines import one_line, split_lines
 from autolock.report.markdown import cell, code, drawn, fenced, prose
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from autolock.findings import FileChange, Finding, Report
     from autolock.forges.base import Comment, Forge, Pull
     from autolock.forges.texts import NewLines
+    from autolock.options import Options
+    from autolock.pulls.connection import Connection
     from autolock.pulls.groups import Alone
 
 _SUMMARY = "<!-- autolock:review -->"
@@ -90,6 +93,15 @@ def suggestion_of(change: FileChange) -> Suggestion | None:
     if last - first >= _LONGEST:
         return None
     return Suggestion(change.path, first, last, "".join(new[first - 1 : len(new) - (len(old) - last)]))
+
+
+def reviewed(connected: Connection, forge: Forge, pull: Pull, options: Options) -> tuple[Remark, ...]:
+    """What there is to say about a pull request as its last commit is; `options` are further ones of the run."""
+    connected.repository.fetch(forge.head_ref(pull.number), pull.head_commit)
+    diff = forge.changed_lines(pull.number)
+    every: Options = {"certainty": Certainty.RACE, "cache": False, **options}
+    with fixed(connected.repository, pull.head_commit, connected.within, every) as (report, again):
+        return remarks_on(report, diff, again)
 
 
 class Reviewer:

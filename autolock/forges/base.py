@@ -137,11 +137,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class NewCommit:
-    """A commit to be made by the forge itself; `files` are whole contents by their path from the repository's top."""
+    """A commit to be made by the forge itself; `files` are modes and whole contents by the path from the top."""
 
     parent: str
     message: str
-    files: Mapping[str, bytes]
+    files: Mapping[str, tuple[str, bytes]]
 
 
 class Forge(Protocol):

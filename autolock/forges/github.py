@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from autolock.forges.base import (
     Check,
@@ -211,8 +210,8 @@ class GitHub(Hub):
         """A commit through the Git Data API, which GitHub signs for an App; returns its name. Moves no branch."""
         parent = self._client.get(f"{self._root}/git/commits/{new.parent}")
         entries = [
-            {"path": path, "mode": self._mode(new.parent, path), "type": "blob", "sha": self._blob(data)}
-            for path, data in new.files.items()
+            {"path": path, "mode": mode, "type": "blob", "sha": self._blob(data)}
+            for path, (mode, data) in new.files.items()
         ]
         tree = self._client.send(
             "POST", f"{self._root}/git/trees", {"base_tree": parent["tree"]["sha"], "tree": entries}
@@ -223,14 +222,6 @@ class GitHub(Hub):
     def _blob(self, data: bytes) -> str:
         body = {"content": base64.b64encode(data).decode("ascii"), "encoding": "base64"}
         return str(self._client.send("POST", f"{self._root}/git/blobs", body)["sha"])
-
-    def _mode(self, commit: str, path: str) -> str:
-        """The mode that a file has in a commit: a script stays executable."""
-        folder, _, name = path.rpartition("/")
-        tree = self._client.get(
-            f"{self._root}/git/trees/{commit}:{quote(folder)}" if folder else f"{self._root}/git/trees/{commit}"
-        )
-        return next((str(entry["mode"]) for entry in tree["tree"] if entry["path"] == name), "100644")
 
 
 def _says(run: Any, check: Check) -> bool:

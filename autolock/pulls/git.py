@@ -261,10 +261,10 @@ class Repository:
         changed = {path: blob for path, blob in made.items() if before.get(path) != blob}
         return wanted == changed and all(before.get(path) == now.get(path) for path in wanted)
 
-    def kept(self, commit: str, changes: Sequence[FileChange]) -> dict[str, bytes]:
-        """The contents of changed files as git keeps them in a commit's child."""
+    def kept(self, commit: str, changes: Sequence[FileChange]) -> dict[str, tuple[str, bytes]]:
+        """The modes and contents of changed files as git keeps them in a commit's child."""
         with self._as_of(commit) as (git, blob_of):
-            return {change.path: git("cat-file", "blob", blob_of(change)) for change in changes}
+            return {c.path: (self._mode(commit, c.path), git("cat-file", "blob", blob_of(c))) for c in changes}
 
     @contextlib.contextmanager
     def _as_of(self, commit: str) -> Iterator[tuple[Callable[..., bytes], Callable[[FileChange], str]]]:

@@ -8,7 +8,11 @@ from autolock.database.models import Models
 from autolock.database.schema import Model
 from autolock.database.trace import DatabaseTrace
 from autolock.database.windows import RowWindow
+from autolock.edits import Edit
+from autolock.findings import Safety
 from autolock.planning.blocks import Refusal
+from autolock.planning.rowplan import RowPlan
+from autolock.planning.statements import statements_of
 from autolock.program.linker import Program, Ref
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -84,3 +88,26 @@ def _is_mapped(program: Program, models: Models, function: Ref, annotation: ast.
         if found is not None and not found[1] and found[0].kind == "class" and models.of(found[0]) is not None:
             return True
     return False
+
+
+def answer_of_check(window: RowWindow, node: ast.AST) -> ast.Raise | None:
+    """What a function raises where its check fails, if that is all it does there."""
+    test = window.control.node if window.control is not None else None
+    check = next((s for s in statements_of(node) if isinstance(s, ast.If) and s.test is test), None)
+    only = check.body[0] if check is not None and len(check.body) == 1 else None
+    return only if isinstance(only, ast.Raise) else None
+
+
+def like_failed_check(trace: DatabaseTrace, window: RowWindow, edits: list[Edit]) -> RowPlan:
+    """The plan that gives that answer to who was not first; unsafe where another constraint may refuse, too."""
+    made = RowPlan(
+        edits,
+        f"Answer a conflict on `{window.model_name}` like a failed check",
+        "The unique constraint lets one request through; the other gets the answer that the check would have "
+        "given, instead of a 500.",
+    )
+    other = other_conflict(trace, window)
+    if other:
+        made.safety = Safety.UNSAFE
+        made.reason += f" But so does one that {other} refuses, of which the answer does not tell."
+    return made

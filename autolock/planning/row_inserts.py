@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from autolock.database.objects import Session
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
-from autolock.findings import Safety
 from autolock.planning.advice import missing_constraint
-from autolock.planning.answered import other_conflict, refuse_forgotten
+from autolock.planning.answered import answer_of_check, like_failed_check, refuse_forgotten
 from autolock.planning.blocks import Refusal, Region
 from autolock.planning.homes import frozen
 from autolock.planning.looks import row_looked_for
@@ -55,25 +54,15 @@ class RowInserts(ParentLocks):
     def answer(self, window: RowWindow) -> RowPlan:
         """The answer that a failed check gives, given when the constraint refuses, too."""
         function, node = window.function, self.sources.node_of(window.function)
-        test = window.control.node if window.control is not None else None
-        check = next((s for s in statements_of(node) if isinstance(s, ast.If) and s.test is test), None)
-        if check is None or not isinstance(check.body[-1], ast.Raise) or len(check.body) != 1:
+        given = answer_of_check(window, node)
+        if given is None:
             raise Refusal("the answer of the failed check is not in this function: catch the IntegrityError by hand")
         statements = self.saving(window)
         if _session_of(window).is_async:
-            refuse_forgotten(self.program, self.analysis.machine.database.models, function, node, check.body[-1])
+            refuse_forgotten(self.program, self.analysis.machine.database.models, function, node, given)
         region = self.sources.blocks(function.path).spanning(statements, node)
-        made = RowPlan(
-            self.answering(window, region, written(self.sources, function.path, check.body[-1])),
-            f"Answer a conflict on `{window.model_name}` like a failed check",
-            "The unique constraint lets one request through; the other gets the answer that the check would have "
-            "given, instead of a 500.",
-        )
-        other = other_conflict(self.trace, window)
-        if other:
-            made.safety = Safety.UNSAFE
-            made.reason += f" But so does one that {other} refuses, of which the answer does not tell."
-        return made
+        answer = written(self.sources, function.path, given)
+        return like_failed_check(self.trace, window, self.answering(window, region, answer))
 
     def answer_stored(self, window: RowWindow, refusal: Refusal) -> RowPlan:
         """The answer of a check that found the row, for who was not first to insert it; raises the refusal."""

@@ -6,14 +6,12 @@ import ast
 
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
-from autolock.findings import Safety
-from autolock.planning.answered import other_conflict
+from autolock.planning.answered import answer_of_check, like_failed_check
 from autolock.planning.blocks import Refusal
 from autolock.planning.homes import frozen
 from autolock.planning.names import written
 from autolock.planning.row_base import RowBase
 from autolock.planning.rowplan import RowPlan
-from autolock.planning.statements import statements_of
 from autolock.planning.upserts import refuse_followed
 from autolock.program.linker import Ref
 
@@ -42,24 +40,14 @@ class SingleInserts(RowBase):
     def refused_at_once(self, window: RowWindow, add: ast.stmt, otherwise: str) -> RowPlan:
         """The answer of the failed check where the constraint refuses the row; whoever raises ends the transaction."""
         function, node = window.function, self.sources.node_of(window.function)
-        test = window.control.node if window.control is not None else None
-        check = next((s for s in statements_of(node) if isinstance(s, ast.If) and s.test is test), None)
-        if check is None or len(check.body) != 1 or not isinstance(check.body[0], ast.Raise) or hasattr(add, "body"):
+        given = answer_of_check(window, node)
+        if given is None or hasattr(add, "body"):
             raise Refusal(otherwise)
         error, imports = self.conflict_name(function, *CONFLICTS[window.look.session.library])
         at = self.sources.blocks(function.path).spot(add).path
-        answer = written(self.sources, function.path, check.body[0])
-        made = RowPlan(
-            [*imports, Edit(function.path, "answer-conflict", frozen(at=at, count=1, answer=answer, error=error))],
-            f"Answer a conflict on `{window.model_name}` like a failed check",
-            "The unique constraint lets one request through; the other gets the answer that the check would have "
-            "given, instead of a 500.",
-        )
-        other = other_conflict(self.trace, window)
-        if other:
-            made.safety = Safety.UNSAFE
-            made.reason += f" But so does one that {other} refuses, of which the answer does not tell."
-        return made
+        answer = written(self.sources, function.path, given)
+        edit = Edit(function.path, "answer-conflict", frozen(at=at, count=1, answer=answer, error=error))
+        return like_failed_check(self.trace, window, [*imports, edit])
 
     def got_or_created(self, window: RowWindow, add: ast.stmt, otherwise: str) -> RowPlan:
         """`get_or_create` for `create`: what was asked about finds the row, the rest is what a new one is given."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from autolock.database.objects import Condition, Query
 from autolock.database.schema import Model
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
-from autolock.database.transitions import is_transition
+from autolock.database.transitions import asks_for_state, is_transition
 from autolock.program.decisions import effective, shape_of
 from autolock.program.trace import Control, Entry
 from autolock.program.values import Root, Value
@@ -33,6 +33,8 @@ _PACKED = re.compile(r"json|config|settings|options|preferences|meta|data|payloa
 _FALLBACKS = frozenset({"default", "default_value", "fallback"})
 
 
+#: What a check asks of a number that is then counted down in the database: is there any left?
+_WEIGHING = frozenset({"compare", "equal", "different", "truth", "falsy"})
 #: Endings of the names of functions that give a value in another form.
 _RECODING = ("loads", "dumps", "copy", "float", "int", "str", "Decimal", "bool")
 
@@ -129,9 +131,9 @@ class Harm:
             return False
         if control is None:
             return False
-        if write.kind == "augment" or (write.made == "atomic" and control.shape == "compare"):
+        if write.kind == "augment" or (write.made == "atomic" and control.shape in _WEIGHING):
             return True
-        if self.consequences(candidate):
+        if self.consequences(candidate) or self.is_given_away(candidate):
             return True
         if write.made == "settled" or _changes_what_differs(control, write):
             return False
@@ -142,6 +144,24 @@ class Harm:
         return any(
             other.text != write.text and (other.text or (kind != "bool" and other.form != "insert"))
             for _, other in self.by_column[write.location]
+        )
+
+    def is_given_away(self, candidate: RowCandidate) -> bool:
+        """Whether a row in a certain state is put into another one, together with what the request names: whose it is.
+
+        Two requests that both see the old state both put their name there, and the first was told that it had won.
+        """
+        read, write, control = candidate.read, candidate.write, candidate.control
+        if control is None or not write.text or not asks_for_state(control, write.column):
+            return False
+        return any(
+            other.row is write.row
+            and other.row is not None
+            and other.request
+            and other.serial > read.serial
+            and control in other.decided
+            and is_empty_at_first(other)
+            for other in self.by_entry[id(candidate.entry)]
         )
 
     def is_claim(self, candidate: RowCandidate) -> bool:
@@ -241,7 +261,7 @@ class Harm:
                 matched.append(condition.column)
         if not matched and conditions:
             return None
-        return tuple(matched)
+        return tuple(dict.fromkeys([*matched, *_weighed(candidate)]))
 
     def is_about_another(self, candidate: RowCandidate) -> bool:
         """Whether the look asks for a row of somebody else than the new one: may this user do that?"""
@@ -266,6 +286,15 @@ class Harm:
         if write.query is None or write.query.unknown_values or not write.query.values:
             return None
         return dict(write.query.values)
+
+
+def _weighed(candidate: RowCandidate) -> list[str]:
+    """The columns of an owner's rows that a check has looked at: `any(m.name == name for m in club.members)`."""
+    control, query = candidate.control, candidate.read.query
+    if control is None or query.form != "relationship":
+        return []
+    reads = (r for r in control.reads if isinstance(r, RowRead) and r.what == "column" and r.query is query)
+    return sorted({r.column for r in reads})
 
 
 def _made_up(write: RowWrite) -> Iterator[tuple[Root, str, str]]:
@@ -433,6 +462,12 @@ def exclude(one: RowWrite, other: RowWrite) -> bool:
     """Whether the two are in different branches of one decision."""
     sides = {id(c.node): c.negated for c in one.decided}
     return any(sides.get(id(c.node), c.negated) != c.negated for c in other.decided)
+
+
+def is_empty_at_first(write: RowWrite) -> bool:
+    """Whether a new row has nothing in the column that is set."""
+    column = write.model.columns.get(write.column)
+    return column is not None and column.nullable and not column.has_default
 
 
 def is_telling(write: RowWrite) -> bool:

@@ -26,7 +26,17 @@ from autolock.database.adapters.results import many, one
 from autolock.database.adapters.sqlalchemy import SqlAlchemy
 from autolock.database.adapters.statements import Statements
 from autolock.database.models import Models
-from autolock.database.objects import Block, Column, Conditions, Expression, Query, Result, Session, TableThing
+from autolock.database.objects import (
+    Block,
+    Column,
+    Condition,
+    Conditions,
+    Expression,
+    Query,
+    Result,
+    Session,
+    TableThing,
+)
 from autolock.database.outside import Outside
 from autolock.database.rows import Rows, table_of
 from autolock.database.sessions import Sessions
@@ -50,7 +60,7 @@ from autolock.program.values import (
 )
 
 if TYPE_CHECKING:
-    from autolock.database.models import Relationship
+    from autolock.database.models import Model, Relationship
     from autolock.program.core import Core
 
 _ALL = ast.Call(ast.Name("all", ast.Load()), [], [])
@@ -393,7 +403,9 @@ class Databases:
         origin, session = row.origin, row.session
         if model is None or not isinstance(origin, RowRead) or not isinstance(session, Session):
             return None
-        query = replace(origin.query, model=model, form="relationship", conditions=(), exact=False, limited=False)
+        key = self.key_of_owner(row, model) if related.uselist else ""
+        asked = (Condition(model, key, "==", NOTHING),) if key else ()
+        query = replace(origin.query, model=model, form="relationship", conditions=asked, exact=False, limited=False)
         read = replace(
             origin, query=query, location=table_of(model), what="row", how="row", key=f"?{query.serial}", earlier=None
         )
@@ -405,6 +417,13 @@ class Databases:
             row.fields[f".{related.name}"] = many_
             return many_
         return element
+
+    def key_of_owner(self, row: Row, model: Model) -> str:
+        """The column by which rows of another table say that they are this one's; empty where there is not one."""
+        owner = self.rows.model_of(row)
+        keys = [c.name for c in model.columns.values() if c.foreign_key]
+        own = [k for k in keys if owner and model.columns[k].foreign_key.partition(".")[0] == owner.table]
+        return own[0] if len(own) == 1 else ""
 
     def element(self, value: Value, key: Value, node: ast.AST) -> Value | None:
         """`value[key]`."""

@@ -466,6 +466,8 @@ class Rows:
         """`row.name = value`."""
         model = self.model_of(row)
         row.fields[f".{name}"] = value
+        if self.handling and row.session is not None and (value.made == "const" or _is_constant(value)):
+            self.trace.failed.add(row)
         if model is None or row.origin is None or row.copied:
             return
         session = row.session if isinstance(row.session, Session) else None
@@ -500,6 +502,11 @@ class Rows:
         model = self.model_of(row) if isinstance(row, Row) else None
         related = owner is not None and model is not None and owner.term in model.relationships
         if related and isinstance(row, Row) and isinstance(row.session, Session):
+            made, held_rows = value.obj, held.fields.get("[*]", NOTHING).obj
+            origin = held_rows.origin if isinstance(held_rows, Row) else None
+            for condition in origin.query.conditions if isinstance(origin, RowRead) else ():
+                if isinstance(made, Row) and made.origin is None:
+                    made.fields.setdefault(f".{condition.column}", condition.value)
             self.insert(row.session, value, node)
 
     def insert(self, session: Session, value: Value, node: ast.AST) -> None:

@@ -69,10 +69,15 @@ def split_windows(program: Program, trace: DatabaseTrace) -> list[RaceWindow]:
 
 
 def _marks(trace: DatabaseTrace) -> set[int]:
-    """The writes that say how far a run has come: the same run sets the column of the row to another constant later."""
+    """The writes that say how far a run has come: the same run sets the column of the row to another constant later.
+
+    So does a new row of which the run says later that it has failed.
+    """
     last: dict[object, RowWrite] = {}
     marks: set[int] = set()
     for entry, write in reversed(trace.writes):
+        if write.form == "insert" and write.row in trace.failed:
+            marks.add(write.serial)
         if write.form != "attribute" or write.row is None or not write.text or not write.column:
             continue
         later = last.setdefault((id(entry), id(write.row), write.column), write)

@@ -125,7 +125,8 @@ class DatabaseTrace:
 
     `counted` are the statements whose count of rows was asked for, `returned` the rows that each has given back,
     `presence` the looks that count, by serial: whether the number is only asked to be nothing or something,
-    `lost` the changes of rows that their session has let go of.
+    `lost` the changes of rows that their session has let go of, `failed` the new rows that are given a constant where
+    an exception is handled.
     """
 
     reads: list[tuple[Entry, RowRead]] = field(default_factory=list)
@@ -140,4 +141,5 @@ class DatabaseTrace:
     returned: dict[int, set[str]] = field(default_factory=dict)
     presence: dict[int, bool] = field(default_factory=dict)
     lost: set[RowWrite] = field(default_factory=set)
+    failed: set[Row] = field(default_factory=set)
     clock: int = 0

@@ -33,6 +33,13 @@ def is_transition(control: Control, write: RowWrite) -> bool:
     )
 
 
+def asks_for_state(control: Control, column: str) -> bool:
+    """Whether a run leaves where a column is not in one of some states that are named there."""
+    if control.exit not in _LEAVING or not isinstance(control.node, ast.expr):
+        return False
+    return any(_asks_for_state(t, column, control.negated) for t in _parts(control.node) if _names_column(t, column))
+
+
 def _parts(test: ast.expr) -> list[ast.expr]:
     """The tests that `and` and `or` put together."""
     return [p for v in test.values for p in _parts(v)] if isinstance(test, ast.BoolOp) else [test]

@@ -15,7 +15,7 @@ from autolock.database.objects import Condition, Query
 from autolock.database.rows import same_row
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.program.branches import shared_frames
-from autolock.program.decisions import effective, says_different
+from autolock.program.decisions import asks_of_any, effective, says_different
 from autolock.program.linker import Program, Ref
 from autolock.program.trace import Control, Held, context_name
 from autolock.program.values import Value
@@ -223,7 +223,7 @@ class RowFinder:
         read, write = candidate.read, candidate.write
         control = candidate.control
         counted = self.is_number(candidate) or (control is not None and _counts(control.node))
-        shape = effective(control.shape, control.negated) if control is not None else ""
+        shape = _shape_of(control) if control is not None else ""
         if candidate.dependence == "control" and shape not in _ABSENT:
             return None
         if control is not None and (_asks_for_enough(control) or self.lists_missing(control, write)):
@@ -232,7 +232,8 @@ class RowFinder:
             return None
         if read.what == "column" and control is not None and _is_among_constants(control.node):
             return None
-        limited = counted and candidate.dependence == "control"  # no constraint refuses one too many
+        # No constraint refuses one too many, nor a value that may be there twice.
+        limited = counted and (candidate.dependence == "control" or self.is_never_alone(candidate))
         if self.is_settled(write, limited) or self.is_there(candidate, shape):
             return None
         if any(frame.function is not None and _SEEDING.search(frame.function.name) for frame in write.stack):
@@ -253,6 +254,13 @@ class RowFinder:
             columns = ()  # what else was asked, or what a constraint is about beside it, is not known
         window.unique, window.columns, window.counted = unique, columns, counted
         return window
+
+    def is_never_alone(self, candidate: RowCandidate) -> bool:
+        """Whether what is made of the look goes into columns that any number of rows may have alike: a role."""
+        write, given = candidate.write, self.harm.given(candidate.write) or {}
+        made = {name for name, value in given.items() if candidate.read in value.reads}
+        constraints = [*write.model.uniques, *write.model.partial_uniques]
+        return write.model.settled and bool(made) and not any(made & unique for unique in constraints)
 
     @staticmethod
     def is_settled(write: RowWrite, limited: bool) -> bool:
@@ -651,6 +659,14 @@ def _is_among_constants(test: ast.AST) -> bool:
     return name.isupper()
 
 
+def _shape_of(control: Control) -> str:
+    """What is known where the code runs; of `any(m.name == name for m in rows)`, whether one of them was there."""
+    test, negated = control.node, control.negated
+    while isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test, negated = test.operand, not negated
+    return effective("truth", negated) if asks_of_any(test) else effective(control.shape, control.negated)
+
+
 def _asks_for_enough(control: Control) -> bool:
     """Whether a test is there to leave when fewer rows were found than were asked for: `len(found) < len(ids)`."""
     if control.exit not in ("raise", "return"):
@@ -767,6 +783,7 @@ def _rank(window: RowWindow) -> tuple[object, ...]:
         not chosen,
         _ORDER.index(window.kind),
         window.dependence != "data",
+        query.form == "relationship" and not window.counted and window.unique is None,
         window.counted,
         window.unique is None,
         window.first.lineno if window.first is not None else 0,

@@ -74,6 +74,13 @@ def asked_of(look: ast.AST, test: ast.BoolOp) -> str:
     return ""
 
 
+def asks_of_any(test: ast.AST) -> bool:
+    """Whether a test goes through several things for one that fits: `any(m.name == name for m in members)`."""
+    if not isinstance(test, ast.Call) or not isinstance(test.func, ast.Name) or test.func.id != "any":
+        return False
+    return len(test.args) == 1 and isinstance(test.args[0], ast.GeneratorExp | ast.ListComp)
+
+
 def says_equal(test: ast.expr) -> bool:
     """Whether two things are equal where a test comes out true: `a == b`, or that and more."""
     if isinstance(test, ast.BoolOp):

@@ -17,11 +17,14 @@ from typing import Any
 from .frames import Project, await_chain
 from .lanes import Gate, Lane
 from .touches import Touches
+from .waits import waits_for_another
 
 #: Seconds without progress after which a request inside a driver is asked about.
 PATIENCE = 0.002
 #: Seconds without any step after which the requests are taken to wait for each other.
 GRACE = 0.02
+#: Seconds after which a request inside a driver is taken to wait for what another one has, such as a connection.
+LONGEST_STEP = 2.0
 #: Seconds which a request may spend inside a driver before the run is given up.
 LONGEST_WAIT = 5.0
 #: Gates that one run may pass; a run that goes on is hung in a loop.
@@ -213,7 +216,7 @@ class Director:
             return False
         if self.probe is None or waited < self.probe.patience or not self._gates():
             return True
-        return not self.probe.are_blocked(waiting)
+        return waited < LONGEST_STEP and not self.probe.are_blocked(waiting)
 
     def _busy(self, lane: Lane) -> bool:
         if lane.finished:
@@ -222,10 +225,14 @@ class Director:
             return True
         stopped = {gate.strand for gate in lane.gates}
         return any(
-            self.project.in_driver(await_chain(task.get_coro()))
+            self._is_in_driver(task, lane)
             for task, strand in lane.tasks.items()
             if strand not in stopped and not task.done()
         )
+
+    def _is_in_driver(self, task: asyncio.Task[Any], lane: Lane) -> bool:
+        frames = await_chain(task.get_coro())
+        return self.project.in_driver(frames) and not waits_for_another(task, frames, lane.tasks)
 
     def _give_up(self, why: str) -> None:
         self.stuck = Stuck(f"{why}: {'; '.join(self._where(lane) for lane in self.lanes if not lane.finished)}")

@@ -192,3 +192,46 @@ IMPORT = """
 @pytest.mark.parametrize(("failed", "expected"), [('job.status = "failed"', []), ("pass", ["AL201"])])
 def test_a_new_row_that_says_how_far_a_run_has_come(failed: str, expected: list[str], tmp_path: Path) -> None:
     assert rules(tmp_path, IMPORT.format(failed=failed)) == expected
+
+
+ACCEPT = """
+    class Teams:
+        def __init__(self, session: AsyncSession):
+            self.session = session
+
+        async def find(self, club_id: int, person: str) -> Member | None:
+            result = await self.session.execute(
+                select(Member).where(Member.club_id == club_id, Member.person == person)
+            )
+            {before}return result.scalar_one_or_none()
+
+        async def accept(self, club_id: int, person: str) -> Member:
+            member = await self.find(club_id, person)
+            if member:
+                return member
+            member = Member(club_id=club_id, person=person, role="guest")
+            self.session.add(member)
+            await self.session.commit()
+            return member
+
+    @app.post("/clubs/{{club_id}}/accept/{{person}}")
+    async def accept(club_id: int, person: str, session: AsyncSession = Depends(get_session)):
+        return (await Teams(session).accept(club_id, person)).id
+"""
+
+
+def test_a_helper_that_only_looks_is_asked_again(tmp_path: Path) -> None:
+    text = ACCEPT.format(before="")
+    outcome = autolock.fix([project(tmp_path, text)], apply=True, allow_dirty=True, cache=False)
+    assert [f.rule for f in outcome.findings] == ["AL203"]
+    after = (tmp_path / "main.py").read_text()
+    refused = after.index("except IntegrityError")
+    assert "async with self.session.begin_nested():" in after[:refused]
+    assert "member = await self.find(club_id, person)" in after[refused:]
+
+
+def test_a_helper_that_does_more_than_look_is_not_asked_again(tmp_path: Path) -> None:
+    text = ACCEPT.format(before="await download(person)\n            ")
+    (finding,) = autolock.check([project(tmp_path, text)], cache=False).findings
+    assert finding.rule == "AL203"
+    assert finding.fix.safety.value == "none"

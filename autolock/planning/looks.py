@@ -29,6 +29,29 @@ def row_looked_for(function: ast.AST, look: ast.stmt | None, test: ast.AST | Non
     return name, value
 
 
+def row_asked_for(function: ast.AST, look: ast.stmt | None, test: ast.AST | None) -> tuple[str, ast.expr]:
+    """The same where a helper looks: `row = await self.find(name)`; a second call asks again.
+
+    Raises Refusal where the check is about something else than what the helper has given.
+    """
+    name, value = _assigned(look)
+    called = value.value if isinstance(value, ast.Await) else value
+    if test is None or not _is_named(test, name) or not isinstance(called, ast.Call):
+        raise Refusal(_NAMELESS)
+    return name, value
+
+
+def only_looks(helper: ast.AST) -> bool:
+    """Whether a function does nothing but run one query and return the one row that it finds."""
+    body = getattr(helper, "body", [])
+    said = body[1:] if isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant) else body
+    if not all(isinstance(s, ast.Assign) for s in said[:-1]) or not isinstance(said[-1], ast.Return):
+        return False
+    value = said[-1].value
+    end = value.value if isinstance(value, ast.Await) else value
+    return isinstance(end, ast.Call) and isinstance(end.func, ast.Attribute) and end.func.attr in _ONE
+
+
 def _unpacked(
     function: ast.AST, look: ast.stmt | None, test: ast.AST, result: str, value: ast.expr
 ) -> tuple[str, ast.expr]:

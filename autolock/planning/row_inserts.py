@@ -13,7 +13,7 @@ from autolock.planning.advice import missing_constraint
 from autolock.planning.answered import answer_of_check, like_failed_check, refuse_forgotten
 from autolock.planning.blocks import Refusal, Region
 from autolock.planning.homes import frozen
-from autolock.planning.looks import row_looked_for
+from autolock.planning.looks import only_looks, row_asked_for, row_looked_for
 from autolock.planning.names import laid_out, written
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.statements import (
@@ -119,11 +119,13 @@ class RowInserts(ParentLocks):
         function, node, write = window.function, self.sources.node_of(window.function), window.change
         if write.function != function:
             return self.reselect_through_calls(window)
-        if window.look.function != function:
-            raise Refusal(_CALLED)
         add = window.last
         test = window.control.node if window.control is not None else None
-        name, found = row_looked_for(node, window.first, test)
+        elsewhere = window.look.function != function
+        if elsewhere and not only_looks(self.sources.node_of(window.look.function)):
+            raise Refusal(_CALLED)
+        looked_for = row_asked_for if elsewhere else row_looked_for
+        name, found = looked_for(node, window.first, test)
         added = _added(add)
         if added is None or not isinstance(add, ast.stmt):
             raise Refusal("the insert is no plain `session.add(...)`: insert in a savepoint by hand")
@@ -132,6 +134,8 @@ class RowInserts(ParentLocks):
         session = self.session_name(function, _session_of(window))
         error, imports = self.error_name(function)
         changes = changes_of_found(node, test, add, name)
+        if changes and elsewhere:
+            raise Refusal(_CALLED)
         value = ast.unparse(locking(found)) if changes else self.looking(function.path, window.first, found)
         # What changes a found row calls it as the look has called it.
         named = name if changes else added

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fixture_runner import JUDGE_ONLY, Fixture, database_fixtures, fixtures
 
 import autolock
+from autolock.cli.proving import unwound
 from autolock.prove.proof import Bounds, Side, Subject
 from autolock.prove.prover import Prover
 from autolock.prove.scenario import Scenario
@@ -83,4 +84,5 @@ def main(names: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    with unwound():
+        main(sys.argv[1:])

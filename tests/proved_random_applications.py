@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from random_applications import STARTS, Author, Block, is_unserial, on_threads, program, stepped
 
+from autolock.cli.proving import unwound
 from autolock.prove.proof import Bounds, Side, Subject, Verdict
 from autolock.prove.prover import Prover
 from autolock.prove.scenario import Race, Scenario
@@ -75,4 +76,5 @@ def main(first: int, last: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    with unwound():
+        main(*map(int, sys.argv[1:]))

@@ -111,3 +111,20 @@ def test_a_made_text_matches_its_pattern(pattern: str) -> None:
 @pytest.mark.parametrize("pattern", [r"(a)\1", "(", "(?<!x)^y(?=z)"])
 def test_a_pattern_that_is_not_understood_gives_nothing(pattern: str) -> None:
     assert shortest_match(pattern) is None
+
+
+def test_a_route_that_forbids_one_thing_is_tried_on_others(tmp_path: Path) -> None:
+    source = """
+    boxes = {"first": {"closed": True, "count": 0}, "second": {"closed": False, "count": 0}}
+
+    @app.post("/boxes/{box}")
+    async def put(box: str):
+        if box not in boxes or boxes[box]["closed"]:
+            raise HTTPException(403)
+        seen = boxes[box]["count"]
+        await asyncio.sleep(0)
+        boxes[box]["count"] = seen + 1
+        return {}
+    """
+    side = played(tmp_path, source, "POST /boxes/{box}")
+    assert side.verdict is Verdict.WITNESSED, side.why_not

@@ -29,7 +29,8 @@ _SPOKEN: tuple[list[Any], ...] = (
 _MESSAGES = "(messages)"
 #: What Starlette's paths say of the kind of a part, and OpenAPI's do not: `{number:int}`.
 _CONVERTER = re.compile(r":\w+\}")
-_REFUSED = frozenset([401, 403])
+_UNKNOWN = 401
+_REFUSED = frozenset([_UNKNOWN, 403])
 
 
 @dataclass(frozen=True)
@@ -104,18 +105,23 @@ class Drivers:
         if operation is None:
             return Driven(None, missing=f"{route} is not in the application's OpenAPI document")
         fallback: Driven | None = None
+        forbidden = False
         refusal = ""
         refused: list[RequestDoc] = []
         for made in itertools.islice(
             _requests(method, path, operation, Sampler(self._document, self._known(state, said, method, path))),
             _MOST_TRIES,
         ):
-            sent = self._send(made, prelude, state, operation, f"{method} {path}")
+            sent = self._send(made, prelude, state, operation, "" if forbidden else f"{method} {path}")
             request, response, steps = sent.request, sent.response, sent.prelude
             if response["status"] in _REFUSED:
                 told = f"{route} wants authentication (status {response['status']}); override it in a scenario"
-                return Driven(None, missing=told, refused=(request,))
-            if 100 <= response["status"] < 400:
+                if response["status"] == _UNKNOWN:
+                    return Driven(None, missing=told, refused=(request,))
+                forbidden = True  # what another value names may be open to everybody
+                refused.append(request)
+                refusal = refusal or told
+            elif 100 <= response["status"] < 400:
                 if sent.changes:
                     return Driven(request, steps, changes=True, refused=tuple(refused))
                 fallback = fallback or Driven(request, steps)
@@ -143,8 +149,9 @@ class Drivers:
         operation: dict[str, Any],
         route: str,
     ) -> _Sent:
+        """Send a request, with credentials where it is refused without them; never with any for the `route` ""."""
         answer = self._attempt([*prelude, request])
-        if _last(answer)["status"] in _REFUSED:
+        if route and _last(answer)["status"] in _REFUSED:
             for steps, other in self._signed(request, prelude, operation, route):
                 start = self._attempt(list(steps))["state"] if steps != prelude else state
                 after = self._attempt([*steps, other])

@@ -52,6 +52,11 @@ def in_use(folder: Path) -> list[str]:
     return found
 
 
+def listen() -> None:
+    """A shell makes what it starts in the background deaf to SIGINT, and this suite may be that, or its child."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_nothing_is_left_when_it_is_ended_from_outside(number: str, tmp_path: Path) -> None:
     root = tmp_path / "service"
@@ -61,7 +66,11 @@ def test_nothing_is_left_when_it_is_ended_from_outside(number: str, tmp_path: Pa
     with tempfile.TemporaryDirectory() as place:
         command = [sys.executable, "-m", "autolock", "prove", str(root), "--against", "before"]
         running = subprocess.Popen(
-            command, env={**os.environ, "TMPDIR": place}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command,
+            env={**os.environ, "TMPDIR": place},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=listen,
         )
         until = time.monotonic() + 60
         while not any("stage" in line for line in in_use(Path(place))) and time.monotonic() < until:

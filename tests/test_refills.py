@@ -117,6 +117,24 @@ UNSEEN = {
                 for name in found:
                     prices[name] = number
     """,
+    "filled by the next call of the one that emptied it, where what comes in between may fail": """
+        async def load(names):
+            try:
+                if names:
+                    prices.clear()
+                    prices.update(dict.fromkeys(names, 1))
+                    return
+                for name in await page(1):
+                    prices[name] = 1
+            except ValueError:
+                pass
+
+        @app.post("/reload")
+        async def reload(names: str):
+            await load(names)
+            await page(2)
+            await load("")
+    """,
     "one thing put in afterwards": """
         @app.post("/reset")
         async def reset():

@@ -24,6 +24,7 @@ from autolock.program.trace import (
     Read,
     Suspension,
     Write,
+    is_empty_display,
     is_given,
     measures,
     removed_end,
@@ -249,11 +250,12 @@ class Machine(Statements):
                     del emptied[earlier]
                 emptied[write] = None
             return
-        if not self.fills(write) or any(r.location.base == base for r in data) or _adds_to_itself(write.node):
-            return  # what was in it is put back
+        if not self.fills(write):
+            return
+        put_back = any(r.location.base == base for r in data) or _adds_to_itself(write.node)
         for earlier, between in list(emptied.items()):
             if earlier.location.base == base:
-                if between is not None:
+                if between is not None and not put_back:
                     self.trace.refills.append(Pair(self.entry, earlier, write, between))
                 del emptied[earlier]
 
@@ -261,7 +263,9 @@ class Machine(Statements):
         """Whether a write puts in many elements: all at once, or one each turn of a loop."""
         call = write.node
         name = call.func.attr if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else ""
-        whole = write.kind == "assign" and write.location.fields == write.location.base.fields
+        whole = (
+            write.kind == "assign" and write.location.fields == write.location.base.fields and not _makes_empty(call)
+        )
         return name in ("update", "extend") or (self.loops > 0 and write.kind in ("insert", "assign")) or whole
 
     def remember_write(self, write: Write) -> None:
@@ -647,6 +651,14 @@ def _adds_to_itself(node: ast.AST) -> bool:
     return any(isinstance(n, ast.expr) and ast.unparse(n) in targets for n in ast.walk(node.value))
 
 
+def _makes_empty(node: ast.AST) -> bool:
+    """Whether an assignment puts a new container there that nothing is in yet: `self.seen: set[str] = set()`."""
+    value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+    if isinstance(value, ast.Call):
+        return dotted(value.func) in ("set", "dict", "list") and not value.args and not value.keywords
+    return is_empty_display(value)
+
+
 def _halves(one: Write, other: Write) -> bool:
     """Whether two assignments from one request set two attributes of one object."""
     if one.kind != "assign" or other.kind != "assign" or one.location == other.location:
@@ -736,7 +748,9 @@ def _known(value: Value) -> str:
 def _single(value: Value) -> str:
     """`shared` for what a call gave out that is kept under a name of its own: all who ask get the one object."""
     heap = value.obj
-    if value.made not in ("call", "await") or not isinstance(heap, Heap) or heap.type.kind != "instance":
+    if value.made not in ("call", "await") or not isinstance(heap, Heap):
+        return ""
+    if heap.type.kind not in ("instance", "external", "unknown"):
         return ""
     place = heap.location
     named = place is not None and not isinstance(place, Own) and place.root.kind in ("variable", "cached")

@@ -110,10 +110,12 @@ class Write(Event):
         node = self.node
         if self.kind == "remove":
             return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "clear"
-        value = node.value if isinstance(node, ast.Assign) else None
-        if isinstance(value, ast.Dict):
-            return not value.keys
-        return isinstance(value, ast.List) and not value.elts
+        return isinstance(node, ast.Assign) and is_empty_display(node.value)
+
+
+def is_empty_display(value: ast.expr | None) -> bool:
+    """Whether an expression makes a list or a dictionary without anything in it."""
+    return (isinstance(value, ast.Dict) and not value.keys) or (isinstance(value, ast.List) and not value.elts)
 
 
 def removed_end(write: Write) -> str:

@@ -217,7 +217,41 @@ class Finder:
                 continue
             if _is_moved(candidate) and not self._is_exchange(candidate):
                 continue
+            if self._is_chosen_anew(candidate):
+                continue
             yield from self._window_of(candidate)
+
+    def _is_chosen_anew(self, candidate: Candidate) -> bool:
+        """Whether the write goes by a newer look that nothing can come after: what it does was not decided before.
+
+        For what is computed that is a look at the very element. For a removal it is a look, in the function that
+        removes, at what the container holds by then; the older one, in another call, was about other elements.
+        """
+        read, write = candidate.read, candidate.write
+        for other in self.by_write[id(write)]:
+            newer = other.read
+            if other.entry is not candidate.entry or newer.serial <= read.serial or newer is read:
+                continue
+            if candidate.dependence != other.dependence and write.kind != "remove":
+                continue
+            if not self._kept(other) and self._separable(other, self._is_threaded(write)):
+                continue
+            if (
+                self._sees_the_element(candidate, newer)
+                if write.kind != "remove"
+                else _is_searched_anew(read, newer, write)
+            ):
+                return True
+        return False
+
+    def _is_threaded(self, write: Write) -> bool:
+        return any(w.context == "thread" for _, w in self.by_root[write.location.root])
+
+    @staticmethod
+    def _sees_the_element(candidate: Candidate, newer: Read) -> bool:
+        """Whether a newer look is at what is overwritten, for a value that an older look at it has led to as well."""
+        write = candidate.write
+        return candidate.dependence == "data" and newer.location == write.location and newer.key == write.key
 
     @cached_property
     def _moves(self) -> set[tuple[Ref, Location, str, str]]:
@@ -622,7 +656,7 @@ class Finder:
         for item in self.trace.refills:
             read = self._looks_in_between(item)
             function, first, last = meeting(item.first.stack, item.second.stack)
-            if read is None or first is None or self.vanity.is_left_empty(item):
+            if read is None or first is None or self.vanity.is_left_empty(item) or _is_of_another_call(item):
                 continue
             yield RaceWindow(
                 "pair",
@@ -765,6 +799,24 @@ def _is_of_the_last_call(item: LateRead) -> bool:
     """Whether a function looks at what its last call has left there, before it leaves something itself."""
     one, other = item.write.stack[-1], item.read.stack[-1]
     return one.function == other.function and one.serial != other.serial
+
+
+def _is_searched_anew(older: Read, newer: Read, write: Write) -> bool:
+    """Whether a function removes what it has found by going through all there is, whatever was seen in another call."""
+    here = write.stack[-1].serial
+    return (
+        newer.how == "iterate"
+        and not measures(newer.node)
+        and newer.stack[-1].serial == here != older.stack[-1].serial
+        and newer.location.base == write.location.base
+        and older.key != write.key
+    )
+
+
+def _is_of_another_call(refill: Pair) -> bool:
+    """Whether a container is emptied by one call of a function and filled by the next: each leaves it as it should."""
+    depth = shared_frames(refill.first.stack, refill.second.stack)
+    return bool({f.function for f in refill.first.stack[depth:]} & {f.function for f in refill.second.stack[depth:]})
 
 
 def _is_asked(look: Read) -> bool:

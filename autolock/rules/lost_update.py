@@ -83,7 +83,7 @@ class LostUpdate:
     @staticmethod
     def emptied(window: RaceWindow) -> Match | None:
         """What is added to a container while its contents are handed on goes when it is emptied."""
-        if not window.race or not any(write.kind != "remove" for _, write in window.rivals):
+        if not window.race or not any(write.kind != "remove" and not write.empties for _, write in window.rivals):
             return None
         return Match(
             Severity.HIGH,

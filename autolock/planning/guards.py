@@ -65,6 +65,7 @@ class Guards(Enclosing):
         for function, spans in regions.items():
             for region in spans:
                 self.check(function, region, family, existing, hoisted)
+        self.refuse_places(regions, windows)
         uses = self.uses(regions, needs)
         if existing is not None:
             guarding = self.with_existing(existing, regions, uses, windows, owners)

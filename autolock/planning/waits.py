@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 from autolock.planning.blocks import Region, own_nodes
 from autolock.planning.needs import Need
-from autolock.planning.spans import Regions, Spans
+from autolock.planning.places import Places
+from autolock.planning.spans import Regions
 from autolock.program.linker import Ref
 from autolock.program.values import Location
 from autolock.program.windows import RaceWindow
 
 
-class Waits(Spans):
+class Waits(Places):
     """Tells what takes long, or comes back to the lock, in the regions of a plan."""
 
     def stalling(self, regions: Regions, needs: Sequence[Need]) -> str:

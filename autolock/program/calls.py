@@ -28,7 +28,7 @@ from autolock.program.library import (
 )
 from autolock.program.linker import Ref
 from autolock.program.shapes import shape_of, terms_of
-from autolock.program.trace import Control, Held, LockUse, Read
+from autolock.program.trace import LIMITED, Control, Held, LockUse, Read
 from autolock.program.values import (
     NOTHING,
     ClassValue,
@@ -503,6 +503,8 @@ class Calls(Containers, Files):
         short = name.rpartition(".")[2]
         bare = name.removeprefix("builtins.")
         if name in TO_THREAD:
+            if name.startswith("anyio."):
+                self.limited(kwargs, node)
             return self.on_thread(args, kwargs, TO_THREAD[name], node)
         if name in SPAWN:
             self.spawn(args, kwargs, node, "task")
@@ -632,6 +634,12 @@ class Calls(Containers, Files):
             result.request,
             "await",
         )
+
+    def limited(self, kwargs: dict[str, Value], node: ast.Call) -> None:
+        """Note the limiter that a call waits for before it runs a function on a thread."""
+        limiter = kwargs["limiter"].obj if "limiter" in kwargs else None
+        if self.recording and isinstance(limiter, LockValue):
+            self.trace.locks.append(LockUse(node, self.stack(), self.context, self.entry, limiter, LIMITED))
 
     # -- methods of things that are no project classes ------------------------------------
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 #: Styles of LockUse that are acquisitions; the others tell what is wrong with one.
 TAKING = ("with", "async with", "acquire")
 
+#: Style of a LockUse by a library, which holds a limiter for as long as a function runs on a thread.
+LIMITED = "limiter"
+
 
 _CONTEXTS = {"loop": "event loop", "thread": "thread pool"}
 

@@ -92,13 +92,16 @@ class HomeFinder:
     def beside_variable(self, path: str, variable: str, kind: str, uses: Sequence[Use], name: str = "") -> Home:
         """`stock_lock = asyncio.Lock()` below `stock = {}`."""
         after = self._module_statement(path, variable)
-        name = self._free_name(name or lock_name(variable), path, uses)
+        return self._at_module_level(path, after, name or lock_name(variable), kind, uses, variable)
+
+    def _at_module_level(self, path: str, after: str, name: str, kind: str, uses: Sequence[Use], beside: str) -> Home:
+        name = self._free_name(name, path, uses)
         edits = [self._define(path, after, name, kind)]
         names: dict[Ref, str] = {}
         for use in uses:
             names[use.function], extra = self.reach(use.function, path, name)
             edits.extend(extra)
-        return Home(name, tuple(dict.fromkeys(edits)), names, variable)
+        return Home(name, tuple(dict.fromkeys(edits)), names, beside)
 
     def _module_statement(self, path: str, variable: str) -> str:
         """The top-level statement that binds a name."""
@@ -231,6 +234,8 @@ class HomeFinder:
         statement = next((s for s in node.body if attribute in _targets(s)), None) if node is not None else None
         if statement is None:
             raise Refusal(f"`{attribute}` is not assigned in the body of `{root.name}`")
+        if self.program.wants_annotations(Ref("class", root.path, root.name)):
+            return self._below_class(root.path, root.name, attribute, kind, uses)
         name = lock_name(attribute)
         if self.is_taken(root.path, name):
             raise Refusal(f"`{root.name}` has something called `{name}` already")
@@ -240,6 +245,15 @@ class HomeFinder:
             if use.function.path != root.path and names[use.function].startswith(f"{root.name}."):
                 edits.extend(self.reach(use.function, root.path, root.name.partition(".")[0])[1])
         return Home(name, tuple(dict.fromkeys(edits)), names, str(owner))
+
+    def _below_class(self, path: str, cls: str, attribute: str, kind: str, uses: Sequence[Use]) -> Home:
+        """At module level: a class that takes what its body binds for fields would not be made with a lock in it."""
+        body = self.sources.blocks(path).unit.tree.body
+        outer = cls.partition(".")[0]
+        after = next((n for n, s in enumerate(body) if isinstance(s, ast.ClassDef) and s.name == outer), None)
+        if after is None:
+            raise Refusal(f"`{cls}` is not at the top level of {path}, so no lock can stand below it")
+        return self._at_module_level(path, f"body[{after}]", lock_name(attribute), kind, uses, f"{cls}.{attribute}")
 
     def _through_class(self, use: Use, cls: str, attribute: str, name: str) -> str:
         holder = _holder(use, attribute)

@@ -321,9 +321,19 @@ class Program:
                 return cls, facts.bindings[name]
         return None
 
+    def wants_annotations(self, ref: Ref) -> bool:
+        """Whether a class is pydantic's, which refuses what its body binds without an annotation."""
+        return not self.bases(ref).isdisjoint(_PYDANTIC)
+
     def _outer_bases(self, ref: Ref) -> frozenset[str]:
         """Dotted names of the bases outside the project."""
         return frozenset(r.name for r in self.mro(ref) if r.kind == "external")
+
+
+_PYDANTIC = frozenset(
+    {"pydantic.BaseModel", "pydantic_settings.BaseSettings", "pydantic.BaseSettings", "sqlmodel.SQLModel"}
+    | {"pydantic.generics.GenericModel", "beanie.Document"}
+)
 
 
 def _decode(data: bytes) -> str:

@@ -500,7 +500,7 @@ class Objects(Core):
             return Value(ClassValue(Ref("class", cls.path, f"{cls.name}.{name}")))
         location = Location(Root("class", cls.path, cls.name), (f".{name}",))
         value = self.class_value(cls, name) if owner else NOTHING
-        if name not in self.mutated_attributes or self.is_model(cls):
+        if name not in self.mutated_attributes or (self.is_model(cls) and not self.is_class_state(cls, name)):
             return Value(value.obj, term=str(location), made=value.made)
         reads = self.read(location, "", "load", node)
         obj = value.obj if value.obj is not None else Heap(UNKNOWN, location)
@@ -681,6 +681,16 @@ class Objects(Core):
             self.program.bases(ref) & _MODEL_BASES
         )
 
+    def is_class_state(self, ref: Ref, name: str) -> bool:
+        """Whether the body of a class that declares fields says of a name that it is the class's own: a ClassVar."""
+        unit = self.unit(ref.path)
+        node = unit.assignment(unit.classes[ref.name].body, name) if unit and ref.name in unit.classes else None
+        annotation: ast.expr | None = node.annotation if isinstance(node, ast.AnnAssign) else None
+        if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+            annotation = _quoted(annotation.value)
+        annotation = annotation.value if isinstance(annotation, ast.Subscript) else annotation
+        return annotation is not None and dotted(annotation).rpartition(".")[2] == "ClassVar"
+
     def is_instance_field(self, ref: Ref, name: str) -> bool:
         """Whether a class-level name only declares a field of each instance (dataclass, model, set in __init__)."""
         facts = self.program.klass(ref)
@@ -689,9 +699,9 @@ class Objects(Core):
         if any(
             d.rpartition(".")[2] in ("dataclass", "define", "attrs", "s", "mutable", "frozen") for d in facts.decorators
         ):
-            return True
+            return not self.is_class_state(ref, name)
         if self.program.bases(ref) & _MODEL_BASES:
-            return True
+            return not self.is_class_state(ref, name)
         init = self.program.function(Ref("function", ref.path, f"{ref.name}.__init__"))
         return init is not None and f"self.{name}" in init.mutates
 

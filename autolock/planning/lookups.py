@@ -39,6 +39,11 @@ class Lookups:
         blocks = self.sources.blocks(frame.function.path)
         return blocks.inside(frame.statement, region, blocks.unit.functions[frame.function.name])
 
+    def is_reached_in(self, stack: Sequence[Frame], function: Ref, region: Region) -> bool:
+        """Whether the calls that lead to an event go through a region of a function."""
+        frames = (f for f in stack if f.function == function and f.statement is not None)
+        return any(self.is_inside(frame, region) for frame in frames)
+
     def called(self, function: Ref, call: ast.Call) -> Ref | None:
         """The function of the project that a call by name or through `self` means."""
         name = dotted(call.func)

@@ -24,7 +24,7 @@ class Places(Spans):
         An exchange with a model is kept together even so: what is stored after it was not known before, and the
         slots that it waits for may be ones that another fix puts there.
         """
-        if any(window.exchange is not None for window in windows):
+        if not self._uses or any(window.exchange is not None for window in windows):
             return
         for function, spans in regions.items():
             for region in spans:
@@ -52,8 +52,7 @@ class Places(Spans):
     def _place(self, function: Ref, region: Region) -> LockUse | None:
         """A wait for a place in a region, itself or through what it calls."""
         for use in self._uses:
-            frames = (f for f in use.stack if f.function == function and f.statement is not None)
-            if any(self.is_inside(frame, region) for frame in frames):
+            if self.is_reached_in(use.stack, function, region):
                 return use
         # What was called before from elsewhere is not followed again, and its waits are known from there alone.
         inner = (self._waiting_below(called, 0) for called in self._run_in(function, region.statements))
@@ -71,8 +70,6 @@ class Places(Spans):
         nodes = list(own_nodes(statements))
         awaited = {id(n.value) for n in nodes if isinstance(n, ast.Await)}
         for node in nodes:
-            called = (
-                self.called(function, node) or self._guessed(function, node) if isinstance(node, ast.Call) else None
-            )
+            called = self.slowness.leads_to(function, node) if isinstance(node, ast.Call) else None
             if called is not None and (id(node) in awaited or not self.is_async(called)):
                 yield called

@@ -74,6 +74,10 @@ class Slowness:
         self.guessed = guessed
         self.body = body
 
+    def leads_to(self, function: Ref, call: ast.Call) -> Ref | None:
+        """The function of the project that a call means, or probably does."""
+        return self.called(function, call) or self.guessed(function, call)
+
     def of(self, function: Ref, statements: Sequence[ast.stmt]) -> str:
         """What in some statements of a function takes long, as a clause (`sleeps for `5` seconds`), or nothing."""
         return self._look(function, statements, 0, {function})
@@ -87,7 +91,7 @@ class Slowness:
 
     def _weight(self, function: Ref, call: ast.Call, depth: int, seen: set[Ref]) -> int:
         """How many statements a call leads to, as far as can be seen."""
-        inner = self.called(function, call) or self.guessed(function, call)
+        inner = self.leads_to(function, call)
         if inner is None or depth == _DEEPEST or inner in seen:
             return 0
         seen.add(inner)
@@ -125,7 +129,7 @@ class Slowness:
         return ""
 
     def _called(self, function: Ref, call: ast.Call, depth: int, seen: set[Ref]) -> str:
-        inner = self.called(function, call) or self.guessed(function, call)
+        inner = self.leads_to(function, call)
         if inner is None:
             return _outside(call)
         if depth == _DEEPEST or inner in seen:

@@ -178,10 +178,7 @@ class Spans(Needs):
             if (
                 same_lock(use.lock, existing)
                 and use.node not in hoisted
-                and any(
-                    f.function == function and f.statement is not None and self.is_inside(f, region)
-                    for f in use.stack[:-1]
-                )
+                and self.is_reached_in(use.stack[:-1], function, region)
             ):
                 raise Refusal(
                     f"`{function.name}` calls `{use.function.name}`, which takes `{existing.location}` "

@@ -57,8 +57,7 @@ class Waits(Places):
     def _asked(self, function: Ref, region: Region) -> str:
         """The call of another service in a region, itself or through what it calls; empty for none."""
         for wait in self.machine.database.rows.trace.services:
-            frames = (f for f in wait.stack if f.function == function and f.statement is not None)
-            if any(self.is_inside(frame, region) for frame in frames):
+            if self.is_reached_in(wait.stack, function, region):
                 return wait.text
         return ""
 

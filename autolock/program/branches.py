@@ -100,6 +100,12 @@ def _walk(
             yield from _walk(part.body, around)
 
 
+def meet_again(one: Sequence[Frame], other: Sequence[Frame]) -> bool:
+    """Whether two stacks lead, below the calls that they have in common, through two calls of one function."""
+    depth = shared_frames(one, other)
+    return bool({f.function for f in one[depth:]} & {f.function for f in other[depth:]})
+
+
 def shared_frames(one: Sequence[Frame], other: Sequence[Frame]) -> int:
     """How many calls two stacks have in common, from the outside."""
     depth = 0

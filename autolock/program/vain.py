@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
-from autolock.program.branches import Branches, shared_frames
+from autolock.program.branches import Branches, meet_again, shared_frames
 from autolock.program.clocks import asks_the_clock
 from autolock.program.decisions import effective
 from autolock.program.flights import joins_flight
@@ -233,8 +233,7 @@ def asked_again(candidate: Candidate) -> bool:
         return False
     if write.kind == "assign" and (write.request or write.made == "expression"):
         return False
-    depth = shared_frames(read.stack, write.stack)
-    return bool({f.function for f in read.stack[depth:]} & {f.function for f in write.stack[depth:]})
+    return meet_again(read.stack, write.stack)
 
 
 def _looks_anew(other: Candidate, candidate: Candidate) -> bool:

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from autolock.llm.trace import ModelCall
-from autolock.program.branches import shared_frames
+from autolock.program.branches import meet_again, shared_frames
 from autolock.program.calls import same_lock
 from autolock.program.decisions import effective
 from autolock.program.linker import Program, Ref
@@ -227,31 +227,17 @@ class Finder:
         For what is computed that is a look at the very element. For a removal it is a look, in the function that
         removes, at what the container holds by then; the older one, in another call, was about other elements.
         """
-        read, write = candidate.read, candidate.write
-        for other in self.by_write[id(write)]:
-            newer = other.read
-            if other.entry is not candidate.entry or newer.serial <= read.serial or newer is read:
-                continue
-            if candidate.dependence != other.dependence and write.kind != "remove":
-                continue
-            if not self._kept(other) and self._separable(other, self._is_threaded(write)):
-                continue
-            if (
-                self._sees_the_element(candidate, newer)
-                if write.kind != "remove"
-                else _is_searched_anew(read, newer, write)
-            ):
-                return True
-        return False
+        return any(
+            other.entry is candidate.entry
+            and other.read.serial > candidate.read.serial
+            and (_is_searched_anew if candidate.write.kind == "remove" else _is_read_anew)(candidate, other)
+            and (self._kept(other) or not self._separable(other, self._is_threaded(other.write)))
+            for other in self.by_write[id(candidate.write)]
+        )
 
     def _is_threaded(self, write: Write) -> bool:
+        """Whether worker threads write what is written, too."""
         return any(w.context == "thread" for _, w in self.by_root[write.location.root])
-
-    @staticmethod
-    def _sees_the_element(candidate: Candidate, newer: Read) -> bool:
-        """Whether a newer look is at what is overwritten, for a value that an older look at it has led to as well."""
-        write = candidate.write
-        return candidate.dependence == "data" and newer.location == write.location and newer.key == write.key
 
     @cached_property
     def _moves(self) -> set[tuple[Ref, Location, str, str]]:
@@ -355,8 +341,7 @@ class Finder:
             return False
         if len(read.location.fields) == depth and read.key != write.key:
             return False
-        threaded = any(w.context == "thread" for _, w in self.by_root[write.location.root])
-        return not self._separable(candidate, threaded)
+        return not self._separable(candidate, self._is_threaded(write))
 
     def _window_of(self, candidate: Candidate) -> Iterator[RaceWindow]:
         read, write = candidate.read, candidate.write
@@ -801,13 +786,20 @@ def _is_of_the_last_call(item: LateRead) -> bool:
     return one.function == other.function and one.serial != other.serial
 
 
-def _is_searched_anew(older: Read, newer: Read, write: Write) -> bool:
+def _is_read_anew(candidate: Candidate, other: Candidate) -> bool:
+    """Whether a newer look is at what is overwritten, for a value that an older look at it has led to as well."""
+    newer, write = other.read, candidate.write
+    by_data = candidate.dependence == other.dependence == "data"
+    return by_data and newer.location == write.location and newer.key == write.key
+
+
+def _is_searched_anew(candidate: Candidate, other: Candidate) -> bool:
     """Whether a function removes what it has found by going through all there is, whatever was seen in another call."""
-    here = write.stack[-1].serial
+    older, newer, write = candidate.read, other.read, candidate.write
     return (
         newer.how == "iterate"
         and not measures(newer.node)
-        and newer.stack[-1].serial == here != older.stack[-1].serial
+        and newer.stack[-1].serial == write.stack[-1].serial != older.stack[-1].serial
         and newer.location.base == write.location.base
         and older.key != write.key
     )
@@ -815,8 +807,7 @@ def _is_searched_anew(older: Read, newer: Read, write: Write) -> bool:
 
 def _is_of_another_call(refill: Pair) -> bool:
     """Whether a container is emptied by one call of a function and filled by the next: each leaves it as it should."""
-    depth = shared_frames(refill.first.stack, refill.second.stack)
-    return bool({f.function for f in refill.first.stack[depth:]} & {f.function for f in refill.second.stack[depth:]})
+    return meet_again(refill.first.stack, refill.second.stack)
 
 
 def _is_asked(look: Read) -> bool:

@@ -112,7 +112,7 @@ class Drivers:
             _requests(method, path, operation, Sampler(self._document, self._known(state, said, method, path))),
             _MOST_TRIES,
         ):
-            sent = self._send(made, prelude, state, operation, "" if forbidden else f"{method} {path}")
+            sent = self._send(made, prelude, state, operation, f"{method} {path}", signing=not forbidden)
             request, response, steps = sent.request, sent.response, sent.prelude
             if response["status"] in _REFUSED:
                 told = f"{route} wants authentication (status {response['status']}); override it in a scenario"
@@ -148,10 +148,12 @@ class Drivers:
         state: dict[str, Any],
         operation: dict[str, Any],
         route: str,
+        *,
+        signing: bool,
     ) -> _Sent:
-        """Send a request, with credentials where it is refused without them; never with any for the `route` ""."""
+        """Send a request; where it is refused, and `signing` is wanted, with credentials."""
         answer = self._attempt([*prelude, request])
-        if route and _last(answer)["status"] in _REFUSED:
+        if signing and _last(answer)["status"] in _REFUSED:
             for steps, other in self._signed(request, prelude, operation, route):
                 start = self._attempt(list(steps))["state"] if steps != prelude else state
                 after = self._attempt([*steps, other])

@@ -341,6 +341,40 @@ def test_what_a_dependency_keeps_on_a_shared_object_is_reported_where_it_is_kept
     assert found(tmp_path, program) == [("AL107", "store_for")]
 
 
+CURRENT = """
+class Round:
+    def __init__(self, title: str):
+        self.title = title
+
+class Game:
+    current = None
+
+game = Game()
+
+@app.post("/")
+async def start(title: str):
+    game.current = {made}
+    await ask(title)
+    return game.current
+"""
+
+LOOK = """
+@app.get("/")
+async def current():
+    return game.current
+"""
+
+
+def test_what_one_request_makes_for_all_is_nobodys_own(tmp_path: Path) -> None:
+    own, for_all = CURRENT.format(made="Round(title)"), CURRENT.format(made="Round(title)") + LOOK
+    assert found(tmp_path, own) == [("AL107", "start")]
+    assert found(tmp_path, for_all) == []
+
+
+def test_what_a_client_has_sent_is_its_own_even_where_others_look(tmp_path: Path) -> None:
+    assert found(tmp_path, CURRENT.format(made="title") + LOOK) == [("AL107", "start")]
+
+
 def test_what_is_taken_out_one_by_one_before_it_is_handed_on_may_be_emptied(tmp_path: Path) -> None:
     one_by_one = FLUSH.replace(
         "    if events:\n        await store(events)\n        events.clear()\n",

@@ -209,3 +209,34 @@ def test_a_conversation_is_kept_together_though_its_model_has_slots(tmp_path: Pa
         """,
     )
     assert after.index("async with histories_lock:") < after.index("async with slots:")
+
+
+def test_a_key_that_nobody_removes_is_looked_for_before_the_wait_and_the_lock_is_taken_after_it(tmp_path: Path) -> None:
+    program = """
+    import asyncio
+    from fastapi import FastAPI, HTTPException
+
+    app = FastAPI()
+    places = asyncio.Semaphore(3)
+    raised = {"roof": 0, "organ": 0}
+
+    async def collect(cents: int):
+        await asyncio.sleep(0.01)
+
+    @app.post("/{project}")
+    async def donate(project: str, cents: int):
+        if project not in raised:
+            raise HTTPException(404)
+        async with places:
+            so_far = raised[project]
+            await collect(cents)
+            raised[project] = so_far + cents
+    """
+    inside = "        async with raised_lock:\n            so_far = raised[project]\n            await collect(cents)\n"
+    assert "    async with places:\n" + inside in fixed(tmp_path, program)
+    removed = """
+    @app.delete("/{project}")
+    async def close(project: str):
+        return raised.pop(project, None)
+    """
+    assert {f.fix.safety.value for f in found(tmp_path, program + removed)} == {"none"}

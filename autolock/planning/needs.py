@@ -14,8 +14,8 @@ from autolock.program.branches import shared_frames
 from autolock.program.decisions import effective
 from autolock.program.linker import Ref
 from autolock.program.trace import Candidate, Frame, Held, Read, Write
-from autolock.program.values import Location, overlaps
-from autolock.program.windows import RaceWindow
+from autolock.program.values import Location, Root, overlaps
+from autolock.program.windows import RaceWindow, matters
 
 
 def owner_of(location: Location) -> Location:
@@ -135,7 +135,7 @@ class Needs(Lookups):
     def lookers(self, owners: Sequence[Location]) -> list[Need]:
         """Functions that look at more than one part of what belongs together: they must not see half a change."""
         seen: dict[Ref, list[Read]] = defaultdict(list)
-        for read in self.machine.trace.looks.values():
+        for read in self.machine.trace.looks:
             if belongs(read.location, owners):
                 seen[read.function].append(read)
         found: list[Need] = []
@@ -168,7 +168,7 @@ class Needs(Lookups):
         """The `if key in d:` that a window stands under: without it the lock would be taken after the question."""
         asked = {
             id(read.node)
-            for read in self.machine.trace.looks.values()
+            for read in self.machine.trace.looks
             if read.how == "contains"
             and read.function == function
             and overlaps(read.location, other.location)
@@ -187,7 +187,22 @@ class Needs(Lookups):
 
     @cached_property
     def _candidates(self) -> _Runs:
-        return _runs((c.read, c.write) for c in self.machine.trace.candidates)
+        return _runs((c.read, c.write) for c in self.machine.trace.candidates if self._may_be_upset(c))
+
+    def _may_be_upset(self, candidate: Candidate) -> bool:
+        """Whether any write can make a check wrong: that a key is there stays true where nobody removes one."""
+        read, control = candidate.read, candidate.control
+        if candidate.dependence == "data" or control is None or read.how != "contains":
+            return True
+        shape = effective(control.shape, control.negated)
+        return any(matters(shape, read, write) for write in self._by_root[read.location.root])
+
+    @cached_property
+    def _by_root(self) -> dict[Root, list[Write]]:
+        found: dict[Root, list[Write]] = defaultdict(list)
+        for _, write in self.machine.trace.writes:
+            found[write.location.root].append(write)
+        return found
 
     @cached_property
     def _pairs(self) -> _Runs:

@@ -125,7 +125,7 @@ class Spans(Needs):
         Between two statements of a thread another request may write, and the answer would be that request's.
         What is made once and for all is the same for both.
         """
-        looks = self.machine.trace.looks.values()
+        looks = self.machine.trace.looks
         told = {id(read.stack[-1].statement) for read in looks if belongs(read.location, owners)}
         return {
             function: spans if self.is_lazy(function, windows) else [_with_return(region, told) for region in spans]

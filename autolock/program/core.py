@@ -233,7 +233,7 @@ class Core(ABC):
         if read is None:
             read = Read(node, stack, self.context, location, key, how, state.held, self.next_serial())
             self._reads[identity] = read
-        self.trace.looks.setdefault((id(node), location), read)
+        self.trace.looked.setdefault((id(node), location), (self.entry, read))
         state.saw(read)
         self.log.append((read, {}, {}, ()))
         self.late_reads(read)

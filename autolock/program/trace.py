@@ -267,9 +267,9 @@ class Entry:
 
 @dataclass(slots=True)
 class Trace:
-    """Everything that was recorded, over all entry points; `looks` has one read a place and Location."""
+    """Everything that was recorded, over all entry points; `looked` has the first read of a place and Location."""
 
-    looks: dict[object, Read] = field(default_factory=dict)
+    looked: dict[object, tuple[Entry, Read]] = field(default_factory=dict)
     writes: list[tuple[Entry, Write]] = field(default_factory=list)
     candidates: list[Candidate] = field(default_factory=list)
     late: list[LateRead] = field(default_factory=list)
@@ -279,3 +279,8 @@ class Trace:
     locks: list[LockUse] = field(default_factory=list)
     orders: dict[tuple[Location, Location], LockUse] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def looks(self) -> list[Read]:
+        """The first read of each place and Location."""
+        return [read for _, read in self.looked.values()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -263,7 +263,7 @@ class Finder:
         base = write.location.base
         if not is_added_at_end(write) or any(w.kind == "remove" for _, w in self.by_root[base.root]):
             return False
-        looks = [r for r in self.trace.looks.values() if r.location.base == base and r.location.fields != base.fields]
+        looks = [r for r in self.trace.looks if r.location.base == base and r.location.fields != base.fields]
         return any(r.how == "first" for r in looks) and all(
             r.how == "first" or (isinstance(r.node, ast.Name | ast.Attribute) and _is_asked(r)) for r in looks
         )
@@ -426,7 +426,7 @@ class Finder:
                 [
                     w
                     for w in self.writers(read.location, entry)
-                    if (_moves(read, w[1]) if by_data else _matters(shape, read, w[1]))
+                    if (_moves(read, w[1]) if by_data else matters(shape, read, w[1]))
                     and not any(_holds(w[1].held, h.lock) for h in valid)
                 ]
             )
@@ -562,6 +562,8 @@ class Finder:
             common = self._common(item.write.held, item.read.held)
             if not rivals or common or self._is_remembered(item.write) or _is_of_the_last_call(item):
                 continue
+            if self._is_published(item.write):
+                continue
             if not self._late_race(item):
                 continue
             function, first, last = meeting(item.write.stack, item.read.stack)
@@ -597,6 +599,27 @@ class Finder:
             for c in self.by_write[id(write)]
         )
 
+    def _is_published(self, write: Write) -> bool:
+        """Whether an object is made for all: somebody looks at it who has put none there, and the latest counts.
+
+        What the client has sent is no such object, and a middleware puts things there for whoever comes after it.
+        """
+        location = write.location
+        writers = {id(e): e for e, w in self.by_root[location.root] if overlaps(w.location, location)}
+        if write.made not in ("new", "call", "await") or any(e.kind == "middleware" for e in writers.values()):
+            return False
+        return any(
+            overlaps(read.location, location) and entry.routes and not _descends(entry, writers)
+            for entry, read in self._lookers[location.root]
+        )
+
+    @cached_property
+    def _lookers(self) -> dict[Root, list[tuple[Entry, Read]]]:
+        found: dict[Root, list[tuple[Entry, Read]]] = defaultdict(list)
+        for entry, read in self.trace.looked.values():
+            found[read.location.root].append((entry, read))
+        return found
+
     @staticmethod
     def _late_race(item: LateRead) -> bool:
         return item.between is not None if item.write.context == "loop" else item.switch is not None
@@ -631,7 +654,7 @@ class Finder:
     def _seen_together(self, pair: Pair) -> bool:
         """Whether another function looks at both halves."""
         lookers = [
-            {r.function for r in self.trace.looks.values() if overlaps(w.location, r.location)} - {w.function}
+            {r.function for r in self.trace.looks if overlaps(w.location, r.location)} - {w.function}
             for w in (pair.first, pair.second)
         ]
         return bool(lookers[0] & lookers[1])
@@ -666,7 +689,7 @@ class Finder:
         fillers = {w.function for _, w in self.by_root[base.root] if w.location.base == base}
         looks = [
             read
-            for read in self.trace.looks.values()
+            for read in self.trace.looks
             if read.location.base == base
             and read.function not in fillers
             and not measures(read.node)
@@ -786,6 +809,11 @@ def _is_of_the_last_call(item: LateRead) -> bool:
     return one.function == other.function and one.serial != other.serial
 
 
+def _descends(entry: Entry | None, of: Container[int]) -> bool:
+    """Whether something that runs is one of these, or was started by one."""
+    return entry is not None and (id(entry) in of or _descends(entry.parent, of))
+
+
 def _is_read_anew(candidate: Candidate, other: Candidate) -> bool:
     """Whether a newer look is at what is overwritten, for a value that an older look at it has led to as well."""
     newer, write = other.read, candidate.write
@@ -861,7 +889,7 @@ def _moves(read: Read, write: Write) -> bool:
     return read.how != "last" or removed_end(write) != "first"
 
 
-def _matters(shape: str, read: Read, write: Write) -> bool:
+def matters(shape: str, read: Read, write: Write) -> bool:
     """Whether a write can make a check of this shape wrong."""
     element = bool(read.location.fields) and read.location.fields[-1].startswith("[")
     if shape in ("truth", "falsy"):

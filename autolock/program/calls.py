@@ -63,6 +63,13 @@ TRIED = "acquired"
 #: What gives a variable of the environment, or what it is given.
 _ENVIRONMENT = frozenset({"os.getenv", "os.environ.get"})
 
+#: How an attribute is reached past what the class has to say of it, and the built-in function that does the same.
+_ACCESS = {
+    f"{prefix}object.__{method}__": function
+    for prefix in ("", "builtins.")
+    for method, function in (("getattribute", "getattr"), ("setattr", "setattr"))
+}
+
 
 class Calls(Containers, Files):
     """The part of the interpreter that calls things."""
@@ -533,9 +540,11 @@ class Calls(Containers, Files):
         if reads:
             self.switch(node)
         request = _request(*args, *kwargs.values())
-        if bare in ("getattr", "setattr") and len(args) >= 2 and args[1].made == "const" and args[1].term[:1] in "'\"":
+        access = _ACCESS.get(name, bare)
+        named = len(args) >= 2 and args[1].made == "const" and args[1].term[:1] in "'\""
+        if access in ("getattr", "setattr") and named:
             attribute = args[1].term[1:-1]
-            if bare == "getattr":
+            if access == "getattr":
                 return self.attribute(args[0], attribute, node).also(*args[2:])
             if len(args) == 3 and self.frame.statement is not None:
                 self.store_attribute(args[0], attribute, args[2], self.frame.statement, "assign")

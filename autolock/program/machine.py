@@ -263,9 +263,9 @@ class Machine(Statements):
         """Whether a write puts in many elements: all at once, or one each turn of a loop."""
         call = write.node
         name = call.func.attr if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else ""
-        whole = (
-            write.kind == "assign" and write.location.fields == write.location.base.fields and not _makes_empty(call)
-        )
+        whole = write.kind == "assign" and write.location.fields == write.location.base.fields
+        if whole and _makes_empty(call):
+            return False
         return name in ("update", "extend") or (self.loops > 0 and write.kind in ("insert", "assign")) or whole
 
     def remember_write(self, write: Write) -> None:
@@ -746,15 +746,16 @@ def _known(value: Value) -> str:
 
 
 def _single(value: Value) -> str:
-    """`shared` for what a call gave out that is kept under a name of its own: all who ask get the one object."""
+    """`shared` for what a call gave out that is kept, and was looked up there: all who ask get the one object."""
     heap = value.obj
     if value.made not in ("call", "await") or not isinstance(heap, Heap):
         return ""
     if heap.type.kind not in ("instance", "external", "unknown"):
         return ""
     place = heap.location
-    named = place is not None and not isinstance(place, Own) and place.root.kind in ("variable", "cached")
-    return "shared" if named and place is not None and not place.fields else ""
+    if place is None or isinstance(place, Own) or place.root.kind not in ("variable", "cached", "class"):
+        return ""
+    return "shared" if not place.fields or any(read.location == place for read in value.reads) else ""
 
 
 def _same(value: Value, location: Location) -> str:

@@ -11,6 +11,7 @@ from autolock.program.decisions import effective
 from autolock.program.flights import joins_flight
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
+from autolock.program.purges import chooses_itself
 from autolock.program.trace import Candidate, Frame, Pair, Write
 
 _ABSENT = ("missing", "falsy")
@@ -37,6 +38,8 @@ class Vanity:
         if asked_again(candidate) or any(_looks_anew(other, candidate) for other in same):
             return True
         write, control = candidate.write, candidate.control
+        if write.kind == "remove" and self._chooses_itself(candidate):
+            return True
         forgiven = _forgives(write) or self._expects_to_miss(write)
         if candidate.read.how == "iterate" and (forgiven or self.branches.queues_again(candidate)):
             return True
@@ -68,6 +71,15 @@ class Vanity:
         if candidate.between is not None and self._hands_out(write):
             return False
         return all(w.kind == "assign" and w.made == "const" and w.text == write.text for w in rivals)
+
+    def _chooses_itself(self, candidate: Candidate) -> bool:
+        """Whether another call than the one that looked removes what it has found itself."""
+        read, write = candidate.read, candidate.write
+        if read.stack[-1].serial == write.stack[-1].serial:
+            return False
+        unit = self.program.unit(write.function.path)
+        node = unit.functions.get(write.function.name) if unit is not None else None
+        return node is not None and chooses_itself(node, write.node)
 
     def _tells_the_outcome(self, candidate: Candidate) -> bool:
         """Whether the write is made in an `except` clause or by what makes an error: a failure decided on it."""

@@ -441,7 +441,8 @@ class Finder:
         if any(h.lock.unknown or h.lock.keyed for h in valid):
             return "different-locks", _NO_RIVALS
         if valid[0].lock.family == "asyncio" and rivals.threaded:
-            return "wrong-kind", rivals.in_threads
+            in_threads = rivals.in_threads.writers
+            return "wrong-kind", Rivals([w for w in in_threads if not _share_a_thread_lock(candidate.write, w[1])])
         if by_amount:
             return "different-locks", Rivals(
                 [w for w in rivals.locked.writers if _same_direction(candidate.write, w[1])]
@@ -869,6 +870,11 @@ def taken_for(held: Held, function: Ref, homes: set[str]) -> bool:
     if taker is None or taker.path in {function.path, *homes}:
         return True
     return place is not None and place.root.path in homes
+
+
+def _share_a_thread_lock(one: Write, other: Write) -> bool:
+    """Whether two writes take one thread lock, beside what else they hold."""
+    return any(h.lock.family == "threading" and _holds(other.held, h.lock) for h in one.held)
 
 
 def _holds(held: Iterable[Held], lock: LockValue) -> bool:

@@ -375,6 +375,40 @@ def test_what_a_client_has_sent_is_its_own_even_where_others_look(tmp_path: Path
     assert found(tmp_path, CURRENT.format(made="title") + LOOK) == [("AL107", "start")]
 
 
+KEYS = """
+keys = {{}}
+
+@app.get("/{{key}}")
+async def workspace(key: str):
+    known = keys.get(key)
+    if known is None or {asked}:
+        keys[key] = dict(owner=await ask(key), until=time.time() + 60)
+    return keys[key]["owner"]
+"""
+
+
+@pytest.mark.parametrize("asked", ["known['until'] < time.time()", "known['made'] != SETTINGS.stat().st_mtime"])
+def test_what_is_fetched_anew_because_it_is_old_is_only_work_done_twice(tmp_path: Path, asked: str) -> None:
+    head = "SETTINGS = Path('settings')\n"
+    (finding,) = _findings(tmp_path, head + KEYS.format(asked=asked))
+    assert (finding.rule, finding.severity.value) == ("AL104", "low")
+
+
+BID = """
+bids = {}
+
+@app.post("/{item}")
+async def bid(item: str, amount: int):
+    if item in bids and bids[item]["amount"] < amount:
+        bids[item] = dict(owner=await ask(item), amount=amount)
+    return bids
+"""
+
+
+def test_a_comparison_with_what_a_client_offers_is_no_question_of_age(tmp_path: Path) -> None:
+    assert ("AL102", "high") in {(f.rule, f.severity.value) for f in _findings(tmp_path, BID)}
+
+
 def test_what_is_taken_out_one_by_one_before_it_is_handed_on_may_be_emptied(tmp_path: Path) -> None:
     one_by_one = FLUSH.replace(
         "    if events:\n        await store(events)\n        events.clear()\n",

@@ -42,7 +42,7 @@ class Containers(Objects, Expressions):
             heap.fields.pop("[*]", None)
         for value in kwargs.values():
             reads |= value.reads
-        request = any(a.request for a in args)
+        request = any(a.request for a in (*args, *kwargs.values()))
         if kind == "frozen":
             return Value(None, reads, "", request, "display")
         return Value(heap, reads, "", request, "display")

@@ -176,20 +176,29 @@ class Vanity:
 
     def notes_the_time(self, candidate: Candidate) -> bool:
         """Whether what is written is when something was done last, and the check asks how long ago that is."""
-        value, control, read = getattr(candidate.write.node, "value", None), candidate.control, candidate.read
-        unit = self.program.unit(read.function.path)
-        node = unit.functions.get(read.function.name) if unit is not None else None
+        value, control = getattr(candidate.write.node, "value", None), candidate.control
+        node = self._reader(candidate)
         if control is None or control.exit == "raise" or not isinstance(value, ast.AST) or node is None:
             return False
         return asks_the_clock(control.node, node) and asks_the_clock(value, node)
+
+    def asks_how_old(self, candidate: Candidate) -> bool:
+        """Whether the check asks how old it is what is there."""
+        control, node = candidate.control, self._reader(candidate)
+        return control is not None and node is not None and asks_the_clock(control.node, node)
+
+    def _reader(self, candidate: Candidate) -> ast.AST | None:
+        """The function in which the candidate reads."""
+        function = candidate.read.function
+        unit = self.program.unit(function.path)
+        return unit.functions.get(function.name) if unit is not None else None
 
     def _renews(self, candidate: Candidate) -> bool:
         """Whether a constant is set because of the time that has gone by, and nobody is told whether it was."""
         write, control, read = candidate.write, candidate.control, candidate.read
         if control is None or write.kind != "assign" or write.made != "const" or control.exit == "raise":
             return False
-        unit = self.program.unit(read.function.path)
-        node = unit.functions.get(read.function.name) if unit is not None else None
+        node = self._reader(candidate)
         asked = (control.node, getattr(read.stack[-1].statement, "test", control.node))
         return node is not None and any(asks_the_clock(test, node) for test in asked)
 

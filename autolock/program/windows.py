@@ -65,8 +65,9 @@ class RaceWindow:
     dependency and a handler). `shape` is what is known to have been true of the Location (compare,
     missing, present, equal, different) and `exit` how the other case leaves. `relation` says how it
     stands to locks: unguarded, released, waited, check-outside, fresh-lock, different-locks, forgotten, wrong-kind. Of
-    what is written, `cheap` says that a second one costs and keeps nothing, `plain` that it keeps nothing. `rival_use`
-    is the other acquisition where two of them are what is wrong: in the opposite order, or by the same request again.
+    what is written, `cheap` says that a second one costs and keeps nothing, `plain` that it keeps nothing; `dated`
+    says that the check asks how old it is what is there. `rival_use` is the other acquisition where two of them are
+    what is wrong: in the opposite order, or by the same request again.
     `race` is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says
     that it is given what is in the Location.
     """
@@ -98,6 +99,7 @@ class RaceWindow:
     container: str = ""
     cheap: bool = False
     plain: bool = False
+    dated: bool = False
     rival_use: LockUse | None = None
     exchange: ModelCall | None = None
     handed: bool = False
@@ -402,6 +404,7 @@ class Finder:
             warmed=write.location in self.warmed,
             cheap=self._is_made(write, is_stateless) and not half_made,
             plain=self._is_made(write, keeps_nothing) and not half_made,
+            dated=self.vanity.asks_how_old(candidate),
         )
 
     def _is_nothing(self, location: Location) -> bool:

@@ -94,6 +94,8 @@ class CheckThenAct:
             return Severity.MEDIUM if window.exit == "raise" else Severity.LOW
         if write.kind == "insert" and not window.exit:
             return Severity.LOW
+        if write.kind == "assign" and write.made == "const" and not window.exit:
+            return Severity.MEDIUM  # a flag that is set on the way: nobody was told that it was free
         if write.kind == "augment" or window.shape in ("compare", "missing", "falsy", "equal"):
             return Severity.HIGH if write.kind != "insert" else Severity.MEDIUM
         return Severity.MEDIUM

@@ -81,12 +81,22 @@ def is_cache_fill(window: RaceWindow) -> bool:
         return write.kind == "assign" and (
             write.made in ("new", "await", "call") or (write.made == "display" and window.exit in ("", "cached"))
         )
+    if _is_renewed(window):
+        return True
     return (
         window.shape == "compare"
         and (write.kind == "assign" or window.exit == "cached")
         and (not write.request or window.exit == "cached")
         and write.made not in ("const", "none")
     )
+
+
+def _is_renewed(window: RaceWindow) -> bool:
+    """Whether an entry is made anew because it is too old, or was made from something that is no longer so."""
+    write = window.write
+    if write is None or write.kind != "assign" or write.made not in ("new", "await", "call", "display"):
+        return False
+    return is_element(window) and (window.dated or (window.shape == "different" and not write.request))
 
 
 def _is_fetched(window: RaceWindow) -> bool:

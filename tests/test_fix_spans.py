@@ -201,3 +201,30 @@ def test_in_threads_an_answer_is_read_under_the_lock_that_the_write_had(tmp_path
     )
     assert '        return {"left": stock[name]}' in after
     assert '\n    return {"name": name}' in after
+
+
+def test_both_comparisons_of_a_decision_are_made_under_the_lock(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        """
+        import asyncio
+        from fastapi import FastAPI, HTTPException
+
+        app = FastAPI()
+        steps = ["pay", "pack", "ship"]
+        state = {"step": 0}
+
+        @app.post("/{number}/{name}")
+        async def done(number: int, name: str):
+            if number != state["step"]:
+                raise HTTPException(409)
+            if name != steps[state["step"]]:
+                return "wrong"
+            await asyncio.sleep(0.1)
+            state["step"] = number + 1
+            return "right"
+        """,
+    )
+    body = after[after.index("async def done") :]
+    assert body.index("async with state_lock") < body.index("raise HTTPException") < body.index("wrong")
+    assert body.count("state['step']") + body.count('state["step"]') == 3

@@ -251,3 +251,40 @@ def test_each_of_several_questions_has_its_own_answer(
     tmp_path: Path, refused: str, wanted: list[tuple[str, str]]
 ) -> None:
     assert found(tmp_path, SEATS.replace("REFUSED", refused)) == wanted
+
+
+FREE = """
+lockers = {}
+
+def first_free():
+    for number in range(20):
+        if number not in lockers:
+            return number
+    return None
+
+@app.post("/{guest}")
+async def give(guest: str):
+    number = CHOICE
+    if number is None:
+        raise HTTPException(409)
+    await ask(number)
+    lockers[number] = guest
+"""
+
+CHOICES = {
+    "a helper that goes through them": "first_free()",
+    "the smallest of those that are free": "min([n for n in range(20) if n not in lockers], default=None)",
+    "the first that is free": "next((n for n in range(20) if n not in lockers), None)",
+}
+
+
+@pytest.mark.parametrize("choice", CHOICES.values(), ids=CHOICES)
+def test_a_key_chosen_because_it_was_free_is_given_to_two(tmp_path: Path, choice: str) -> None:
+    assert found(tmp_path, FREE.replace("CHOICE", choice)) == [("AL101", "give")]
+
+
+def test_a_key_taken_before_anything_else_can_run_is_given_once(tmp_path: Path) -> None:
+    text = FREE.replace("CHOICE", "first_free()")
+    waits, gives = "await ask(number)", "lockers[number] = guest"
+    text = text.replace(f"{waits}\n    {gives}", f"{gives}\n    {waits}")
+    assert found(tmp_path, text) == []

@@ -151,8 +151,15 @@ class Machine(Statements):
                 continue
             if _asks_under_lock(write, read, control, state.control):
                 continue
-            if not any(_repeats(r, c, read, control, write) for r, c in checks):
+            if not any(_repeats(r, c, read, control, write, self.is_apart(read, r)) for r, c in checks):
                 self.candidate(read, write, "control", control)
+
+    def is_apart(self, older: Read, newer: Read) -> bool:
+        """Whether something else may have run between two looks that are both over."""
+        state = self.state
+        if self.context == "thread" and state.switched.get(older) is not state.switched.get(newer):
+            return True
+        return state.stale.get(older) is not state.stale.get(newer)
 
     def handed_on(self, write: Write) -> frozenset[Read]:
         """Looks at all that is in a container, which this function made for something it then waited for.
@@ -675,11 +682,13 @@ def _halves(one: Write, other: Write) -> bool:
     )
 
 
-def _repeats(newer: Read, newer_check: Control, older: Read, older_check: Control, write: Write) -> bool:
+def _repeats(
+    newer: Read, newer_check: Control, older: Read, older_check: Control, write: Write, is_apart: bool
+) -> bool:
     """Whether a check looks again at what an older one looked at: asking for the value also asks whether it is there.
 
     Something that is put where nothing was has been decided by the look that found nothing, and what is taken
-    away by the look that found it.
+    away by the look that found it. Two comparisons between which nothing can run are two parts of one decision.
     """
     if newer.serial <= older.serial or newer is older:
         return False
@@ -690,7 +699,9 @@ def _repeats(newer: Read, newer_check: Control, older: Read, older_check: Contro
         return True
     if write.kind == "assign" and effective(newer_check.shape, newer_check.negated) in ("missing", "falsy"):
         return True
-    return newer_check.shape in _ASKING_VALUE or older_check.shape not in _ASKING_VALUE
+    if older_check.shape not in _ASKING_VALUE:
+        return True
+    return newer_check.shape in _ASKING_VALUE and (is_apart or newer_check is older_check)
 
 
 def _sets_a_flag_anew(write: Write, read: Read, control: Control, decisions: tuple[Control, ...]) -> bool:

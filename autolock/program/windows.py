@@ -801,8 +801,13 @@ def _nowhere(use: LockUse) -> Root:
 
 
 def _is_moved(candidate: Candidate) -> bool:
-    """Whether what was under one key is put, as it is, under another: it replaces nothing that was read."""
+    """Whether what was under one key is put, as it is, under another: it replaces nothing that was read.
+
+    Who only asked whether a key is there has read no value, and has chosen the other key by the answer.
+    """
     read, write = candidate.read, candidate.write
+    if read.how == "contains":
+        return False
     as_it_is = candidate.dependence == "data" and write.kind == "assign" and write.made in ("", "shared")
     return as_it_is and bool(read.key) and bool(write.key) and read.key != write.key
 

@@ -748,3 +748,51 @@ ORGANISING = """
 )
 def test_who_catches_the_conflict_is_who_sends_the_row(flush: str, racy: list[str], tmp_path: Path) -> None:
     assert found(tmp_path, ORGANISING.replace("FLUSH", flush)) == racy
+
+
+TAKING = """
+    async def load(session: AsyncSession, id: int) -> Item:
+        return await session.scalar(select(Item).where(Item.id == id))
+
+    async def take(session: AsyncSession, item: Item, wanted: int) -> None:
+        if item.stock < wanted:
+            raise HTTPException(409)
+        item.stock -= wanted
+        await session.commit()
+
+    @app.post("/items/{id}")
+    async def buy(id: int, wanted: int, session: AsyncSession = Depends(get_session)):
+        item = await load(session, id)
+        await take(session, item, wanted)
+    """
+
+
+def test_a_helper_that_checks_takes_and_commits_is_where_the_finding_is_shown(tmp_path: Path) -> None:
+    assert found(tmp_path, TAKING) == ["take"]
+
+
+def test_a_row_that_changes_itself_is_shown_where_it_is_loaded(tmp_path: Path) -> None:
+    body = """
+        class Order(Base):
+            __tablename__ = "orders"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            state: Mapped[str]
+
+            def pay(self) -> None:
+                if self.state != "open":
+                    raise HTTPException(409)
+                self.state = "paid"
+
+        class Payment(Base):
+            __tablename__ = "payments"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            order_id: Mapped[int]
+
+        @app.post("/orders/{id}/pay")
+        async def pay_order(id: int, session: AsyncSession = Depends(get_session)):
+            order = await session.get(Order, id)
+            order.pay()
+            session.add(Payment(order_id=order.id))
+            await session.commit()
+        """
+    assert found(tmp_path, body) == ["pay_order"]

@@ -17,7 +17,7 @@ from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWri
 from autolock.program.branches import shared_frames
 from autolock.program.decisions import asks_of_any, effective, says_different
 from autolock.program.linker import Program, Ref
-from autolock.program.trace import Control, Held, context_name
+from autolock.program.trace import Control, Held, Read, context_name
 from autolock.program.values import Value
 from autolock.program.windows import RaceWindow, Seat, meeting
 
@@ -65,20 +65,35 @@ class RowWindow(RaceWindow):
     @property
     def seat(self) -> Seat:
         """Where it is decided and then written: of a row that a caller has loaded, the helper that does both."""
-        control, own = self.control, Seat(self.function, self.first, self.last)
-        if (
-            self.write is None
-            or control is None
-            or self.dependence != "control"
-            or not isinstance(control.node, ast.expr)
-        ):
+        control, own = self.decision, Seat(self.function, self.first, self.last)
+        if self.write is None or control is None or not isinstance(control.node, ast.expr):
             return own
         frames = self.write.stack
         depth = next((n for n, frame in enumerate(frames) if frame.serial == control.frame), -1)
         decided = frames[depth]
         if depth < max(shared_frames(self.look.stack, frames), 1) or decided.function is None:
             return own
+        if self.is_of_the_row(decided.function):
+            return own
         return Seat(decided.function, control.node, decided.statement)
+
+    @property
+    def decision(self) -> Control | None:
+        """The test that the write depends on; of a computed value, one of the old value in a helper that commits."""
+        if self.write is None or self.dependence != "data":
+            return self.control if self.dependence == "control" else None
+        asked = [c for c in self.change.decided if c.exit and any(self.is_looked_at(r) for r in c.reads)]
+        inside = {frame.serial for commit in self.change.commits for frame in commit.stack}
+        return next((c for c in reversed(asked) if c.frame in inside), None)
+
+    def is_looked_at(self, read: Read) -> bool:
+        """Whether a test has read the column that is written, of the row that the look has found."""
+        return isinstance(read, RowRead) and read.query is self.look.query and read.location == self.change.location
+
+    def is_of_the_row(self, function: Ref) -> bool:
+        """Whether a function is a method of the class of the rows: who calls it has loaded the row."""
+        holder = function.name.rpartition(".")[0]
+        return self.model is not None and holder == self.model.ref.name and function.path == self.model.ref.path
 
     @property
     def model_name(self) -> str:

@@ -796,3 +796,42 @@ def test_a_row_that_changes_itself_is_shown_where_it_is_loaded(tmp_path: Path) -
             await session.commit()
         """
     assert found(tmp_path, body) == ["pay_order"]
+
+
+def test_what_is_asked_and_set_before_the_count_is_read_again_with_it(tmp_path: Path) -> None:
+    body = """
+        class Key(Base):
+            __tablename__ = "keys"
+            id: Mapped[int] = mapped_column(primary_key=True)
+            day: Mapped[int]
+            used: Mapped[int]
+            note: Mapped[str]
+
+        async def spend(session: AsyncSession, key: Key, today: int) -> int:
+            if key.day != today:
+                key.day = today
+                key.used = 0
+            if key.used >= 10:
+                raise HTTPException(429)
+            key.used += 1
+            key.note = "spent"
+            await session.commit()
+            return key.used
+
+        async def get_key(id: int, session: AsyncSession = Depends(get_session)) -> Key:
+            return await session.get(Key, id)
+
+        @app.get("/keys/{id}")
+        async def show(key: Key = Depends(get_key)):
+            return {"used": key.used}
+
+        @app.post("/keys/{id}")
+        async def call(today: int, key: Key = Depends(get_key), session: AsyncSession = Depends(get_session)):
+            return await spend(session, key, today)
+        """
+    (tmp_path / "main.py").write_text(HEAD + textwrap.dedent(body))
+    report = autolock.fix([tmp_path], cache=False)
+    (change,) = [change for rewrite in report.rewrites for change in rewrite.changes]
+    lines = [line.strip() for line in change.after.decode().splitlines()]
+    locked = lines.index('await session.refresh(key, attribute_names=["day", "used"], with_for_update=True)')
+    assert lines[locked + 1] == "if key.day != today:"

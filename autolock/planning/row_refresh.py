@@ -45,7 +45,7 @@ class RowRefresh(RowBase):
         except Refusal as refusal:
             function, row, mentions, session = self.in_a_caller(window, refusal)
         region = self.sources.blocks(function.path).spanning(mentions, self.sources.node_of(function))
-        columns = sorted({c.read.column for c in window.candidates if c.read.column})
+        columns = sorted(self.columns_of(window))
         self.refuse_pending(window, function, columns)
         edit = self.refreshing(window, function, row, region, columns, session)
         plan = RowPlan(
@@ -108,6 +108,20 @@ class RowRefresh(RowBase):
                     "flush, then lock and read the row again"
                 )
 
+    def columns_of(self, window: RowWindow) -> set[str]:
+        """The columns to read again: what the write depends on, and what the run looks at and sets beside it.
+
+        A day that is asked for and set before the count begins anew would be the old one under the lock.
+        """
+        rows = {id(c.write.row): c.write.row for c in window.candidates if c.write.row is not None}
+        beside = {
+            write.column
+            for entry, write in self.trace.writes
+            if entry is window.entry and write.function == window.change.function and id(write.row) in rows
+        }
+        looked_at = {column for row in rows.values() for column in row.reads}
+        return {c.read.column for c in window.candidates if c.read.column} | ((beside & looked_at) - {""})
+
     def in_a_caller(self, window: RowWindow, refusal: Refusal) -> tuple[Ref, str, list[ast.stmt], str]:
         """The function, the row's name and uses, and the session, of a caller that can lock; raises Refusal."""
         target = target_of(window.change.node)
@@ -116,13 +130,14 @@ class RowRefresh(RowBase):
             raise refusal
         callings = callers_with_row(self.program, window, holder.id)
         calling, name = first_with_session(callings, lambda function: self.session_at(window, function))
-        columns = {c.read.column for c in window.candidates if c.read.column}
-        uses = uses_up_to(self.sources.node_of(calling.function), calling.row, columns, calling.statement)
+        uses = uses_up_to(
+            self.sources.node_of(calling.function), calling.row, self.columns_of(window), calling.statement
+        )
         return calling.function, calling.row, uses, name
 
     def mentions(self, window: RowWindow) -> tuple[str, list[ast.stmt]]:
         """The name of the row in the function, and the statements that use its columns up to the write."""
-        columns = {c.read.column for c in window.candidates if c.read.column}
+        columns = self.columns_of(window)
         target = target_of(window.change.node)
         node = self.sources.node_of(window.function)
         name = ast.unparse(target.value) if isinstance(target, ast.Attribute) else ""

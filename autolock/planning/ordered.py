@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from autolock.database.sqltext import parse
 from autolock.database.trace import RowRead, RowWrite
@@ -142,6 +142,10 @@ def locking_select(
     return [*edits, Edit(function.path, "insert-before", frozen(at=at, code=awaited))]
 
 
+def _is_call(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call)
+
+
 def _is_exec(node: ast.AST) -> bool:
     return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "exec"
 
@@ -194,6 +198,8 @@ def key_of_look(look: RowRead) -> ast.expr:
     """The expression that a look compares the key with; raises Refusal where it is not written there."""
     query = look.query
     spot = query.spot
+    if query.form == "text":
+        return _key_of_text(look)
     if len(query.conditions) != 1 or query.conditions[0].operator != "==" or spot is None:
         raise Refusal(_UNKNOWN)
     if query.form == "get" and isinstance(spot.node, ast.Call) and len(spot.node.args) > 1:
@@ -203,6 +209,18 @@ def key_of_look(look: RowRead) -> ast.expr:
         if isinstance(compared, ast.Attribute) and compared.attr == query.conditions[0].column:
             return node.comparators[0]  # type: ignore[attr-defined, no-any-return]
     raise Refusal(_UNKNOWN)
+
+
+def _key_of_text(look: RowRead) -> ast.expr:
+    """What a call that runs SQL text gives for the placeholder of its one condition; raises Refusal."""
+    sql = parse(look.query.text)
+    asked = sql.conditions if sql is not None and sql.exact else ()
+    if len(asked) != 1 or asked[0].kind != "placeholder" or asked[0].operator != "=" or not _is_call(look.node):
+        raise Refusal(_UNKNOWN)
+    value = bound_expression(look.node, asked[0].value)
+    if value is None:
+        raise Refusal(_UNKNOWN)
+    return value
 
 
 def refuse_late_names(function: ast.AST, key: ast.expr, statement: ast.stmt) -> None:

@@ -287,6 +287,7 @@ def _way_to(look: RowRead, function: Ref) -> tuple[int, int]:
 
 def _row_changed(node: ast.AST) -> str | None:
     """The plain name of the row in `row.column = ...` and in `setattr(row, ...)`."""
+    node = node.value if isinstance(node, ast.Expr) else node
     target = target_of(node)
     holder = target.value if isinstance(target, ast.Attribute) else None
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:

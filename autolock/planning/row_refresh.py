@@ -25,6 +25,7 @@ from autolock.planning.statements import (
     header_nodes,
     statements_of,
 )
+from autolock.planning.text_locks import text_lock
 from autolock.program.linker import Ref
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class RowRefresh(RowBase):
 
     def lock_before(self, window: RowWindow, look: object, refusal: Refusal) -> RowPlan:
         """A SELECT that locks a row before the function is called that loads it; raises the refusal."""
+        if isinstance(look, RowRead) and look.query.form == "text":
+            return self.lock_text_before(window, look, refusal)
         if not isinstance(look, RowRead) or not Harm.has_key(look) or look.query.joined or look.query.grouped:
             raise refusal
         if self.loads_joined(look.query):
@@ -72,13 +75,18 @@ class RowRefresh(RowBase):
         except Refusal:
             raise refusal from None
         name = look.query.model.ref.name if look.query.model is not None else window.model_name
-        return RowPlan(
-            edits,
-            f"Lock the `{name}` row before it is loaded",
-            "The row is loaded elsewhere, for readers too: a SELECT of its own locks it first, so that the second "
-            "request loads what the first has left.",
-            holds="look",
-        )
+        return _before(edits, name)
+
+    def lock_text_before(self, window: RowWindow, look: RowRead, refusal: Refusal) -> RowPlan:
+        """The same for a look that is SQL text in a helper; raises the refusal."""
+        try:
+            session = self.session_at(window, window.function)
+            if _reaches_in(session):
+                raise refusal
+            edits = text_lock(self.program, self.sources, look, window.change, session, window.function)
+        except Refusal:
+            raise refusal from None
+        return _before(edits, window.model_name)
 
     def locked_first(self, window: RowWindow, looks: Sequence[RowRead], function: Ref) -> list[Edit]:
         """The edits by which a function that looks, or calls what does, locks the rows of some looks before."""
@@ -174,6 +182,16 @@ class RowRefresh(RowBase):
         """Whether a function that is given the row checks it: `ensure_enough(account, amount)`."""
         own = {id(n) for n in ast.walk(node)}
         return any(c.control is not None and id(c.control.node) not in own for c in window.candidates)
+
+
+def _before(edits: list[Edit], name: str) -> RowPlan:
+    return RowPlan(
+        edits,
+        f"Lock the `{name}` row before it is loaded",
+        "The row is loaded elsewhere, for readers too: a SELECT of its own locks it first, so that the second "
+        "request loads what the first has left.",
+        holds="look",
+    )
 
 
 def target_of(node: ast.AST) -> ast.expr | None:

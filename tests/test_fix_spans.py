@@ -228,3 +228,78 @@ def test_both_comparisons_of_a_decision_are_made_under_the_lock(tmp_path: Path) 
     body = after[after.index("async def done") :]
     assert body.index("async with state_lock") < body.index("raise HTTPException") < body.index("wrong")
     assert body.count("state['step']") + body.count('state["step"]') == 3
+
+
+def test_the_lock_is_not_let_go_of_for_a_statement_that_only_stores(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        """
+        import asyncio
+        from fastapi import FastAPI, HTTPException
+
+        app = FastAPI()
+
+        class Best:
+            score, player, games = 0, "", 0
+
+        best = Best()
+
+        @app.post("/{player}")
+        async def play(player: str, score: int):
+            if score <= best.score:
+                raise HTTPException(409)
+            await asyncio.sleep(0.1)
+            best.score = score
+            best.player = player
+            best.games += 1
+            return {"best": best.score}
+        """,
+    )
+    body = after[after.index("async def play") :]
+    assert body.count("async with") == 1
+    assert body.index("async with") < body.index("if score") < body.index("        best.player = player")
+
+
+def test_a_new_lock_is_taken_before_one_that_is_taken_under_it_elsewhere(tmp_path: Path) -> None:
+    after = fixed(
+        tmp_path,
+        """
+        import asyncio
+        from fastapi import FastAPI, HTTPException
+
+        app = FastAPI()
+
+        class Club:
+            def __init__(self):
+                self.members = []
+                self._lock = asyncio.Lock()
+
+            def is_full(self):
+                return len(self.members) >= 5
+
+            async def admit(self, name):
+                async with self._lock:
+                    await asyncio.sleep(0.1)
+                    self.members.append(name)
+
+            async def expel(self, name):
+                async with self._lock:
+                    if name in self.members:
+                        self.members.remove(name)
+
+        clubs = {"chess": Club(), "golf": Club()}
+
+        @app.post("/{club}/{name}")
+        async def join(club: str, name: str):
+            if clubs[club].is_full():
+                raise HTTPException(409)
+            await clubs[club].admit(name)
+
+        @app.delete("/{club}/{name}")
+        async def leave(club: str, name: str):
+            await clubs[club].expel(name)
+        """,
+    )
+    joins, leaves = after[after.index("async def join") :], after[after.index("async def expel") :]
+    assert joins.index("async with clubs_lock") < joins.index("is_full()") < joins.index("admit(name)")
+    assert "clubs_lock" in leaves[: leaves.index("self._lock")]

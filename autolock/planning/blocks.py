@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from autolock.program.library import INSERTING, REMOVING
 from autolock.program.linker import Program, Ref, Unit
 
 
@@ -146,9 +147,15 @@ class Blocks:
         )
 
     def touches(self, one: Region, other: Region, function: ast.AST) -> bool:
-        """Whether two regions have a statement in common, follow each other directly, or one is inside the other."""
-        if one.block is other.block and (one.last + 1 == other.first or other.last + 1 == one.first):
-            return True
+        """Whether two regions have a statement in common, follow each other, or one is inside the other.
+
+        They follow each other where there is nothing between them but changes of state that wait for nobody: to let
+        go of the lock for those would let others see half of what is done.
+        """
+        if one.block is other.block:
+            first, second = sorted((one, other), key=lambda region: region.first)
+            if all(map(_only_stores, first.block[first.last + 1 : second.first])):
+                return True
         return any(self.inside(s, other, function) for s in one.statements) or any(
             self.inside(s, one, function) for s in other.statements
         )
@@ -158,6 +165,17 @@ class Blocks:
         return any(
             s.block is region.block and region.first <= s.index <= region.last for s in self.chain(statement, function)
         )
+
+
+def _only_stores(statement: ast.stmt) -> bool:
+    """Whether a statement stores what is there already, or puts it into a container."""
+    if not isinstance(statement, ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Expr):
+        return False
+    acting = [n for n in own_nodes([statement]) if isinstance(n, ast.Call | ast.Yield | ast.YieldFrom)]
+    return not awaits([statement]) and all(
+        isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute) and n.func.attr in INSERTING | REMOVING
+        for n in acting
+    )
 
 
 def own_nodes(statements: Sequence[ast.stmt]) -> Iterator[ast.AST]:

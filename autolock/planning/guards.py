@@ -59,6 +59,8 @@ class Guards(Enclosing):
         hoisted: list[ast.With | ast.AsyncWith] = []
         if existing is not None:
             needs, hoisted = self.hoist(needs, existing)
+        else:
+            needs = self.round_locks(needs)
         regions = self.regions(needs)
         if family == "threading":
             regions = self.with_answers(regions, owners, windows)

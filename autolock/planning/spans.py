@@ -14,7 +14,7 @@ from autolock.planning.blocks import Refusal, Region, awaits, check_span, is_end
 from autolock.planning.needs import Need, Needs, belongs, distinct
 from autolock.program.calls import same_lock
 from autolock.program.linker import Ref
-from autolock.program.trace import TAKING, LockUse
+from autolock.program.trace import TAKING, Frame, LockUse
 from autolock.program.values import Location, LockValue
 from autolock.program.windows import RaceWindow
 
@@ -52,11 +52,15 @@ class Spans(Needs):
         raise Refusal("the functions that need the lock call each other, and a lock can be taken only once")
 
     def _covered_by_caller(self, need: Need, regions: Regions) -> bool:
+        return self._leads_into(need.stack[: need.depth], regions)
+
+    def _leads_into(self, frames: Iterable[Frame], regions: Regions) -> bool:
+        """Whether one of these calls is made in a region."""
         return any(
             frame.function is not None
             and frame.statement is not None
             and any(self.is_inside(frame, r) for r in regions.get(frame.function, ()))
-            for frame in need.stack[: need.depth]
+            for frame in frames
         )
 
     def hoist(self, needs: list[Need], lock: LockValue) -> tuple[list[Need], list[ast.With | ast.AsyncWith]]:
@@ -87,15 +91,19 @@ class Spans(Needs):
         return [
             u
             for u in self.machine.trace.locks
-            if u.style in TAKING
-            and same_lock(u.lock, lock)
-            and any(
-                f.function is not None
-                and f.statement is not None
-                and any(self.is_inside(f, r) for r in regions.get(f.function, ()))
-                for f in u.stack[:-1]
-            )
+            if u.style in TAKING and same_lock(u.lock, lock) and self._leads_into(u.stack[:-1], regions)
         ]
+
+    def round_locks(self, needs: list[Need]) -> list[Need]:
+        """Needs under a lock that another need leads to move out of it: else the two would be taken in both orders."""
+        regions = self.regions(needs)
+        inner = [u.lock for u in self.machine.trace.locks if u.style in TAKING and self._leads_into(u.stack, regions)]
+        for need in needs:
+            around = next((h for h in need.held if any(same_lock(h.lock, lock) for lock in inner)), None)
+            if around is not None and isinstance(around.node, ast.With | ast.AsyncWith):
+                need.depth = min(need.depth, len(around.stack) - 1)
+                need.first = need.last = around.node
+        return self.flatten(distinct(needs))
 
     def _callers_of(self, use: LockUse) -> list[Need]:
         """The calls of the function that takes a lock, wherever it is called from."""

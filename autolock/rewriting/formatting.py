@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from autolock.rewriting.excerpts import Range, by_black
 from autolock.rewriting.style import Style, style_for
 from autolock.rewriting.text import Text, TextError, hunks, lines_of
 from codemods.parsing import parse
@@ -12,7 +13,6 @@ from codemods.parsing import parse
 if TYPE_CHECKING:
     from pathlib import Path
 
-Range = tuple[int, int]
 _NARROWEST, _WIDEST = 88, 120
 
 
@@ -77,14 +77,13 @@ def _changed_ranges(before: str, after: str) -> list[Range]:
 
 def _keeps_to(style: Style, before: str, after: str, *, is_pyi: bool) -> bool:
     """Whether the statements that were changed were formatted in the style before."""
-    import black
     from black.parsing import InvalidInput
 
     found = hunks(lines_of(before), lines_of(after))
     count = len(lines_of(before))
     changed = [(min(h.start + 1, count), min(max(h.stop, h.start + 1), count)) for h in found]
     try:
-        return bool(changed) and black.format_str(before, mode=style.mode(is_pyi=is_pyi), lines=changed) == before
+        return bool(changed) and by_black(before, changed, style.mode(is_pyi=is_pyi)) == before
     except (ValueError, SyntaxError, RecursionError, MemoryError, InvalidInput):
         return False
 
@@ -106,11 +105,10 @@ def _formatted(code: str, ranges: list[Range], style: Style, *, is_pyi: bool, wh
 
 def _with_ranges(code: str, ranges: list[Range], style: Style, *, is_pyi: bool, whole: bool) -> str | None:
     """The code with these ranges formatted, None where that would do more than format them."""
-    import black
     from black.parsing import InvalidInput
 
     try:
-        result = black.format_str(code, mode=style.mode(is_pyi=is_pyi), lines=ranges)
+        result = by_black(code, ranges, style.mode(is_pyi=is_pyi))
         result = result if whole else _with_its_blank_lines(code, result)
         same = ast.dump(parse(code)) == ast.dump(parse(result))
     except (ValueError, SyntaxError, RecursionError, MemoryError, InvalidInput):

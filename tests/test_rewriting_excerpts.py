@@ -9,7 +9,7 @@ from pathlib import Path
 import black
 import pytest
 
-from autolock.rewriting.excerpts import by_black, excerpt
+from autolock.rewriting.excerpts import by_black, excerpts
 
 SOURCES = sorted(
     path for path in Path(__file__).parents[1].glob("autolock/p*/**/*.py") if len(path.read_text().splitlines()) > 150
@@ -18,8 +18,8 @@ HEADS = ("with lock:", "async with LOCKS[key]  :", "if x not in  y:", "with self
 LONG = "row = session.execute(select(Model).where(Model.id == item_id, Model.owner == owner).first(), *args, **rest)"
 
 
-def wrapped(code: str, chance: random.Random) -> tuple[str, list[tuple[int, int]]]:
-    """Some statement of a file put into a block that is badly formatted, with something long, and where that is."""
+def wrapped(code: str, chance: random.Random) -> tuple[str, tuple[int, int]]:
+    """A statement of a file put into a block that is badly formatted, with something long, and where that is."""
     statements = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.stmt) and node.col_offset]
     chosen = chance.choice(statements)
     lines = code.splitlines(keepends=True)
@@ -27,13 +27,14 @@ def wrapped(code: str, chance: random.Random) -> tuple[str, list[tuple[int, int]
     indent = " " * chosen.col_offset
     block = [line if line.isspace() else f"    {line}" for line in lines[first - 1 : last]]
     new = [f"{indent}{chance.choice(HEADS)}\n", *block, f"{indent}    {LONG}\n"]
-    return "".join([*lines[: first - 1], *new, *lines[last:]]), [(first, first + len(new) - 1)]
+    return "".join([*lines[: first - 1], *new, *lines[last:]]), (first, first + len(new) - 1)
 
 
 @pytest.mark.parametrize("path", SOURCES[:: max(len(SOURCES) // 6, 1)], ids=lambda path: str(path.name))
 def test_an_excerpt_is_formatted_like_the_whole(path: Path) -> None:
     chance = random.Random(path.name)
-    code, ranges = wrapped(path.read_text(), chance)
+    code, one = wrapped(path.read_text(), chance)
+    ranges = [(max(1, one[0] - 90), max(2, one[0] - 85)), one]
     mode = black.Mode(line_length=chance.choice((79, 120)))
     assert by_black(code, ranges, mode) == black.format_str(code, mode=mode, lines=ranges)
 
@@ -44,13 +45,12 @@ MODULE = "import os\n\n\n" + "".join(FUNCTION.format(n) for n in range(40)) + ME
 
 
 def test_only_the_neighbours_are_in_an_excerpt() -> None:
-    found = excerpt(MODULE, [(22, 22)])
+    method = MODULE[: MODULE.index("def m40")].count("\n") + 2
+    found = excerpts(MODULE, [(22, 22), (method, method)])
     assert found is not None
-    assert found.text == "".join(FUNCTION.format(n) for n in (1, 2, 3)).rstrip() + "\n"
-    inside = excerpt(MODULE, [(MODULE[: MODULE.index("def m40")].count("\n") + 2,) * 2])
-    assert inside is not None
-    methods = "".join(f"    def m{n}(self):\n        return  f( {n} )\n\n" for n in (39, 40, 41))
-    assert inside.text == FUNCTION.format(39) + "class C:\n" + methods.rstrip() + "\n"
+    functions = "".join(FUNCTION.format(n) for n in (1, 2, 3)).rstrip()
+    methods = "".join(f"    def m{n}(self):\n        return  f( {n} )\n\n" for n in (39, 40, 41)).rstrip()
+    assert [part.text for part in found] == [f"{functions}\n", f"{FUNCTION.format(39)}class C:\n{methods}\n"]
 
 
 @pytest.mark.parametrize(

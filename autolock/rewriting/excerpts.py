@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from autolock.rewriting.text import hunks, lines_of
@@ -23,41 +24,65 @@ _WORTH_CUTTING = 150
 #: without a space and such that end in one, comments that switch formatting off, blank lines with spaces and too many
 #: blank lines.
 _FAR_REACHING = re.compile(
-    r"^[ \t]*#(?![ !:#'\n])|^[ \t]*#.*[ \t]$|^[ \t]+$|\n\n\n[ \t\n]|\f|\r|\bfmt: ?\w|yapf: ?\w|\\$|\A\s|\n\n\Z|[^\n]\Z",
+    r"^[ \t]*#(?![ !:#'\n])|^[ \t]*#.*[ \t]$|^[ \t]+$|\n\n\n[ \t\n]|\f|\r|\bfmt: ?\w|yapf: ?\w|\\$|\A\s|\n\n\Z",
     re.MULTILINE,
 )
 _INDENT = 4
+_NESTING = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def by_black(code: str, ranges: list[Range], mode: black.Mode) -> str:
-    """What black makes of some lines of a file: it parses all that it gets, so of an excerpt where that tells.
+    """What black makes of some lines of a file: it parses all that it gets, so of excerpts where they tell.
+
+    Where black refuses a file for what stands elsewhere in it, excerpts are formatted all the same.
 
     Raises what black raises.
     """
     import black
 
-    return _by_excerpt(code, ranges, mode) or black.format_str(code, mode=mode, lines=ranges)
+    return _by_excerpts(code, ranges, mode) or black.format_str(code, mode=mode, lines=ranges)
 
 
-def _by_excerpt(code: str, ranges: list[Range], mode: black.Mode) -> str | None:
-    """The whole text with its ranges formatted; None where an excerpt does not tell."""
+def _by_excerpts(code: str, ranges: Sequence[Range], mode: black.Mode) -> str | None:
+    """The whole text with its ranges formatted; None where excerpts do not tell."""
+    code += "" if code.endswith("\n") else "\n"  # as black does
+    try:
+        parts = excerpts(code, ranges)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    changes: list[_Change] = []
+    for part in parts or ():
+        formatted = _formatted(part.text, part.ranges, mode)
+        change = None if formatted is None else part.changes(formatted)
+        if change is None:
+            return None
+        changes += change
+    lines = lines_of(code)
+    for first, stop, new in sorted(changes, reverse=True):
+        lines[first:stop] = new
+    return "".join(lines) if parts else None
+
+
+@lru_cache(maxsize=128)
+def _formatted(text: str, ranges: tuple[Range, ...], mode: black.Mode) -> str | None:
+    """An excerpt formatted; None where that may depend on the rest of the file. Each plan for a file asks again."""
     import black
     from black.mode import TargetVersion
     from black.parsing import InvalidInput
 
     try:
-        part = excerpt(code, ranges)
-        if part is None:
-            return None
-        formatted = black.format_str(part.text, mode=mode, lines=part.ranges)
-        if not mode.target_versions:
-            # Black takes the versions from what the file uses, and the excerpt may use less of it.
-            newest = replace(mode, target_versions={list(TargetVersion)[-1]})
-            if black.format_str(part.text, mode=newest, lines=part.ranges) != formatted:
-                return None
-        return part.put_back(formatted)
+        formatted = black.format_str(text, mode=mode, lines=ranges)
+        if mode.target_versions:
+            return formatted
+        # Black takes the versions from what the file uses, and the excerpt may use less of it.
+        newest = replace(mode, target_versions={list(TargetVersion)[-1]})
+        return formatted if black.format_str(text, mode=newest, lines=ranges) == formatted else None
     except (ValueError, SyntaxError, RecursionError, MemoryError, InvalidInput):
         return None
+
+
+_Change = tuple[int, int, list[str]]
+"""The lines that stand in the place of others, from 0, of a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +93,28 @@ class Excerpt:
     """
 
     text: str
-    ranges: list[Range]
-    _lines: list[str]
+    ranges: tuple[Range, ...]
     _numbers: list[int]
-    _inner: frozenset[int]
+    _inner: set[int]
 
-    def put_back(self, formatted: str) -> str | None:
-        """The whole text with the excerpt as it is formatted; None where more has changed than was to be formatted."""
-        lines, new = list(self._lines), lines_of(formatted)
-        for hunk in reversed(list(hunks(lines_of(self.text), new))):
+    def changes(self, formatted: str) -> list[_Change] | None:
+        """What formatting changes in the whole text; None where that is more than was to be formatted."""
+        made: list[_Change] = []
+        new = lines_of(formatted)
+        for hunk in hunks(lines_of(self.text), new):
             places = self._numbers[max(hunk.start - (hunk.start == hunk.stop), 0) : hunk.stop]
             if not self._inner.issuperset(places) or places[-1] - places[0] != len(places) - 1:
                 return None
             first = places[-1] if hunk.start == hunk.stop else places[0] - 1
-            lines[first : first + hunk.stop - hunk.start] = new[hunk.new_start : hunk.new_stop]
-        return "".join(lines)
+            made.append((first, first + hunk.stop - hunk.start, new[hunk.new_start : hunk.new_stop]))
+        return made
 
 
-def excerpt(code: str, ranges: Sequence[Range]) -> Excerpt | None:
-    """The statements in which the ranges are, with the one before and after, in the heads of their classes.
+def excerpts(code: str, ranges: Sequence[Range]) -> list[Excerpt] | None:
+    """The statements in which the ranges are, each with those beside it, in the heads of their classes and functions.
 
-    None where formatting that by itself may be another thing than formatting the ranges in the whole, or is no faster.
-    Raises what `parse` raises.
+    None where formatting them by themselves may be another thing than formatting the ranges in the whole, or is no
+    faster. Raises what `parse` raises.
     """
     lines = lines_of(code)
     if len(lines) < _WORTH_CUTTING or _FAR_REACHING.search(code):
@@ -97,39 +122,54 @@ def excerpt(code: str, ranges: Sequence[Range]) -> Excerpt | None:
     body = parse(code).body
     if not body or not _is_indented_by_four(body):
         return None
-    cutting = _Cutting(set(), set())
-    for one in ranges:
-        cutting.keep(body, one)
-    if not all(cutting.inner.issuperset(range(first, last + 1)) for first, last in ranges):
+    cuttings: list[_Cutting] = []
+    for first, last in ranges:
+        cutting = _Cutting([(first, last)], set(), set())
+        cutting.keep(body, (first, last), lines)
+        if not cutting.inner.issuperset(range(first, last + 1)):
+            return None
+        for other in [other for other in cuttings if cutting.meets(other)]:
+            cuttings.remove(other)
+            cutting = cutting.with_other(other)
+        cuttings.append(cutting)
+    if any(len(cutting.kept) > len(lines) // 2 for cutting in cuttings):
         return None
-    numbers = sorted(cutting.kept)
-    if len(numbers) > len(lines) // 2:
-        return None
-    places = {number: place for place, number in enumerate(numbers, 1)}
-    moved = [(places[first], places[last]) for first, last in ranges]
-    text = "".join(lines[number - 1] for number in numbers)
-    return Excerpt(text, moved, lines, numbers, frozenset(cutting.inner))
+    return [cutting.excerpt(lines) for cutting in cuttings]
 
 
 @dataclass(frozen=True, slots=True)
 class _Cutting:
-    """The numbers of the lines that are kept, and of those among them that may be formatted."""
+    """Ranges with the numbers of the lines that are kept for them, and of those among them that may be formatted."""
 
+    ranges: list[Range]
     kept: set[int]
     inner: set[int]
 
-    def keep(self, body: Sequence[ast.stmt], wanted: Range) -> None:
-        """Keep what is to be kept for a range in the statements of a module or a class."""
+    def meets(self, other: _Cutting) -> bool:
+        """Whether what is formatted for one is kept for the other."""
+        return not (self.inner.isdisjoint(other.kept) and other.inner.isdisjoint(self.kept))
+
+    def with_other(self, other: _Cutting) -> _Cutting:
+        return _Cutting(sorted(self.ranges + other.ranges), self.kept | other.kept, self.inner | other.inner)
+
+    def excerpt(self, lines: Sequence[str]) -> Excerpt:
+        numbers = sorted(self.kept)
+        places = {number: place for place, number in enumerate(numbers, 1)}
+        ranges = tuple((places[first], places[last]) for first, last in self.ranges)
+        return Excerpt("".join(lines[number - 1] for number in numbers), ranges, numbers, self.inner)
+
+    def keep(self, body: Sequence[ast.stmt], wanted: Range, lines: Sequence[str]) -> None:
+        """Keep what is to be kept for a range in the statements of a module, a class or a function."""
         first, last = wanted
-        spans = [(_first_line(statement), statement.end_lineno or statement.lineno) for statement in body]
+        spans = [(first_line(statement), statement.end_lineno or statement.lineno) for statement in body]
         begin = next((n for n, (_, stop) in enumerate(spans) if stop >= first), len(spans) - 1)
         end = max(begin, next((n for n in reversed(range(len(spans))) if spans[n][0] <= last), 0))
         low, high = max(begin - 1, 0), min(end + 1, len(spans) - 1)
         only = body[begin]
-        if begin == end and isinstance(only, ast.ClassDef) and _is_inside(wanted, only):
-            self._keep_lines(spans[low][0], _first_line(only.body[0]) - 1)
+        if begin == end and isinstance(only, _NESTING) and _is_inside(wanted, only.body, lines):
+            self._keep_lines(spans[low][0], first_line(only.body[0]) - 1)
             self._keep_lines(spans[begin][1] + 1, spans[high][1])
-            self.keep(only.body, wanted)
+            self.keep(only.body, wanted, lines)
             return
         self._keep_lines(spans[low][0], spans[high][1])
         self.inner.update(
@@ -143,17 +183,17 @@ class _Cutting:
         self.kept.update(range(first, last + 1))
 
 
-def _first_line(statement: ast.stmt) -> int:
+def first_line(statement: ast.stmt) -> int:
     """The number of the first line of a statement, decorators included."""
     decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
     return min([statement.lineno, *(decorator.lineno for decorator in decorators)])
 
 
-def _is_inside(wanted: Range, cls: ast.ClassDef) -> bool:
-    """Whether lines are among the statements of a class, which begin below its head."""
-    start = _first_line(cls.body[0])
-    head = max([cls.lineno, *(base.end_lineno or 0 for base in (*cls.bases, *(k.value for k in cls.keywords)))])
-    return head < start <= wanted[0] and wanted[1] <= (cls.body[-1].end_lineno or 0)
+def _is_inside(wanted: Range, body: Sequence[ast.stmt], lines: Sequence[str]) -> bool:
+    """Whether lines are among the statements of a body, which begin below its head."""
+    first = first_line(body[0])
+    below = not lines[first - 1][: body[0].col_offset].strip()
+    return below and first <= wanted[0] and wanted[1] <= (body[-1].end_lineno or 0)
 
 
 def _is_indented_by_four(body: Sequence[ast.stmt]) -> bool:

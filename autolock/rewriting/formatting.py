@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from autolock.rewriting.excerpts import Range, by_black
+from autolock.rewriting.excerpts import Range, by_black, first_line
 from autolock.rewriting.style import Style, style_for
 from autolock.rewriting.text import Text, TextError, hunks, lines_of
 from codemods.parsing import parse
@@ -110,10 +110,23 @@ def _with_ranges(code: str, ranges: list[Range], style: Style, *, is_pyi: bool, 
     try:
         result = by_black(code, ranges, style.mode(is_pyi=is_pyi))
         result = result if whole else _with_its_blank_lines(code, result)
-        same = ast.dump(parse(code)) == ast.dump(parse(result))
+        same = _is_same_program(code, result)
     except (ValueError, SyntaxError, RecursionError, MemoryError, InvalidInput):
         return None
     return result if same and (whole or _touches_only(code, result, ranges)) else None
+
+
+def _is_same_program(code: str, other: str) -> bool:
+    """Whether two texts parse to the same. Statements of the same text do. Raises what `parse` raises."""
+    if code == other:
+        return True
+    old, new = parse(code).body, parse(other).body
+    old_lines, new_lines = lines_of(code), lines_of(other)
+    return len(old) == len(new) and all(
+        old_lines[first_line(one) - 1 : one.end_lineno] == new_lines[first_line(two) - 1 : two.end_lineno]
+        or ast.dump(one) == ast.dump(two)
+        for one, two in zip(old, new, strict=True)
+    )
 
 
 def _with_its_blank_lines(code: str, result: str) -> str:

@@ -33,6 +33,7 @@ from autolock.program.values import (
     Row,
     Thing,
     Value,
+    answered,
     is_told_apart,
     join,
 )
@@ -281,7 +282,7 @@ class Statements(Calls):
         frame = self.frame
         implied = [c.reads for c in self.state.control if c.frame == frame.serial and c.exit != "raise"]
         if implied:
-            value = Value(value.obj, value.reads.union(*implied), value.term, value.request, value.made)
+            value = answered(value, frozenset().union(*implied))
         frame.exits.append((value, self.state.copy()))
         if frame.caught:
             frame.caught[-1].append(self.state.copy())

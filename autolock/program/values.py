@@ -302,13 +302,27 @@ def join(one: Value, other: Value) -> Value:
     )
 
 
+def answered(value: Value, decided: frozenset[Read]) -> Value:
+    """What a function gives back after decisions on what it has looked at: those say as much as the value.
+
+    A plain True or False tells how they came out, and so does each of several values that are given back together.
+    """
+    obj = value.obj
+    if isinstance(obj, Group) and value.made == "display":
+        obj = Group([answered(item, decided) for item in obj.items])
+    made = "equal" if value.made == "const" and value.term in ("True", "False") else value.made
+    return Value(obj, value.reads | decided, value.term, value.request, made)
+
+
 def is_told_apart(heap: Heap, field_: str) -> bool:
     """Whether what a dictionary of this request's own holds under a constant key is known by itself."""
     return heap.location is None and field_ != "[*]" and field_ in heap.fields and not isinstance(heap, Row)
 
 
-def _merged(one: Object | None, other: Object | None) -> Heap | None:
-    """The dictionary that one of two branches has made, with all that either may hold; None for anything else."""
+def _merged(one: Object | None, other: Object | None) -> Heap | Group | None:
+    """What two branches have made, with all that either may hold: dictionaries, or as many values; else None."""
+    if isinstance(one, Group) and isinstance(other, Group) and one is not other and len(one.items) == len(other.items):
+        return Group([join(mine, yours) for mine, yours in zip(one.items, other.items, strict=True)])
     if one is other or not isinstance(one, Heap) or not isinstance(other, Heap):
         return None
     if not all(h.type.kind == "dict" and h.location is None and isinstance(h.node, ast.Dict) for h in (one, other)):

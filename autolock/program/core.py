@@ -13,6 +13,7 @@ from autolock.database.hooks import Databases
 from autolock.database.models import Models
 from autolock.database.project import NO_FACTS, DatabaseFacts
 from autolock.llm.hooks import ModelCalls
+from autolock.program.implementations import Implementations
 from autolock.program.linker import Program, Ref, Unit
 from autolock.program.state import State
 from autolock.program.trace import Control, Entry, Event, Frame, Held, LockUse, Read, Suspension, Trace, Write
@@ -94,6 +95,7 @@ class Core(ABC):
         self.spawned: list[Spawn] = []
         self.reached: set[Ref] = set()
         self._serial = 0
+        self.implementations = Implementations(program)
         self.database = Databases(self, Models(program, databases.migrated), adapters(), databases.dialect)
         self.models = ModelCalls(self, databases.models)
         self._reads: dict[object, Read] = {}

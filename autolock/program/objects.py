@@ -851,7 +851,7 @@ class Objects(Core):
             return (Type("external", name=full), None) if found else (UNKNOWN, None)
         ref, rest = found
         if ref.kind == "class" and not rest:
-            return Type("instance", ref), None
+            return Type("instance", self.implementations.of(ref)), None
         if ref.kind == "variable" and not rest:
             unit = self.unit(ref.path)
             node = unit.assignment(unit.tree.body, ref.name) if unit else None

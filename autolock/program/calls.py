@@ -270,7 +270,6 @@ class Calls(Containers, Files):
                 self.frames.pop()
         self.frames.append(frame)
         if self.recording:
-            self.reached.add(function.ref)
             self.adopt(function, env, frame)
         since, shaped = frame.serial, len(self.shaped)
         wrapper = self.models.entered(function)
@@ -278,6 +277,8 @@ class Calls(Containers, Files):
             self.execute([function.block] if function.block is not None else function.node.body)
         finally:
             self.frames.pop()
+        if self.recording:
+            self.reached.add(function.ref)
         self.models.left(wrapper)
         result = self.returned(frame, control)
         if on_yield is None:

@@ -333,3 +333,14 @@ def _statement(node: cst.CSTNode) -> Statement:
     if not isinstance(node, cst.SimpleStatementLine | cst.BaseCompoundStatement):
         raise PlaceError(f"a {type(node).__name__} is no statement")
     return node
+
+
+def distance(line: Statement, block: Block) -> int:
+    """How many blank lines belong between a statement and a plain one that is put after it."""
+    top = not block.margin.prefix
+    if isinstance(line, cst.FunctionDef | cst.ClassDef):
+        return 2 if top else 1
+    if not top or not isinstance(line, cst.SimpleStatementLine):
+        return 0
+    docstring = line is block.lines[0] and is_string(line)
+    return int(docstring or isinstance(line.body[0], cst.Import | cst.ImportFrom))

@@ -14,15 +14,14 @@ from codemods.blocks import (
     Statement,
     blank_lines,
     block_of,
+    distance,
     edit_block,
     edit_statement,
-    is_string,
     newline_of,
     with_block,
 )
 from codemods.expressions import spells
 from codemods.import_name import ImportName
-from codemods.import_order import import_of
 from codemods.paths import PlaceError, Relocate, StatementPath, Step, Steps
 from codemods.scopes import Scope, bindings, parsed, runtime_imports, scopes_of
 
@@ -138,7 +137,7 @@ class DefineLock(PlacedCodemod):
         self._inserted = self.after.sibling(self.after.index + 1)
         self._inline = block.inline
         newline = newline_of(line)
-        new = _ended(new, newline).with_changes(leading_lines=blank_lines(_distance(line, block), newline))
+        new = _ended(new, newline).with_changes(leading_lines=blank_lines(distance(line, block), newline))
         return block.indented().with_lines(range(number + 1, number + 1), [new])
 
     def _opened(self, statement: Statement, margin: Margin, new: cst.SimpleStatementLine) -> Statement:
@@ -210,17 +209,6 @@ def _assigns(line: cst.BaseStatement, target: str) -> bool:
 
 def _ended(line: cst.SimpleStatementLine, newline: cst.Newline) -> cst.SimpleStatementLine:
     return line.with_changes(trailing_whitespace=cst.TrailingWhitespace(newline=newline))
-
-
-def _distance(line: Statement, block: Block) -> int:
-    """How many blank lines belong between a statement and an assignment after it."""
-    top = not block.margin.prefix
-    if isinstance(line, cst.FunctionDef | cst.ClassDef):
-        return 2 if top else 1
-    if not top or not isinstance(line, cst.SimpleStatementLine):
-        return 0
-    docstring = line is block.lines[0] and is_string(line)
-    return int(docstring or import_of(line.body[0]) is not None)
 
 
 def _visible(scopes: list[Scope]) -> list[Scope]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libcst as cst
 
-from codemods.blocks import Block, newline_of
+from codemods.blocks import Block, blank_lines, distance, newline_of
 from codemods.inserting import InsertingCodemod
 from codemods.paths import PlaceError, StatementPath
 from codemods.sources import simple_statement
@@ -25,7 +25,11 @@ class InsertAfter(InsertingCodemod):
         line = block.lines[number]
         if isinstance(line, cst.SimpleStatementLine) and position + 1 != len(line.body):
             raise PlaceError("the statement is followed by another on its line, parted by a semicolon")
-        return block.with_lines(range(number + 1, number + 1), [simple_statement(self.code, newline_of(line))])
+        newline = newline_of(line)
+        new = simple_statement(self.code, newline).with_changes(
+            leading_lines=blank_lines(distance(line, block), newline)
+        )
+        return block.with_lines(range(number + 1, number + 1), [new])
 
     def removed(self, block: Block, line: int) -> Block:
         return block.with_lines(range(line, line + 1), [])

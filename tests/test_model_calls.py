@@ -103,8 +103,46 @@ def test_no_slot_is_kept_while_the_client_is_waited_for(tmp_path: Path) -> None:
     @app.websocket("/")
     async def chat(websocket: WebSocket):
         while True:
-            await websocket.send_text(await ask(await websocket.receive_text()))
+            await websocket.send_text(await client.responses.create(input=await websocket.receive_text()))
     """
     (finding,) = check(tmp_path, code).findings
     assert finding.fix.safety.value == "none"
     assert "waits for the client" in finding.fix.reason
+
+
+def fixed(folder: Path, code: str) -> str:
+    main = folder / "main.py"
+    main.write_text(HEAD + "\n" + textwrap.dedent(code) + "\n", encoding="utf-8")
+    autolock.fix([folder], apply=True, allow_dirty=True, cache=False, unsafe=True, select=["AL401"])
+    return main.read_text(encoding="utf-8")
+
+
+def test_endpoints_that_share_a_call_share_its_slots(tmp_path: Path) -> None:
+    code = """
+    @app.post("/")
+    async def chat(text: str):
+        return await ask(text)
+
+    @app.put("/")
+    async def again(text: str):
+        return [await ask(text), await ask("more")]
+    """
+    after = fixed(tmp_path, code)
+    assert after.count("async with model_slots:") == 1
+    assert "async def ask(text):\n    async with model_slots:\n        return await client" in after
+
+
+def test_no_request_waits_for_a_slot_while_it_has_one(tmp_path: Path) -> None:
+    code = """
+    async def stream(text):
+        await ask(text)
+        return await client.responses.create(input=text, stream=True)
+
+    @app.post("/")
+    async def chat(text: str):
+        said = []
+        async for part in await stream(text):
+            said.append(part)
+        return said
+    """
+    assert "async with model_slots" not in fixed(tmp_path, code)

@@ -74,14 +74,14 @@ class ModelPlans:
     # -- slots -----------------------------------------------------------------------------------
 
     def slots(self, window: ModelWindow) -> list[Edit]:
-        """A semaphore round every call of a model that the endpoint makes."""
-        regions: dict[tuple[str, str], tuple[Ref, Region]] = {}
-        for call in window.calls:
-            function, region = self.region(call)
-            regions.setdefault((function.path, region.at), (function, region))
+        """A semaphore round every call of a model that the endpoint makes; raises Refusal."""
+        places = [self.region(call) for call in window.calls]
+        distinct = {(function.path, region.at): (function, region) for function, region in places}
+        for call, (function, _) in zip(window.calls, places, strict=True):
+            self.refuse_nested(call, [p for p in distinct.values() if p[0] != function])
         edits: list[Edit] = []
-        for key, (function, region) in regions.items():
-            if any(self.is_within(region, function, other) for k, other in regions.items() if k != key):
+        for key, (function, region) in distinct.items():
+            if any(self.is_within(region, function, other) for k, other in distinct.items() if k != key):
                 continue
             name, made = self.semaphore(function.path)
             edits += made
@@ -96,15 +96,36 @@ class ModelPlans:
         blocks = self.sources.blocks(function.path)
         return blocks.inside(region.statements[0], other[1], self.sources.node_of(function))
 
+    def refuse_nested(self, call: ModelCall, others: list[tuple[Ref, Region]]) -> None:
+        """Raise Refusal where a call would wait for its slot while a caller has one already."""
+        for function, region in others:
+            statements = [f.statement for f in call.stack if f.function == function and f.statement is not None]
+            blocks, node = self.sources.blocks(function.path), self.sources.node_of(function)
+            if any(blocks.inside(statement, region, node) for statement in statements):
+                raise Refusal(f"a call in `{call.function.name}` would wait for a slot while `{function.name}` has one")
+
     def region(self, call: ModelCall) -> tuple[Ref, Region]:
-        """The statements of the outermost coroutine that are over when the model has answered; raises Refusal."""
-        frame = call.stack[0]
+        """The statements of a coroutine that are over when the model has answered; raises Refusal.
+
+        The coroutine is the one nearest to the call: all who come to it share its slots, and nothing else waits for
+        one. Where that cannot be, it is one of those that wait for it.
+        """
+        refused: Refusal | None = None
+        for depth in reversed(range(len(call.stack))):
+            try:
+                return self.region_in(call, depth)
+            except Refusal as refusal:
+                refused = refusal
+        assert refused is not None
+        raise refused
+
+    def region_in(self, call: ModelCall, depth: int) -> tuple[Ref, Region]:
+        """The statements of one coroutine on the way to a call; raises Refusal."""
+        frame = call.stack[depth]
         function, node, statement = self.parts(frame)
         if not isinstance(node, ast.AsyncFunctionDef):
             raise Refusal(f"`{function.name}` is a plain `def`, which runs in a thread and cannot wait for one")
-        for _, other in self.mentions.calls(function):
-            if call.entry.parent is None and other is not None:
-                raise Refusal(f"`{function.name}` is called by other code as well, which may have a slot already")
+        self.refuse_shared(call, depth)
         blocks = self.sources.blocks(function.path)
         region = blocks.spanning([statement], node)
         yields = any(isinstance(n, ast.Yield | ast.YieldFrom) for n in own_nodes(node.body))
@@ -117,6 +138,14 @@ class ModelPlans:
         if waits_for_client(region.statements):
             raise Refusal(f"`{function.name}` waits for the client in the same statement, and would keep the slot")
         return function, region
+
+    def refuse_shared(self, call: ModelCall, depth: int) -> None:
+        """Raise Refusal where others come to the call on another way, on which they may have a slot already."""
+        for frame in call.stack[depth:] if depth < len(call.stack) - 1 else ():
+            assert frame.function is not None
+            ways = 0 if frame is call.stack[0] else 1
+            if call.entry.parent is None and len(list(self.mentions.calls(frame.function))) > ways:
+                raise Refusal(f"`{frame.function.name}` is called by other code as well, which may have a slot already")
 
     def parts(self, frame: Frame) -> tuple[Ref, _Function, ast.stmt]:
         function, statement = frame.function, frame.statement

@@ -289,14 +289,15 @@ def pinned(node: Node, margin: Margin) -> Node:
     """A statement or suite with blank lines that keep their white space when it is indented anew.
 
     libcst takes the white space of a blank line for its indentation, and hangs those after a
-    compound statement into its innermost block, though to a reader they come after the statement.
+    compound statement into its innermost block, though to a reader they come after the statement;
+    so do comments that come after one which stands further out than that block.
     `margin` is that of the block that the statement, or the one with the suite, stands in.
     """
     return cast("Node", node.visit(_Pins(margin)))
 
 
 class _Pins(cst.CSTTransformer):
-    """Makes the indentation of blank lines a part of them."""
+    """Makes the indentation of blank lines, and of comments behind a block, a part of them."""
 
     def __init__(self, margin: Margin) -> None:
         super().__init__()
@@ -306,8 +307,11 @@ class _Pins(cst.CSTTransformer):
         self._margins.append(self._margins[-1].deeper(node.indent))
 
     def leave_IndentedBlock(self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock) -> cst.BaseSuite:
-        self._margins.pop()
-        return updated_node
+        margin = self._margins.pop()
+        footer = list(updated_node.footer)
+        first = next((n for n, line in enumerate(footer) if line.comment and not line.indent), len(footer))
+        footer[first:] = [_pinned(line, margin) for line in footer[first:]]
+        return updated_node.with_changes(footer=footer)
 
     def visit_Match_cases(self, node: cst.Match) -> None:
         self._margins.append(self._margins[-1].deeper(node.indent))
@@ -319,10 +323,14 @@ class _Pins(cst.CSTTransformer):
     leave_Match_footer = leave_Match_cases
 
     def leave_EmptyLine(self, original_node: cst.EmptyLine, updated_node: cst.EmptyLine) -> cst.EmptyLine:
-        if updated_node.comment is not None or not updated_node.indent:
-            return updated_node
-        space = self._margins[-1].prefix + updated_node.whitespace.value
-        return updated_node.with_changes(indent=False, whitespace=cst.SimpleWhitespace(space))
+        return updated_node if updated_node.comment is not None else _pinned(updated_node, self._margins[-1])
+
+
+def _pinned(line: cst.EmptyLine, margin: Margin) -> cst.EmptyLine:
+    """A blank line or comment with its indentation made a part of it."""
+    if not line.indent:
+        return line
+    return line.with_changes(indent=False, whitespace=cst.SimpleWhitespace(margin.prefix + line.whitespace.value))
 
 
 def _module_margin(module: cst.Module) -> Margin:

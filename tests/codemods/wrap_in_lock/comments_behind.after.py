@@ -1,0 +1,12 @@
+async def add(text):
+    async with seen_lock:
+        if text not in seen:
+            await store(text)
+            if text:
+                seen.add(text)
+    # else: it is there
+         # log("seen before")
+
+
+def clear():
+    seen.clear()

@@ -155,8 +155,7 @@ class Harm:
         if control is None or not write.text or not asks_for_state(control, write.column):
             return False
         return any(
-            other.row is write.row
-            and other.row is not None
+            (other.row is write.row if other.row is not None else other.node is write.node and other is not write)
             and other.request
             and other.serial > read.serial
             and control in other.decided
@@ -465,8 +464,10 @@ def exclude(one: RowWrite, other: RowWrite) -> bool:
 
 
 def is_empty_at_first(write: RowWrite) -> bool:
-    """Whether a new row has nothing in the column that is set."""
+    """Whether a new row has nothing in the column that is set; of a table of which nothing is known it may have."""
     column = write.model.columns.get(write.column)
+    if not write.model.columns:
+        return True
     return column is not None and column.nullable and not column.has_default
 
 

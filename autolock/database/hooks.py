@@ -458,6 +458,13 @@ class Databases:
             return listed.fields["[*]"].also(value) if isinstance(listed, Heap) else None
         return value if isinstance(obj, Row) else None
 
+    @staticmethod
+    def taken_first(value: Value) -> None:
+        """One of the rows of an ordered list is chosen: its first or its last, or what a test finds first."""
+        origin = value.obj.origin if isinstance(value.obj, Row) else None
+        if isinstance(origin, RowRead):
+            origin.query.topmost |= origin.query.ordered
+
     # -- operators ---------------------------------------------------------------------------
 
     def compared(self, left: Value, operator: ast.cmpop, right: Value) -> Value | None:

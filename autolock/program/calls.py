@@ -585,8 +585,8 @@ class Calls(Containers, Files):
             obj = first if isinstance(first, Group) else None
         if name in ("next", "min", "max") and args and isinstance(args[0].obj, Heap):
             item = self.iterated(args[0], node)
-            if not isinstance(item.obj, Row):
-                return Value(item.obj, reads | item.reads, "", request, "expression")
+            self.database.taken_first(item)
+            return Value(item.obj, reads | item.reads, "", request, "expression")
         if name in ("sorted", "list", "tuple") and args and isinstance(args[0].obj, Heap):
             source = args[0].obj
             held = {n: v for n, v in source.fields.items() if n == "[*]"}

@@ -26,6 +26,9 @@ _OPPOSITE = {
 }
 
 
+#: How a result is asked for what it has found.
+_FOUND = frozenset({"first", "one_or_none", "scalar", "scalar_one_or_none", "scalars", "fetchone", "all", "fetchall"})
+
 SHAPES = frozenset(_OPPOSITE) - {"truth"}
 _IDENTITIES = (ast.Is, ast.IsNot, ast.Eq, ast.NotEq)
 
@@ -55,6 +58,15 @@ def shape_of(test: ast.AST) -> str:
             if shape in shapes:
                 return shape
     return "truth"
+
+
+def look_within(test: ast.expr) -> ast.expr | None:
+    """The look in `(await session.execute(query)).scalars().first()`: what is asked for the first that it has found."""
+    looked = test
+    while isinstance(looked, ast.Call) and isinstance(looked.func, ast.Attribute) and looked.func.attr in _FOUND:
+        looked = looked.func.value
+        looked = looked.value if isinstance(looked, ast.Await) else looked
+    return looked if looked is not test else None
 
 
 def wants_none(test: ast.Compare) -> bool | None:

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from autolock.program.core import Core
-from autolock.program.decisions import SHAPES, opposite, shape_of, wants_none
+from autolock.program.decisions import SHAPES, look_within, opposite, shape_of, wants_none
 from autolock.program.index import dotted
 from autolock.program.library import ENDS
 from autolock.program.trace import Control, Read
@@ -142,6 +142,8 @@ class Expressions(Core):
             if is_told_apart(obj, field):
                 return obj.fields[field].also(key)
             held = obj.fields.get(field) or obj.fields.get("[*]")
+            if held is not None and obj.type.kind == "list" and key.term in ENDS:
+                self.database.taken_first(held)
             return held.also(value, key) if held else self.child(obj, "[*]").also(value, key)
         field = self.field_of(obj, key)
         term = "" if isinstance(self.slice_of(node), ast.Slice) else key.term
@@ -278,7 +280,8 @@ class Expressions(Core):
         if value.made in SHAPES:
             return value.made
         called = inner.value if isinstance(inner, ast.Await) else inner
-        looked_up = shape_of(inner) == "present" or any(r.node is called for r in value.reads)
+        looks = (called, look_within(called))
+        looked_up = shape_of(inner) == "present" or any(r.node is look for r in value.reads for look in looks)
         return "equal" if isinstance(called, ast.Call) and value.obj is None and not looked_up else shape_of(test)
 
     def compare(self, node: ast.Compare) -> Value:

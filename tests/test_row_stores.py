@@ -36,9 +36,8 @@ async def get_session():
 def fixed(folder: Path, body: str) -> list[str]:
     """The lines, without indents, of an app of one file after its fix; empty where there is none."""
     (folder / "main.py").write_text(HEAD + textwrap.dedent(body))
-    report = autolock.fix([folder], cache=False)
-    changes = [change for rewrite in report.rewrites for change in rewrite.changes]
-    return [line.strip() for change in changes for line in change.after.decode().splitlines()]
+    report = autolock.fix([folder], apply=True, cache=False)
+    return [line.strip() for line in (folder / "main.py").read_text().splitlines()] if report.rewrites else []
 
 
 UPDATING = """
@@ -132,3 +131,105 @@ def test_a_text_that_readers_run_too_is_locked_by_one_before_it(tmp_path: Path) 
 )
 def test_a_text_that_no_other_can_lock_for_is_left_alone(other: str, tmp_path: Path) -> None:
     assert fixed(tmp_path, other) == []
+
+
+USAGE = """
+    from sqlalchemy import UniqueConstraint
+
+    class Usage(Base):
+        __tablename__ = "usage"
+        __table_args__ = (UniqueConstraint("key", "day"),)
+        id: Mapped[int] = mapped_column(primary_key=True)
+        key: Mapped[str]
+        day: Mapped[int]
+        calls: Mapped[int]
+
+    @app.post("/calls/{key}/{day}")
+    async def call(key: str, day: int, session: AsyncSession = Depends(get_session)):
+        usage = await session.scalar(select(Usage).where(Usage.key == key, Usage.day == day))
+        if usage is None:
+            usage = Usage(GIVEN)
+            session.add(usage)
+        usage.calls += 1
+        await session.commit()
+        return usage.calls
+    """
+
+
+def test_a_row_that_is_counted_after_its_insert_is_locked_where_another_was_first(tmp_path: Path) -> None:
+    lines = fixed(tmp_path, USAGE.replace("GIVEN", "key=key, day=day, calls=0"))
+    refused = lines.index("except IntegrityError:")
+    counted = lines.index("usage.calls += 1")
+    assert refused < counted
+    assert ".with_for_update()" in "".join(lines[refused:counted])
+    assert ".with_for_update()" in "".join(lines[: lines.index("if usage is None:")])
+
+
+def test_a_row_that_is_completed_after_it_was_added_is_not_sent_before(tmp_path: Path) -> None:
+    later = USAGE.replace("GIVEN", "key=key, calls=0").replace("usage.calls += 1", "usage.calls += 1; usage.day = day")
+    assert "except IntegrityError:" not in fixed(tmp_path, later)
+
+
+BEGUN = """
+    from sqlalchemy import Column, Integer, MetaData, String, Table, insert
+
+    likes = Table("likes", MetaData(), Column("id", Integer, primary_key=True), Column("person", String, unique=True))
+
+    async def get_connection():
+        async with engine.begin() as connection:
+            yield connection
+
+    @app.post("/likes/{person}")
+    async def like(person: str, connection=Depends(get_connection)):
+        if (await connection.execute(select(likes.c.id).where(likes.c.person == person))).first():
+            raise HTTPException(409)
+        await connection.execute(insert(likes).values(person=person))
+        return {}
+    """
+
+
+def test_a_conflict_in_a_transaction_of_the_dependency_is_answered_and_left_to_it(tmp_path: Path) -> None:
+    lines = fixed(tmp_path, BEGUN)
+    refused = lines.index("except IntegrityError as error:")
+    assert lines[refused - 1] == "await connection.execute(insert(likes).values(person=person))"
+    assert lines[refused + 1] == "raise HTTPException(409) from error"
+
+
+CHOSEN = """
+    @app.post("/take")
+    async def take(session: AsyncSession = Depends(get_session)):
+        items = (await session.scalars(select(Item).where(Item.holder.is_(None)).order_by(Item.id))).all()
+        if not items:
+            raise HTTPException(404)
+        item = items[0]
+        item.holder = "me"
+        await session.commit()
+        return item.id
+    """
+
+
+def test_the_first_of_an_ordered_list_is_chosen_like_a_limited_one(tmp_path: Path) -> None:
+    head = HEAD.replace("stock: Mapped[int]", "holder: Mapped[str | None]")
+    (tmp_path / "main.py").write_text(head + textwrap.dedent(CHOSEN))
+    assert [f.place.function for f in autolock.check([tmp_path], cache=False).findings] == ["take"]
+
+
+SEATS = """
+    import asyncpg
+
+    pool = asyncpg.create_pool("postgresql://localhost/app")
+
+    @app.post("/seats/{id}")
+    async def sit(id: int, person: str):
+        async with pool.acquire() as connection:
+            seat = await connection.fetchrow("SELECT taken FROM seats WHERE id = $1", id)
+            if seat["taken"]:
+                raise HTTPException(409)
+            await connection.execute("UPDATE seats SET SETS WHERE id = $2", person, id)
+    """
+
+
+@pytest.mark.parametrize(("sets", "racy"), [("taken = true, person = $1", ["sit"]), ("touched = true", [])])
+def test_a_flag_that_is_set_together_with_a_name_gives_the_row_away(sets: str, racy: list[str], tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + textwrap.dedent(SEATS.replace("SETS", sets)))
+    assert [f.place.function for f in autolock.check([tmp_path], cache=False).findings] == racy

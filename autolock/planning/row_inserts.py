@@ -21,7 +21,14 @@ from autolock.planning.statements import (
     statements_of,
 )
 from autolock.planning.stored import refuse_undone, stored_answer
-from autolock.planning.upserts import changes_of_found, is_used_after, locking, refuse_followed, refuse_unfinished
+from autolock.planning.upserts import (
+    changes_of_found,
+    is_counted_after,
+    is_used_after,
+    locking,
+    refuse_followed,
+    refuse_unfinished,
+)
 
 if TYPE_CHECKING:
     pass
@@ -67,6 +74,8 @@ class RowInserts(ParentLocks):
     def answer_stored(self, window: RowWindow, refusal: Refusal) -> RowPlan:
         """The answer of a check that found the row, for who was not first to insert it; raises the refusal."""
         function, node, session = window.function, self.sources.node_of(window.function), _session_of(window)
+        if _is_ended_elsewhere(window):
+            raise refusal  # nothing more can be asked in the transaction that the constraint has ended
         try:
             name, look, answer = stored_answer(window, node)
             refuse_undone(window, self.trace)
@@ -89,8 +98,8 @@ class RowInserts(ParentLocks):
     def answering(self, window: RowWindow, region: Region, answer: str) -> list[Edit]:
         """The edits that give an answer where the constraint refuses what a region sends."""
         function, session = window.function, _session_of(window)
-        said = self.session_at(window, function)
         error, imports = self.error_name(function)
+        said = "" if _is_ended_elsewhere(window) else self.session_at(window, function)
         arguments = frozen(
             at=region.at, count=region.count, session=said, is_async=session.is_async, answer=answer, error=error
         )
@@ -105,6 +114,8 @@ class RowInserts(ParentLocks):
             for frame in stack:
                 if frame.function == window.function and frame.statement is not None:
                     found.append(frame.statement)
+        if write.query is not None and len(found) == 1:
+            return found  # a statement is refused when it runs, and whoever began the transaction ends it
         if not write.commits or len(found) < 2:
             raise Refusal("where the row reaches the database cannot be seen here: catch the IntegrityError by hand")
         changed, sent = found[0], found[-1]
@@ -129,14 +140,15 @@ class RowInserts(ParentLocks):
         added = _added(add)
         if added is None or not isinstance(add, ast.stmt):
             raise Refusal("the insert is no plain `session.add(...)`: insert in a savepoint by hand")
-        refuse_unfinished(node, test, window.first, add, name, added)
+        refuse_unfinished(node, test, window.first, add, name, added, window.unique or ())
         refuse_followed(node, test, add, added)
         session = self.session_name(function, _session_of(window))
         error, imports = self.error_name(function)
         changes = changes_of_found(node, test, add, name)
-        if changes and elsewhere:
+        counted = is_counted_after(node, add, added)
+        if (changes or counted) and elsewhere:
             raise Refusal(_CALLED)
-        value = ast.unparse(locking(found)) if changes else self.looking(function.path, window.first, found)
+        value = ast.unparse(locking(found)) if changes or counted else self.looking(function.path, window.first, found)
         # What changes a found row calls it as the look has called it.
         named = name if changes else added
         again = laid_out(self.sources, function.path, f"{named} = {_found_now(value)}", add.col_offset + 4)
@@ -216,6 +228,12 @@ def _session_of(window: RowWindow) -> Session:
     session = window.change.session
     assert session is not None
     return session
+
+
+def _is_ended_elsewhere(window: RowWindow) -> bool:
+    """Whether a statement inserts in a transaction that another function ends: a dependency that has begun it."""
+    ends = (frame.function for commit in window.change.commits for frame in commit.stack)
+    return window.change.query is not None and window.function not in ends
 
 
 def _added(statement: ast.stmt | None) -> str | None:

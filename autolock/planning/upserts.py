@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections.abc import Collection
 
 from autolock.planning.blocks import Refusal
 from autolock.program.index import dotted
@@ -40,11 +41,18 @@ def changes_of_found(function: ast.AST, test: ast.AST | None, add: ast.stmt, nam
 
 
 def refuse_unfinished(
-    function: ast.AST, test: ast.AST | None, look: ast.stmt | None, add: ast.stmt, found: str, new: str
+    function: ast.AST,
+    test: ast.AST | None,
+    look: ast.stmt | None,
+    add: ast.stmt,
+    found: str,
+    new: str,
+    unique: Collection[str] = (),
 ) -> None:
     """Refuse to send a row at once that is not complete yet, and to go on with a found one that was not checked.
 
-    `found` and `new` are the names of the row that was looked for and of the one that is added. Raises Refusal.
+    `found` and `new` are the names of the row that was looked for and of the one that is added. A column that the row
+    was made with may change later, if it is none of the `unique` ones. Raises Refusal.
     """
     started = getattr(look, "lineno", 0)
     for check in ast.walk(function):
@@ -63,13 +71,43 @@ def refuse_unfinished(
     for node in later:
         if isinstance(node, ast.Call) and _method(node) in _SENDING:
             return
-        stored = isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and _is_about(node.value, new)
+        stored = (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.ctx, ast.Store)
+            and _is_about(node.value, new)
+            and (node.attr in unique or node.attr not in _given(function, add, new))
+        )
         named = isinstance(node, ast.Call) and ast.unparse(node.func) == "setattr" and _is_about(node.args[0], new)
         if stored or named:
             raise Refusal(
                 "the new row gets more values after it was added, and a savepoint would send it without them: insert "
                 "it in a savepoint by hand, once it is complete"
             )
+
+
+def is_counted_after(function: ast.AST, add: ast.stmt, new: str) -> bool:
+    """Whether a row is changed after it was added, or was found instead, by what it holds: `usage.calls += 1`."""
+    other = {n for side in _other_sides(function, add) for n in ast.walk(side)}
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Assign | ast.AugAssign) or node.lineno <= (add.end_lineno or 0) or node in other:
+            continue
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        changed = any(isinstance(t, ast.Attribute) and _is_about(t.value, new) for t in targets)
+        if changed and (isinstance(node, ast.AugAssign) or _is_about(node.value, new)):
+            return True
+    return False
+
+
+def _given(function: ast.AST, add: ast.stmt, new: str) -> set[str]:
+    """The columns that a row is made with: `new = Model(column=...)`."""
+    return {
+        keyword.arg
+        for node in ast.walk(function)
+        if isinstance(node, ast.Assign) and node.lineno < add.lineno and isinstance(node.value, ast.Call)
+        if any(isinstance(t, ast.Name) and t.id == new for t in node.targets)
+        for keyword in node.value.keywords
+        if keyword.arg
+    }
 
 
 def refuse_followed(function: ast.AST, test: ast.AST | None, add: ast.stmt, new: str) -> None:

@@ -26,6 +26,7 @@ from autolock.planning.releases import Releases
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.rows import RowPlans
 from autolock.planning.sessions import SessionPlans
+from autolock.planning.turns import Turns
 from autolock.program.values import Location
 
 if TYPE_CHECKING:
@@ -156,6 +157,8 @@ class _Planner:
         """The plan of a window that is mended alone; raises Refusal."""
         if isinstance(window, ModelWindow):
             return self.models.plan(window)
+        if isinstance(window, ExchangeWindow) and window.kind == "turns-mixed":
+            return Turns(self.guards).plan(window)
         if isinstance(window, ExchangeWindow):
             raise Refusal(_EXCHANGES[window.kind])
         if isinstance(window, SessionWindow):

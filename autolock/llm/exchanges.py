@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autolock.program.trace import Suspension, context_name
+from autolock.program.values import Own
 from autolock.program.windows import RaceWindow, meeting
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ _MEASURES = frozenset({"len", "int", "float", "bool", "sum", "count", "isinstanc
 class ExchangeWindow(RaceWindow):
     """A Window over what all requests put into one place while a model works.
 
-    `kind` is conversation-shared (a turn is put in, the model is given all of it, another turn is put in) or
-    stream-shared (a stream's parts are put in, those of others between them).
+    `kind` is conversation-shared (a turn is put in, the model is given all of it, another turn is put in),
+    turns-mixed (the same, but what is put there is of one conversation) or stream-shared (a stream's parts are put
+    in, those of others between them).
     """
 
 
@@ -69,7 +71,13 @@ class ExchangeFinder:
         found: list[RaceWindow] = []
         for entry, writes in self._by_entry().items():
             calls = [c for c in self.calls if c.entry is entry]
-            for window in (*self.conversations(entry, writes, calls), *self.streams(entry, writes, calls)):
+            shared = [w for w in writes if _is_one_for_all(w)]
+            kept = [w for w in writes if _is_one_of_many(w)]
+            for window in (
+                *self.conversations("conversation-shared", entry, shared, calls),
+                *self.conversations("turns-mixed", entry, kept, calls),
+                *self.streams(entry, shared, calls),
+            ):
                 key = (window.location.base, window.function)
                 if key not in told:
                     told.add(key)
@@ -81,12 +89,12 @@ class ExchangeFinder:
         found: dict[Entry, list[Write]] = defaultdict(list)
         entries = {id(c.entry) for c in self.calls}
         for entry, write in self.trace.writes:
-            if id(entry) in entries and entry.many and not write.held and _is_one_for_all(write):
+            if id(entry) in entries and entry.many and not write.held:
                 found[entry].append(write)
         return found
 
     def conversations(
-        self, entry: Entry, writes: Sequence[Write], calls: Sequence[ModelCall]
+        self, kind: str, entry: Entry, writes: Sequence[Write], calls: Sequence[ModelCall]
     ) -> Iterator[ExchangeWindow]:
         """A turn of this request, the model with all turns, another turn."""
         for call in calls:
@@ -100,7 +108,7 @@ class ExchangeFinder:
                     (w for w in writes if w.serial > call.serial and w.location.base == write.location.base), None
                 )
                 if answer is not None:
-                    yield self.window("conversation-shared", entry, write, answer, call)
+                    yield self.window(kind, entry, write, answer, call)
 
     def streams(self, entry: Entry, writes: Sequence[Write], calls: Sequence[ModelCall]) -> Iterator[ExchangeWindow]:
         """A loop over what a model says puts each part into one place."""
@@ -148,6 +156,13 @@ def _is_one_for_all(write: Write) -> bool:
     own = any(f == "[*]" for f in fields[:-1])
     keyed = bool(fields) and fields[-1] == "[*]" and write.kind != "insert"
     return write.location.root.kind in _LASTING and not own and not keyed
+
+
+def _is_one_of_many(write: Write) -> bool:
+    """Whether a write adds to a list that is kept under a key, or by an object that is, and that others can look up."""
+    within = any(f.startswith("[") for f in write.location.fields[:-1])
+    kept = write.location.root.kind in _LASTING and not isinstance(write.location, Own)
+    return kept and within and _adds(write)
 
 
 def _adds(write: Write) -> bool:

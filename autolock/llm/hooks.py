@@ -159,13 +159,15 @@ class ModelCalls:
         return chain[-1] in names.VERBS and not any(names.is_aside(part) for part in chain[:-1])
 
     def is_interface(self, chain: tuple[str, ...], node: ast.Call) -> bool:
-        """`x.chat.completions.create(...)`, and what else only clients of models have."""
+        """`x.chat.completions.create(...)`, `x.chat(model=..., messages=...)`: what only clients of models have."""
         if any(chain[-len(ending) :] == ending for ending in names.ENDINGS):
             return len(chain) > 1
-        if chain[-2:] != ("messages", "create"):
-            return False
         given = {k.arg for k in node.keywords}
-        return "model" in given and bool(given & {"messages", "max_tokens"})
+        if "model" not in given or chain[-1] not in names.VERBS:
+            return False
+        if chain[-2:] == ("messages", "create"):
+            return bool(given & {"messages", "max_tokens"})
+        return "messages" in given or (chain[-1] in names.TALKING and bool(given & {"prompt", "contents"}))
 
     def is_sent(self, chain: tuple[str, ...], args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> bool:
         """A request to an address at which a model is served."""

@@ -30,6 +30,8 @@ VERBS = frozenset(
         *("aresponses", "send_message", "send_message_async", "send_message_stream", "kickoff_async"),
     }
 )
+#: Those of them by which nothing else than a model is asked.
+TALKING = frozenset(v for v in VERBS if any(part in v for part in ("generat", "complet", "chat")))
 #: Verbs that project wrappers round a model use beside those.
 WRAPPER_VERBS = VERBS | {"ask", "aask", "answer", "respond", "reply", "infer", "prompt", "summarize", "call"}
 #: Verbs that nothing else than chains, graphs and models have.

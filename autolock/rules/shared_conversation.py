@@ -39,6 +39,14 @@ class SharedConversation:
             history = sessions.get(session_id, [])
             ...
 
+    Turns that are added to a list one after the other (`history.append(...)` before the call and after it) are not
+    lost, but two messages at once get in between each other's turns. Each conversation gets a lock of its own, as the
+    object has that keeps it, or by its key in a table:
+
+        async with sessions_locks[session_id]:
+            history.append(turn)
+            ...
+
     ## Refused
 
     Where one place holds the turns of everybody, no lock helps: the model would still be given all of them, one after
@@ -50,7 +58,7 @@ class SharedConversation:
     name: ClassVar[str] = "shared-conversation"
     category: ClassVar[str] = "llm"
     summary: ClassVar[str] = "a conversation in shared state is changed by another request while the model works on it"
-    codemods: ClassVar[tuple[str, ...]] = ("wrap-in-lock", "define-lock", "import-name")
+    codemods: ClassVar[tuple[str, ...]] = ("wrap-in-lock", "define-lock", "import-name", "insert-after")
 
     def match(self, window: RaceWindow) -> Match | None:
         call = window.exchange
@@ -61,6 +69,13 @@ class SharedConversation:
                 Severity.HIGH,
                 f"`{function_name(window)}` adds what this request says to `{window.shown}`, gives all of it to the "
                 f"model (`{call.text}`) and adds more: one user's text is in the context of another's answer.",
+            )
+        if window.kind == "turns-mixed":
+            return Match(
+                Severity.MEDIUM,
+                f"`{function_name(window)}` adds what was said to `{window.shown}`, waits for the model "
+                f"(`{call.text}`), then adds its answer: of two messages at once, one's turn and answer stand between "
+                "those of the other, and the model is given them in that order.",
             )
         if not window.handed:
             return None

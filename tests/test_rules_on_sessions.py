@@ -67,6 +67,22 @@ def found(folder: Path, *parts: str) -> set[tuple[str, str, str]]:
 SHARED = {
     "module variable": ("session = SessionLocal()\ndef get_session():\n    return session\n", ADD),
     "module variable, yielded": ("session = SessionLocal()\nasync def get_session():\n    yield session\n", ADD),
+    "cached property": (
+        """
+        from functools import cached_property
+
+        class Manager:
+            @cached_property
+            def session(self) -> AsyncSession:
+                return SessionLocal()
+
+        manager = Manager()
+
+        def get_session():
+            return manager.session
+        """,
+        ADD,
+    ),
     "cached provider": ("@lru_cache\ndef get_session():\n    return SyncSession()\n", ADD_SYNC),
     "class attribute": ("class Db:\n    session = SessionLocal()\ndef get_session():\n    return Db.session\n", ADD),
     "application state": (

@@ -312,9 +312,11 @@ class Objects(Core):
             short = full.rpartition(".")[2]
             if short in ("contextmanager", "asynccontextmanager"):
                 function.manager = True
+            elif short == "cached_property":
+                function.is_property = function.cached = True
             elif full in CACHES or short in ("lru_cache", "cache", "alru_cache"):
                 function.cached = True
-            elif short in ("property", "cached_property") or short in ("setter", "getter"):
+            elif short in ("property", "setter", "getter"):
                 function.is_property = True
             elif short == "staticmethod":
                 function.is_static = True
@@ -671,9 +673,22 @@ class Objects(Core):
         return found if isinstance(found, FunctionValue) else None
 
     def property_value(self, obj: Heap, function: FunctionValue, name: str, node: ast.AST) -> Value:
-        if function.cached and obj.location is not None:
-            return self.child(obj, f".{name}", name)
-        return self.invoke(function, [], {}, node)
+        """What a property gives; one that is kept is made once, for all who share its object."""
+        if not function.cached:
+            return self.invoke(function, [], {}, node)
+        bare = FunctionValue(function.ref, function.node, function.receiver, function.env)
+        if obj.location is None:
+            obj.fields[f".{name}"] = self.invoke(bare, [], {}, node)
+            return obj.fields[f".{name}"]
+        location = obj.location.child(f".{name}")
+        obj.fields[f".{name}"] = NOTHING  # what it asks for while it is made
+        with self.startup():
+            self.enter_module(function.ref.path)
+            made = self.invoke(bare, [], {}, node)
+        if isinstance(made.obj, Heap | LockValue | Thing):
+            self.settle(made, location)
+        obj.fields[f".{name}"] = Value(made.obj, term=str(location), made="call")
+        return obj.fields[f".{name}"]
 
     def is_model(self, ref: Ref) -> bool:
         """Whether a class describes a table: its attributes are columns, not state."""

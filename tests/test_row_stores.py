@@ -56,7 +56,9 @@ UPDATING = """
     async def take(session: AsyncSession, id: int, wanted: int) -> None:
         items = Items(session)
         item = await items.get(id)
-        if item is None or item.stock < wanted:
+        if item is None:
+            raise HTTPException(404)
+        if item.stock < wanted:
             raise HTTPException(409)
         await items.update(item, stock=item.stock - wanted)
 
@@ -73,7 +75,18 @@ UPDATING = """
 def test_a_row_whose_columns_are_set_in_a_loop_over_their_names_is_one_row(tmp_path: Path) -> None:
     lines = fixed(tmp_path, UPDATING)
     locked = lines.index('await session.refresh(item, attribute_names=["stock"], with_for_update=True)')
-    assert lines[locked - 1] == "item = await items.get(id)"
+    assert lines[locked + 1] == "if item.stock < wanted:"
+
+
+@pytest.mark.parametrize("asked", ["item is None or", "not item or", "item is None or not item.id or"])
+def test_a_row_that_may_be_missing_where_it_is_used_is_locked_before_it_is_loaded(asked: str, tmp_path: Path) -> None:
+    apart = """if item is None:
+            raise HTTPException(404)
+        if item.stock"""
+    lines = fixed(tmp_path, UPDATING.replace(apart, f"if {asked} item.stock"))
+    assert not any("refresh" in line for line in lines)
+    look = lines.index("item = await items.get(id)")
+    assert ".with_for_update()" in "".join(lines[look - 6 : look])
 
 
 TEXT_STORE = """
@@ -233,3 +246,30 @@ SEATS = """
 def test_a_flag_that_is_set_together_with_a_name_gives_the_row_away(sets: str, racy: list[str], tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(HEAD + textwrap.dedent(SEATS.replace("SETS", sets)))
     assert [f.place.function for f in autolock.check([tmp_path], cache=False).findings] == racy
+
+
+SCOPED = """
+    from asyncio import current_task
+    from sqlalchemy.ext.asyncio import async_scoped_session
+
+    Db = async_scoped_session(SessionLocal, scopefunc=current_task)
+
+    async def find(id: int) -> Item:
+        return await Db.scalar(select(Item).where(Item.id == id))
+
+    @app.post("/items/{id}")
+    async def take(id: int):
+        item = await find(id)
+        if item.stock < 1:
+            raise HTTPException(409)
+        item.stock -= 1
+        await Db.commit()
+
+    @app.get("/items/{id}")
+    async def show(id: int):
+        return {"stock": (await find(id)).stock}
+    """
+
+
+def test_a_scoped_session_is_at_hand_by_its_own_name(tmp_path: Path) -> None:
+    assert 'await Db.refresh(item, attribute_names=["stock"], with_for_update=True)' in fixed(tmp_path, SCOPED)

@@ -96,13 +96,27 @@ class RowRefresh(RowBase):
     def refreshing(
         self, window: RowWindow, function: Ref, row: str, region: Region, columns: Sequence[str], session: str = ""
     ) -> Edit:
-        """The edit that refreshes columns of a row, locked, before a region."""
+        """The edit that refreshes columns of a row, locked, before a region; raises Refusal where there may be none."""
+        self.refuse_missing(function, row, region)
         session = session or self.session_at(window, function)
         names = ", ".join(f'"{c}"' for c in columns)
         await_ = "await " if window.look.session.is_async else ""
         code = f"{await_}{session}.refresh({row}, attribute_names=[{names}], with_for_update=True)"
         code = laid_out(self.sources, function.path, code, region.statements[0].col_offset)
         return Edit(function.path, "insert-before", frozen(at=region.at, code=code))
+
+    def refuse_missing(self, function: Ref, row: str, region: Region) -> None:
+        """Refuse a refresh of what is asked for only there, or later: `if row is None or row.stock < n`."""
+        start = region.statements[0].lineno
+        asked = [
+            s for s in statements_of(self.sources.node_of(function)) if any(_asks(n, row) for n in header_nodes(s))
+        ]
+        before = [s for s in asked if s.lineno < start]
+        left = any(isinstance(s, ast.If) and isinstance(s.body[-1], ast.Raise | ast.Return) for s in before)
+        if len(asked) > len(before) and not left:
+            raise Refusal(
+                f"`{row}` may be None where it would be locked: leave where it is, and lock it by hand after that"
+            )
 
     def refuse_pending(self, window: RowWindow, function: Ref, columns: Sequence[str]) -> None:
         """Refuse a refresh that would take back what another function has assigned and nobody has flushed."""
@@ -192,6 +206,20 @@ def _before(edits: list[Edit], name: str) -> RowPlan:
         "request loads what the first has left.",
         holds="look",
     )
+
+
+def _asks(node: ast.AST, row: str) -> bool:
+    """Whether a part of a test asks if there is a row: `row is None`, `not row`, `row and ...`."""
+    if isinstance(node, ast.Compare):
+        right = node.comparators[0]
+        named = isinstance(node.left, ast.Name) and node.left.id == row
+        return named and isinstance(right, ast.Constant) and right.value is None
+    parts = node.values if isinstance(node, ast.BoolOp) else []
+    if isinstance(node, ast.If | ast.IfExp | ast.While):
+        parts = [node.test]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        parts = [node.operand]
+    return any(isinstance(p, ast.Name) and p.id == row for p in parts)
 
 
 def target_of(node: ast.AST) -> ast.expr | None:

@@ -147,7 +147,9 @@ class SqlAlchemy:
             self.rows.rollback(self.scope(factory, node))
             return NOTHING
         if factory.scoped:
-            return self.session_method(self.scope(factory, node), name, args, kwargs, node)
+            session = self.scope(factory, node)
+            self.rows.named(session, node)
+            return self.session_method(session, name, args, kwargs, node)
         return None
 
     def scope(self, factory: Factory, node: ast.AST) -> Session:

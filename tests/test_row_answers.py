@@ -133,3 +133,46 @@ def test_a_savepoint_sends_the_row_as_it_is(check: str, after: str, refused: str
     fix = fix_of(tmp_path, STORED.replace("CHECK", check).replace("AFTER", after), "name: Mapped[str]")
     assert (fix.safety is Safety.NONE) is bool(refused)
     assert refused in fix.reason
+
+
+THROUGH_STORE = """
+import requests
+
+class Clubs:
+    def __init__(self, db: Session):
+        self.db = db
+
+    def named(self, slug: str):
+        return self.db.query(Club).filter(Club.slug == slug).one_or_none()
+
+    def add(self, slug: str):
+        club = Club(slug=slug)
+        self.db.add(club)
+        self.db.commit()
+        return club
+
+def opened():
+    with sessionmaker()() as db:
+        yield db
+
+def clubs(db: Session = Depends(opened)):
+    return Clubs(db)
+
+def remote():
+    return requests.Session()
+
+@app.post("/clubs/{slug}")
+def found(slug: str, clubs: Clubs = Depends(clubs), session: requests.Session = Depends(remote)):
+    if clubs.named(slug):
+        raise HTTPException(409, "there is one")
+    club = clubs.add(slug)
+    session.post("https://example.com/clubs")
+    return {"id": club.id}
+"""
+
+
+def test_a_session_of_another_library_is_not_rolled_back(tmp_path: Path) -> None:
+    fix_of(tmp_path, THROUGH_STORE)
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    lines = (tmp_path / "main.py").read_text(encoding="utf-8").splitlines()
+    assert [line.strip() for line in lines if "rollback" in line] == ["clubs.db.rollback()"]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from autolock.engine import Analysis
 
 
+_MAPPERS = frozenset({"sqlalchemy", "sqlmodel"})
 _SESSIONS = frozenset({"Session", "AsyncSession", "AsyncConnection", "Connection"})
 
 
@@ -75,7 +76,8 @@ class RowBase:
         assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
             kind, _ = self.machine.type_of_annotation(function.path, argument.annotation, function.name)
-            if kind.kind == "external" and kind.name.rpartition(".")[2] in _SESSIONS:
+            library, _, name = kind.name.rpartition(".")
+            if kind.kind == "external" and name in _SESSIONS and library.partition(".")[0] in _MAPPERS:
                 return argument.arg
         raise Refusal("the function has no session at hand: lock the row where it is loaded")
 

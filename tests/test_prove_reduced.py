@@ -129,6 +129,58 @@ def deposit():
     FILE.write_text(str(wanted))
     return {}
 """,
+    "an attribute that is set through a class": """
+class Purse:
+    cents = 0
+
+@app.post("/cents")
+def deposit():
+    purse = Purse()
+    seen = type(purse).cents
+    wanted = seen + 1
+    type(purse).cents = wanted
+    return {}
+""",
+    "an item of a container that a helper gives": """
+total = {"cents": 0}
+
+def kept():
+    return total
+
+@app.post("/cents")
+def deposit():
+    seen = kept()["cents"]
+    wanted = seen + 1
+    kept()["cents"] = wanted
+    return {}
+""",
+    "an attribute of an object that a parameter hands on": """
+class Purse:
+    def __init__(self):
+        self.cents = 0
+
+purse = Purse()
+
+def put(one, cents):
+    one.cents = cents
+
+@app.post("/cents")
+def deposit():
+    seen = purse.cents
+    wanted = seen + 1
+    put(purse, wanted)
+    return {}
+""",
+    "a default that comes to be when it is asked for": """
+import collections
+seats = collections.defaultdict(lambda: len(seats))
+
+@app.post("/cents")
+def deposit():
+    before = len(seats)
+    mine = seats[before]
+    return {"mine": mine, "before": before, "now": len(seats)}
+""",
     "a step after a suspension": """
 total = {"cents": 0}
 
@@ -154,3 +206,38 @@ def test_requests_meet_wherever_they_share_something(tmp_path: Path, source: str
 def test_brute_force_says_the_same_of_random_applications(tmp_path: Path, seed: int, threads: bool) -> None:
     for one in compared(seed, tmp_path, threads=threads, reduced=True):
         assert one.agree, one
+
+
+MADE = """
+class Till:
+    currency = "EUR"
+
+    def __init__(self, rate):
+        self.rate = rate
+        self.seen = 0
+        self.added = 0
+
+rates = {"EUR": 3}
+stock = {"left": 9}
+
+def rate_of(name):
+    return rates.get(name, 1)
+
+@app.post("/purchase")
+def purchase():
+    till = Till(rate_of(Till.currency))
+    till.seen = till.rate + len(rates)
+    till.added = int(till.seen) + 1
+    left = stock["left"]
+    stock["left"] = left - till.added
+    return {}
+"""
+
+
+def test_objects_of_ones_own_and_values_that_nobody_changes_are_no_meeting(tmp_path: Path) -> None:
+    side = played(tmp_path, MADE, "POST /purchase", bounds=EVERY)
+    assert side.verdict is Verdict.WITNESSED
+    assert side.decisive is not None
+    source = (tmp_path / "main.py").read_text(encoding="utf-8").splitlines()
+    where = {source[int(place.partition(":")[2]) - 1].strip() for place in side.decisive.result["meeting"]}
+    assert where <= {'left = stock["left"]', 'stock["left"] = left - till.added'}

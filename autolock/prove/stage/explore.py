@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from .director import Chooser
+from .director import Chooser, Step
 from .play import Run
 
 #: Plays the schedule that begins with these decisions, and goes on without preemptions.
@@ -42,33 +42,39 @@ class Diverged(Exception):
 
 
 class Exploration:
-    """The schedules of some requests. After iterating, `exhausted` says whether all within the bound were played."""
+    """The schedules of some requests. After iterating, `exhausted` says whether all within the bound were played.
 
-    def __init__(self, play: Player, bound: Bound) -> None:
+    Of those with as many preemptions, the ones come first in which a request is left at a step that is `likely`.
+    """
+
+    def __init__(self, play: Player, bound: Bound, likely: Callable[[Step], bool] = lambda _: False) -> None:
         self._play = play
         self._bound = bound
+        self._likely = likely
         self._order = itertools.count()
         self.played = 0
         self.exhausted = False
 
     def __iter__(self) -> Iterator[Run]:
         until = time.monotonic() + self._bound.seconds
-        waiting: list[tuple[int, int, tuple[int, ...]]] = [(0, 0, ())]
+        waiting: list[tuple[int, bool, int, tuple[int, ...]]] = [(0, True, 0, ())]
         while waiting:
             if self.played >= self._bound.schedules or time.monotonic() > until:
                 return
-            _, _, prefix = heapq.heappop(waiting)
+            _, unlikely, _, prefix = heapq.heappop(waiting)
             run = self._play(prefix)
             self.played += 1
             if run.choices[: len(prefix)] != prefix:
                 raise Diverged(f"decision {len(prefix)} of a schedule was not possible when it was played again")
-            for cost, branch in self._branches(run, len(prefix)):
-                heapq.heappush(waiting, (cost, next(self._order), branch))
+            for cost, left, branch in self._branches(run, len(prefix)):
+                heapq.heappush(waiting, (cost, unlikely and not self._likely(left), next(self._order), branch))
             yield run
         self.exhausted = True
 
-    def _branches(self, run: Run, decided: int) -> Iterator[tuple[int, tuple[int, ...]]]:
-        """The schedules that leave this one at a decision which it took by itself, with their preemptions."""
+    def _branches(self, run: Run, decided: int) -> Iterator[tuple[int, Step, tuple[int, ...]]]:
+        """The schedules that leave this one at a decision which it took by itself, with their preemptions and the step
+        before which they do.
+        """
         cost = sum(step.preempts for step in run.steps[:decided])
         for index in range(decided, len(run.steps)):
             step = run.steps[index]
@@ -77,7 +83,7 @@ class Exploration:
                     continue
                 extra = int(step.previous is not None and step.previous != other and step.previous in step.enabled)
                 if self._bound.preemptions is None or cost + extra <= self._bound.preemptions:
-                    yield cost + extra, (*run.choices[:index], other)
+                    yield cost + extra, step, (*run.choices[:index], other)
             cost += step.preempts
 
 

@@ -66,7 +66,7 @@ class Stepper:
             if event == "line" and (wanted is None or here.f_lineno in wanted):
                 self.stop(lane, "line", "before this line", here)
             if self.touches is not None:
-                self.touches.hear(lane, here, event)
+                self.touches.hear(lane, here, event, arg)
             return at_line
 
         return at_line
@@ -104,6 +104,8 @@ class Stepper:
         trail = self.project.trail(stack(frame))
         gate = Gate(kind, label, go, spot, values, ready, polls, trail, fail if error is not None else None)
         gate.expire = go if expires else None
+        if kind == "line" and self._moving == {me} and self.director is not None and self.director.passes(lane, gate):
+            return
         lane.gates.append(gate)
         self._moving.discard(me)
         self.loop.call_soon_threadsafe(_wake_up)
@@ -130,7 +132,7 @@ class Stepper:
 
         def at_line(here: FrameType, event: str, arg: Any) -> _Trace:
             if self.touches is not None:
-                self.touches.hear(lane, here, event)
+                self.touches.hear(lane, here, event, arg)
             return at_line
 
         return at_line(frame, event, arg)

@@ -16,17 +16,28 @@ import weakref
 from ast import AST, parse, stmt, walk
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import Enum as _Enum
 from pathlib import PurePath
-from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    CodeType,
+    FrameType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+    WrapperDescriptorType,
+)
 from typing import Any
 from uuid import UUID
 
 from .frames import DRIVERS, Owner, Project, Spot
 from .lanes import Gate, Lane
+from .readings import Chain, Reading, Unknown, found, only_looks, reading
 
 #: A kind of gate at a line, and how often the lane has passed there: steps of all runs which begin alike are the same
 #: to us.
@@ -46,6 +57,7 @@ _BINDING = ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF", "STO
 _PLAIN_VALUES = (
     *(bool, int, float, complex, str, bytes, type(None), range, slice, Decimal, UUID, _Enum),
     *(date, time, timedelta, tzinfo, re.Pattern, re.Match, FunctionType, BuiltinFunctionType),
+    *(ClassMethodDescriptorType, MethodDescriptorType, WrapperDescriptorType),
 )
 _MAPPERS = ("sqlalchemy", "sqlmodel")
 #: What of SQLAlchemy has a state that requests could share: all else says what to do, or is made for one of them.
@@ -64,8 +76,8 @@ _ONLY_READS = re.compile(
 
 @dataclass(frozen=True)
 class Uses:
-    """What a statement names: local variables, global and free ones, those it binds, attributes; and whether it only
-    looks.
+    """What a statement names: local variables, global and free ones, those it binds, attributes; whether it only looks
+    or sets attributes, whatever it calls; and what its text tells beyond that.
     """
 
     names: frozenset[str]
@@ -74,6 +86,12 @@ class Uses:
     attributes: frozenset[str]
     only_looks: bool
     sets_attribute: bool
+    reading: Reading | None
+
+    @property
+    def names_class(self) -> bool:
+        """Whether it may come from an object to its class: what is set on the object stays there."""
+        return "type" in self.far or "__class__" in self.attributes
 
 
 @dataclass
@@ -109,7 +127,7 @@ class Touches:
     _passed: Counter[tuple[int, str, Spot | None]] = field(default_factory=Counter)
     _written: dict[int, set[str]] = field(default_factory=dict)
     _uses: dict[tuple[CodeType, int], Uses] = field(default_factory=dict)
-    _statements: dict[str, dict[int, tuple[int, int]]] = field(default_factory=dict)
+    _statements: dict[str, dict[int, _Statement]] = field(default_factory=dict)
     _own: dict[type, bool] = field(default_factory=dict)
 
     def is_choice(self, lane: Lane, gate: Gate) -> bool:
@@ -147,7 +165,7 @@ class Touches:
         if gate.kind == "statement":
             self._sent(lane, gate.label)
         elif gate.kind in {"commit", "rollback"}:
-            for table in self._written.pop(lane.number, ()):
+            for table in self._written.pop(lane.number, set()) | ({"*"} if self.rows_are_one else set()):
                 self._touch(lane, ("rows", table), changes=True)
 
     def _sent(self, lane: Lane, statement: str) -> None:
@@ -155,7 +173,7 @@ class Touches:
         first statement of a transaction may decide which commits it sees.
         """
         tables = {name.strip('"').lower() for name in _TABLES.findall(statement)}
-        reads = not self.rows_are_one and _ONLY_READS.match(statement) is not None
+        reads = _ONLY_READS.match(statement) is not None
         first = lane.number not in self._written
         written = self._written.setdefault(lane.number, set())
         if not reads:
@@ -163,17 +181,21 @@ class Touches:
         for table in tables if reads and not first else {"*", *tables}:
             self._touch(lane, ("rows", table), changes=not reads)
 
-    def hear(self, lane: Lane, frame: FrameType, event: str) -> None:
-        """What a debugger is told of a function of the project: it begins or goes on, comes to a line, or is over."""
+    def hear(self, lane: Lane, frame: FrameType, event: str, value: Any) -> None:
+        """What a debugger is told of a function of the project: it begins or goes on, comes to a line, or is over and
+        gives a value.
+        """
         if event == "return":
-            self.at_return(lane, frame)
+            self.at_return(lane, frame, value)
         elif event == "line" or frame.f_lasti >= 0:
             self.at_line(lane, frame)
 
-    def at_line(self, lane: Lane, frame: FrameType) -> None:
-        """A lane runs the statement at which a function of the project stands."""
-        uses = self._uses_at(frame)
-        roots: list[Any] = []
+    def at_line(self, lane: Lane, frame: FrameType, given: Any = None) -> None:
+        """A lane runs the statement at which a function of the project stands, or the rest of it with what a call of it
+        has given.
+        """
+        uses = self._narrowed(lane, frame, self._uses_at(frame), given)
+        roots: list[Any] = [given]
         for name in uses.names:
             if name in frame.f_locals:
                 roots.append(frame.f_locals[name])
@@ -192,6 +214,29 @@ class Touches:
         for root in roots:
             self._reach(lane, root, uses, 0, seen)
 
+    def _narrowed(self, lane: Lane, frame: FrameType, uses: Uses, given: Any) -> Uses:
+        """What a statement sets is changed, and no more where it calls nothing that could change anything unheard."""
+        told = uses.reading
+        if uses.only_looks or told is None:
+            return uses
+        try:
+            stores = [(found(frame, chain, given), name) for chain, name in told.stores]
+            in_place = [found(frame, chain, given) for chain in told.in_place]
+        except Unknown:
+            return uses
+        for owner, name in stores:
+            if isinstance(owner, (ModuleType, type)) and name:
+                self._touch(lane, (_place_of(owner), name), changes=True)
+            self._touch_object(lane, owner, changes=True)
+        for thing in in_place:
+            if not isinstance(thing, _PLAIN_VALUES):
+                self._touch_object(lane, thing, changes=True)
+        heard = all(self._is_heard(frame, call, given) for call in told.calls)
+        return replace(uses, only_looks=heard, sets_attribute=False)
+
+    def _is_heard(self, frame: FrameType, call: Chain, given: Any) -> bool:
+        return only_looks(frame, call, given, lambda code: self.project.owner(code) is Owner.PROJECT)
+
     def called(self, lane: Lane, work: Any) -> None:
         """A lane calls something from a thread of its own: it may keep what it gave (`functools.cache`)."""
         while hasattr(work, "func"):
@@ -199,13 +244,13 @@ class Touches:
         if not isinstance(work, (FunctionType, MethodType)):
             self._touch_object(lane, work, changes=True)
 
-    def at_return(self, lane: Lane, frame: FrameType) -> None:
-        """A function of the project is over: what is left of its caller's statement runs now."""
+    def at_return(self, lane: Lane, frame: FrameType, value: Any) -> None:
+        """A function of the project is over: what is left of its caller's statement runs now, with its value."""
         caller = frame.f_back
         while caller is not None and self.project.owner(caller.f_code) is not Owner.PROJECT:
             caller = caller.f_back
         if caller is not None:
-            self.at_line(lane, caller)
+            self.at_line(lane, caller, value)
 
     # -- what it reaches --------------------------------------------------------------------
 
@@ -216,17 +261,19 @@ class Touches:
         if isinstance(thing, MethodType):
             self._reach(lane, thing.__self__, uses, depth, seen)
         elif isinstance(thing, (ModuleType, type)):
-            self._names_of(lane, thing, uses, depth, seen)
+            self._names_of(lane, thing, uses, depth, seen, sets=uses.sets_attribute)
         else:
             self._instance(lane, thing, uses, depth, seen)
 
-    def _names_of(self, lane: Lane, space: ModuleType | type, uses: Uses, depth: int, seen: set[int]) -> None:
-        """What a statement names of a module or a class."""
-        place = id(space.__dict__) if isinstance(space, ModuleType) else id(space)
+    def _names_of(
+        self, lane: Lane, space: ModuleType | type, uses: Uses, depth: int, seen: set[int], *, sets: bool
+    ) -> None:
+        """What a statement names of a module or a class; `sets` where it may set attributes there."""
+        place = _place_of(space)
         for name in uses.attributes & vars(space).keys():
-            self._touch(lane, (place, name), changes=uses.sets_attribute)
+            self._touch(lane, (place, name), changes=sets)
             self._reach(lane, vars(space)[name], uses, depth + 1, seen)
-        if isinstance(space, type) and uses.sets_attribute:
+        if isinstance(space, type) and sets:
             for name in uses.attributes - vars(space).keys():
                 self._touch(lane, (place, name), changes=True)
 
@@ -237,7 +284,7 @@ class Touches:
         if isinstance(thing, PurePath) or kind.__module__.split(".")[0] in DRIVERS.difference(_MAPPERS):
             self._touch(lane, "outside", changes=True)
         if not isinstance(thing, (tuple, frozenset, PurePath)):
-            self._touch_object(lane, thing, changes=not uses.only_looks)
+            self._touch_object(lane, thing, changes=not uses.only_looks or _looks_change(thing, uses))
         if isinstance(thing, _HOLDERS):
             inside = [*thing, *thing.values()] if isinstance(thing, dict) else list(thing)
             for one in inside[:_MOST_INSIDE]:
@@ -246,7 +293,7 @@ class Touches:
             for one in _state_of(thing, uses):
                 self._reach(lane, one, uses, depth, seen)
         elif any(map(self._is_own, kind.__mro__)):
-            self._names_of(lane, kind, uses, depth, seen)
+            self._names_of(lane, kind, uses, depth, seen, sets=uses.sets_attribute and uses.names_class)
             for name, value in list(getattr(thing, "__dict__", {}).items()):
                 if not name.startswith("_sa_") and (name in uses.attributes or not uses.only_looks):
                     self._reach(lane, value, uses, depth + 1, seen)
@@ -282,14 +329,33 @@ class Touches:
         code, line = frame.f_code, frame.f_lineno
         known = self._uses.get((code, line))
         if known is None:
-            known = self._uses[code, line] = _uses(code, *self._statement_at(code.co_filename, line))
+            known = self._uses[code, line] = _uses(code, self._statement_at(code.co_filename, line))
         return known
 
-    def _statement_at(self, filename: str, line: int) -> tuple[int, int]:
-        """The lines of the statement, or of its head, to which a line belongs."""
+    def _statement_at(self, filename: str, line: int) -> _Statement:
+        """The statement, or its head, to which a line belongs."""
         if filename not in self._statements:
             self._statements[filename] = _statements("".join(linecache.getlines(filename)))
-        return self._statements[filename].get(line, (line, line))
+        return self._statements[filename].get(line, _Statement(line, line, None))
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """The lines of a statement, or of its head, and what they tell."""
+
+    first: int
+    last: int
+    reading: Reading | None
+
+
+def _place_of(space: ModuleType | type) -> int:
+    return id(space.__dict__) if isinstance(space, ModuleType) else id(space)
+
+
+def _looks_change(thing: Any, uses: Uses) -> bool:
+    """Whether to look at something changes it: an iterator is a step further, a `defaultdict` has one key more."""
+    takes_items = uses.reading is None or uses.reading.takes_items
+    return hasattr(type(thing), "__next__") or (takes_items and hasattr(type(thing), "__missing__"))
 
 
 def _state_of(thing: Any, uses: Uses) -> Iterator[Any]:
@@ -312,22 +378,24 @@ def _reference(thing: Any) -> Callable[[], Any]:
         return lambda: thing
 
 
-def _statements(source: str) -> dict[int, tuple[int, int]]:
-    found: dict[int, tuple[int, int]] = {}
+def _statements(source: str) -> dict[int, _Statement]:
+    statements: dict[int, _Statement] = {}
     try:
         tree: AST = parse(source)
     except SyntaxError:
-        return found
+        return statements
     for node in walk(tree):
         if isinstance(node, stmt):
             body = getattr(node, "body", None)
             last = max(node.lineno, body[0].lineno - 1) if body else node.end_lineno or node.lineno
-            found.update(dict.fromkeys(range(node.lineno, last + 1), (node.lineno, last)))
-    return found
+            one = _Statement(node.lineno, last, reading(node))
+            statements.update(dict.fromkeys(range(node.lineno, last + 1), one))
+    return statements
 
 
-def _uses(code: CodeType, first: int, last: int) -> Uses:
-    ranges = [(start, end) for start, end, line in code.co_lines() if line is not None and first <= line <= last]
+def _uses(code: CodeType, statement: _Statement) -> Uses:
+    lines = range(statement.first, statement.last + 1)
+    ranges = [(start, end) for start, end, line in code.co_lines() if line in lines]
     names, far, bound, attributes = set[str](), set[str](), set[str](), set[str]()
     operations = set[str]()
     for instruction in dis.get_instructions(code):
@@ -345,4 +413,6 @@ def _uses(code: CodeType, first: int, last: int) -> Uses:
             attributes.update(values)
     changes = any(operation.startswith(_CHANGING) for operation in operations)
     sets = any(operation in {"STORE_ATTR", "DELETE_ATTR"} for operation in operations)
-    return Uses(frozenset(names), frozenset(far), frozenset(bound), frozenset(attributes), not changes, sets)
+    return Uses(
+        frozenset(names), frozenset(far), frozenset(bound), frozenset(attributes), not changes, sets, statement.reading
+    )

@@ -12,13 +12,19 @@ from typing import Any
 Span = tuple[str, int, int]
 
 
+def stands_in(trail: Iterable[Sequence[Any]], spans: Iterable[Span]) -> bool:
+    """Whether one of the places that led to a point, each a path and a line, is inside one of the spans."""
+    places = [tuple(place) for place in trail]
+    return any(path == file and first <= line <= last for path, line in places for file, first, last in spans)
+
+
 def goes_through(steps: Sequence[dict[str, Any]], spans: Iterable[Span]) -> bool:
     """Whether, in the steps of a run, a request is left at a point inside one of the spans and goes on later."""
-    inside = [(path, range(first, last + 1)) for path, first, last in spans]
+    inside = tuple(spans)
     before: dict[int, int] = {}
     for index, step in enumerate(steps):
         was_left = index - before.get(step["lane"], index) > 1
-        if was_left and any(path == file and line in lines for path, line in step["trail"] for file, lines in inside):
+        if was_left and stands_in(step["trail"], inside):
             return True
         before[step["lane"]] = index
     return False

@@ -125,18 +125,19 @@ class Side:
 @dataclass(frozen=True)
 class Aim:
     """What is asked about: `places` of the state (None for all there are), the lines of a `window` (none for all of
-    them), and whether the tasks of one request are played `apart`.
+    them), and whether the tasks of one request are played `apart`. `seen` where it was witnessed before a fix.
     """
 
     places: tuple[str, ...] | None = None
     window: tuple[Span, ...] = ()
     apart: bool = False
+    seen: bool = False
 
     @classmethod
     def after(cls, before: Side) -> Aim:
         """What is asked about after a fix: where it went wrong before."""
         trial = before.decisive if before.verdict is Verdict.WITNESSED else None
-        return cls(before.places, apart=trial is not None and trial.race.apart)
+        return cls(before.places, apart=trial is not None and trial.race.apart, seen=trial is not None)
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,6 @@ _MOST_CROSSINGS = 3
 
 #: What was played, by the key of its subject.
 Sides = dict[str, Side]
-#: Parts of the state; None for all there are.
-Places = tuple[str, ...] | None
-
 #: Told what happens now, for a progress line.
 Progress = Callable[[str], None]
 
@@ -182,6 +179,8 @@ class _Driver:
             trials.append(trial)
             if trial.verdict is Verdict.WITNESSED and not any(trial.flaws):
                 break
+        if subject.manner.blind and all(trial.verdict is not Verdict.WITNESSED for trial in trials):
+            return Side(missing=subject.manner.blind, environment=self._play.environment)
         return Side(tuple(trials), self._missing(subject), self._play.environment)
 
     def _on_instances(self, races: Iterator[Race]) -> Iterator[Race]:
@@ -336,15 +335,17 @@ class _Driver:
 
     def _aimed(self, race: Race, aim: Aim) -> Trial:
         """The trial of a race. Where its first witness is not of the window, others are looked for."""
-        trial = self._trial(race, aim.places, ())
+        trial = self._trial(race, aim, ())
         if not aim.window or race.failing or _is_of(trial, aim.window):
             return trial
-        trial = self._trial(race, aim.places, aim.window)
+        trial = self._trial(race, aim, aim.window)
         return replace(trial, off_target=not _is_of(trial, aim.window))
 
-    def _trial(self, race: Race, places: Places, window: tuple[Span, ...]) -> Trial:
-        key = repr((race, places, window))
-        if key not in self._trials:
+    def _trial(self, race: Race, aim: Aim, window: tuple[Span, ...]) -> Trial:
+        """What a race comes to; what is known of it already, unless other schedules first may tell more."""
+        key, aimed = repr((race, aim.places, aim.seen, window)), repr((race, aim, window))
+        known = self._trials.get(aimed) or self._trials.get(key)
+        if known is None or (known.verdict is Verdict.INCONCLUSIVE and aimed not in self._trials):
             result = self._play.actor.do(
                 "explore",
                 prelude=list(race.prelude),
@@ -353,17 +354,19 @@ class _Driver:
                 schedules=self._bounds.schedules,
                 seconds=self._bounds.seconds,
                 first=True,
-                watched=places,
+                watched=aim.places,
                 seed=self._bounds.seed,
                 reduce_beyond=self._bounds.reduce_beyond,
                 failing=race.failing,
                 answers_matter=race.answers_matter,
                 instances=race.instances,
                 window=window,
+                towards=aim.window,
                 apart=race.apart,
+                may_change_nothing=aim.seen,
             )
-            self._trials[key] = Trial(race, result)
-        return self._trials[key]
+            known = self._trials[key] = self._trials[aimed] = Trial(race, result)
+        return known
 
 
 def _is_of(trial: Trial, window: tuple[Span, ...]) -> bool:

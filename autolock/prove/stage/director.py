@@ -33,6 +33,9 @@ LONGEST_RUN = 2_000
 #: Turns of a loop that sleeps before it is taken to wait for another request.
 MOST_LOOKS = 8
 
+#: How often time passes for what goes on after all answers before it is taken to go on for ever.
+MOST_TICKS = 30
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -98,6 +101,7 @@ class Director:
     touches: Touches | None = None
     steps: list[Step] = field(default_factory=list)
     stuck: Stuck | None = None
+    _ticks: int = 0
     _waiting_since: float | None = None
     _fire_timer: Callable[[], bool] = bool
     _at_end: Callable[[], object] = bool
@@ -145,9 +149,18 @@ class Director:
         if now - self._waiting_since < GRACE:
             return PATIENCE
         self._waiting_since = None
-        if not self._fire_timer() and not self._expire():
+        if all(lane.answered for lane in self.lanes):
+            self._ticks += 1
+        if self._ticks > MOST_TICKS:
+            self._let_rest()
+        elif not self._fire_timer() and not self._expire():
             self._give_up("every request waits for another one")
         return 0
+
+    def _let_rest(self) -> None:
+        """All that is left, such as a listener that a request has started, only looks again from time to time."""
+        for lane in self.lanes:
+            lane.resting = True
 
     def _expire(self) -> bool:
         """Let the time limit of one that waits for a lock be over; False when nobody has one."""
@@ -169,12 +182,36 @@ class Director:
         gate = gates[number]
         lane = self.lanes[0 if self.apart else number]
         lane.gates.remove(gate)
+        failing = gate.fail if self._is_to_fail(number, gate) else None
+        self._pass(number, lane, gate, enabled, failing=failing is not None)
+        (failing or gate.go)()
+
+    def passes(self, lane: Lane, gate: Gate) -> bool:
+        """Whether the thread of a lane may go on past a line without waiting for a decision, which could be no other;
+        the step is taken then. Asked from that thread, while all others stand.
+        """
+        previous = self.steps[-1].lane if self.steps else None
+        if previous != lane.number or self.apart or self.stuck or lane.gates or len(self.steps) >= LONGEST_RUN:
+            return False
+        if self.in_turn:
+            going = tuple(one.number for one in self.lanes if not one.finished)
+        elif not self._is_choice(lane.number, gate):
+            going = (lane.number,)
+        else:
+            return False
+        if self.choose(going, previous) != lane.number:
+            return False
+        self._waiting_since = None
+        self._pass(lane.number, lane, gate, (lane.number,))
+        return True
+
+    def _pass(self, number: int, lane: Lane, gate: Gate, enabled: tuple[int, ...], *, failing: bool = False) -> None:
+        """Take the step of a lane, or of its strand of this number, that leaves a gate behind."""
+        previous = self.steps[-1].lane if self.steps else None
         lane.last = gate
         if self.touches is not None:
             self.touches.passed(lane, gate)
-        failing = gate.fail if self._is_to_fail(number, gate) else None
-        self.steps.append(Step(number, gate, enabled, previous, failing is not None))
-        (failing or gate.go)()
+        self.steps.append(Step(number, gate, enabled, previous, failing))
 
     def _is_choice(self, number: int, gate: Gate) -> bool:
         return self.touches is None or self.touches.is_choice(self.lanes[number], gate)

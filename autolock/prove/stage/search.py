@@ -18,7 +18,7 @@ from .frames import Project
 from .oracle import Oracle, OracleOfTasks, Rules, Violation
 from .play import Outcome, Run, Stage
 from .touches import Touches
-from .windows import Span, goes_through
+from .windows import Span, goes_through, stands_in
 
 Told = dict[str, Any]
 
@@ -31,8 +31,10 @@ class Search:
 
     `watched` are the places (see Violation) that somebody wants to know of; what goes wrong elsewhere
     is a lesser witness; None for all there are. An answer that is of another moment is one too, unless
-    `answers_matter`, and so is a run that leaves nobody inside the `window` that somebody asks about. With `apart`
-    there is one request, whose tasks are played against each other.
+    `answers_matter`, and so is a run that leaves nobody inside the `window` that somebody asks about. Schedules that
+    leave somebody inside the window `towards` come first. With `apart` there is one request, whose tasks are played
+    against each other. Requests that change nothing prove nothing, unless they did before the application was mended
+    (`may_change_nothing`).
     """
 
     def __init__(
@@ -44,17 +46,21 @@ class Search:
         *,
         answers_matter: bool = False,
         window: tuple[Span, ...] = (),
+        towards: tuple[Span, ...] = (),
         apart: bool = False,
+        may_change_nothing: bool = False,
     ) -> None:
         self._stage = stage
         self._requests = requests
         self._oracle = (OracleOfTasks if apart else Oracle)(stage, requests, rules)
+        self._oracle.may_change_nothing = may_change_nothing
         self._play: Callable[[Chooser], Run] = (
             partial(stage.play_apart, requests[0]) if apart else partial(stage.play, requests)
         )
         self._watched = watched
         self._answers_matter = answers_matter
         self._window = window
+        self._towards = towards
         self._witness: Told | None = None
         self._violations = 0
         self._stop_at_first = False
@@ -98,13 +104,13 @@ class Search:
         until = time.monotonic() + bound.seconds
         while not self._over:
             left = replace(bound, seconds=until - time.monotonic(), schedules=bound.schedules - self._played)
-            exploration = Exploration(lambda prefix: self._play(follow(prefix)), left)
+            exploration = Exploration(lambda prefix: self._play(follow(prefix)), left, self._is_likely)
             anew = False
             try:
                 for run in exploration:
                     self._played += 1
-                    self._look_at(run, self._played)
                     anew = touches is not None and touches.settle()
+                    self._look_at(run, self._played)
                     if self._over or anew:
                         break
             except Diverged as error:
@@ -178,6 +184,8 @@ class Search:
     def _look_at(self, run: Run, number: int) -> None:
         self._longest = max(self._longest, len(run.steps))
         violation = self._oracle.judge(run)
+        if violation is not None and self._oracle.masks_more():
+            violation = self._oracle.judge(run)
         if violation is not None:
             self._keep(run, violation, number)
 
@@ -190,6 +198,11 @@ class Search:
             self._witness = witness
             if _flaws(witness) == _OFF_TARGET_ONLY:
                 self._give_up_at = time.monotonic() + _LONGER
+
+    def _is_likely(self, step: Step) -> bool:
+        """Whether who is left at a step stands inside the window."""
+        spots = (self._stage.project.at(*place) for place in step.gate.trail) if self._towards else ()
+        return stands_in([(spot.path, spot.line) for spot in spots], self._towards)
 
     def _is_off(self, told: Told) -> bool:
         return bool(self._window) and not told["stuck"] and not goes_through(told["steps"], self._window)

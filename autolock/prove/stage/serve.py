@@ -14,6 +14,7 @@ from .oracle import Rules
 from .play import Outcome
 from .remote import RemoteData
 from .search import Search, outcome_told, run_told
+from .windows import Span
 from .wire import Wire
 
 Message = dict[str, Any]
@@ -101,8 +102,10 @@ class Server:
                 self._rules,
                 watched and frozenset(watched),
                 answers_matter=message["answers_matter"],
-                window=tuple((path, first, last) for path, first, last in message["window"]),
+                window=_spans(message["window"]),
+                towards=_spans(message["towards"]),
                 apart=message["apart"],
+                may_change_nothing=message["may_change_nothing"],
             )
             if message["failing"]:
                 return search.run_failing(message["failing"])
@@ -121,6 +124,10 @@ class Server:
     def _replay(self, message: Message) -> Message:
         requests = _requests(message)
         return run_told(self._app.stage.play(requests, follow(tuple(message["choices"]))), self._app.stage.project)
+
+
+def _spans(told: list[list[Any]]) -> tuple[Span, ...]:
+    return tuple((path, first, last) for path, first, last in told)
 
 
 def _requests(message: Message) -> tuple[Request, ...]:

@@ -1,0 +1,90 @@
+"""What goes on after the answers, or tells the time of its moment, does not stand in the way of a proof."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from test_prove import HEAD, played
+
+from autolock.findings import FileChange
+from autolock.prove.proof import Aim, Subject, Verdict
+from autolock.prove.prover import Prover
+from autolock.prove.scenario import Race, Scenario
+
+LISTENER = """
+count = 0
+listeners = []
+
+async def listen():
+    while True:
+        try:
+            await asyncio.wait_for(asyncio.Event().wait(), 60)
+        except asyncio.TimeoutError:
+            pass
+
+@app.post("/count")
+async def increment():
+    global count
+    seen = count
+    AWAIT
+    count = seen + 1
+    listeners.append(asyncio.create_task(listen()))
+    return {}
+"""
+
+
+def test_a_listener_that_a_request_starts_does_not_keep_it_from_coming_to_an_end(tmp_path: Path) -> None:
+    racy, right = tmp_path / "racy", tmp_path / "right"
+    for folder, text in ((racy, "await asyncio.sleep(0)"), (right, "pass")):
+        folder.mkdir()
+        side = played(folder, LISTENER.replace("AWAIT", text), "POST /count")
+        assert side.verdict is (Verdict.WITNESSED if folder is racy else Verdict.HELD), side
+
+
+CLOCK = """
+count = 0
+seen_at = 0
+
+@app.post("/count")
+async def increment():
+    global count, seen_at
+    count += 1
+    await asyncio.sleep(0)
+    seen_at = int(time.time() * 4)
+    return {}
+"""
+
+
+def test_a_time_that_only_changes_now_and_then_is_no_difference(tmp_path: Path) -> None:
+    side = played(tmp_path, CLOCK, "POST /count")
+    assert side.verdict is Verdict.HELD, side
+
+
+BUFFER = """
+current = {}
+
+@app.post("/greetings")
+async def greet(who: dict[str, str]):
+    current["name"] = who["name"]
+    await asyncio.sleep(0)
+    return {"hello": current["name"]}
+"""
+OWN = BUFFER.replace("current = {}\n", "").replace("):\n", "):\n    current = {}\n")
+SCENARIO = Scenario(races=(Race(tuple({"method": "POST", "path": "/greetings", "body": {"name": n}} for n in "ab")),))
+
+
+def test_a_fix_after_which_nothing_is_shared_holds(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + BUFFER, encoding="utf-8")
+    change = FileChange("main.py", (HEAD + BUFFER).encode(), (HEAD + OWN).encode())
+    subject = Subject(("POST /greetings",))
+    with Prover(tmp_path, [change], scenario=SCENARIO) as prover:
+        before = prover.before([subject])
+        after = prover.after([subject], before)
+    assert before[subject.key].verdict is Verdict.WITNESSED
+    assert after[subject.key].verdict is Verdict.HELD
+
+
+def test_requests_that_never_changed_anything_prove_nothing(tmp_path: Path) -> None:
+    side = played(tmp_path, OWN, "POST /greetings", SCENARIO)
+    assert side.verdict is Verdict.NOT_DRIVEN
+    assert not Aim.after(side).seen

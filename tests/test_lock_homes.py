@@ -380,3 +380,56 @@ def test_the_lock_of_a_state_is_its_lock_for_those_too_whom_nobody_upsets(tmp_pa
     text = fixed(tmp_path, main=LOCKER)["main"]
     assert text.count("asyncio.Lock()") == 1
     assert text.count("async with self.lock:") == 2
+
+
+MANAGER = """
+    import asyncio
+    from fastapi import FastAPI
+
+    app = FastAPI()
+
+    class Session:
+        def __init__(self):
+            self.seen = 0
+
+        def touch(self):
+            self.seen += 1
+
+    class Manager:
+        def __init__(self):
+            self._sessions = {}
+
+        def find(self, key):
+            return self._sessions.setdefault(key, Session())
+
+        async def use(self, key):
+            session = self._sessions[key]
+            seen = session.seen
+            await asyncio.sleep(0.01)
+            session.seen = seen + 1
+
+    manager = Manager()
+
+    @app.post("/{key}")
+    async def use(key: str):
+        await manager.use(key)
+
+    @app.put("/{key}")
+    async def touch(key: str):
+        session = manager.find(key)
+        session.touch()
+"""
+
+
+def test_an_object_that_another_keeps_is_not_asked_for_the_lock_of_its_keeper(tmp_path: Path) -> None:
+    text = fixed(tmp_path, main=MANAGER)["main"]
+    assert "async with manager_lock:\n        session = manager.find(key)\n        session.touch()" in text
+    assert "session.sessions_lock" not in text
+
+
+def test_a_lock_that_no_object_of_the_class_has_guards_nothing(tmp_path: Path) -> None:
+    named = MANAGER.replace("session.touch()", "async with session.lock:\n            session.touch()").replace(
+        "self._sessions = {}", "self._sessions = {}\n            self.lock = asyncio.Lock()"
+    )
+    text = fixed(tmp_path, main=named.replace("seen = session.seen", "seen = session.seen  # read"))["main"]
+    assert "manager_lock = asyncio.Lock()" in text

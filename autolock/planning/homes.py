@@ -41,11 +41,15 @@ class Home:
 
 
 class _Made(NamedTuple):
-    """The statement that sets an attribute, and what stands before the name of one that is set beside it."""
+    """The statement of a class that sets an attribute, and what stands before the name of one that is set beside it."""
 
-    path: str
+    owner: Ref
     statement: str
     holder: str
+
+    @property
+    def path(self) -> str:
+        return self.owner.path
 
 
 def lock_name(state: str) -> str:
@@ -263,11 +267,16 @@ class HomeFinder:
         """`self._stock_lock = ...` in `__init__`, when every use reaches the attribute through a name."""
         attribute = owner.fields[-1][1:]
         made = self._initialised(uses, attribute)
+        if made is None:
+            return None
         holders = {
-            u.function: _holder(u, attribute) or u.receiver or _object(u, owner) or self._self(u, attribute)
+            u.function: _holder(u, attribute)
+            or self._receiver(u, made.owner)
+            or _object(u, owner)
+            or self._self(u, attribute)
             for u in uses
         }
-        if made is None or not all(holders.values()):
+        if not all(holders.values()):
             return None
         name = lock_name(attribute)
         if all(h == "self" for h in holders.values()):
@@ -278,6 +287,13 @@ class HomeFinder:
             raise Refusal(f"{made.path} uses the name `{name}` already")
         edit = self._define(made.path, made.statement, f"{made.holder}{name}", kind)
         return Home(name, (edit,), {f: f"{h}.{name}" for f, h in holders.items()}, str(owner))
+
+    def _receiver(self, use: Use, owner: Ref) -> str:
+        """How a use names the object whose methods it goes through, where that is one of the class `owner`."""
+        inner = use.inner
+        cls = Ref("class", inner.path, inner.name.rpartition(".")[0]) if inner is not None else None
+        known = cls is not None and self.program.klass(cls) is not None
+        return use.receiver if known and cls is not None and owner in self.program.mro(cls) else ""
 
     def _self(self, use: Use, attribute: str) -> str:
         """`self`, in a method of the class that sets the attribute, which another method of it reaches."""
@@ -300,12 +316,12 @@ class HomeFinder:
                 node = blocks.unit.functions.get(f"{base.name}.__init__")
                 for statement in node.body if node is not None else []:
                     if f"self.{attribute}" in _dotted_targets(statement):
-                        return _Made(base.path, blocks.spot(statement).path, "self.")
+                        return _Made(base, blocks.spot(statement).path, "self.")
             for base in bases:
                 body = self._plain_body(base)
                 for statement in body if len(bases) == len(self.program.mro(cls)) else []:
                     if attribute in _targets(statement):
-                        return _Made(base.path, self.sources.blocks(base.path).spot(statement).path, "")
+                        return _Made(base, self.sources.blocks(base.path).spot(statement).path, "")
         return None
 
     def _plain_body(self, cls: Ref) -> Sequence[ast.stmt]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from autolock.database.objects import Session
 from autolock.program.expressions import Expressions
 from autolock.program.library import ATOMIC, INSERTING, LOCKS, MUTATORS, READERS, REMOVING
 from autolock.program.objects import Objects
@@ -46,6 +47,18 @@ class Containers(Objects, Expressions):
         if kind == "frozen":
             return Value(None, reads, "", request, "display")
         return Value(heap, reads, "", request, "display")
+
+    def keep(self, obj: Heap, field: str, value: Value) -> None:
+        """What a field of an object holds from now on, where nothing better is known of it."""
+        known = obj.fields.get(field)
+        made_up = (
+            known is None or known.obj is None or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown")
+        )
+        if field == "[*]" and obj.guessed and isinstance(value.obj, Heap):
+            made_up, obj.guessed = True, False
+        if made_up or (is_session(value) and is_only_declared(known)):
+            obj.fields[field] = value
+            self.shaped.append(obj)
 
     @staticmethod
     def produced(factory: Value) -> Type | None:
@@ -114,7 +127,7 @@ class Containers(Objects, Expressions):
             self.fill(obj, args[1:])
             return item.also(container)
         if kind == "insert" and stored.obj is not None:
-            obj.fields.setdefault("[*]", self.share(stored, obj.location.child("[*]")))
+            self.keep(obj, "[*]", self.share(stored, obj.location.child("[*]")))
         given = Value(None).also(*args[1:])
         self.write(obj.location.child("[*]"), "", kind, Value(None, given.reads, "", given.request, stored.made), node)
         self.switch(node)
@@ -155,7 +168,7 @@ class Containers(Objects, Expressions):
                 value = value.also(Value(None, self.contents(source, node)))
         stored = args[-1] if args else value
         if name in ("setdefault", "append", "add", "appendleft", "insert") and stored.obj is not None:
-            obj.fields.setdefault("[*]", self.share(stored, obj.location.child("[*]")))
+            self.keep(obj, "[*]", self.share(stored, obj.location.child("[*]")))
         kind = "insert" if name in INSERTING else "remove" if name in REMOVING else "mutate"
         value = Value(None, value.reads, "", value.request, stored.made)
         mine = (
@@ -177,3 +190,14 @@ def _taken(item: Value) -> Value:
     """What has been taken out of a container belongs to the one who took it."""
     taken = item.obj if isinstance(item.obj, Heap) else None
     return Value(Heap(taken.type, None, dict(taken.fields)) if taken else None, frozenset(), "", False, "call")
+
+
+def is_session(value: Value) -> bool:
+    """Whether a value is a session that requests must not share."""
+    return isinstance(value.obj, Session) and value.obj.library == "sqlalchemy"
+
+
+def is_only_declared(known: Value | None) -> bool:
+    """Whether an object was made up for what an annotation says is kept somewhere: `_session: AsyncSession | None`."""
+    obj = known.obj if known is not None else None
+    return isinstance(obj, Heap) and obj.type.kind == "external" and not obj.fields.keys() - {"(thing)"}

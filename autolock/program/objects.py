@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from functools import cache, cached_property
 
 from autolock.database.project import concerns_databases
 from autolock.program.core import Core
+from autolock.program.elements import Elements
 from autolock.program.index import dotted
+from autolock.program.lacking import LACKING, lacks
 from autolock.program.library import (
     BY_PATH,
     CACHES,
@@ -37,6 +40,9 @@ from autolock.program.values import (
     Value,
     looked_up,
 )
+
+#: Kinds of containers that a program puts elements into one by one.
+_CONTAINERS = frozenset({"dict", "list", "set", "deque"})
 
 #: The one object that `request.app.state` and `app.state` mean.
 STATE = Root("state", "", "app.state")
@@ -95,6 +101,7 @@ class Objects(Core):
             guessed = self._guess(path, name)
             value = guessed if guessed is not None else value
         self.settle(value, location, element)
+        self.guess_elements(value.obj, lambda elements: elements.of_variable(Ref("variable", path, name)))
         named = isinstance(value.obj, Heap) and value.obj.type.name != "path"
         if value.made == "const" and value.term.startswith(("'", '"')):
             return Value(value.obj, term=value.term, made="const")
@@ -119,6 +126,17 @@ class Objects(Core):
             obj.location, obj.fresh = location, False
         elif isinstance(obj, Thing) and obj.location is None:
             obj.location = location
+
+    def guess_elements(self, obj: object, guess: Callable[[Elements], Type | None]) -> None:
+        """Give a container that is still empty the type of what functions put into it."""
+        if isinstance(obj, Heap) and obj.type.kind in _CONTAINERS and obj.element is None and "[*]" not in obj.fields:
+            obj.element = guess(self.elements)
+            obj.guessed = obj.element is not None
+
+    @cached_property
+    def elements(self) -> Elements:
+        """What is put into containers."""
+        return Elements(self)
 
     def share(self, value: Value, location: Location) -> Value:
         """Put an object where other requests find it; what they find there is the result."""
@@ -542,6 +560,7 @@ class Objects(Core):
                 if value.obj is None and declared.kind != "unknown" and not _is_scalar(value):
                     value = Value(Heap(declared))
             self.settle(value, Location(Root("class", cls.path, cls.name), (f".{name}",)), element)
+            self.guess_elements(value.obj, lambda elements: elements.of_attribute(cls, name))
             self._variables[key] = value
         return self._variables[key]
 
@@ -645,7 +664,11 @@ class Objects(Core):
             keeper = self.kept_elsewhere(value, "__getattr__") if binding is None else None
             if keeper is not None:
                 return self.invoke(keeper, [Value(None, term=repr(name), made="const")], {}, node)
+            if binding is None and "lock" in name.lower() and lacks(self.program, ref, name):
+                return Value(External(LACKING), value.reads)
         child = self.child(obj, field, name)
+        if obj.location is not None:
+            self.guess_elements(child.obj, lambda elements: elements.of_attribute(ref, name))
         if obj.location is None:
             return (
                 child.also(value)

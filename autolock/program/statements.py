@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from autolock.database.hooks import expected
-from autolock.database.objects import Session
 from autolock.llm.names import limits
 from autolock.program.calls import TRIED, Calls
+from autolock.program.containers import is_only_declared, is_session
 from autolock.program.core import OutOfBudget
 from autolock.program.decisions import says_different, says_equal
 from autolock.program.index import dotted
+from autolock.program.lacking import LACKING
 from autolock.program.linker import Ref
 from autolock.program.state import State
 from autolock.program.trace import Control, Iteration, Read
@@ -182,7 +183,7 @@ class Statements(Calls):
         shared = self.share(value, location)
         known = self._variables.get((path, name))
         kept = isinstance(shared.obj, Heap | LockValue) and (known is None or known.obj is None)
-        if kept or (_is_session(shared) and _is_only_declared(known)):
+        if kept or (is_session(shared) and is_only_declared(known)):
             self._variables[path, name] = Value(shared.obj, term=str(location))
 
     def assign_attribute(
@@ -221,16 +222,6 @@ class Statements(Calls):
             value = self.share(value, location)
         if isinstance(obj, Heap) and kind == "assign" and (value.obj is not None or field not in obj.fields):
             self.keep(obj, field, value)
-
-    def keep(self, obj: Heap, field: str, value: Value) -> None:
-        """What a field of an object holds from now on, where nothing better is known of it."""
-        known = obj.fields.get(field)
-        made_up = (
-            known is None or known.obj is None or (isinstance(known.obj, Heap) and known.obj.type.kind == "unknown")
-        )
-        if made_up or (_is_session(value) and _is_only_declared(known)):
-            obj.fields[field] = value
-            self.shaped.append(obj)
 
     def outside_variable(self, holder: Value, name: str) -> Ref | None:
         """`module.name = ...`."""
@@ -730,7 +721,7 @@ class Statements(Calls):
         known = isinstance(obj, Heap) and (
             obj.type.kind == "instance" or (obj.type.kind == "external" and obj.type.name in ("path",))
         )
-        if known or isinstance(obj, Coroutine):
+        if known or isinstance(obj, Coroutine) or (isinstance(obj, External) and obj.name == LACKING):
             return None
         text = self.text_of(node)
         last = text.partition("(")[0].rpartition(".")[2].lower()
@@ -873,17 +864,6 @@ def _is_there_already(value: Value, place: Location, container: Heap, key: Value
     taken_from = f"{container.location}["
     known = bool(key.term) and value.term.startswith(taken_from)
     return not known or value.term == f"{taken_from}{key.term}]"
-
-
-def _is_session(value: Value) -> bool:
-    """Whether a value is a session that requests must not share."""
-    return isinstance(value.obj, Session) and value.obj.library == "sqlalchemy"
-
-
-def _is_only_declared(known: Value | None) -> bool:
-    """Whether an object was made up for what an annotation says is kept somewhere: `_session: AsyncSession | None`."""
-    obj = known.obj if known is not None else None
-    return isinstance(obj, Heap) and obj.type.kind == "external" and not obj.fields.keys() - {"(thing)"}
 
 
 def _has_elements(node: ast.expr) -> bool:

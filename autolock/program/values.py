@@ -77,7 +77,8 @@ UNKNOWN = Type("unknown")
 class Heap:
     """A mutable object. `location` is None as long as no other request can reach it.
 
-    `keywords` says that it is a function's `**kwargs` as they were given: all of them are known.
+    `keywords` says that it is a function's `**kwargs` as they were given: all of them are known. `guessed`
+    says that the type of its elements was found by looks, and what is really put there tells more.
     """
 
     type: Type
@@ -87,6 +88,7 @@ class Heap:
     node: ast.AST | None = None
     keywords: bool = False
     serial: int = field(default_factory=itertools.count(1).__next__)
+    guessed: bool = False
 
 
 @dataclass(slots=True, eq=False)

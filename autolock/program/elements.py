@@ -1,0 +1,107 @@
+"""What is put into containers whose elements nobody has declared: found by looks, before any of it is followed.
+
+An entry point may work on elements that another one puts there, and may be followed first.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from autolock.program.index import dotted
+from autolock.program.linker import Program, Ref
+from autolock.program.values import Type
+
+if TYPE_CHECKING:
+    from autolock.program.objects import Objects
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+#: Methods of containers whose last argument becomes an element.
+_PUTTING = frozenset({"setdefault", "append", "add", "appendleft", "insert"})
+
+
+class _Change(NamedTuple):
+    """A function that changes what a dotted name means."""
+
+    path: str
+    function: str
+    text: str
+
+
+class Elements:
+    """Tells the class of what is put into a container."""
+
+    def __init__(self, objects: Objects) -> None:
+        self.objects = objects
+        self._known: dict[tuple[Ref, str], Type | None] = {}
+        self._changes = _changes(objects.program)
+
+    def of_variable(self, variable: Ref) -> Type | None:
+        """The class of the elements of a module-level container; None where there is none, or more than one."""
+        if (variable, "") not in self._known:
+            resolve = self.objects.program.resolve
+            changes = self._changes[variable.name]
+            mine = [c for c in changes if resolve(c.path, c.text, c.function) == (variable, ())]
+            self._known[variable, ""] = self._one(mine)
+        return self._known[variable, ""]
+
+    def of_attribute(self, cls: Ref, name: str) -> Type | None:
+        """The same for a container that is an attribute of the objects of a class, or of the class."""
+        if (cls, name) not in self._known:
+            order = self.objects.program.mro(cls)
+            texts = (f"self.{name}", f"cls.{name}", f"{cls.name}.{name}")
+            mine = [
+                c
+                for c in self._changes[name]
+                if c.text in texts and Ref("class", c.path, c.function.rpartition(".")[0]) in order
+            ]
+            self._known[cls, name] = self._one(mine)
+        return self._known[cls, name]
+
+    def _one(self, changes: list[_Change]) -> Type | None:
+        types = {kind for change in changes for kind in self._put(change) if kind.kind != "unknown"}
+        only = types.pop() if len(types) == 1 else None
+        return only if only is not None and only.kind == "instance" else None
+
+    def _put(self, change: _Change) -> Iterator[Type]:
+        """The types of what a function puts into a container."""
+        unit = self.objects.unit(change.path)
+        function = unit.functions.get(change.function) if unit is not None else None
+        for node in ast.walk(function) if function is not None else ():
+            value: ast.expr | None = None
+            if isinstance(node, ast.Assign):
+                into = [t for t in node.targets if isinstance(t, ast.Subscript) and dotted(t.value) == change.text]
+                value = node.value if into else None
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                putting = node.func.attr in _PUTTING and dotted(node.func.value) == change.text
+                value = node.args[-1] if putting else None
+            if value is not None and function is not None:
+                yield self._type(value, function, change)
+
+    def _type(self, value: ast.expr, function: _Function, change: _Change) -> Type:
+        """The type of an expression, or of what its function gives the name that it is."""
+        if not isinstance(value, ast.Name):
+            return self.objects.constructed(change.path, value, change.function)
+        arguments = function.args
+        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+            if argument.arg == value.id:
+                return self.objects.type_of_annotation(change.path, argument.annotation, change.function)[0]
+        given = [
+            n.value
+            for n in ast.walk(function)
+            if isinstance(n, ast.Assign) and any(isinstance(t, ast.Name) and t.id == value.id for t in n.targets)
+        ]
+        types = {self.objects.constructed(change.path, v, change.function) for v in given} - {Type("unknown")}
+        return types.pop() if len(types) == 1 else Type("unknown")
+
+
+def _changes(program: Program) -> dict[str, list[_Change]]:
+    """The changes that functions make, by the last part of what they change."""
+    found: dict[str, list[_Change]] = defaultdict(list)
+    for path, facts in program.modules.items():
+        for function in facts.functions.values():
+            for text in function.mutates:
+                found[text.rpartition(".")[2]].append(_Change(path, function.qualname, text))
+    return found

@@ -176,3 +176,45 @@ def test_a_session_of_another_library_is_not_rolled_back(tmp_path: Path) -> None
     autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
     lines = (tmp_path / "main.py").read_text(encoding="utf-8").splitlines()
     assert [line.strip() for line in lines if "rollback" in line] == ["clubs.db.rollback()"]
+
+
+UNIT_OF_WORK = """
+class Clubs:
+    def __init__(self, db: AsyncSession):
+        self._db = db
+
+    async def by_slug(self, slug: str):
+        return await self._db.scalar(select(Club).where(Club.slug == slug))
+
+    def add(self, club: Club):
+        self._db.add(club)
+
+class Work:
+    def __init__(self, db: AsyncSession):
+        self._db = db
+        self.clubs = Clubs(db)
+
+    async def commit(self):
+        await self._db.commit()
+
+    async def rollback(self):
+        await self._db.rollback()
+
+async def work(db: AsyncSession = Depends(session)):
+    return Work(db)
+
+@app.post("/clubs/{slug}")
+async def found(slug: str, unit: Work = Depends(work)):
+    if await unit.clubs.by_slug(slug) is not None:
+        raise HTTPException(409, "there is one")
+    unit.clubs.add(Club(slug=slug))
+    await unit.commit()
+"""
+
+
+def test_who_commits_a_unit_of_work_takes_back_that(tmp_path: Path) -> None:
+    main = tmp_path / "main.py"
+    main.write_text(HEAD.replace("{more}", "") + UNIT_OF_WORK, encoding="utf-8")
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    after = main.read_text(encoding="utf-8")
+    assert "except IntegrityError as error:\n        await unit.rollback()\n        raise HTTPException(409" in after

@@ -20,11 +20,11 @@ def receiver(frames: Sequence[Frame]) -> str:
     }
     if len(owners) != 1 or owners == {None}:
         return ""
-    names = [_called_on(frame, later) for frame, later in pairwise(frames)]
+    names = [called_on(frame, later) for frame, later in pairwise(frames)]
     return names[0] if all(name == "self" for name in names[1:]) else ""
 
 
-def _called_on(frame: Frame, later: Frame) -> str:
+def called_on(frame: Frame, later: Frame) -> str:
     """What the method of the later frame is called on, where a frame's statement calls it on one thing only."""
     if frame.statement is None or later.function is None or "." not in later.function.name:
         return ""

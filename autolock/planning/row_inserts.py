@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from itertools import pairwise
 
 from autolock.database.objects import Session
 from autolock.database.windows import RowWindow
@@ -15,11 +15,10 @@ from autolock.planning.blocks import Refusal, Region
 from autolock.planning.homes import frozen
 from autolock.planning.looks import only_looks, row_asked_for, row_looked_for
 from autolock.planning.names import laid_out, written
+from autolock.planning.receivers import called_on
+from autolock.planning.row_parents import ParentLocks
 from autolock.planning.rowplan import RowPlan
-from autolock.planning.statements import (
-    nothing_sent,
-    statements_of,
-)
+from autolock.planning.statements import nothing_sent, statements_of
 from autolock.planning.stored import refuse_undone, stored_answer
 from autolock.planning.upserts import (
     changes_of_found,
@@ -29,11 +28,7 @@ from autolock.planning.upserts import (
     refuse_followed,
     refuse_unfinished,
 )
-
-if TYPE_CHECKING:
-    pass
-
-from autolock.planning.row_parents import ParentLocks
+from autolock.program.linker import Ref
 
 
 class RowInserts(ParentLocks):
@@ -99,11 +94,31 @@ class RowInserts(ParentLocks):
         """The edits that give an answer where the constraint refuses what a region sends."""
         function, session = window.function, _session_of(window)
         error, imports = self.error_name(function)
-        said = "" if _is_ended_elsewhere(window) else self.session_at(window, function)
+        said = "" if _is_ended_elsewhere(window) else self.taking_back(window, function)
         arguments = frozen(
             at=region.at, count=region.count, session=said, is_async=session.is_async, answer=answer, error=error
         )
         return [*imports, Edit(function.path, "answer-conflict", arguments)]
+
+    def taking_back(self, window: RowWindow, function: Ref) -> str:
+        """What the function can roll back: its session, the unit of work that it commits, or a session further in."""
+        try:
+            return self.session_name(function, window.look.session)
+        except Refusal:
+            return self.unit_of_work(window, function) or self.session_at(window, function)
+
+    def unit_of_work(self, window: RowWindow, function: Ref) -> str:
+        """What the function commits by a method of a class that has one to roll back as well; else empty."""
+        for commit in window.change.commits:
+            for frame, inner in pairwise(commit.stack):
+                if frame.function != function or inner.function is None:
+                    continue
+                owner = Ref("class", inner.function.path, inner.function.name.rpartition(".")[0])
+                rollback = self.program.method(owner, "rollback") if self.program.klass(owner) is not None else None
+                node = self.sources.node_of(rollback) if rollback is not None else None
+                if node is not None and isinstance(node, ast.AsyncFunctionDef) == _session_of(window).is_async:
+                    return called_on(frame, inner)
+        return ""
 
     def saving(self, window: RowWindow) -> list[ast.stmt]:
         """The statements of the function from the insert to where it reaches the database."""

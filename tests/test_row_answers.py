@@ -124,7 +124,8 @@ async def store(slug: str, name: str, owner: int, db: AsyncSession = Depends(ses
     [
         ("pass", "pass", ""),
         ("if club is not None and club.name != name: return None", "pass", "would be left out"),
-        ("pass", "club.name = name", "gets more values after it was added"),
+        ("pass", "club.slug = slug", "gets more values after it was added"),
+        ("pass", "club.name = name", ""),
         ("pass", "setattr(club, 'name', name)", "gets more values after it was added"),
         ("pass", "await db.flush()\n    club.name = name", ""),
     ],

@@ -146,3 +146,15 @@ def test_no_request_waits_for_a_slot_while_it_has_one(tmp_path: Path) -> None:
         return said
     """
     assert "async with model_slots" not in fixed(tmp_path, code)
+
+
+def test_several_calls_made_at_once_do_not_share_one_slot(tmp_path: Path) -> None:
+    code = """
+    @app.post("/")
+    async def chat(texts: list[str]):
+        return await asyncio.gather(*(CALL for text in texts))
+    """
+    alone = fixed(tmp_path, code.replace("CALL", "client.responses.create(input=text)"))
+    assert "async with" not in alone
+    apart = fixed(tmp_path, code.replace("CALL", "ask(text)"))
+    assert apart.index("async with model_slots") < apart.index("async def chat")

@@ -27,6 +27,7 @@ _RESPONSES = ("StreamingResponse", "EventSourceResponse", "ContentStream")
 #: The first version of slowapi that works with every FastAPI since.
 _LEAST = "0.1.9"
 _SLOTS = "model_slots"
+_AT_ONCE = ("gather", "as_completed")
 _AFTERWARDS = "the model's stream is read after the function is over, when a slot would be free again"
 
 
@@ -125,6 +126,8 @@ class ModelPlans:
         function, node, statement = self.parts(frame)
         if not isinstance(node, ast.AsyncFunctionDef):
             raise Refusal(f"`{function.name}` is a plain `def`, which runs in a thread and cannot wait for one")
+        if any(_makes_several(f.statement) for f in call.stack[depth:]):
+            raise Refusal(f"`{function.name}` has several calls made at once, which would all run in one slot")
         self.refuse_shared(call, depth)
         blocks = self.sources.blocks(function.path)
         region = blocks.spanning([statement], node)
@@ -262,6 +265,13 @@ class ModelPlans:
 def _parameters(node: _Function) -> list[ast.arg]:
     arguments = node.args
     return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+
+
+def _makes_several(statement: ast.stmt | None) -> bool:
+    """Whether a statement has several coroutines run at once."""
+    return statement is not None and any(
+        isinstance(n, ast.Call) and ast.unparse(n.func).rpartition(".")[2] in _AT_ONCE for n in own_nodes([statement])
+    )
 
 
 def _is_streamed(call: ModelCall) -> bool:

@@ -162,3 +162,56 @@ def test_a_value_that_is_looked_at_again_is_filled_under_one_lock(tmp_path: Path
     body = main.read_text(encoding="utf-8").partition("async def price")[2]
     locked = body.partition("async with known_lock:")[2]
     assert locked.index("if name in known") < locked.index("await ask(name)") < locked.index("] = (age, value)")
+
+
+SERIALIZED = """
+    def serialized(function):
+        LOCK
+
+        @functools.wraps(function)
+        async def inner(*args):
+            async with lock:
+                return await function(*args)
+
+        return inner
+
+    stock = {"tea": 5}
+
+    @serialized
+    async def put(name):
+        left = stock[name]
+        await ask(name)
+        stock[name] = left + 1
+
+    @serialized
+    async def take(name):
+        left = stock[name]
+        await ask(name)
+        stock[name] = left - 1
+
+    @app.post("/{name}")
+    async def put_in(name: str):
+        await put(name)
+
+    @app.delete("/{name}")
+    async def take_out(name: str):
+        await take(name)
+"""
+
+
+def test_a_decorator_that_makes_a_lock_for_each_function_keeps_no_two_of_them_apart(tmp_path: Path) -> None:
+    each = SERIALIZED.replace("LOCK", "lock = asyncio.Lock()")
+    assert races(tmp_path, each) == ["AL504", "AL504"]
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    after = (tmp_path / "main.py").read_text(encoding="utf-8")
+    assert after.count("async with stock_lock:") == 2
+
+
+def test_a_decorator_with_one_lock_for_all_functions_keeps_them_apart(tmp_path: Path) -> None:
+    one = SERIALIZED.replace("LOCK", "lock = common")
+    assert races(tmp_path, "\n    common = asyncio.Lock()\n" + one) == []
+
+
+def test_a_function_with_a_lock_of_its_own_may_call_another_that_has_one(tmp_path: Path) -> None:
+    each = SERIALIZED.replace("LOCK", "lock = asyncio.Lock()").replace("stock[name] = left - 1", "await put(name)")
+    assert races(tmp_path, each) == []

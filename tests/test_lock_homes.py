@@ -433,3 +433,81 @@ def test_a_lock_that_no_object_of_the_class_has_guards_nothing(tmp_path: Path) -
     )
     text = fixed(tmp_path, main=named.replace("seen = session.seen", "seen = session.seen  # read"))["main"]
     assert "manager_lock = asyncio.Lock()" in text
+
+
+LIFESPAN = """
+    from contextlib import asynccontextmanager
+    from fastapi import FastAPI
+    from pool import Pool
+    import borrowing, returning
+
+    @asynccontextmanager
+    async def lifespan(app):
+        app.state.pool = Pool()
+        yield
+
+    app = FastAPI(lifespan=lifespan)
+    app.include_router(borrowing.router)
+    app.include_router(returning.router)
+"""
+POOL = """
+    import asyncio
+
+    class Pool:
+        free = 3
+
+    async def sign():
+        await asyncio.sleep(0.1)
+"""
+PROVIDER = """
+    from typing import Annotated
+    from fastapi import Depends, Request
+    from pool import Pool
+
+    def get_pool(request: Request) -> Pool:
+        return request.app.state.pool
+
+    ThePool = Annotated[Pool, Depends(get_pool)]
+"""
+BORROWING = """
+    from fastapi import APIRouter, HTTPException
+    from deps import ThePool
+    from pool import sign
+
+    router = APIRouter()
+
+    @router.post("/borrow")
+    async def borrow(pool: ThePool):
+        if pool.free == 0:
+            raise HTTPException(409)
+        await sign()
+        pool.free -= 1
+"""
+RETURNING = """
+    from fastapi import APIRouter
+    from deps import ThePool
+    from pool import sign
+
+    router = APIRouter()
+
+    @router.post("/return")
+    async def give_back(pool: ThePool):
+        free = pool.free
+        await sign()
+        pool.free = free + 1
+"""
+
+
+def test_who_is_given_an_object_of_app_state_gets_its_lock_from_where_it_is_provided(tmp_path: Path) -> None:
+    after = fixed(tmp_path, main=LIFESPAN, pool=POOL, deps=PROVIDER, borrowing=BORROWING, returning=RETURNING)
+    assert "\npool_lock = asyncio.Lock()" in after["deps"]
+    for name in ("borrowing", "returning"):
+        assert "from deps import ThePool, pool_lock" in after[name]
+        assert after[name].index("async with pool_lock") < after[name].index("await sign()")
+
+
+def test_functions_of_one_file_that_are_given_an_object_of_app_state_share_a_lock_there(tmp_path: Path) -> None:
+    idle = "from fastapi import APIRouter\n\nrouter = APIRouter()\n"
+    after = fixed(tmp_path, main=LIFESPAN, pool=POOL, deps=PROVIDER, borrowing=BORROWING, returning=idle)
+    assert "\npool_lock = asyncio.Lock()" in after["borrowing"]
+    assert after["borrowing"].index("async with pool_lock") < after["borrowing"].index("if pool.free")

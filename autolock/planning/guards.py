@@ -106,7 +106,7 @@ class Guards(Enclosing):
         for lock in [h.lock for h, function in held if taken_for(h, function, files)]:
             if lock.location is None or lock.fresh or lock.unknown or lock.keyed or lock.capacity != 1:
                 continue
-            if not any(_beside(lock.location, o) for o in owners):
+            if lock.location.root.owner or not any(_beside(lock.location, o) for o in owners):
                 continue
             votes[lock.location] += 1
             locks[lock.location] = lock

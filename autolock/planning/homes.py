@@ -342,13 +342,27 @@ class HomeFinder:
             return self.at_head(f"app.state.{attribute}", lock_name(attribute), kind, uses)
         path, statement, holder = place
         name = lock_name(attribute)
-        names: dict[Ref, str] = {}
-        for use in uses:
-            reached = _holder(use, attribute)
-            if not reached:
-                raise Refusal(f"`{use.function.name}` does not reach `app.state.{attribute}` by name")
-            names[use.function] = f"{reached}.{name}"
+        holders = {use.function: _holder(use, attribute) for use in uses}
+        unnamed = next((function.name for function, reached in holders.items() if not reached), "")
+        if unnamed:
+            return self._beside_provider(attribute, unnamed, kind, uses)
+        names = {function: f"{reached}.{name}" for function, reached in holders.items()}
         return Home(name, (self._define(path, statement, f"{holder}.{name}", kind),), names, f"app.state.{attribute}")
+
+    def _beside_provider(self, attribute: str, unnamed: str, kind: str, uses: Sequence[Use]) -> Home:
+        """A module-level lock for functions that get the object from another: in their file, or in that one's."""
+        shown, name = f"app.state.{attribute}", lock_name(attribute)
+        paths = {use.function.path for use in uses}
+        if len(paths) == 1:
+            return self.at_head(shown, name, kind, uses)
+        imported = [
+            {self.program.find_module(path, i.module, i.level) for i in self.program.modules[path].imports.values()}
+            for path in paths
+        ]
+        for path in sorted(p for p in set.intersection(*imported) if p in self.program.modules and p not in paths):
+            if self.is_taken(path, f"state.{attribute}"):
+                return self._at_module_level(path, head_of(self.sources, path), name, kind, uses, shown)
+        raise Refusal(f"`{unnamed}` does not reach `{shown}` by name")
 
     def at_head(self, shown: str, name: str, kind: str, uses: Sequence[Use]) -> Home:
         """A module-level lock of the one file whose functions use it, for what has no statement beside it."""

@@ -546,8 +546,9 @@ class Machine(Statements):
                     env = self.factory_env(Ref("function", scope.path, outer))
                     self.frames.append(Activation(self.next_serial(), env.function, scope.path, env))
             value = self.evaluate(wired(node) or node)
-            self.settle_closure(value)
-        self.settle(value, Location(Root("instance", scope.path, f"{scope.name}({name})" if scope.name else name)))
+            called = f"{scope.name}({name})" if scope.name else name
+            self.settle_closure(value, f"{scope.path}:{called}")
+        self.settle(value, Location(Root("instance", scope.path, called)))
         return value
 
     def provide(self, provider: Value, cache: dict[Ref, Value], then: Callable[[Value], None]) -> None:

@@ -88,7 +88,7 @@ class Objects(Core):
             with self.startup():
                 self.enter_module(path)
                 value = self.evaluate(node.value)
-                self.settle_closure(value)
+                self.settle_closure(value, f"{path}:{name}")
         if isinstance(node, ast.AnnAssign):
             declared, element = self.type_of_annotation(path, node.annotation, "")
             if (
@@ -376,16 +376,20 @@ class Objects(Core):
             call = ast.copy_location(ast.Call(decorator, [], []), decorator)
             wrapped = self.call(callee, [value], {}, call)
         if env is None or env.shared:
-            self.settle_closure(wrapped)
+            self.settle_closure(wrapped, f"{ref.path}:{ref.name}")
         return wrapped
 
-    def settle_closure(self, value: Value) -> None:
-        """What a function that was made at import closes over is there for every request."""
+    def settle_closure(self, value: Value, owner: str) -> None:
+        """What a function that was made at import closes over is there for every request.
+
+        `owner` says for what it was made: each function that a decorator wraps has a lock of its own.
+        """
         env = value.obj.env if isinstance(value.obj, FunctionValue) else None
         while env is not None and env.function is not None and not env.shared:
             env.shared = True
             for name, held in env.vars.items():
-                self.settle(held, Location(Root("cell", env.function.path, f"{env.function.name}.{name}")))
+                whose = owner if isinstance(held.obj, LockValue) else ""
+                self.settle(held, Location(Root("cell", env.function.path, f"{env.function.name}.{name}", whose)))
             env = env.parent
 
     def factory_env(self, ref: Ref) -> Env:

@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 
 
 class Root(NamedTuple):
-    """Where shared state hangs: `kind` is variable, class, state, cell, cached, instance, default or file."""
+    """Where shared state hangs: `kind` is variable, class, state, cell, cached, instance, default or file.
+
+    `owner` tells the locks apart that one line makes for one function after the other.
+    """
 
     kind: str
     path: str
     name: str
+    owner: str = ""
 
 
 class Location(NamedTuple):

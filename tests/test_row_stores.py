@@ -273,3 +273,137 @@ SCOPED = """
 
 def test_a_scoped_session_is_at_hand_by_its_own_name(tmp_path: Path) -> None:
     assert 'await Db.refresh(item, attribute_names=["stock"], with_for_update=True)' in fixed(tmp_path, SCOPED)
+
+
+HELPED = """
+    async def load(session: AsyncSession, id: int) -> Item | None:
+        return await session.scalar(select(Item).where(Item.id == id))
+
+    def checked(item: Item | None, wanted: int) -> Item:
+        if item is None or item.stock < wanted:
+            raise HTTPException(409)
+        return item
+
+    def enough(item: Item, wanted: int) -> bool:
+        return item.stock >= wanted
+
+    @app.get("/items/{id}")
+    async def show(id: int, session: AsyncSession = Depends(get_session)):
+        return {"stock": (await load(session, id)).stock}
+
+    @app.post("/items/{id}")
+    async def take(id: int, wanted: int, session: AsyncSession = Depends(get_session)):
+        LOOK
+        item.stock -= wanted
+        await session.commit()
+    """
+CHECKED = """item = await load(session, id)
+        if item is None or not enough(item, wanted):
+            raise HTTPException(409)"""
+
+
+@pytest.mark.parametrize("look", ["item = checked(await load(session, id), wanted)", CHECKED], ids=["wrapped", "asked"])
+def test_a_row_that_a_helper_checks_where_it_is_loaded_is_locked_before(look: str, tmp_path: Path) -> None:
+    lines = fixed(tmp_path, HELPED.replace("LOOK", look))
+    loaded = lines.index(look.splitlines()[0])
+    assert ".with_for_update()" in "".join(lines[loaded - 6 : loaded])
+
+
+def test_a_sum_of_a_value_that_has_a_name_is_made_of_the_old_one(tmp_path: Path) -> None:
+    look = """item = await session.get(Item, id)
+        before = item.stock
+        after = before - wanted"""
+    lines = fixed(tmp_path, HELPED.replace("LOOK", look).replace("item.stock -= wanted", "item.stock = after"))
+    assert any("with_for_update" in line for line in lines)
+
+
+SETTING = """
+    from sqlalchemy import UniqueConstraint
+
+    class Setting(Base):
+        __tablename__ = "settings"
+        __table_args__ = (UniqueConstraint("owner", "key"),)
+        id: Mapped[int] = mapped_column(primary_key=True)
+        owner: Mapped[int]
+        key: Mapped[str]
+        value: Mapped[str]
+
+    @app.put("/settings/{owner}/{key}")
+    async def put(owner: int, key: str, value: str, session: AsyncSession = Depends(get_session)):
+        setting = await session.scalar(select(Setting).where(Setting.owner == owner, Setting.key == key))
+        if setting:
+            setting.value = value
+        else:
+            session.add(Setting(owner=owner, key=key, value=value))
+            MORE
+        await session.commit()
+        return value
+    """
+
+
+def test_a_row_without_a_name_goes_in_by_a_savepoint(tmp_path: Path) -> None:
+    lines = fixed(tmp_path, SETTING.replace("MORE", "print(value)"))
+    assert lines.count("setting.value = value") == 2
+    assert lines.index("except IntegrityError:") < len(lines) - 1 - lines[::-1].index("setting.value = value")
+
+
+def test_what_is_counted_beside_a_new_row_is_not_counted_for_one_that_was_there(tmp_path: Path) -> None:
+    more = "item = await session.get(Item, owner, with_for_update=True); item.stock += 1"
+    assert "except IntegrityError:" not in fixed(tmp_path, SETTING.replace("MORE", more))
+
+
+RETURNED = """
+    class Tally(Base):
+        __tablename__ = "tallies"
+        name: Mapped[str] = mapped_column(primary_key=True)
+        votes: Mapped[int]
+
+    async def tally_of(session: AsyncSession, name: str) -> Tally:
+        tally = (await session.execute(select(Tally).where(Tally.name == name))).scalar_one_or_none()
+        if tally is None:
+            tally = Tally(name=name, votes=0)
+            session.add(tally)
+            await session.flush()
+        return tally
+
+    @app.post("/votes/{name}")
+    async def vote(name: str, session: AsyncSession = Depends(get_session)):
+        tally = await tally_of(session, name)
+        tally.votes += 1
+        await session.commit()
+        return tally.votes
+    """
+
+
+def test_a_row_that_the_caller_counts_is_found_again_locked(tmp_path: Path) -> None:
+    lines = fixed(tmp_path, RETURNED)
+    refused = lines.index("except IntegrityError:")
+    assert ".with_for_update()" in "".join(lines[refused : lines.index("return tally")])
+
+
+COMMITTED_BY_THE_DEPENDENCY = """
+    class User(Base):
+        __tablename__ = "users"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        email: Mapped[str] = mapped_column(unique=True)
+
+    async def get_transaction():
+        async with SessionLocal.begin() as session:
+            yield session
+
+    @app.post("/users")
+    async def register(email: str, session: AsyncSession = Depends(get_transaction)):
+        if await session.scalar(select(User.id).where(User.email == email)):
+            raise HTTPException(409)
+        user = User(email=email)
+        session.add(user)
+        await session.flush()
+        return {"id": user.id}
+    """
+
+
+def test_a_conflict_is_answered_where_the_row_is_flushed(tmp_path: Path) -> None:
+    lines = fixed(tmp_path, COMMITTED_BY_THE_DEPENDENCY)
+    refused = lines.index("except IntegrityError as error:")
+    assert lines[refused - 1] == "await session.flush()"
+    assert "raise HTTPException(409) from error" in lines[refused:]

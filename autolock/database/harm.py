@@ -498,18 +498,18 @@ def _only_kept(node: ast.expr, column: str) -> bool:
         branches = list(node.values)
     elif isinstance(node, ast.Call) and any(k.arg in _FALLBACKS for k in node.keywords):
         branches = [k.value for k in node.keywords if k.arg in _FALLBACKS]
-        if any(_mentions(given, column) for given in (*node.args, *_others(node.keywords))):
+        if any(mentions(given, column) for given in (*node.args, *_others(node.keywords))):
             return False
     elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith((".get", "getattr", ".pop")):
         branches = list(node.args[-1:])
     else:
         return isinstance(node, ast.Attribute) and node.attr == column
-    return all(_only_kept(b, column) or not _mentions(b, column) for b in branches)
+    return all(_only_kept(b, column) or not mentions(b, column) for b in branches)
 
 
 def keeps(node: ast.expr, column: str) -> bool:
     """Whether a value is the old one as it was, or has nothing to do with it."""
-    return _only_kept(node, column) or not _mentions(node, column)
+    return _only_kept(node, column) or not mentions(node, column)
 
 
 def _is_same(node: ast.expr, column: str) -> bool:
@@ -526,5 +526,6 @@ def _others(keywords: list[ast.keyword]) -> list[ast.expr]:
     return [k.value for k in keywords if k.arg not in _FALLBACKS]
 
 
-def _mentions(node: ast.expr, column: str) -> bool:
+def mentions(node: ast.expr, column: str) -> bool:
+    """Whether an expression reads an attribute of that name."""
     return any(isinstance(n, ast.Attribute) and n.attr == column for n in ast.walk(node))

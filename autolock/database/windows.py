@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from autolock.database.harm import Harm, is_invented, keeps, same_value
+from autolock.database.harm import Harm, is_invented, keeps, mentions, same_value
 from autolock.database.hooks import CONFLICTS, VIOLATIONS
 from autolock.database.models import Model, Models
 from autolock.database.objects import Condition, Query
@@ -212,7 +212,7 @@ class RowFinder:
             return False
         function = self.node_of(write.function)
         given = _given_to(node.id, function) if function is not None else None
-        return bool(given) and all(keeps(value, write.column) for value in given or ())
+        return bool(given) and not any(_computes(value, write.column, function) for value in given or ())
 
     def node_of(self, ref: Ref) -> ast.AST | None:
         """The definition of a function, as it is written."""
@@ -637,6 +637,16 @@ def _given_to(name: str, function: ast.AST) -> list[ast.expr] | None:
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
             given.append(node.value)
     return given if len(given) == stores else None
+
+
+def _computes(value: ast.expr, column: str, function: ast.AST | None) -> bool:
+    """Whether a value is made of the old one of a column, also where that has a name: `old = row.n`, `old - 1`."""
+    if not keeps(value, column):
+        return True
+    if function is None or not isinstance(value, ast.BinOp):
+        return False
+    names = [n.id for n in ast.walk(value) if isinstance(n, ast.Name)]
+    return any(mentions(given, column) for name in names for given in _given_to(name, function) or ())
 
 
 def _counts(test: ast.AST) -> bool:

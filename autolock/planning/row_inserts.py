@@ -131,6 +131,8 @@ class RowInserts(ParentLocks):
                     found.append(frame.statement)
         if write.query is not None and len(found) == 1:
             return found  # a statement is refused when it runs, and whoever began the transaction ends it
+        if write.commits and len(found) == 1:
+            found += self.flushed_after(window, found[0])
         if not write.commits or len(found) < 2:
             raise Refusal("where the row reaches the database cannot be seen here: catch the IntegrityError by hand")
         changed, sent = found[0], found[-1]
@@ -139,6 +141,19 @@ class RowInserts(ParentLocks):
         if len(found) == 2 and not beside and nothing_sent(node, changed, sent, is_async):
             return [sent]
         return found
+
+    def flushed_after(self, window: RowWindow, added: ast.stmt) -> list[ast.stmt]:
+        """The statement below an insert that sends it, where another function commits."""
+        spot, name = (
+            self.sources.blocks(window.function.path).spot(added),
+            _session_of(window).names.get(window.function),
+        )
+        for statement in spot.block[spot.index + 1 :]:
+            value = statement.value if isinstance(statement, ast.Expr) else None
+            value = value.value if isinstance(value, ast.Await) else value
+            if name and isinstance(value, ast.Call) and ast.unparse(value.func) == f"{name}.flush":
+                return [statement]
+        return []
 
     def reselect(self, window: RowWindow) -> RowPlan:
         """Insert in a savepoint, and select again where the constraint refuses."""
@@ -152,7 +167,7 @@ class RowInserts(ParentLocks):
             raise Refusal(_CALLED)
         looked_for = row_asked_for if elsewhere else row_looked_for
         name, found = looked_for(node, window.first, test)
-        added = _added(add)
+        added = _added(add) or (name if _adds_unnamed(add) else None)
         if added is None or not isinstance(add, ast.stmt):
             raise Refusal("the insert is no plain `session.add(...)`: insert in a savepoint by hand")
         refuse_unfinished(node, test, window.first, add, name, added, window.unique or ())
@@ -160,7 +175,7 @@ class RowInserts(ParentLocks):
         session = self.session_name(function, _session_of(window))
         error, imports = self.error_name(function)
         changes = changes_of_found(node, test, add, name)
-        counted = is_counted_after(node, add, added)
+        counted = is_counted_after(node, add, added) or self.is_changed_by_callers(window)
         if (changes or counted) and elsewhere:
             raise Refusal(_CALLED)
         value = ast.unparse(locking(found)) if changes or counted else self.looking(function.path, window.first, found)
@@ -171,11 +186,21 @@ class RowInserts(ParentLocks):
             raise Refusal(
                 "the new row has another name than the one that was looked for: insert in a savepoint by hand"
             )
-        if not changes and not is_used_after(node, add, added):
+        if not changes and (_adds_unnamed(add) or not is_used_after(node, add, added)):
             again = "pass  # another request was first"
         rest = [] if named == added or _binds(changes, added) else [f"{added} = {named}"]
         again = "\n".join([again, *map(ast.unparse, changes), *rest])
         return self.reselecting(window, add, session, again, error, imports)
+
+    def is_changed_by_callers(self, window: RowWindow) -> bool:
+        """Whether who is given the row changes it by what it held: the one that is there must be locked, too."""
+        return any(
+            c.read.what == "column"
+            and c.write.form == "attribute"
+            and c.read.query.spot == window.look.query.spot
+            and c.write.function != window.function
+            for c in self.trace.candidates
+        )
 
     def reselect_through_calls(self, window: RowWindow) -> RowPlan:
         """The same where functions look and insert: `cart = await self.carts.create(customer)`."""
@@ -257,6 +282,13 @@ def _added(statement: ast.stmt | None) -> str | None:
     if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute) or value.func.attr != "add":
         return None
     return value.args[0].id if len(value.args) == 1 and isinstance(value.args[0], ast.Name) else None
+
+
+def _adds_unnamed(statement: ast.stmt | None) -> bool:
+    """`session.add(Model(...))`: nobody can do more with the new row."""
+    value = statement.value if isinstance(statement, ast.Expr) else None
+    added = value.args if isinstance(value, ast.Call) and getattr(value.func, "attr", "") == "add" else []
+    return len(added) == 1 and isinstance(added[0], ast.Call)
 
 
 def _returns(node: ast.AST, name: str) -> bool:

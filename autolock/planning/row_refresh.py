@@ -173,9 +173,13 @@ class RowRefresh(RowBase):
             if isinstance(n, ast.Attribute) and n.attr in columns and ast.unparse(n.value) == name
             if s.lineno <= end
         ]
-        if found and self.decides_elsewhere(window, node):
-            first = found[0].lineno
-            found = [*(s for s in statements_of(node) if s.lineno < first and _hands_on(s, name)), *found]
+        if found:
+            first, elsewhere = found[0].lineno, self.decides_elsewhere(window, node)
+            asked = [s for s in statements_of(node) if s.lineno < first and _hands_on(s, name)]
+            asked = [s for s in asked if elsewhere or isinstance(s, ast.If | ast.While | ast.Assert)]
+            if elsewhere and not any(_hands_on(s, name) for s in (*asked, *found)):
+                raise Refusal("the row is checked by what loads it: lock it by hand where it is loaded")
+            found = [*asked, *found]
         if not found:
             raise Refusal("the columns are looked at through another name than the row is changed by: lock it by hand")
         return name, found
@@ -237,10 +241,13 @@ def target_of(node: ast.AST) -> ast.expr | None:
 
 
 def _hands_on(statement: ast.stmt, name: str) -> bool:
-    """Whether a statement gives something of that name to a function."""
+    """Whether a statement gives something of that name to a function, or calls a method of it."""
     return any(
         isinstance(n, ast.Call)
-        and any(isinstance(a, ast.Name) and a.id == name for a in (*n.args, *(k.value for k in n.keywords)))
+        and any(
+            isinstance(a, ast.Name) and a.id == name
+            for a in (*n.args, *(k.value for k in n.keywords), getattr(n.func, "value", None))
+        )
         for n in header_nodes(statement)
     )
 

@@ -132,6 +132,8 @@ def refuse_followed(function: ast.AST, test: ast.AST | None, add: ast.stmt, new:
 
 def _does_more(node: ast.AST, new: str) -> bool:
     """Whether a statement does something for the row that is new: it calls something with it, or adds another one."""
+    if _counts_another(node, new):
+        return True
     value = node.value if isinstance(node, ast.Expr | ast.Assign) else None
     value = value.value if isinstance(value, ast.Await) else value
     if not isinstance(value, ast.Call) or dotted(value.func).partition(".")[0].lower() in _TELLING:
@@ -140,6 +142,17 @@ def _does_more(node: ast.AST, new: str) -> bool:
         return not _mentions(value, new)
     allowed = _method(value) in _KEEPING | _SENDING | _COLLECTING
     return not allowed and (_mentions(value, new) or any(_is_about(a, new) for a in value.args))
+
+
+def _counts_another(node: ast.AST, new: str) -> bool:
+    """`post.likes += 1`, `post.likes = post.likes + 1`: a change of something else, because the row is new."""
+    if isinstance(node, ast.AugAssign):
+        return isinstance(node.target, ast.Attribute) and not _is_about(node.target, new)
+    if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Attribute):
+        return False
+    target = ast.unparse(node.targets[0])
+    counted = any(isinstance(n, ast.Attribute) and ast.unparse(n) == target for n in ast.walk(node.value))
+    return counted and not _is_about(node.targets[0], new)
 
 
 def is_used_after(function: ast.AST, statement: ast.stmt, name: str) -> bool:

@@ -117,6 +117,42 @@ ELEMENTS = {
         async def make(name: str):
             Office.add(name)
     """,
+    "of a factory": """
+        def create():
+            app = FastAPI()
+            desks = {}
+
+            @app.post("/{name}")
+            async def serve(name: str):
+                await desks[name].serve()
+
+            @app.put("/{name}")
+            async def make(name: str):
+                desks[name] = Desk(name)
+
+            return app
+
+        app = create()
+    """,
+    "of the application's state": """
+        from contextlib import asynccontextmanager
+        from fastapi import Request
+
+        @asynccontextmanager
+        async def lifespan(app: FastAPI):
+            app.state.desks = {}
+            yield
+
+        app = FastAPI(lifespan=lifespan)
+
+        @app.post("/{name}")
+        async def serve(name: str, request: Request):
+            await request.app.state.desks[name].serve()
+
+        @app.put("/{name}")
+        async def make(name: str, request: Request):
+            request.app.state.desks[name] = Desk(name)
+    """,
 }
 
 

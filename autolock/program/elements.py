@@ -60,6 +60,25 @@ class Elements:
             self._known[cls, name] = self._one(mine)
         return self._known[cls, name]
 
+    def of_local(self, factory: Ref, name: str) -> Type | None:
+        """The same for a container that is a local of a function whose nested functions share it."""
+        if (factory, name) not in self._known:
+            nested = f"{factory.name}."
+            mine = [
+                c
+                for c in self._changes[name]
+                if c.text == name and c.path == factory.path and c.function.startswith(nested)
+            ]
+            self._known[factory, name] = self._one(mine)
+        return self._known[factory, name]
+
+    def of_state(self, name: str) -> Type | None:
+        """The same for `app.state.NAME`, however the application is reached."""
+        key = (Ref("state", "", ""), name)
+        if key not in self._known:
+            self._known[key] = self._one([c for c in self._changes[name] if c.text.endswith(f"state.{name}")])
+        return self._known[key]
+
     def _one(self, changes: list[_Change]) -> Type | None:
         types = {kind for change in changes for kind in self._put(change) if kind.kind != "unknown"}
         only = types.pop() if len(types) == 1 else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 
 from autolock.database.project import concerns_databases
 from autolock.program.core import Core
@@ -101,7 +101,7 @@ class Objects(Core):
             guessed = self._guess(path, name)
             value = guessed if guessed is not None else value
         self.settle(value, location, element)
-        self.guess_elements(value.obj, lambda elements: elements.of_variable(Ref("variable", path, name)))
+        self.guess_elements(value.obj, partial(Elements.of_variable, variable=Ref("variable", path, name)))
         named = isinstance(value.obj, Heap) and value.obj.type.name != "path"
         if value.made == "const" and value.term.startswith(("'", '"')):
             return Value(value.obj, term=value.term, made="const")
@@ -387,10 +387,15 @@ class Objects(Core):
         env = value.obj.env if isinstance(value.obj, FunctionValue) else None
         while env is not None and env.function is not None and not env.shared:
             env.shared = True
-            for name, held in env.vars.items():
-                whose = owner if isinstance(held.obj, LockValue) else ""
-                self.settle(held, Location(Root("cell", env.function.path, f"{env.function.name}.{name}", whose)))
+            self.settle_locals(env, env.function, owner)
             env = env.parent
+
+    def settle_locals(self, env: Env, factory: Ref, owner: str = "") -> None:
+        """The locals of a function are there for all whom it has made."""
+        for name, value in env.vars.items():
+            whose = owner if isinstance(value.obj, LockValue) else ""
+            self.settle(value, Location(Root("cell", factory.path, f"{factory.name}.{name}", whose)))
+            self.guess_elements(value.obj, partial(Elements.of_local, factory=factory, name=name))
 
     def factory_env(self, ref: Ref) -> Env:
         """The local names of a factory, run once as at start-up: what its nested handlers share."""
@@ -418,8 +423,7 @@ class Objects(Core):
             self.frames.append(frame)
             self.declare_parameters(FunctionValue(ref, node), env)
             self.execute(node.body)
-        for name, value in env.vars.items():
-            self.settle(value, Location(Root("cell", ref.path, f"{ref.name}.{name}")))
+        self.settle_locals(env, ref)
 
     def declare_parameters(self, function: FunctionValue, env: Env) -> None:
         """Bind parameters of which only the annotation is known."""
@@ -564,7 +568,7 @@ class Objects(Core):
                 if value.obj is None and declared.kind != "unknown" and not _is_scalar(value):
                     value = Value(Heap(declared))
             self.settle(value, Location(Root("class", cls.path, cls.name), (f".{name}",)), element)
-            self.guess_elements(value.obj, lambda elements: elements.of_attribute(cls, name))
+            self.guess_elements(value.obj, partial(Elements.of_attribute, cls=cls, name=name))
             self._variables[key] = value
         return self._variables[key]
 
@@ -596,6 +600,7 @@ class Objects(Core):
             held = obj.fields.get(f".{name}") or self.state_attribute(name)
             reads = self.read(location, "", "load", node)
             self.settle(held, location)
+            self.guess_elements(held.obj, partial(Elements.of_state, name=name))
             return Value(
                 held.obj if held.obj is not None else Heap(UNKNOWN, location), reads, str(location), made=held.made
             )
@@ -672,7 +677,7 @@ class Objects(Core):
                 return Value(External(LACKING), value.reads)
         child = self.child(obj, field, name)
         if obj.location is not None:
-            self.guess_elements(child.obj, lambda elements: elements.of_attribute(ref, name))
+            self.guess_elements(child.obj, partial(Elements.of_attribute, cls=ref, name=name))
         if obj.location is None:
             return (
                 child.also(value)

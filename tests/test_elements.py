@@ -1,4 +1,4 @@
-"""Elements of containers that nobody declares: what a later endpoint puts there, an earlier one may work on."""
+"""What nobody declares, elements of containers and attributes: what a later endpoint puts there, an earlier one may work on."""
 
 from __future__ import annotations
 
@@ -116,6 +116,27 @@ ELEMENTS = {
         @app.put("/{name}")
         async def make(name: str):
             Office.add(name)
+    """,
+    "an attribute that is None at first": """
+        class Office:
+            def __init__(self):
+                self.desk = None
+
+            async def serve(self):
+                await self.desk.serve()
+
+            def open(self):
+                self.desk = Desk()
+
+        office = Office()
+
+        @app.post("/")
+        async def serve():
+            await office.serve()
+
+        @app.put("/")
+        async def make():
+            office.open()
     """,
     "of a factory": """
         def create():

@@ -61,6 +61,7 @@ class Objects(Core):
         self._rebound: dict[str, frozenset[str]] = {}
         self._writers: dict[str, list[frozenset[str]]] = {}
         self._declared: dict[tuple[Ref, str], tuple[Type, Type | None] | None] = {}
+        self._set_later: dict[tuple[int, str], Value] = {}
         self.watched: set[Location] = set()
         self._state = Heap(Type("external", name="state"), Location(STATE))
 
@@ -677,6 +678,7 @@ class Objects(Core):
                 return Value(External(LACKING), value.reads)
         child = self.child(obj, field, name)
         if obj.location is not None:
+            child = self.set_later(obj, ref, name) if child.obj is None and child.made == "none" else child
             self.guess_elements(child.obj, partial(Elements.of_attribute, cls=ref, name=name))
         if obj.location is None:
             return (
@@ -693,6 +695,17 @@ class Objects(Core):
         location = obj.location.child(field)
         reads = self.read(location, "", "load", node) if name in self.mutated_attributes else NOTHING.reads
         return Value(child.obj, value.reads | reads, child.term or str(location), made=child.made)
+
+    def set_later(self, obj: Heap, ref: Ref, name: str) -> Value:
+        """What a method puts where the constructor has left None: another entry point may have called it before."""
+        field = f".{name}"
+        key = (obj.serial, name)
+        if key not in self._set_later:
+            assert obj.location is not None
+            guessed = self.declared_attribute(ref, name, obj.location.child(field)).obj
+            known = isinstance(guessed, Heap) and guessed.type.kind == "instance"
+            self._set_later[key] = Value(guessed) if known else obj.fields[field]
+        return self._set_later[key]
 
     def kept_elsewhere(self, holder: Value, name: str) -> FunctionValue | None:
         """The method by which an object sets or reads its attributes itself: in a context variable, say."""

@@ -1,4 +1,4 @@
-"""What nobody declares, elements of containers and attributes: what a later endpoint puts there, an earlier one may work on."""
+"""What nobody declares, of elements and attributes: what a later endpoint puts there, an earlier one may work on."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autolock.program.facts import FunctionFacts
 from autolock.program.linker import Program, Ref
 
 #: What such an attribute is, for want of anything.
@@ -25,9 +26,13 @@ def lacks(program: Program, ref: Ref, name: str) -> bool:
         functions = [program.modules[cls.path].functions.get(f"{cls.name}.{method}") for method in facts.methods]
         if not _DYNAMIC.isdisjoint((*facts.methods, *facts.bindings)):
             return False
-        if any(f is None or f"self.{name}" in f.mutates or not _DYNAMIC.isdisjoint(f.refs) for f in functions):
+        if any(f is None or f"self.{name}" in f.mutates or _is_dynamic(f) for f in functions):
             return False
     return not _is_given_from_outside(program, name)
+
+
+def _is_dynamic(function: FunctionFacts) -> bool:
+    return any(ref.rpartition(".")[2] in _DYNAMIC for ref in function.refs)
 
 
 def _is_given_from_outside(program: Program, name: str) -> bool:

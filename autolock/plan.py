@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from autolock.llm.windows import ModelWindow
 from autolock.planning.anew import anew
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.conditions import ask_again
+from autolock.planning.exchanges import Exchanges
 from autolock.planning.guards import Guarding, Guards
 from autolock.planning.homes import frozen
 from autolock.planning.kinds import LockKind
@@ -202,6 +204,9 @@ class _Planner:
                 "nothing can run in between today; when something awaits here, take a lock round both in the coroutine"
             )
         owners = _owners(windows)
+        if any(w.exchange is not None for w in windows):
+            with suppress(Refusal):
+                return Exchanges(self.guards).plan(owners, windows)
         try:
             guarding = self.guards.plan(owners, windows)
         except Refusal:

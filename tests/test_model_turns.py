@@ -155,3 +155,72 @@ def test_a_client_that_is_given_a_model_and_messages_is_one_of_a_model(
 ) -> None:
     text = "from vendor import Client\n\nhelper = Client()\n" + BY_ALIAS.replace("ask(history)", call)
     assert bool(found(tmp_path, text)) is is_model
+
+
+STORED = """
+sessions = {}
+
+@app.post("/chat")
+async def chat(said: Said):
+    name = said.session.lower()
+    history = sessions.get(name, [])
+    reply = await ask([*history, said.text])
+    sessions[name] = [*history, said.text, reply]
+    return reply
+"""
+
+DRAWN = """
+class Studio:
+    def __init__(self):
+        self._left = {}
+
+    def left(self, user):
+        return self._left.get(user, 3)
+
+    async def draw(self, user, text):
+        left = self.left(user)
+        if left < 1:
+            raise HTTPException(402)
+        picture = await ask(text)
+        self._left[user] = left - 1
+        return picture
+
+studio = Studio()
+
+@app.post("/pictures/{who}")
+async def picture(who: str, said: Said):
+    return await studio.draw(who, said.text)
+"""
+
+
+def locked(folder: Path, text: str, *, unsafe: bool = False) -> str:
+    main = written(folder, text)
+    autolock.fix([folder], apply=True, allow_dirty=True, cache=False, unsafe=unsafe)
+    return main.read_text(encoding="utf-8")
+
+
+def test_who_is_after_another_conversation_does_not_wait(tmp_path: Path) -> None:
+    after = locked(tmp_path, STORED)
+    assert "sessions_locks = defaultdict(asyncio.Lock)" in after
+    assert after.index("async with sessions_locks[name]:") < after.index("history = sessions.get(name, [])")
+
+
+def test_a_budget_has_a_lock_for_each_key_as_the_function_names_it(tmp_path: Path) -> None:
+    assert locked(tmp_path, DRAWN) == textwrap.dedent(HEAD) + DRAWN
+    after = locked(tmp_path, DRAWN, unsafe=True)
+    assert "self._left_locks = defaultdict(asyncio.Lock)" in after
+    assert after.index("async with self._left_locks[user]:") < after.index("left = self.left(user)")
+
+
+FORGETTING = '\n@app.delete("/chats/{name}")\nasync def forget(name: str):\n    sessions[name] = []\n'
+
+
+@pytest.mark.parametrize(("bound", "safety"), [("slots", "unsafe"), ("asyncio.Semaphore(8)", "safe")])
+def test_one_lock_for_all_is_only_offered_where_it_would_leave_one_slot_in_use(
+    tmp_path: Path, bound: str, safety: str
+) -> None:
+    asks = f"async with {bound}:\n        reply = await helper.chat(model='small', messages=[*history, said.text])"
+    text = STORED.replace("reply = await ask([*history, said.text])", asks) + FORGETTING
+    (finding,) = found(tmp_path, "from vendor import Client\n\nhelper = Client()\n" + text)
+    assert finding.fix.safety.value == safety
+    assert ("`slots`" in finding.fix.reason) is (safety == "unsafe")

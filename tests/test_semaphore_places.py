@@ -208,7 +208,7 @@ def test_a_conversation_is_kept_together_though_its_model_has_slots(tmp_path: Pa
             return answer
         """,
     )
-    assert after.index("async with histories_lock:") < after.index("async with slots:")
+    assert after.index("async with histories_locks[session]:") < after.index("async with slots:")
 
 
 def test_a_key_that_nobody_removes_is_looked_for_before_the_wait_and_the_lock_is_taken_after_it(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ class Guards(Enclosing):
             or (self.stalling(regions, needs) if family == "threading" else "")
             or self.wrapping(regions, owners)
             or self.calling_back(regions)
+            or self.narrowed(regions)
         )
         guarding.hidden = self.besides(owners)
         return guarding

@@ -21,22 +21,30 @@ class Places(Spans):
     def refuse_places(self, regions: Regions, windows: Sequence[RaceWindow]) -> None:
         """Refuse to hold a lock over the wait for one of several places. Raises Refusal.
 
-        An exchange with a model is kept together even so: what is stored after it was not known before, and the
-        slots that it waits for may be ones that another fix puts there.
+        An exchange with a model is kept together even so, for who agrees to it: what is stored after it was not
+        known before, and the slots that it waits for may be ones that another fix puts there.
         """
-        if not self._uses or any(window.exchange is not None for window in windows):
-            return
-        for function, spans in regions.items():
-            for region in spans:
-                use = self._place(function, region)
-                if use is None:
-                    continue
+        waiting = self._wait_in(regions)
+        if waiting and all(window.exchange is None for window in windows):
+            raise Refusal(
+                f"{waiting}, which has room for several, and under the lock only one could come in at a time: by "
+                "hand, test and count under a lock before the wait, let go of the lock, and wait and work without it"
+            )
+
+    def narrowed(self, regions: Regions) -> str:
+        """Which places all but one would be left free while a model is asked under the lock; empty for none."""
+        waiting = self._wait_in(regions)
+        return f"{waiting}, of which only one place is in use then," if waiting else ""
+
+    def _wait_in(self, regions: Regions) -> str:
+        """Which function waits in its region for what."""
+        every = ((function, region) for function, spans in regions.items() for region in spans)
+        for function, region in every if self._uses else ():
+            use = self._place(function, region)
+            if use is not None:
                 name = f"`{use.lock.location}`" if use.lock.location is not None else "a semaphore"
-                raise Refusal(
-                    f"`{function.name}` waits for {name}, which has room for several, and under the lock only one "
-                    f"could come in at a time: by hand, test and count under a lock before the wait, let go of the "
-                    f"lock, and wait and work without it"
-                )
+                return f"`{function.name}` waits for {name}"
+        return ""
 
     @cached_property
     def _waiting(self) -> dict[Ref, LockUse]:

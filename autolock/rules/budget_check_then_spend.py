@@ -30,7 +30,8 @@ class BudgetCheckThenSpend:
 
     ## Fix
 
-    One lock beside the budget, held from the check to the charge; of rows, what the rules for rows do. To reserve the
+    A lock beside the budget, held from the check to the charge: one for each key where one function alone changes the
+    budgets and names their key, else one for all; of rows, what the rules for rows do. To reserve the
     most that a call can cost before it, and to give back the rest after it, lets more than one call run at a time.
 
     ## Refused
@@ -42,7 +43,7 @@ class BudgetCheckThenSpend:
     name: ClassVar[str] = "budget-check-then-spend"
     category: ClassVar[str] = "llm"
     summary: ClassVar[str] = "a budget is checked before a model is called and charged after it"
-    codemods: ClassVar[tuple[str, ...]] = ("wrap-in-lock", "define-lock", "import-name")
+    codemods: ClassVar[tuple[str, ...]] = ("wrap-in-lock", "define-lock", "import-name", "insert-after")
 
     def match(self, window: RaceWindow) -> Match | None:
         call, write = window.exchange, window.write

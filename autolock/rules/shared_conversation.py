@@ -31,21 +31,20 @@ class SharedConversation:
 
     ## Fix
 
-    Where each conversation has a key, and where all requests change what one conversation has: a lock that spans the
-    exchange, from the look at the history to the answer that is stored. The next message waits for the answer to the
-    one before, as it does in a conversation.
+    A lock that spans the exchange, from the look at the history to the answer that is stored. The next message waits
+    for the answer to the one before, as it does in a conversation. Where one function alone changes conversations and
+    names their key, each has a lock of its own, and the others go on:
 
-        async with sessions_lock:
+        sessions_locks = defaultdict(asyncio.Lock)
+
+        async with sessions_locks[session_id]:
             history = sessions.get(session_id, [])
             ...
 
-    Turns that are added to a list one after the other (`history.append(...)` before the call and after it) are not
-    lost, but two messages at once get in between each other's turns. Each conversation gets a lock of its own, as the
-    object has that keeps it, or by its key in a table:
-
-        async with sessions_locks[session_id]:
-            history.append(turn)
-            ...
+    Otherwise one lock is for all of them, which is unsafe where calls of the model wait for one of several slots: only
+    one would be in use. Turns that are added to a list one after the other (`history.append(...)` before the call and
+    after it) are not lost, but two messages at once get in between each other's turns: they get such locks, too, or
+    one that the object has which keeps the turns.
 
     ## Refused
 

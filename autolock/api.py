@@ -135,7 +135,7 @@ class _Run:
         self._progress("rewriting", 0, 0)
         survey, workspace = self._survey, self.workspace
         view = survey.view()
-        tree = Tree(workspace.root, survey.loaded.read, view, survey.view_with, registry.codemods())
+        tree = Tree(workspace.root, survey.loaded.read, view, survey.view_with, registry.codemods(), survey.near)
         shown = {finding.fingerprint for finding in self.shown.findings}
         offered = (Safety.SAFE, Safety.UNSAFE) if workspace.settings.unsafe else (Safety.SAFE,)
         wanted = [plan for plan in view.plans if plan.safety in offered and shown.intersection(plan.fingerprints)]

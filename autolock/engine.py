@@ -18,7 +18,7 @@ from autolock.llm.windows import ModelFinder
 from autolock.program.entries import follow_everything
 from autolock.program.linker import Program
 from autolock.program.machine import Machine
-from autolock.program.trace import Entry
+from autolock.program.trace import Entry, Nearby
 from autolock.program.unreached import follow_unreached
 from autolock.program.windows import Finder, RaceWindow
 
@@ -48,17 +48,22 @@ def analyse(
     lock_names: frozenset[str] = frozenset(),
     known: Mapping[str, object] | None = None,
     databases: DatabaseFacts = NO_FACTS,
+    nearby: Nearby | None = None,
 ) -> Analysis:
     """Follow every entry point of a program and find the Windows that two of them can enter at once.
 
     `databases` is what is known of the project's databases, `known` are attributes of the interpreter
-    that need not be computed from all of the program's files.
+    that need not be computed from all of the program's files. With `nearby` only the entry points that it names are
+    followed, and those that all others depend on.
     """
     machine = Machine(program, lock_names, databases)
     vars(machine).update(known or {})
+    machine.nearby = nearby
     with _deep_recursion():
         entries = follow_everything(machine)
         entries += follow_unreached(machine)
+    if nearby is not None:
+        machine.reached |= nearby.reached
     windows = Finder(program, machine.trace, machine.warmed).windows()
     rows = machine.database.rows.trace
     windows += RowFinder(program, rows, machine.database.models, machine.trace.stopped).windows()

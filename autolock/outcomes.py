@@ -31,6 +31,7 @@ from autolock.source import digest
 if TYPE_CHECKING:
     from autolock.engine import Analysis
     from autolock.plan import Plan
+    from autolock.program.trace import Nearby, Reach
 
 _NAME = "outcomes"
 #: Runs after which an outcome that none of them asked for is dropped.
@@ -56,8 +57,15 @@ class Outcome(NamedTuple):
     strays: tuple[tuple[str, bytes], ...] = ()
 
 
-Made = tuple[Part, Outcome, "tuple[Plan, ...]"]
-"""What came out of a part in this run, and the plans that mend it."""
+class Mending(NamedTuple):
+    """The plans that mend a part, and what each of its entry points leads to."""
+
+    plans: tuple[Plan, ...]
+    reach: Mapping[str, Reach]
+
+
+Made = tuple[Part, Outcome, Mending]
+"""What came out of a part in this run, and what mends it."""
 
 
 class Looked(NamedTuple):
@@ -68,20 +76,28 @@ class Looked(NamedTuple):
     plans: tuple[Plan, ...]
     answers: Answers
     strays: frozenset[str]
+    reach: Mapping[str, Reach]
 
 
 def look_into(
-    divided: Divided, part: Part, lock_names: frozenset[str], databases: DatabaseFacts, *, keep: bool
+    divided: Divided,
+    part: Part,
+    lock_names: frozenset[str],
+    databases: DatabaseFacts,
+    *,
+    keep: bool,
+    nearby: Nearby | None = None,
 ) -> Looked:
-    """Analyse one part; `keep` keeps its trees for later analyses."""
+    """Analyse one part, or some entry points of it; `keep` keeps its trees for later analyses."""
     # Imported late: a run in which nothing has changed does without.
     from autolock import engine
 
     modules = PartModules(divided.program.modules, part)
     asked = divided.names.asked()
-    analysis = engine.analyse(divided.program.part(modules, keep=keep), lock_names, asked, databases)
+    analysis = engine.analyse(divided.program.part(modules, keep=keep), lock_names, asked, databases, nearby)
     found, plans = engine.find(analysis, registry.rules())
-    return Looked(analysis, found, plans, divided.names.answers(asked), frozenset(modules.strays))
+    answers, reach = divided.names.answers(asked), dict(analysis.machine.reach)
+    return Looked(analysis, found, plans, answers, frozenset(modules.strays), reach)
 
 
 class Outcomes:
@@ -103,7 +119,7 @@ class Outcomes:
         prefix: str = "",
         mending: bool = False,
     ) -> None:
-        self.plans: dict[Part, tuple[Plan, ...]] = {}
+        self.mending: dict[Part, Mending] = {}
         self._mending = mending
         self._divided = divided
         self._digests = digests
@@ -125,8 +141,8 @@ class Outcomes:
                 known[part] = outcome
             else:
                 todo.append(part)
-        for part, outcome, plans in self._made(todo, jobs):
-            known[part], self.plans[part] = outcome, plans
+        for part, outcome, mending in self._made(todo, jobs):
+            known[part], self.mending[part] = outcome, mending
             if keys:
                 self._cache.put(keys[part], outcome)
         self._cache.save()
@@ -192,7 +208,7 @@ class Outcomes:
                     gc.freeze()  # what is left stays, so the next time need not look at it
                     lines = 0
 
-    def _outcome(self, part: Part) -> tuple[Outcome, tuple[Plan, ...]]:
+    def _outcome(self, part: Part) -> tuple[Outcome, Mending]:
         looked = look_into(self._divided, part, self._lock_names, self._databases.facts, keep=False)
         analysis = looked.analysis
         outcome = Outcome(
@@ -207,7 +223,7 @@ class Outcomes:
         # Most of it is gone at once, without a search for cycles.
         vars(analysis.machine).clear()
         vars(analysis.program).clear()
-        return outcome, looked.plans
+        return outcome, Mending(looked.plans, looked.reach if self._mending else {})
 
     def _size(self, part: Part) -> int:
         return sum(self._lines[path] for path in part)

@@ -14,12 +14,13 @@ import ast
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from autolock.edits import ADD_REQUIREMENT
 from autolock.findings import Certainty, FileChange, Finding, Problem, Rewrite
 from autolock.rewriting.compiling import check_compiles
+from autolock.rewriting.edited import edited_functions, told_functions
 from autolock.rewriting.engine import Codemods, RewriteError, apply_edits
 from autolock.rewriting.formatting import format_changed
 from autolock.rewriting.requirements import required
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 
     from autolock.edits import Edit
     from autolock.plan import Plan
+    from autolock.program.linker import Ref
 
 Read = Callable[[str], bytes]
+ViewWith = Callable[[Mapping[str, bytes]], "View"]
 Choose = Callable[[Rewrite, tuple[Finding, ...]], "Rewrite | None"]
 """Asked about each proven fix and the findings it ends: takes it, takes it with other contents, or leaves it (None)."""
 
@@ -73,13 +76,41 @@ class Tree:
     root: Path
     read: Read
     view: View
-    view_with: Callable[[Mapping[str, bytes]], View]
+    view_with: ViewWith
     codemods: Codemods
+    near: Callable[[frozenset[Ref]], ViewWith | None] = lambda functions: None
 
 
 def rewrite(tree: Tree, wanted: Sequence[Plan], choose: Choose | None = None) -> Rewritten:
     """Carry out the plans of `tree.view` that are wanted."""
-    return _Rewriting(tree, wanted, choose).run()
+    nearby = _nearby(tree, wanted) if choose is None and len(wanted) >= _WORTH_LOOKING_NEAR else None
+    return nearby or _Rewriting(tree, wanted, choose).run()
+
+
+def _nearby(tree: Tree, wanted: Sequence[Plan]) -> Rewritten | None:
+    """The plans tried by what leads to the functions that they edit, and those that are good proven once as a whole.
+
+    None where that is not enough to see what they mend, or does not come to the same.
+    """
+    ended = {fingerprint for plan in wanted for fingerprint in plan.fingerprints}
+    told = told_functions(finding for finding in tree.view.findings if finding.fingerprint in ended)
+    view_with = tree.near(edited_functions(wanted, tree.read) | told)
+    if view_with is None:
+        return None
+    view = view_with({})
+    seen = {finding.fingerprint for finding in view.findings}
+    if not all(plan in view.plans and seen.issuperset(plan.fingerprints) for plan in wanted):
+        return None
+    trial = _Rewriting(replace(tree, view=view, view_with=view_with), wanted, None)
+    trial.carry_out()
+    whole = _Rewriting(tree, wanted, None)
+    if trial.taken:
+        trial.view = tree.view_with(trial.overlay)
+        if whole.objection(trial.taken, trial.view):
+            return None
+    else:
+        trial.view = tree.view
+    return trial.result()
 
 
 class _Draft(NamedTuple):
@@ -91,6 +122,8 @@ class _Draft(NamedTuple):
 
 _Key = tuple[str, ...]
 
+#: Plans below which the proof of all of them is hardly ever one of several.
+_WORTH_LOOKING_NEAR = 4
 _STILL_FOUND = "the race is still found after it"
 _AGAIN = "a second run would change the result again"
 
@@ -139,6 +172,7 @@ class _Rewriting:
     dropped: list[Dropped] = field(default_factory=list)
     made: dict[tuple[str, bytes, str], bytes] = field(default_factory=dict)
     trees: dict[tuple[str, bytes], ast.Module] = field(default_factory=dict)
+    taken: list[Plan] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.view = self.tree.view
@@ -148,7 +182,16 @@ class _Rewriting:
         self.at_once = sys.maxsize if self.choose is None else 1
 
     def run(self) -> Rewritten:
-        """Try plans until each is taken, left or dropped."""
+        """Carry out what can be carried out, and tell of the rest."""
+        return self.result() if self.carry_out() else Rewritten(tuple(self.rewrites), tuple(self.dropped))
+
+    def result(self) -> Rewritten:
+        """What became of the plans, those included that are no plans any more with the others carried out."""
+        self._drop_overtaken()
+        return Rewritten(tuple(self.rewrites), tuple(self.dropped))
+
+    def carry_out(self) -> bool:
+        """Try plans until each is taken, left or dropped; False when the user wants no more."""
         at_once = self.at_once
         batch: list[Plan] = []
         while batch := batch or self._next(at_once):
@@ -157,7 +200,7 @@ class _Rewriting:
                 continue
             plans = [draft.plan for draft in drafts]
             view = self.tree.view_with(self._overlay_with(draft.rewrite for draft in drafts))
-            objection = self._objection(plans, view)
+            objection = self.objection(plans, view)
             if objection and len(plans) > 1:
                 left = self._without_faulty(plans, view)
                 if left is None:
@@ -168,12 +211,8 @@ class _Rewriting:
             if objection:
                 self._drop(plans[0], objection)
             elif not self._take(drafts, view):
-                return self._result()
-        self._drop_overtaken()
-        return self._result()
-
-    def _result(self) -> Rewritten:
-        return Rewritten(tuple(self.rewrites), tuple(self.dropped))
+                return False
+        return True
 
     def _next(self, at_once: int) -> list[Plan]:
         """The next plans to try together: those that were at fault before when no other is left."""
@@ -265,7 +304,7 @@ class _Rewriting:
     def _overlay_with(self, rewrites: Iterable[Rewrite]) -> dict[str, bytes]:
         return self.overlay | {change.path: change.after for rewrite in rewrites for change in rewrite.changes}
 
-    def _objection(self, plans: Sequence[Plan], view: View) -> str:
+    def objection(self, plans: Sequence[Plan], view: View) -> str:
         """Why the tree that `view` is of is no good result; empty when it is one."""
         if any(_is_left(plan, view) for plan in plans):
             return _STILL_FOUND
@@ -308,6 +347,7 @@ class _Rewriting:
         taken = [draft.rewrite for draft in drafts]
         for draft in drafts:
             del self.pending[_key(draft.plan)]
+            self.taken.append(draft.plan)
         if self.choose is not None:
             (only,) = drafts
             try:

@@ -11,7 +11,7 @@ from autolock.config import Settings, selected
 from autolock.database.project import DatabaseFacts, ProjectDatabases
 from autolock.errors import AutolockError
 from autolock.findings import Certainty, Finding, Problem
-from autolock.outcomes import Outcome, Outcomes, Part, look_into, without_collection
+from autolock.outcomes import Mending, Outcome, Outcomes, Part, look_into, without_collection
 from autolock.program.load import Loaded, load, processors
 from autolock.source import decode
 from autolock.suppress import apply_suppressions
@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 
     from autolock.options import Progress
     from autolock.plan import Plan
+    from autolock.program.linker import Ref
     from autolock.program.parts import Answers, Divided
-    from autolock.rewrite import View
+    from autolock.program.trace import Nearby, Reach
+    from autolock.rewrite import View, ViewWith
     from autolock.workspace import Workspace
+
+#: The share of a program's statements above which following only some entry points saves too little.
+_MOST = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +83,9 @@ class Survey:
             self._outcomes = outcomes.all(settings.jobs or processors())
         self.findings = tuple(finding for outcome in self._outcomes.values() for finding in outcome.findings)
         self._viewed = {
-            part: _Viewed.of(part, outcome, outcomes.plans.get(part, ()), self._divided.names.makers)
+            part: _Viewed.of(part, outcome, outcomes.mending.get(part, Mending((), {})), self._divided.names.makers)
             for part, outcome in self._outcomes.items()
-            if part in outcomes.plans or not outcome.findings
+            if part in outcomes.mending or not outcome.findings
         }
 
     @property
@@ -103,7 +108,31 @@ class Survey:
         code = {path: content for path, content in overlay.items() if path in self.loaded.records}
         return self._view_of(self.loaded.divided_with(code), code.keys())
 
-    def _view_of(self, divided: Divided, changed: AbstractSet[str]) -> View:
+    def near(self, functions: AbstractSet[Ref]) -> ViewWith | None:
+        """`view_with` that goes only by the entry points that lead to some functions; None where that is most of it.
+
+        What it says holds of those entry points among themselves, so it can be compared with what it says of the
+        unchanged tree and with nothing else.
+        """
+        # Imported late, as only fixes need it.
+        from autolock.program.trace import Nearby
+
+        files = {function.path for function in functions}
+        reach = [one for viewed in self._viewed.values() if not viewed.files.isdisjoint(files) for one in viewed.reach]
+        near = [one for one in reach if any(_is_in(reached, functions) for reached in one[1].functions)]
+        if _statements(near) > _statements(reach) * _MOST:
+            return None
+        nearby = Nearby(
+            frozenset(label for label, _ in near), frozenset().union(*(reached.functions for _, reached in reach))
+        )
+
+        def view_with(overlay: Mapping[str, bytes]) -> View:
+            code = {path: content for path, content in overlay.items() if path in self.loaded.records}
+            return self._view_of(self.loaded.divided_with(code), files | code.keys(), nearby)
+
+        return view_with
+
+    def _view_of(self, divided: Divided, changed: AbstractSet[str], nearby: Nearby | None = None) -> View:
         """What all parts together say; what the unchanged tree was asked before is not asked again."""
         # Imported late, as only fixes need it.
         from autolock.rewrite import View
@@ -116,7 +145,8 @@ class Survey:
                     continue
                 viewed = self._viewed.get(part)
                 if viewed is None or not viewed.holds(divided, changed):
-                    viewed = _viewed(divided, part, self._lock_names, self._databases.facts)
+                    only = None if changed.isdisjoint(part) else nearby
+                    viewed = _viewed(divided, part, self._lock_names, self._databases.facts, only)
                     if changed.isdisjoint(viewed.files):
                         self._viewed[part] = viewed
                 findings += viewed.findings
@@ -196,12 +226,14 @@ class _Viewed:
     files: frozenset[str]
     answers: Answers
     makers: frozenset[str]
+    reach: tuple[tuple[str, Reach], ...]
 
     @staticmethod
-    def of(part: Part, outcome: Outcome, plans: tuple[Plan, ...], makers: frozenset[str]) -> _Viewed:
+    def of(part: Part, outcome: Outcome, mending: Mending, makers: frozenset[str]) -> _Viewed:
         """What the outcome of a part says, with the plans that mend its findings."""
         files = frozenset((*part, *(path for path, _ in outcome.strays)))
-        return _Viewed(outcome.findings, plans, files, outcome.answers, makers)
+        reach = tuple(mending.reach.items())
+        return _Viewed(outcome.findings, mending.plans, files, outcome.answers, makers, reach)
 
     def holds(self, divided: Divided, changed: AbstractSet[str]) -> bool:
         return (
@@ -209,10 +241,22 @@ class _Viewed:
         )
 
 
-def _viewed(divided: Divided, part: tuple[str, ...], lock_names: frozenset[str], databases: DatabaseFacts) -> _Viewed:
-    looked = look_into(divided, part, lock_names, databases, keep=True)
-    files = looked.strays.union(part)
-    return _Viewed(looked.findings, looked.plans, files, looked.answers, divided.names.makers)
+def _viewed(
+    divided: Divided, part: Part, lock_names: frozenset[str], databases: DatabaseFacts, nearby: Nearby | None
+) -> _Viewed:
+    looked = look_into(divided, part, lock_names, databases, keep=True, nearby=nearby)
+    files, reach = looked.strays.union(part), tuple(looked.reach.items())
+    return _Viewed(looked.findings, looked.plans, files, looked.answers, divided.names.makers, reach)
+
+
+def _is_in(reached: Ref, functions: AbstractSet[Ref]) -> bool:
+    """Whether a function is one of some, or is defined in one of them."""
+    names = reached.name.split(".")
+    return any(reached._replace(name=".".join(names[: end + 1])) in functions for end in range(len(names)))
+
+
+def _statements(entries: Sequence[tuple[str, Reach]]) -> int:
+    return sum(reach.statements for _, reach in entries)
 
 
 def _order(finding: Finding) -> tuple[int, str, int, int, str]:

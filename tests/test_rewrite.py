@@ -95,6 +95,52 @@ def test_rewrites_of_one_file_build_on_each_other(monkeypatch: pytest.MonkeyPatc
     ]
 
 
+class Near:
+    """What leads to some functions of a project, which may see less than all of it."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.runs = 0
+        self.unseen: set[str] = set()
+
+    def view(self, overlay: Mapping[str, bytes]) -> View:
+        self.runs += 1
+        view = self.project.view(overlay)
+        self.project.runs -= 1
+        seen = [found for found in view.findings if found.fingerprint not in self.unseen]
+        return View(tuple(seen), tuple(made for made in view.plans if self.unseen.isdisjoint(made.fingerprints)))
+
+    def rewrite(self) -> Rewritten:
+        project = self.project
+        tree = Tree(ROOT, lambda path: project.files[path], project.view({}), project.view, {}, lambda _: self.view)
+        project.runs = 0
+        return rewrite(tree, project.plans)
+
+
+def brings_a_race(text: str) -> Finding | None:
+    return finding("new", path="b.py") if "b" in text.split() else None
+
+
+def test_what_leads_to_the_functions_is_tried_and_the_whole_is_proven_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project(monkeypatch, *(plan(name, f"{name}.py", "shared.py") for name in "abcd"))
+    near = Near(project)
+    project.wrong = brings_a_race
+    rewritten = near.rewrite()
+    assert (titles(rewritten), project.runs, near.runs) == (["lock a", "lock c", "lock d"], 1, 5)
+    assert [dropped.reason for dropped in rewritten.dropped] == ["it would bring AL101 lost-update in f"]
+    assert rewritten == project.rewrite()
+
+
+@pytest.mark.parametrize("unseen", ["new", "race-c"])
+def test_the_whole_decides_where_less_does_not_see_enough(monkeypatch: pytest.MonkeyPatch, unseen: str) -> None:
+    project = Project(monkeypatch, *(plan(name, f"{name}.py") for name in "abcd"))
+    near = Near(project)
+    near.unseen.add(unseen)
+    project.wrong = brings_a_race
+    assert near.rewrite() == project.rewrite()
+    assert project.runs == 3
+
+
 def in_function(name: str, number: int) -> Plan:
     """The same plan for one file, of which it edits only one function."""
     edit = Edit("app.py", "append", {"text": name, "at": f"body[{number}].body[0]"})

@@ -195,6 +195,7 @@ class Calls(Containers, Files):
     def replay(self, effect: Effect, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> Value:
         """Do to the state what the same call has done before, without going through the function again."""
         self.budget -= 1 + len(effect.writes)
+        self.entered += effect.entered
         again = Again(self, effect, self.stack())
         again.candidates()
         for write in effect.writes:
@@ -270,6 +271,7 @@ class Calls(Containers, Files):
                 self.frames.pop()
         self.frames.append(frame)
         if self.recording:
+            self.entered.append(function.ref)
             self.adopt(function, env, frame)
         since, shaped = frame.serial, len(self.shaped)
         wrapper = self.models.entered(function)

@@ -19,6 +19,7 @@ from autolock.program.values import UNKNOWN, FunctionValue, Heap, Location, Root
 if TYPE_CHECKING:
     from autolock.llm.trace import ModelCall
     from autolock.program.core import Core
+    from autolock.program.linker import Ref
 
 #: A function that does more than this to shared state is followed each time.
 _LARGEST = 400
@@ -65,6 +66,7 @@ class Effect:
     outside: ast.expr | None
     models: list[ModelCall]
     limited: bool
+    entered: frozenset[Ref]
     depth: int
     since: int
 
@@ -84,6 +86,7 @@ class Recorder:
     clock: int
     waits: int
     models: int
+    entered: int
     limited: bool
 
     @staticmethod
@@ -104,6 +107,7 @@ class Recorder:
             core.database.rows.trace.clock,
             core.database.outside.count,
             len(core.models.calls),
+            len(core.entered),
             core.models.limited,
         )
 
@@ -140,6 +144,7 @@ class Recorder:
             core.database.outside.last if core.database.outside.count != self.waits else None,
             core.models.calls[self.models :],
             core.models.limited and not self.limited,
+            frozenset(core.entered[self.entered :]),
             self.depth,
             self.marker.serial,
         )

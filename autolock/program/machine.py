@@ -20,13 +20,16 @@ from autolock.program.trace import (
     Control,
     Entry,
     LateRead,
+    Nearby,
     Pair,
+    Reach,
     Read,
     Suspension,
     Write,
     is_empty_display,
     is_given,
     measures,
+    origin,
     removed_end,
 )
 from autolock.program.values import (
@@ -49,6 +52,8 @@ from autolock.program.values import (
 _DEPENDS = frozenset({"Depends", "Security"})
 #: Roots whose scalar fields could hold what belongs to one request.
 _LONG_LIVED = frozenset({"variable", "class", "state", "cell", "cached", "instance"})
+#: Kinds of entries that matter to another one only by what they do to shared state.
+_LEFT_OUT = frozenset({"route", "job", "function"})
 
 
 class Machine(Statements):
@@ -60,6 +65,8 @@ class Machine(Statements):
         self.warmed: set[Location] = set()
         self.middleware: set[Ref] = set()
         self.kept_by_middleware: list[Write] = []
+        self.reach: dict[str, Reach] = {}
+        self.nearby: Nearby | None = None
 
     # -- accesses ----------------------------------------------------------------
 
@@ -325,7 +332,10 @@ class Machine(Statements):
 
     def run(self, entry: Entry, action: Callable[[], object], allowed: int = BUDGET) -> None:
         """Follow one entry point from a clean state; `allowed` is how many statements it may execute at most."""
+        if self.nearby is not None and entry.kind in _LEFT_OUT and entry.label not in self.nearby.labels:
+            return
         self.reset()
+        self.entered.clear()
         self.budget = self.allowed = min(self.allowed, allowed)
         self.entry, self.context = entry, entry.context
         self._reads.clear()
@@ -346,6 +356,8 @@ class Machine(Statements):
         except RecursionError:
             self.trace.stopped[entry.label] = "nested too deeply to follow"
         self.frames.clear()
+        first = origin(entry).label
+        self.reach[first] = self.reach.get(first, Reach()).and_also(self.entered, self.allowed - self.budget)
 
     def run_spawned(self) -> None:
         """Follow what the entry points started, until nothing new turns up."""

@@ -10,6 +10,8 @@ from autolock.program.index import dotted
 from autolock.program.library import ENDS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from autolock.program.linker import Ref
     from autolock.program.values import Location, LockValue
 
@@ -263,6 +265,31 @@ class Entry:
     label: str = ""
     parent: Entry | None = None
     start: tuple[Frame, ...] = ()
+
+
+def origin(entry: Entry) -> Entry:
+    """The entry point that started an entry, or what started that; itself where nothing did."""
+    while entry.parent is not None:
+        entry = entry.parent
+    return entry
+
+
+class Reach(NamedTuple):
+    """The functions that an entry point and what it starts lead to, and how many statements that took."""
+
+    functions: frozenset[Ref] = frozenset()
+    statements: int = 0
+
+    def and_also(self, functions: Iterable[Ref], statements: int) -> Reach:
+        """The same with more of both."""
+        return Reach(self.functions.union(functions), self.statements + statements)
+
+
+class Nearby(NamedTuple):
+    """Labels of the entry points that are to be followed, and the functions that all of them are known to reach."""
+
+    labels: frozenset[str]
+    reached: frozenset[Ref]
 
 
 @dataclass(slots=True)

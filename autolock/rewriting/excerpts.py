@@ -111,7 +111,7 @@ class Excerpt:
 
 
 def excerpts(code: str, ranges: Sequence[Range]) -> list[Excerpt] | None:
-    """The statements in which the ranges are, each with those beside it, in the heads of their classes and functions.
+    """The statements in which the ranges are, each with those beside it, in the heads of its class and function.
 
     None where formatting them by themselves may be another thing than formatting the ranges in the whole, or is no
     faster. Raises what `parse` raises.
@@ -158,8 +158,11 @@ class _Cutting:
         ranges = tuple((places[first], places[last]) for first, last in self.ranges)
         return Excerpt("".join(lines[number - 1] for number in numbers), ranges, numbers, self.inner)
 
-    def keep(self, body: Sequence[ast.stmt], wanted: Range, lines: Sequence[str]) -> None:
-        """Keep what is to be kept for a range in the statements of a module, a class or a function."""
+    def keep(self, body: Sequence[ast.stmt], wanted: Range, lines: Sequence[str]) -> bool:
+        """Keep what is to be kept for a range in the statements of a module, a class or a function.
+
+        Says whether that goes to the end of the statements, so that what follows them is a neighbour.
+        """
         first, last = wanted
         spans = [(first_line(statement), statement.end_lineno or statement.lineno) for statement in body]
         begin = next((n for n, (_, stop) in enumerate(spans) if stop >= first), len(spans) - 1)
@@ -167,10 +170,11 @@ class _Cutting:
         low, high = max(begin - 1, 0), min(end + 1, len(spans) - 1)
         only = body[begin]
         if begin == end and isinstance(only, _NESTING) and _is_inside(wanted, only.body, lines):
-            self._keep_lines(spans[low][0], first_line(only.body[0]) - 1)
-            self._keep_lines(spans[begin][1] + 1, spans[high][1])
-            self.keep(only.body, wanted, lines)
-            return
+            self._keep_lines(spans[begin][0], first_line(only.body[0]) - 1)
+            at_end = self.keep(only.body, wanted, lines)
+            if at_end:
+                self._keep_lines(spans[begin][1] + 1, spans[high][1])
+            return at_end and high == end
         self._keep_lines(spans[low][0], spans[high][1])
         self.inner.update(
             range(
@@ -178,6 +182,7 @@ class _Cutting:
                 spans[high][0] if high > end else spans[high][1] + 1,
             )
         )
+        return high == end
 
     def _keep_lines(self, first: int, last: int) -> None:
         self.kept.update(range(first, last + 1))

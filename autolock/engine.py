@@ -49,16 +49,18 @@ def analyse(
     known: Mapping[str, object] | None = None,
     databases: DatabaseFacts = NO_FACTS,
     nearby: Nearby | None = None,
+    *,
+    mending: bool = False,
 ) -> Analysis:
     """Follow every entry point of a program and find the Windows that two of them can enter at once.
 
     `databases` is what is known of the project's databases, `known` are attributes of the interpreter
     that need not be computed from all of the program's files. With `nearby` only the entry points that it names are
-    followed, and those that all others depend on.
+    followed, and those that all others depend on. When `mending`, the machine notes what each of them reaches.
     """
     machine = Machine(program, lock_names, databases)
     vars(machine).update(known or {})
-    machine.nearby = nearby
+    machine.nearby, machine.mending = nearby, mending
     with _deep_recursion():
         entries = follow_everything(machine)
         entries += follow_unreached(machine)

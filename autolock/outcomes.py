@@ -86,18 +86,24 @@ def look_into(
     databases: DatabaseFacts,
     *,
     keep: bool,
+    mending: bool,
     nearby: Nearby | None = None,
 ) -> Looked:
-    """Analyse one part, or some entry points of it; `keep` keeps its trees for later analyses."""
+    """Analyse one part, or some entry points of it; `keep` keeps its trees for later analyses.
+
+    What its entry points reach is found out when it is to be mended.
+    """
     # Imported late: a run in which nothing has changed does without.
     from autolock import engine
 
     modules = PartModules(divided.program.modules, part)
     asked = divided.names.asked()
-    analysis = engine.analyse(divided.program.part(modules, keep=keep), lock_names, asked, databases, nearby)
+    analysis = engine.analyse(
+        divided.program.part(modules, keep=keep), lock_names, asked, databases, nearby, mending=mending
+    )
     found, plans = engine.find(analysis, registry.rules())
-    answers, reach = divided.names.answers(asked), dict(analysis.machine.reach)
-    return Looked(analysis, found, plans, answers, frozenset(modules.strays), reach)
+    answers = divided.names.answers(asked)
+    return Looked(analysis, found, plans, answers, frozenset(modules.strays), analysis.machine.reach)
 
 
 class Outcomes:
@@ -209,7 +215,9 @@ class Outcomes:
                     lines = 0
 
     def _outcome(self, part: Part) -> tuple[Outcome, Mending]:
-        looked = look_into(self._divided, part, self._lock_names, self._databases.facts, keep=False)
+        looked = look_into(
+            self._divided, part, self._lock_names, self._databases.facts, keep=False, mending=self._mending
+        )
         analysis = looked.analysis
         outcome = Outcome(
             looked.findings,
@@ -223,7 +231,7 @@ class Outcomes:
         # Most of it is gone at once, without a search for cycles.
         vars(analysis.machine).clear()
         vars(analysis.program).clear()
-        return outcome, Mending(looked.plans, looked.reach if self._mending else {})
+        return outcome, Mending(looked.plans, looked.reach)
 
     def _size(self, part: Part) -> int:
         return sum(self._lines[path] for path in part)

@@ -6,6 +6,8 @@ paths are those of the tree that was planned on, so after each change the analys
 as many plans at once as can be. When that fails, those that are seen to be at fault are put off, and the others
 tried again without them; those that are seen to be at fault once more, in other company, are dropped. Where none
 is seen, plans are taken in smaller lots, down to one, which is then dropped.
+
+Where it can be, all this goes by the few entry points that matter to the plans, and its result is proven on the whole.
 """
 
 from __future__ import annotations

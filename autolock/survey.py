@@ -244,7 +244,7 @@ class _Viewed:
 def _viewed(
     divided: Divided, part: Part, lock_names: frozenset[str], databases: DatabaseFacts, nearby: Nearby | None
 ) -> _Viewed:
-    looked = look_into(divided, part, lock_names, databases, keep=True, nearby=nearby)
+    looked = look_into(divided, part, lock_names, databases, keep=True, mending=True, nearby=nearby)
     files, reach = looked.strays.union(part), tuple(looked.reach.items())
     return _Viewed(looked.findings, looked.plans, files, looked.answers, divided.names.makers, reach)
 

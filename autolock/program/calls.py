@@ -271,7 +271,8 @@ class Calls(Containers, Files):
                 self.frames.pop()
         self.frames.append(frame)
         if self.recording:
-            self.entered.append(function.ref)
+            if self.mending:
+                self.entered.append(function.ref)
             self.adopt(function, env, frame)
         since, shaped = frame.serial, len(self.shaped)
         wrapper = self.models.entered(function)

@@ -94,6 +94,7 @@ class Core(ABC):
         self.awaiting: ast.AST | None = None
         self.spawned: list[Spawn] = []
         self.reached: set[Ref] = set()
+        self.mending = False
         self.entered: list[Ref] = []
         self._serial = 0
         self.implementations = Implementations(program)

@@ -356,8 +356,9 @@ class Machine(Statements):
         except RecursionError:
             self.trace.stopped[entry.label] = "nested too deeply to follow"
         self.frames.clear()
-        first = origin(entry).label
-        self.reach[first] = self.reach.get(first, Reach()).and_also(self.entered, self.allowed - self.budget)
+        if self.mending:
+            first = origin(entry).label
+            self.reach[first] = self.reach.get(first, Reach()).and_also(self.entered, self.allowed - self.budget)
 
     def run_spawned(self) -> None:
         """Follow what the entry points started, until nothing new turns up."""

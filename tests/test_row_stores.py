@@ -407,3 +407,81 @@ def test_a_conflict_is_answered_where_the_row_is_flushed(tmp_path: Path) -> None
     refused = lines.index("except IntegrityError as error:")
     assert lines[refused - 1] == "await session.flush()"
     assert "raise HTTPException(409) from error" in lines[refused:]
+
+
+NUMBERED = """
+    class Invoice(Base):
+        __tablename__ = "invoices"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        item_id: Mapped[int]
+        number: Mapped[int]
+        title: Mapped[str | None]
+
+    @app.post("/items/{id}/invoices")
+    async def invoice(id: int, number: int, session: AsyncSession = Depends(get_session)):
+        item = await session.get(Item, id)
+        query = select(Invoice).where(Invoice.item_id == id).order_by(Invoice.ORDER.desc()).limit(1)
+        last = (await session.scalars(query)).first()
+        session.add(Invoice(item_id=id, GIVEN))
+        await session.commit()
+        return item.stock
+    """
+
+
+@pytest.mark.parametrize(
+    ("order", "given", "racy"),
+    [
+        ("number", "number=last.number + 1 if last else 1", ["invoice"]),
+        ("id", "number=number, title=last.title if last else None", []),
+    ],
+)
+def test_a_number_that_follows_the_last_one(order: str, given: str, racy: list[str], tmp_path: Path) -> None:
+    body = NUMBERED.replace("ORDER", order).replace("GIVEN", given)
+    (tmp_path / "main.py").write_text(HEAD + textwrap.dedent(body))
+    assert [f.place.function for f in autolock.check([tmp_path], cache=False).findings] == racy
+
+
+SOLD = """
+    class Sale(Base):
+        __tablename__ = "sales"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        item_id: Mapped[int]
+
+    @app.post("/items/{id}")
+    async def sell(id: int, session: AsyncSession = Depends(get_session)):
+        item = await session.get(Item, id, with_for_update=True)
+        item.stock -= 1
+        await session.commit()
+        session.add(Sale(item_id=id))
+        await session.commit()
+    """
+
+
+def test_a_count_and_the_new_row_that_it_is_for_are_committed_together(tmp_path: Path) -> None:
+    assert "await session.flush()" in fixed(tmp_path, SOLD)
+
+
+TOKEN = """
+    class Reset(Base):
+        __tablename__ = "resets"
+        token: Mapped[str] = mapped_column(primary_key=True)
+        item_id: Mapped[int]
+        used: Mapped[bool]
+
+    @app.post("/resets/{token}")
+    async def reset(token: str, stock: int, session: AsyncSession = Depends(get_session)):
+        reset = await session.get(Reset, token)
+        if reset.used:
+            raise HTTPException(410)
+        item = await session.get(Item, reset.item_id)
+        CHANGE
+        reset.used = True
+        await session.commit()
+        return item.id
+    """
+
+
+@pytest.mark.parametrize(("change", "racy"), [("item.stock = stock", ["reset"]), ("print(item.stock)", [])])
+def test_a_token_that_lets_a_row_be_changed_is_used_once(change: str, racy: list[str], tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + textwrap.dedent(TOKEN.replace("CHANGE", change)))
+    assert [f.place.function for f in autolock.check([tmp_path], cache=False).findings] == racy

@@ -133,7 +133,7 @@ class Harm:
             return False
         if write.kind == "augment" or (write.made == "atomic" and control.shape in _WEIGHING):
             return True
-        if self.consequences(candidate) or self.is_given_away(candidate):
+        if self.consequences(candidate) or self.is_given_away(candidate) or self.is_spent(candidate):
             return True
         if write.made == "settled" or _changes_what_differs(control, write):
             return False
@@ -160,6 +160,20 @@ class Harm:
             and other.serial > read.serial
             and control in other.decided
             and is_empty_at_first(other)
+            for other in self.by_entry[id(candidate.entry)]
+        )
+
+    def is_spent(self, candidate: RowCandidate) -> bool:
+        """Whether a row that may be used once lets the request change another one, which it leads to: a reset token."""
+        read, write, control = candidate.read, candidate.write, candidate.control
+        if control is None or not asks_for_state(control, write.column):
+            return False
+        return any(
+            other.form == "attribute"
+            and other.row is not write.row
+            and other.request
+            and control in other.decided
+            and _leads_to(read.query, other)
             for other in self.by_entry[id(candidate.entry)]
         )
 
@@ -469,6 +483,13 @@ def is_empty_at_first(write: RowWrite) -> bool:
     if not write.model.columns:
         return True
     return column is not None and column.nullable and not column.has_default
+
+
+def _leads_to(query: Query, write: RowWrite) -> bool:
+    """Whether the row that is written was found by what a look has given: `session.get(User, token.user_id)`."""
+    origin = write.row.origin if write.row is not None else None
+    conditions = origin.query.conditions if isinstance(origin, RowRead) else ()
+    return any(isinstance(r, RowRead) and r.query is query for c in conditions for r in c.value.reads)
 
 
 def is_telling(write: RowWrite) -> bool:

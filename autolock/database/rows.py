@@ -444,7 +444,7 @@ class Rows:
         if read.location.root != write.location.root:
             return False
         if write.form == "insert":
-            return read.what == "aggregate"
+            return read.what == "aggregate" or is_next(read, write)
         if read.what != "column" or read.column != write.column:
             return False
         return write.row is None or read.row is None or same_row(read, write)
@@ -595,3 +595,20 @@ def _is_constant(value: Value) -> bool:
 
 def _isolates(session: Session) -> bool:
     return session.isolation.upper().replace("_", " ") in ("SERIALIZABLE", "REPEATABLE READ")
+
+
+def is_next(read: RowRead, write: RowWrite) -> bool:
+    """Whether a new row gets what follows the value of the last one: `order_by(number.desc()).limit(1)`, plus one."""
+    last = read.query.ordered and (read.query.limited or read.query.topmost)
+    given = write.row.fields.get(f".{read.column}", NOTHING) if write.row is not None else NOTHING
+    if not last or read.what != "column" or read not in given.reads or given.made != "expression":
+        return False
+    nodes = (read.query.spot.node, read.node) if read.query.spot is not None else (read.node,)
+    return any(_is_ordered_by(n, read.column) for node in nodes for n in ast.walk(node))
+
+
+def _is_ordered_by(node: ast.AST, column: str) -> bool:
+    """`query.order_by(Model.column.desc())`."""
+    called = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+    arguments = node.args if isinstance(node, ast.Call) and called == "order_by" else []
+    return any(isinstance(n, ast.Attribute) and n.attr == column for a in arguments for n in ast.walk(a))

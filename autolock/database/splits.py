@@ -206,6 +206,8 @@ def _values(write: RowWrite) -> Iterator[Value]:
     """Everything that a write mentions."""
     if write.row is not None:
         yield from write.row.fields.values()
+    if write.row is not None and isinstance(write.row.origin, RowRead):
+        yield from (c.value for c in write.row.origin.query.conditions if c.operator == "==")
     if write.query is not None:
         yield from write.query.values.values()
         yield from (c.value for c in write.query.conditions)

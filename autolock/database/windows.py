@@ -243,7 +243,12 @@ class RowFinder:
             return None
         if control is not None and (_asks_for_enough(control) or self.lists_missing(control, write)):
             return None
-        if read.what == "column" and (read.row is None or control is None or shape not in ("missing", "compare")):
+        numbered = candidate.dependence == "data" and read.what == "column"
+        if (
+            read.what == "column"
+            and not numbered
+            and (read.row is None or control is None or shape not in ("missing", "compare"))
+        ):
             return None
         if read.what == "column" and control is not None and _is_among_constants(control.node):
             return None
@@ -320,7 +325,7 @@ class RowFinder:
         read = candidate.read
         whether_any = candidate.dependence == "control" and self.trace.presence.get(read.serial, False)
         whether_any = whether_any and bool(read.query.conditions)  # of a whole table it is the first one that matters
-        return read.what == "aggregate" and not whether_any
+        return (read.what == "aggregate" or candidate.dependence == "data") and not whether_any
 
     def taken(self, candidate: RowCandidate) -> RowWindow | None:
         """A row is given a name that no other row was seen to have."""

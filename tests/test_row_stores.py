@@ -485,3 +485,22 @@ TOKEN = """
 def test_a_token_that_lets_a_row_be_changed_is_used_once(change: str, racy: list[str], tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(HEAD + textwrap.dedent(TOKEN.replace("CHANGE", change)))
     assert [f.place.function for f in autolock.check([tmp_path], cache=False).findings] == racy
+
+
+PARTS = """
+    from databases import Database
+
+    database = Database("postgresql://localhost/app")
+
+    @app.post("/orders")
+    async def order(who: str, sku: str):
+        id = await database.execute("INSERT INTO orders (who) VALUES (:who) RETURNING id", {"who": who})
+        await database.execute("INSERT INTO lines (order_id, sku) VALUES (:order, :sku)", {"order": KEY, "sku": sku})
+        return {"id": id}
+    """
+
+
+@pytest.mark.parametrize(("key", "split"), [("id", True), ("len(sku)", False)])
+def test_a_row_and_those_that_name_the_key_it_was_given_are_one_change(key: str, split: bool, tmp_path: Path) -> None:
+    lines = fixed(tmp_path, PARTS.replace("KEY", key))
+    assert ("async with database.transaction():" in lines) is split

@@ -13,7 +13,7 @@ from autolock.database.windows import RowWindow
 from autolock.program.decisions import shape_of
 from autolock.program.linker import Program
 from autolock.program.trace import Entry, context_name
-from autolock.program.values import Root, Value
+from autolock.program.values import Root, Row, Value
 from autolock.program.windows import RaceWindow, meeting
 
 Returned = dict[int, set[str]]
@@ -181,7 +181,7 @@ def _belong(one: RowWrite, other: RowWrite, returned: Returned) -> bool:
         if one.query
         else set()
     )
-    if any(v.term.partition(".")[0] in rows for v in _values(other)):
+    if any(_names(v) in rows for v in _values(other)):
         return True
     if one.location.root == other.location.root and one.form == other.form == "update" and _automatic(one):
         return bool(_terms(one) & _terms(other)) or one.made == other.made == "atomic"
@@ -195,6 +195,11 @@ def _belong(one: RowWrite, other: RowWrite, returned: Returned) -> bool:
         return library not in _WITHOUT_TRANSACTIONS
     counted = one.made == "atomic" or one.kind == "augment", other.made == "atomic" or other.kind == "augment"
     return any(counted) and bool(_terms(one) & _terms(other))
+
+
+def _names(value: Value) -> str:
+    """The row that a value is, or is of: the key that an INSERT has returned stands for all of the new row."""
+    return f"row{value.obj.serial}" if isinstance(value.obj, Row) else value.term.partition(".")[0]
 
 
 def _automatic(write: RowWrite) -> bool:

@@ -41,6 +41,8 @@ class Databases(Driver):
         if name in _RUNNING:
             values = args[1] if len(args) > 1 else kwargs.get("values")
             result = self.run(thing, first(args, kwargs, "query"), node, values, [])
+            if name == "execute" and result.query.kind == "insert":
+                result.query.returning = True  # the key of the new row comes back, asked for or not
             return self.given(result, _RUNNING[name], node)
         if name == "transaction":
             return Value(Block(thing), made="new")

@@ -174,14 +174,9 @@ def _belong(one: RowWrite, other: RowWrite, returned: Returned) -> bool:
     """Whether half of two writes is wrong: the one names the other's row, or both are parts of one change."""
     if one.row is not None and one.row is other.row:
         return False
-    rows = (
-        {f"row{one.row.serial}"}
-        if one.row is not None
-        else returned.get(one.query.serial, set())
-        if one.query
-        else set()
-    )
-    if any(_names(v) in rows for v in _values(other)):
+    made = returned.get(one.query.serial, set()) if one.row is None and one.query is not None else set()
+    rows = made if one.row is None else {f"row{one.row.serial}"}
+    if any(v.term.partition(".")[0] in rows or _key_of(v) in made for v in _values(other)):
         return True
     if one.location.root == other.location.root and one.form == other.form == "update" and _automatic(one):
         return bool(_terms(one) & _terms(other)) or one.made == other.made == "atomic"
@@ -197,9 +192,9 @@ def _belong(one: RowWrite, other: RowWrite, returned: Returned) -> bool:
     return any(counted) and bool(_terms(one) & _terms(other))
 
 
-def _names(value: Value) -> str:
-    """The row that a value is, or is of: the key that an INSERT has returned stands for all of the new row."""
-    return f"row{value.obj.serial}" if isinstance(value.obj, Row) else value.term.partition(".")[0]
+def _key_of(value: Value) -> str:
+    """The new row that an INSERT has returned a key of: the value stands for all of it."""
+    return f"row{value.obj.serial}" if isinstance(value.obj, Row) else ""
 
 
 def _automatic(write: RowWrite) -> bool:
@@ -211,7 +206,7 @@ def _values(write: RowWrite) -> Iterator[Value]:
     """Everything that a write mentions."""
     if write.row is not None:
         yield from write.row.fields.values()
-    if write.row is not None and isinstance(write.row.origin, RowRead):
+    if write.row is not None and isinstance(write.row.origin, RowRead) and write.kind == "augment":
         yield from (c.value for c in write.row.origin.query.conditions if c.operator == "==")
     if write.query is not None:
         yield from write.query.values.values()

@@ -627,3 +627,30 @@ def test_the_lock_that_another_writer_holds_is_taken_though_that_one_upsets_noth
     """
     assert found(tmp_path, program) == [("AL102", "Rack.fetch")]
     assert fixed(tmp_path, program).count("Lock()") == 1
+
+
+DOOR = """
+    class Door:
+        is_open = False
+
+    door = Door()
+
+    async def open_it():
+        if door.is_open:
+            return REFUSED
+        await ask("motor")
+        door.is_open = True
+        return ANSWER
+
+    @app.post("/open")
+    async def open_door():
+        return {"opened": await open_it()}
+"""
+
+
+def test_who_is_told_to_have_been_first_was_the_only_one(tmp_path: Path) -> None:
+    assert found(tmp_path, DOOR.replace("REFUSED", "False").replace("ANSWER", "True")) == [("AL102", "open_it")]
+
+
+def test_a_flag_of_which_nobody_is_told_who_set_it_may_be_set_twice(tmp_path: Path) -> None:
+    assert found(tmp_path, DOOR.replace("REFUSED", "True").replace("ANSWER", "True")) == []

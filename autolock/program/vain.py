@@ -68,7 +68,7 @@ class Vanity:
         element = write.location.fields[-1:] and write.location.fields[-1].startswith("[")
         if element or write.made != "const" or (control is not None and control.exit == "raise"):
             return False
-        if candidate.between is not None and self._hands_out(write):
+        if candidate.between is not None and (self._hands_out(write) or self._says_who_was_first(candidate)):
             return False
         return all(w.kind == "assign" and w.made == "const" and w.text == write.text for w in rivals)
 
@@ -220,6 +220,24 @@ class Vanity:
                     body = body[0].body
                 return len(body) == 1 and isinstance(body[0], ast.Expr) and body[0].value is write.node
         return False
+
+    def _says_who_was_first(self, candidate: Candidate) -> bool:
+        """Whether a function answers `False` to who finds it done, and something else to who has done it."""
+        control, write = candidate.control, candidate.write
+        unit = self.program.unit(write.function.path)
+        node = unit.functions.get(write.function.name) if unit is not None else None
+        line = getattr(write.node, "lineno", 0)
+        if control is None or control.exit != "return" or node is None or candidate.read.function != write.function:
+            return False
+        refused = {
+            ast.dump(last.value)
+            for n in ast.walk(node)
+            if isinstance(n, ast.If) and n.test is control.node
+            for last in n.body[-1:]
+            if isinstance(last, ast.Return) and isinstance(last.value, ast.Constant)
+        }
+        answers = [n.value for n in ast.walk(node) if isinstance(n, ast.Return) and n.lineno > line]
+        return bool(refused) and any(a is not None and ast.dump(a) not in refused for a in answers)
 
     def _hands_out(self, write: Write) -> bool:
         """Whether what is marked is one of many and is returned: whoever asks is given something to work on."""

@@ -92,7 +92,12 @@ def _groups(matched: Sequence[Matched]) -> list[list[Matched]]:
     """Findings that one lock must end together: of one state, or of states changed in one function."""
     alone = [[m] for m in matched if isinstance(m[0], _SINGLE)]
     matched = [m for m in matched if not isinstance(m[0], _SINGLE)]
-    alone += [[m] for m in matched if m[0].kind in ("iteration", "late-read") or m[0].relation in _ALONE]
+    alone += [[m] for m in matched if m[0].kind == "late-read" or m[0].relation in _ALONE]
+    loops: dict[object, list[Matched]] = {}
+    for window, finding in matched:
+        if window.kind == "iteration":
+            loops.setdefault((window.function, window.location.base), []).append((window, finding))
+    alone.extend(loops.values())
     kinds: dict[Location, list[Matched]] = {}
     for window, finding in matched:
         if window.kind == "lock" and window.relation == "wrong-kind":
@@ -172,7 +177,7 @@ class _Planner:
     def guarding(self, group: list[Matched]) -> Guarding:
         window = group[0][0]
         if window.kind == "iteration":
-            return self.snapshot(window)
+            return self.snapshot([w for w, _ in group])
         if window.kind == "late-read":
             raise Refusal(
                 "a lock would only make the requests wait for each other: pass the value as an "
@@ -229,16 +234,23 @@ class _Planner:
         facts = self.analysis.program.function(window.function)
         return (facts is not None and facts.is_async) or window.context != "event loop"
 
-    def snapshot(self, window: RaceWindow) -> Guarding:
-        """Loop over a copy."""
-        node = window.first
-        if not isinstance(node, ast.For):
-            raise Refusal("only a plain `for` loop can run over a copy")
-        at = self.sources.blocks(window.function.path).spot(node).path
-        edit = Edit(window.function.path, "snapshot-iteration", frozen(at=at, copy="list"))
+    def snapshot(self, windows: Sequence[RaceWindow]) -> Guarding:
+        """Loop over a copy, in all loops of one function over one container; raises Refusal."""
+        base, edits = windows[0].location.base, []
+        for window in windows:
+            node = window.first
+            if not isinstance(node, ast.For):
+                raise Refusal("only a plain `for` loop can run over a copy")
+            if node in self.analysis.machine.trace.drained:
+                raise Refusal(
+                    f"`{base}` is emptied right after a loop over it: what is added meanwhile would not be in the copy "
+                    "and be thrown away; put a new container in its place first, and loop over the old one"
+                )
+            at = self.sources.blocks(window.function.path).spot(node).path
+            edits.append(Edit(window.function.path, "snapshot-iteration", frozen(at=at, copy="list")))
         return Guarding(
-            [edit],
-            f"Loop over a copy of `{window.location.base}`",
+            edits,
+            f"Loop over a copy of `{base}`",
             "The copy is made in one step, so that what others add or remove meanwhile cannot upset the loop.",
         )
 

@@ -62,7 +62,7 @@ servers = []
 @app.post("/stop")
 async def stop():
     global servers
-    for server in servers:
+    for server in list(servers):
         await store(server)
     servers = []
 """

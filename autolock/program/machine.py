@@ -129,6 +129,8 @@ class Machine(Statements):
         state = self.state
         if write.empties:
             data |= self.handed_on(write)
+            ended = [r for r in state.ended if r.location.base == write.location.base]
+            self.trace.drained.update(r.stack[-1].statement for r in ended)
         if write.kind == "assign" and write.made == "const" and write.text in ("0", "0.0"):
             data |= self.counted(write)
         data |= self.worked_on(write)
@@ -172,7 +174,7 @@ class Machine(Statements):
         """Looks at all that is in a container, which this function made for something it then waited for.
 
         Whether there is anything in it at all, or how much, is no such look, and what was looked at before
-        this function has changed it itself is another matter.
+        this function has changed it itself is another matter. A loop over a live list has met what was added to it.
         """
         state, here = self.state, self.frame.serial
         return frozenset(
@@ -181,6 +183,7 @@ class Machine(Statements):
             if r.how == "iterate"
             and r not in state.superseded
             and not measures(r.node)
+            and state.ended.get(r) != "list"
             and r.location.base == write.location.base
             and any(f.serial == here for f in r.stack)
             and not any(r in c.reads for c in state.control)

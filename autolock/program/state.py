@@ -19,8 +19,9 @@ class State:
 
     A read that is in neither is current. `fresh` holds all reads that still matter. What `confirmed`
     ones saw was looked at again since and found to be the same. `claims` has what the request has put into
-    containers under a key, with the serial of that write, `emptied` the containers that it has emptied. `bounds` are
-    the semaphores of several places and the limiters that are held.
+    containers under a key, with the serial of that write, `emptied` the containers that it has emptied. `ended` are the
+    looks of loops that came to the end of a live container of that kind just now. `bounds` are the semaphores of
+    several places and the limiters that are held.
     """
 
     fresh: set[Read] = field(default_factory=set)
@@ -32,6 +33,7 @@ class State:
     switched: dict[Read, ast.AST] = field(default_factory=dict)
     claims: dict[tuple[Location, str], int] = field(default_factory=dict)
     emptied: dict[Write, Suspension | None] = field(default_factory=dict)
+    ended: dict[Read, str] = field(default_factory=dict)
     pending: dict[Write, Suspension | None] = field(default_factory=dict)
     jumped: dict[Write, ast.AST] = field(default_factory=dict)
     control: tuple[Control, ...] = ()
@@ -52,6 +54,7 @@ class State:
             dict(self.switched),
             dict(self.claims),
             dict(self.emptied),
+            dict(self.ended),
             dict(self.pending),
             dict(self.jumped),
             self.control,
@@ -67,6 +70,7 @@ class State:
         for read in self.unsuspended:
             self.stale.setdefault(read, event)
         self.unsuspended.clear()
+        self.ended.clear()
         for waiting in (self.pending, self.emptied):
             for write, since in waiting.items():
                 if since is None:
@@ -132,6 +136,8 @@ class State:
         self.unswitched |= other.unswitched
         self.superseded |= other.superseded
         self.confirmed &= other.confirmed
+        if self.ended or other.ended:
+            self.ended = {**_still(self.ended, other), **_still(other.ended, self)}
         if other.stale:
             self.stale = {**other.stale, **self.stale}
         if other.switched:
@@ -154,3 +160,8 @@ class State:
         if other.control and other.control is not self.control:
             known = set(map(id, self.control))
             self.control += tuple([c for c in other.control if id(c) not in known])
+
+
+def _still(ended: dict[Read, str], other: State) -> dict[Read, str]:
+    """The looks of loops that ended just now, unless one was made in the other state and has become old there."""
+    return {read: kind for read, kind in ended.items() if read in other.ended or read not in other.stale}

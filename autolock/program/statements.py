@@ -523,6 +523,7 @@ class Statements(Calls):
         frame.jumps.append([])
         frame.continues.append([])
         self.loops += 1
+        container = "dict" if view else source.obj.type.kind if isinstance(source.obj, Heap) else ""
         decided, pending = self.state.control, dict(self.state.pending)
         for item in self.named_items(source, node.iter) or (None, None):
             frame.statement = node
@@ -539,12 +540,11 @@ class Statements(Calls):
             self.gather_states(frame.continues[-1])
             if self.context == "thread":
                 self.switch(node)
-            self.iterations(
-                looped, node, "dict" if view else source.obj.type.kind if isinstance(source.obj, Heap) else ""
-            )
+            self.iterations(looped, node, container)
             if not self.state.alive:
                 break
         self.loops -= 1
+        self.state.ended.update(dict.fromkeys(looped, container))
         before.alive = not _has_elements(node.iter)
         self.meet(before, names)
         self.state.control = tuple(c for c in self.state.control if c in decided or c.exit != "loop")

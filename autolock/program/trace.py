@@ -294,7 +294,11 @@ class Nearby(NamedTuple):
 
 @dataclass(slots=True)
 class Trace:
-    """Everything that was recorded, over all entry points; `looked` has the first read of a place and Location."""
+    """Everything that was recorded, over all entry points.
+
+    `looked` has the first read of a place and Location, `drained` the loops after which at once all is thrown away that
+    the container holds.
+    """
 
     looked: dict[object, tuple[Entry, Read]] = field(default_factory=dict)
     writes: list[tuple[Entry, Write]] = field(default_factory=list)
@@ -303,6 +307,7 @@ class Trace:
     pairs: list[Pair] = field(default_factory=list)
     refills: list[Pair] = field(default_factory=list)
     iterations: list[Iteration] = field(default_factory=list)
+    drained: set[ast.stmt | None] = field(default_factory=set)
     locks: list[LockUse] = field(default_factory=list)
     orders: dict[tuple[Location, Location], LockUse] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)

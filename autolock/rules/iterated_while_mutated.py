@@ -35,7 +35,8 @@ class IteratedWhileMutated:
 
     ## Refused
 
-    Where the loop is a comprehension or an `async for`.
+    Where the loop is a comprehension or an `async for`, and where the container is emptied right after a loop of the
+    function: what is added meanwhile is not in the copy, and would be thrown away unseen.
     """
 
     id: ClassVar[str] = "AL108"

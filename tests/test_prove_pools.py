@@ -8,7 +8,7 @@ import postgres
 import pytest
 from test_prove import played
 
-from autolock.prove.proof import Verdict
+from autolock.prove.proof import Bounds, Verdict
 
 pytestmark = pytest.mark.skipif(not postgres.is_installed(), reason=postgres.MISSING)
 
@@ -112,3 +112,33 @@ def test_requests_take_turns_on_the_one_connection_of_a_pool(tmp_path: Path, sou
 def test_requests_with_connections_of_their_own_do_not(tmp_path: Path) -> None:
     side = played(tmp_path, ORM.replace("POOL", "") + LOST_UPDATE, "POST /halls/{number}/seats")
     assert side.verdict is Verdict.WITNESSED, side.why_not
+
+
+GROWING = """
+from sqlalchemy import create_engine, event, text
+
+engine = create_engine("sqlite:///./hits.sqlite")
+
+@event.listens_for(engine, "connect")
+def prepare(connection, record):
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+with engine.begin() as first:
+    first.execute(text("CREATE TABLE hits (id INTEGER PRIMARY KEY, number INTEGER)"))
+    first.execute(text("INSERT INTO hits (number) VALUES (0)"))
+
+@app.post("/hits")
+def hit():
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE hits SET number = number + 1"))
+    with engine.connect() as connection:
+        there = connection.execute(text("SELECT count(*) FROM hits")).scalar()
+    return {"there": there}
+"""
+
+
+def test_a_pool_that_grows_while_requests_are_played_does_not_end_the_search(tmp_path: Path) -> None:
+    side = played(tmp_path, GROWING, "POST /hits", bounds=Bounds(reduce_beyond=0))
+    assert side.verdict is Verdict.HELD, side

@@ -71,7 +71,27 @@ async def allowed(token: str = Depends(OAuth2PasswordBearer("login"))):
 """
 
 
-@pytest.mark.parametrize("source", [CONSTANT, COOKIE, REGISTERED], ids=["constant", "cookie", "registered"])
+SETTING = """
+import hmac
+from fastapi import Depends, Header
+from pydantic import SecretStr
+
+tokens = {f"kind-{n}": f"what kind {n} of token is for" for n in range(40)}
+
+class Settings:
+    def __init__(self):
+        self.gate = SecretStr("open-sesame")
+
+settings = Settings()
+
+async def allowed(x_gate: str = Header("")):
+    if not hmac.compare_digest(x_gate, settings.gate.get_secret_value()):
+        raise HTTPException(401)
+"""
+SIGNED_BY = {"constant": CONSTANT, "cookie": COOKIE, "registered": REGISTERED, "setting": SETTING}
+
+
+@pytest.mark.parametrize("source", SIGNED_BY.values(), ids=SIGNED_BY.keys())
 def test_a_route_that_wants_to_know_who_asks_is_driven(tmp_path: Path, source: str) -> None:
     side = played(tmp_path, source + COUNT, "POST /count")
     assert side.verdict is Verdict.WITNESSED, side.why_not

@@ -53,7 +53,8 @@ def texts_of(state: dict[str, Any], hints: list[str]) -> list[str]:
     """
     known = Known.of(state)
     held = [value for values in known.by_name.values() for value in values if isinstance(value, str)]
-    return list(dict.fromkeys([*hints, *known.secrets(), *held]))
+    likely = [text for text in (*hints, *known.secrets(), *held) if text and not any(map(str.isspace, text))]
+    return list(dict.fromkeys(likely))
 
 
 def registrations(document: dict[str, Any], sampler: Sampler) -> Iterator[list[RequestDoc]]:

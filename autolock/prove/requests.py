@@ -70,6 +70,7 @@ class Drivers:
         self._state = state
         self._attempt = attempt
         self._found: dict[str, Driven] = {}
+        self._accepted: dict[str, tuple[tuple[RequestDoc, ...], RequestDoc]] = {}
 
     def drive(self, route: str) -> Driven:
         """A request for `METHOD /path` that succeeds, one that changes something if there is one."""
@@ -158,13 +159,23 @@ class Drivers:
                 start = self._attempt(list(steps))["state"] if steps != prelude else state
                 after = self._attempt([*steps, other])
                 if _last(after)["status"] not in _REFUSED:
+                    self._accept(request, steps[: len(steps) - len(prelude)], other)
                     return _Sent(other, steps, _last(after), after["state"] != start)
         return _Sent(request, prelude, _last(answer), answer["state"] != state)
+
+    def _accept(self, request: RequestDoc, steps: tuple[RequestDoc, ...], signed: RequestDoc) -> None:
+        """Keep what has proved who sends a request, for those of other routes."""
+        shown = {part: _added(request[part], signed[part]) for part in ("headers", "query")}
+        self._accepted.setdefault(repr((steps, shown)), (steps, shown))
 
     def _signed(
         self, request: RequestDoc, prelude: tuple[RequestDoc, ...], operation: dict[str, Any], route: str
     ) -> Iterator[tuple[tuple[RequestDoc, ...], RequestDoc]]:
-        """Ways to prove who sends the request: what is sent before, and the request itself."""
+        """Ways to prove who sends the request: what is sent before, and the request itself. What was accepted elsewhere
+        comes first.
+        """
+        for before, shown in self._accepted.values():
+            yield (*before, *prelude), {**request, **{part: {**request[part], **shown[part]} for part in shown}}
         for one in signed(request, operation, self._document, texts_of(self._state, self._hints.get(route, []))):
             yield prelude, one
         sampler = Sampler(self._document, Known.of(self._state))
@@ -173,6 +184,10 @@ class Drivers:
             if token:
                 headers = {**request["headers"], "Authorization": f"Bearer {token}"}
                 yield (*steps, *prelude), {**request, "headers": headers}
+
+
+def _added(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in after.items() if before.get(name) != value}
 
 
 def routes_of(document: dict[str, Any]) -> list[str]:

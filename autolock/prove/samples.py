@@ -75,8 +75,8 @@ class Known:
                     self.keys.extend([row] if isinstance(row, str) and not row.startswith("<") else [])
 
     def _add(self, name: str, value: Any) -> None:
-        if isinstance(value, str) and value.startswith("<"):
-            return  # how a picture names what it cannot show
+        if isinstance(value, str) and (not value or value.startswith("<")):
+            return  # nothing that a path could name; how a picture names what it cannot show
         if isinstance(value, (str, int, float)) and not isinstance(value, bool):
             values = self.by_name.setdefault(name.lower(), [])
             if value not in values:

@@ -16,7 +16,7 @@ from typing import Any
 
 from .frames import Project, await_chain
 from .lanes import Gate, Lane
-from .touches import Touches
+from .touches import Touches, only_reads
 from .waits import waits_for_another
 
 #: Seconds without progress after which a request inside a driver is asked about.
@@ -27,6 +27,8 @@ GRACE = 0.02
 LONGEST_STEP = 2.0
 #: Seconds which a request may spend inside a driver before the run is given up.
 LONGEST_WAIT = 5.0
+_OF_DATABASES = frozenset(["statement", "commit", "rollback"])
+
 #: Gates that one run may pass; a run that goes on is hung in a loop.
 LONGEST_RUN = 2_000
 
@@ -40,11 +42,12 @@ MOST_TICKS = 30
 @dataclass(frozen=True)
 class Probe:
     """`are_blocked` says whether as many requests as given wait for locks in a database; it is asked once nothing has
-    come back for `patience` seconds.
+    come back for `patience` seconds. With `sees_locks` it sees that there are some, and not whose.
     """
 
     are_blocked: Callable[[int], bool]
     patience: float = PATIENCE
+    sees_locks: bool = False
 
 
 #: Takes the lanes that could go on and the lane that went last; returns the one to go.
@@ -102,6 +105,7 @@ class Director:
     steps: list[Step] = field(default_factory=list)
     stuck: Stuck | None = None
     _ticks: int = 0
+    _holders: set[int] = field(default_factory=set)
     _waiting_since: float | None = None
     _fire_timer: Callable[[], bool] = bool
     _at_end: Callable[[], object] = bool
@@ -122,7 +126,7 @@ class Director:
             return 0
         if self._in_driver():
             return PATIENCE
-        gates = self._gates()  # only now: to see whether a lock is free takes it for a moment
+        gates = self._gates()
         if not gates:
             return self._nobody_can_go()
         self._waiting_since = None
@@ -208,10 +212,20 @@ class Director:
     def _pass(self, number: int, lane: Lane, gate: Gate, enabled: tuple[int, ...], *, failing: bool = False) -> None:
         """Take the step of a lane, or of its strand of this number, that leaves a gate behind."""
         previous = self.steps[-1].lane if self.steps else None
+        self._note_lock(lane)
         lane.last = gate
         if self.touches is not None:
             self.touches.passed(lane, gate)
         self.steps.append(Step(number, gate, enabled, previous, failing))
+
+    def _note_lock(self, lane: Lane) -> None:
+        """What a lane has written keeps a lock until its transaction is over; both are so when it goes on."""
+        if lane.last is None:
+            return
+        if lane.last.kind in {"commit", "rollback"}:
+            self._holders.discard(lane.number)
+        elif lane.last.kind == "statement" and not only_reads(lane.last.label):
+            self._holders.add(lane.number)
 
     def _is_choice(self, number: int, gate: Gate) -> bool:
         return self.touches is None or self.touches.is_choice(self.lanes[number], gate)
@@ -240,8 +254,8 @@ class Director:
 
         One that waits for a lock in the database is not waited for while there are others which may give it back.
         """
-        waiting = sum(self._busy(lane) for lane in self.lanes)
-        if not waiting:
+        busy = [lane.number for lane in self.lanes if self._busy(lane)]
+        if not busy:
             return False
         now = time.perf_counter()
         if self._waiting_since is None:
@@ -253,7 +267,16 @@ class Director:
             return False
         if self.probe is None or waited < self.probe.patience or not self._gates():
             return True
-        return waited < LONGEST_STEP and not self.probe.are_blocked(waiting)
+        return waited < LONGEST_STEP and not self._are_blocked(busy, self.probe)
+
+    def _are_blocked(self, busy: list[int], probe: Probe) -> bool:
+        """Whether requests inside their drivers wait for locks of others; a lock that is seen may be their own, and the
+        disk slow.
+        """
+        known = all((gate := self.lanes[n].last) is not None and gate.kind in _OF_DATABASES for n in busy)
+        if probe.sees_locks and known and self._holders.issubset(busy):
+            return False
+        return probe.are_blocked(len(busy))
 
     def _busy(self, lane: Lane) -> bool:
         if lane.finished:

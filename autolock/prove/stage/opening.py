@@ -120,7 +120,9 @@ class Opened:
         served = tuple(Instance(lifespan.app, lifespan.state) for lifespan in lifespans)
         stage = Stage(served, project, loop, stepper, rows_are_one=remote is None)
         stage.probe = (
-            Probe(remote.all_wait) if remote is not None else Probe(lambda _: sqlite.is_locked(), _SQLITE_PATIENCE)
+            Probe(remote.all_wait)
+            if remote is not None
+            else Probe(lambda _: sqlite.is_locked(), _SQLITE_PATIENCE, sees_locks=True)
         )
         return cls(stage, tuple(lifespans), instances, sqlite, files, remote, only_one)
 
@@ -182,7 +184,9 @@ class Opened:
         return {route: list(dict.fromkeys(map(_name_of, calls))) for route, _, calls in self._calls()}
 
     def hints(self) -> dict[str, list[str]]:
-        """For each route, the texts that stand in its code and in that of the functions it depends on."""
+        """For each route, the texts that stand in its code and in that of the functions it depends on, or that this
+        code names.
+        """
         return {
             route: list(dict.fromkeys(text for call in (*calls, endpoint) for text in _texts_in(call)))
             for route, endpoint, calls in self._calls()
@@ -275,11 +279,24 @@ def _name_of(call: Any) -> str:
 
 
 def _texts_in(call: Any) -> Iterator[str]:
-    code = getattr(inspect.unwrap(call), "__code__", None) if callable(call) else None
-    for value in code.co_consts if code is not None else ():
-        for text in value if isinstance(value, (tuple, frozenset)) else (value,):
-            if isinstance(text, str) and 3 <= len(text) <= 80 and not any(map(str.isspace, text)):
-                yield text
+    function = inspect.unwrap(call) if callable(call) else None
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return
+    space = getattr(function, "__globals__", {})
+    named = [space[name] for name in code.co_names if name in space]
+    kept = [vars(thing).get(name) for thing in named if hasattr(thing, "__dict__") for name in code.co_names]
+    written = (
+        text for value in code.co_consts for text in (value if isinstance(value, (tuple, frozenset)) else [value])
+    )
+    for text in (*map(_disclosed, (*named, *kept)), *written):
+        if isinstance(text, str) and 3 <= len(text) <= 80 and not any(map(str.isspace, text)):
+            yield text
+
+
+def _disclosed(value: Any) -> Any:
+    """What pydantic's SecretStr hides."""
+    return value.get_secret_value() if type(value).__name__ == "SecretStr" else value
 
 
 def _replacement(how: dict[str, Any]) -> Any:

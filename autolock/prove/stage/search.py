@@ -22,6 +22,9 @@ from .windows import Span, goes_through, stands_in
 
 Told = dict[str, Any]
 
+#: Schedules that could not be repeated before it is given up to repeat them.
+_MOST_DIVERGENCES = 3
+
 #: Seconds for which a witness of another window than the one that is asked about is not enough.
 _LONGER = 3.0
 
@@ -98,9 +101,11 @@ class Search:
     def _explored(self, bound: Bound) -> tuple[bool, str]:
         """Whether all schedules within the bound were played, and why not where one could not be repeated.
 
-        It begins anew where steps have met of which it was not known that they may.
+        It begins anew where steps have met of which it was not known that they may, and where a schedule cannot be
+        repeated: what libraries make when it is needed first (a second connection of a pool) is there from then on.
         """
         touches = self._stage.stepper.touches
+        divergences = 0
         until = time.monotonic() + bound.seconds
         while not self._over:
             left = replace(bound, seconds=until - time.monotonic(), schedules=bound.schedules - self._played)
@@ -114,7 +119,10 @@ class Search:
                     if self._over or anew:
                         break
             except Diverged as error:
-                return False, str(error)
+                divergences += 1
+                if divergences > _MOST_DIVERGENCES:
+                    return False, str(error)
+                anew = True
             if not anew:
                 return exploration.exhausted, ""
         return False, ""

@@ -173,7 +173,7 @@ class Touches:
         first statement of a transaction may decide which commits it sees.
         """
         tables = {name.strip('"').lower() for name in _TABLES.findall(statement)}
-        reads = _ONLY_READS.match(statement) is not None
+        reads = only_reads(statement)
         first = lane.number not in self._written
         written = self._written.setdefault(lane.number, set())
         if not reads:
@@ -346,6 +346,11 @@ class _Statement:
     first: int
     last: int
     reading: Reading | None
+
+
+def only_reads(statement: str) -> bool:
+    """Whether SQL changes nothing and takes no lock."""
+    return _ONLY_READS.match(statement) is not None
 
 
 def _place_of(space: ModuleType | type) -> int:

@@ -189,7 +189,17 @@ def _belong(one: RowWrite, other: RowWrite, returned: Returned) -> bool:
         library = one.session.library if one.session is not None else one.model.library
         return library not in _WITHOUT_TRANSACTIONS
     counted = one.made == "atomic" or one.kind == "augment", other.made == "atomic" or other.kind == "augment"
-    return any(counted) and bool(_terms(one) & _terms(other))
+    return any(counted) and bool(_terms(one) & _terms(other) or _is_counted_for(one, other))
+
+
+def _is_counted_for(one: RowWrite, other: RowWrite) -> bool:
+    """Whether a row is counted up or down for the new one that follows, and names it by the key that found it."""
+    origin = one.row.origin if one.row is not None else None
+    if not isinstance(origin, RowRead) or one.kind != "augment" or other.form != "insert":
+        return False
+    keys = {c.value.term for c in origin.query.conditions if c.operator == "==" and c.value.term}
+    beside = one.function == other.function and set(one.decided) == set(other.decided)
+    return beside and bool(keys & _terms(other))
 
 
 def _key_of(value: Value) -> str:
@@ -206,8 +216,6 @@ def _values(write: RowWrite) -> Iterator[Value]:
     """Everything that a write mentions."""
     if write.row is not None:
         yield from write.row.fields.values()
-    if write.row is not None and isinstance(write.row.origin, RowRead) and write.kind == "augment":
-        yield from (c.value for c in write.row.origin.query.conditions if c.operator == "==")
     if write.query is not None:
         yield from write.query.values.values()
         yield from (c.value for c in write.query.conditions)

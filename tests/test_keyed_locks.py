@@ -89,3 +89,53 @@ def test_a_lock_that_is_dropped_while_others_wait_guards_nothing(tmp_path: Path,
 @pytest.mark.parametrize("lock", KEPT.values(), ids=KEPT)
 def test_a_lock_that_stays_guards(tmp_path: Path, lock: str) -> None:
     assert rules(tmp_path, lock) == []
+
+
+BOXES = """
+import asyncio
+from fastapi import FastAPI
+
+app = FastAPI()
+
+class Box:
+    opened = 0
+
+    def __init__(self):
+        self.times = 0
+        self._lock = asyncio.Lock()
+
+    async def open(self):
+        async with self._lock:
+            number = COUNTER + 1
+            await asyncio.sleep(0.1)
+            COUNTER = number
+
+boxes = {"red": Box(), "blue": Box()}
+
+@app.post("/{name}")
+async def open_box(name: str):
+    await boxes[name].open()
+"""
+
+
+def test_the_lock_of_each_object_does_not_guard_what_all_of_them_have_in_common(tmp_path: Path) -> None:
+    main = tmp_path / "main.py"
+    main.write_text(BOXES.replace("COUNTER", "Box.opened"), encoding="utf-8")
+    (finding,) = autolock.check([tmp_path], cache=False).findings
+    assert (finding.rule, finding.place.function) == ("AL504", "Box.open")
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    after = main.read_text(encoding="utf-8")
+    assert "async with Box.opened_lock:" in after
+    assert autolock.check([tmp_path], cache=False).findings == ()
+
+
+def test_the_lock_of_each_object_guards_what_is_its_own(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(BOXES.replace("COUNTER", "self.times"), encoding="utf-8")
+    assert autolock.check([tmp_path], cache=False).findings == ()
+
+
+def test_one_lock_of_a_table_that_is_named_guards_what_there_is_once(tmp_path: Path) -> None:
+    named = BOXES.replace("COUNTER", "Box.opened").replace("with self._lock", "with locks['opened']")
+    text = named.replace("class Box", "locks = {'opened': asyncio.Lock()}\n\nclass Box")
+    (tmp_path / "main.py").write_text(text, encoding="utf-8")
+    assert autolock.check([tmp_path], cache=False).findings == ()

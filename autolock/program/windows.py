@@ -352,7 +352,11 @@ class Finder:
         if candidate.dependence == "control" and read.how == "contains" and shape in ("equal", "different"):
             shape = "present"
         common = self._kept(candidate)
-        valid = [h for h in common if not h.lock.fresh and h.lock.location not in self.dropped]
+        valid = [
+            h
+            for h in common
+            if not h.lock.fresh and h.lock.location not in self.dropped and not _is_for_one_of_many(h, write)
+        ]
         rivals = self._rivals(candidate, shape, valid)
         if not rivals.writers or self._is_nothing(write.location):
             return
@@ -500,6 +504,8 @@ class Finder:
     @staticmethod
     def _relation(read: Read, write: Write, common: list[Held], valid: list[Held]) -> str:
         if common and not valid:
+            if any(_is_for_one_of_many(h, write) for h in common):
+                return "different-locks"
             return "fresh-lock" if all(h.lock.fresh for h in common) else "dropped-lock"
         if _own(valid, write):
             return "unguarded"
@@ -883,6 +889,20 @@ def taken_for(held: Held, function: Ref, homes: set[str]) -> bool:
 def _share_a_thread_lock(one: Write, other: Write) -> bool:
     """Whether two writes take one thread lock, beside what else they hold."""
     return any(h.lock.family == "threading" and _holds(other.held, h.lock) for h in one.held)
+
+
+def _is_for_one_of_many(held: Held, write: Write) -> bool:
+    """Whether a lock is one of those that many objects or keys have, and what is written is there once for all."""
+    lock, place = held.lock.location, write.location
+    if lock is None or "[*]" not in lock.fields or any(field.startswith("[") for field in place.fields):
+        return False
+    taken = held.node.items if isinstance(held.node, ast.With | ast.AsyncWith) else []
+    named = any(
+        isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Constant)
+        for i in taken
+        for n in ast.walk(i.context_expr)
+    )
+    return not named and place.root.kind in ("variable", "class", "state")
 
 
 def _holds(held: Iterable[Held], lock: LockValue) -> bool:

@@ -49,7 +49,13 @@ class DifferentLocks:
             return self.forgotten(window)
         if window.relation != "different-locks":
             return None
-        others = sorted({f"`{w.function.name}`" for _, w in window.rivals})
+        others = sorted({f"`{w.function.name}`" for _, w in window.rivals} - {f"`{function_name(window)}`"})
+        if not others:
+            return Match(
+                Severity.HIGH,
+                f"`{function_name(window)}` guards `{window.shown}` with one lock of many: who takes another of them "
+                "does not wait, and one overwrites what the other wrote.",
+            )
         return Match(
             Severity.HIGH,
             f"`{function_name(window)}` and {' and '.join(others[:2])} guard `{window.shown}` with different locks: "

@@ -180,6 +180,8 @@ class Harm:
     def is_claim(self, candidate: RowCandidate) -> bool:
         """Whether a row that two take is a loss: the next job, a voucher that is credited, a token."""
         read, write = candidate.read, candidate.write
+        if write.kind == "remove" and self.is_spent(candidate):
+            return True
         if write.kind == "remove":
             return any(
                 self.draws_on(other.value, read)
@@ -196,6 +198,20 @@ class Harm:
         if chosen and (read.query.ordered or not self.has_key(read)) and not _ENDING.search(write.text):
             return True
         return bool(self.consequences(candidate))
+
+    def is_spent(self, candidate: RowCandidate) -> bool:
+        """Whether a key of redis opens something once: who does not find it is turned away, who does takes it away.
+
+        What is put in on the strength of it may be in another database.
+        """
+        write, control = candidate.write, candidate.control
+        if write.model.library != "redis" or control is None or not control.exit:
+            return False
+        return any(
+            _adds(other) and not is_telling(other) and control in other.decided and not exclude(other, write)
+            for other in self.by_entry[id(candidate.entry)]
+            if other is not write
+        )
 
     @staticmethod
     def has_key(read: RowRead) -> bool:

@@ -55,6 +55,8 @@ def by_hand(window: RowWindow, library: str, dialect: str) -> str:
         return _insert(window, library)
     if window.kind == "row-skew":
         return _skew(library, dialect)
+    if library == "redis" and window.change.kind == "remove":
+        return "let `GETDEL` (`getdel(key)`) take the key away, and go on only with what it returns"
     if window.change.form == "save" and library in _SAVED:
         return f"write only the columns that were changed: {_SAVED[library]}"
     computed = _COMPUTED.get(library, _ATOMIC)

@@ -1,4 +1,4 @@
-"""redis: keys that are read and then set, and keys that are made because they were not there."""
+"""redis: keys that are read and then set, counted up or taken away, and keys that are made because none was there."""
 
 from __future__ import annotations
 
@@ -8,18 +8,24 @@ from typing import ClassVar
 
 from autolock.database.adapters.base import Args, Kwargs
 from autolock.database.adapters.drivers import Driver
-from autolock.database.adapters.results import column
+from autolock.database.adapters.results import column, reads_of, selected
 from autolock.database.models import Model
-from autolock.database.objects import Condition, Query, Result, Session
+from autolock.database.objects import Condition, Expression, Query, Result, Session
 from autolock.database.rows import Rows, table_of
+from autolock.database.schema import Column
 from autolock.program.linker import Ref
 from autolock.program.values import NO_READS, NOTHING, Thing, Value
 
 _CLIENTS = frozenset({"Redis", "StrictRedis", "RedisCluster", "from_url"})
+_COUNTERS = frozenset({"incr", "incrby", "incrbyfloat", "decr", "decrby", "hincrby", "hincrbyfloat"})
+#: A key is found by its name, and by nothing else.
+_COLUMNS = {"key": Column("key", "key", primary_key=True)}
+#: Functions that give a value in the form in which redis holds it.
+_WRITTEN = re.compile(r"dumps\(|^(str|int|float)\(")
 
 
 class Redis(Driver):
-    """Each command is atomic by itself; pipelines, scripts, locks and counters are left alone."""
+    """Each command is atomic by itself, and sent at once, or by a pipeline; scripts and locks are left alone."""
 
     library: ClassVar[str] = "redis"
     packages: ClassVar[tuple[str, ...]] = ("redis", "aioredis")
@@ -39,10 +45,17 @@ class Redis(Driver):
             return None
         if name == "from_url":
             return Value(thing)
-        if name in ("get", "exists", "hget") and args:
+        if name == "pipeline":
+            return Value(self.session(node))
+        if name in ("get", "exists", "hget", "hgetall") and args and thing is self.default:
             return self.get(name, args, node)
         if name in ("set", "setex", "psetex", "hset") and args:
             self.set(name, args, kwargs, node)
+        elif name in _COUNTERS and args:
+            self.count(name, args, node)
+        elif name in ("delete", "unlink"):
+            for key in args:
+                self.remove(key, node)
         return Value(None, made="call")
 
     def get(self, name: str, args: Args, node: ast.Call) -> Value:
@@ -51,7 +64,11 @@ class Redis(Driver):
         if query is None:
             return Value(None, made="call")
         result = Result(query, self.default, self.rows.run(self.default, query, node))
-        return self.given(result, "count", node) if name == "exists" else column(self.rows, result, field(name, args))
+        if name == "exists":
+            return self.given(result, "count", node)
+        if name == "hgetall":
+            return Value(selected(self.rows, result), reads_of(result), "", False, "call")
+        return column(self.rows, result, field(name, args))
 
     def set(self, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> None:
         """A key gets a value: a computed one, or one that only says that it is there."""
@@ -69,18 +86,36 @@ class Redis(Driver):
             )
         self.rows.done(self.default, node)
 
+    def count(self, name: str, args: Args, node: ast.Call) -> None:
+        """A number goes up or down by itself, whatever somebody has seen it to be before."""
+        query = self.at(args[0], node)
+        if query is not None and query.model is not None:
+            computed = Value(Expression((), operator="+"))
+            self.rows.write(
+                self.default, query.model, "update", "augment", node, computed, column=field(name, args), query=query
+            )
+            self.rows.done(self.default, node)
+
+    def remove(self, key: Value, node: ast.Call) -> None:
+        """A key is taken away."""
+        query = self.at(key, node)
+        if query is not None and query.model is not None:
+            self.rows.write(self.default, query.model, "delete", "remove", node, NOTHING, query=query)
+            self.rows.done(self.default, node)
+
     @staticmethod
     def is_changed(model: Model, value: Value, node: ast.Call) -> bool:
         """Whether what is set is what the key held, with a change: one more, or an object with other fields."""
         own = any(r.location.root == table_of(model).root for r in value.reads)
-        return own and (value.made == "expression" or "dumps(" in ast.unparse(node))
+        given = (*node.args, *(k.value for k in node.keywords))
+        return own and (value.made == "expression" or any(_WRITTEN.search(ast.unparse(g)) for g in given))
 
     def at(self, key: Value, node: ast.AST) -> Query | None:
         """The key, known by the text of its expression; None where that cannot be told."""
         if not key.term:
             return None
         name = _pattern(key.term)
-        model = Model(Ref("table", "redis", name), name, "redis")
+        model = Model(Ref("table", "redis", name), name, "redis", _COLUMNS)
         condition = Condition(model, "key", "==", Value(None, NO_READS, key.term, key.request))
         return Query("select", model, conditions=(condition,), form="redis", spot=self.rows.spot(node))
 
@@ -95,4 +130,4 @@ def _pattern(term: str) -> str:
 
 def field(name: str, args: Args) -> str:
     """The field of a hash, or the one value of a plain key."""
-    return args[1].term if name.startswith("h") and len(args) > 1 else "value"
+    return args[1].term.strip("'") if name.startswith("h") and len(args) > 1 else "value"

@@ -293,3 +293,30 @@ async def pages(id: int, db: AsyncSession = Depends(session)):
 @pytest.mark.parametrize(("end", "racy"), [("article.state = 'filled'", False), ("article.hidden = True", True)])
 def test_a_mark_of_how_far_a_run_has_come_is_no_half(end: str, racy: bool, tmp_path: Path) -> None:
     assert ("AL201" in rules(tmp_path, STEPS.format(end=end))) is racy
+
+
+LIMITED = """
+@app.post("/articles/{{id}}/read")
+async def read(id: int, more: int, db: AsyncSession = Depends(session)):
+    article = await db.get(Article, id)
+    if article.reads + more > article.revision:
+        raise HTTPException(409)
+    done = await db.execute(
+        update(Article).where(Article.id == id{asked}).values(reads=Article.reads + more)
+    )
+    await db.commit()
+    if done.rowcount == 0:
+        raise HTTPException(409)
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (", Article.reads + more <= Article.revision", []),
+        (", Article.revision >= Article.reads + more", []),
+        (", Article.revision >= more", ["AL202"]),
+    ],
+)
+def test_a_statement_that_compares_two_columns_asks_about_both(tmp_path: Path, asked: str, expected: list[str]) -> None:
+    assert rules(tmp_path, LIMITED.format(asked=asked)) == expected

@@ -299,12 +299,13 @@ class Statements:
             if found.function in _FOLDED and len(found.columns) == 1:
                 folded = Condition(found.columns[0].model, found.columns[0].name, text, Value())
                 return Value(Conditions((folded,), exact=False), reads)
-            computed = tuple(Condition(c.model, c.name, "computed", Value()) for c in found.columns)
-            return Value(Conditions(computed, exact=False), reads)
+            return Value(Conditions(_computed(found), exact=False), reads)
         if other.made == "none":
             text = "is null" if text == "==" else "is not null"
         exact = not isinstance(other.obj, Column | Expression | Query)
-        return Value(Conditions((Condition(column.model, column.name, text, other),), exact), reads)
+        asked = Condition(column.model, column.name, text, other)
+        more = _computed(other.obj) if isinstance(other.obj, Expression) else ()
+        return Value(Conditions((asked, *more), exact), reads)
 
     def combined(self, left: Value, operator: ast.operator, right: Value) -> Value | None:
         """`a & b`, `a | b`, `Model.n + 1`."""
@@ -392,6 +393,11 @@ def _one_of(obj: object) -> Conditions | None:
         return None
     held = obj.fields.get("[*]", NOTHING).obj
     return held if isinstance(held, Conditions) else None
+
+
+def _computed(found: Expression) -> tuple[Condition, ...]:
+    """What is asked of columns that the database computes something from: nothing that could be seen here."""
+    return tuple(Condition(c.model, c.name, "computed", Value()) for c in found.columns)
 
 
 def columns_in(values: Iterable[Value]) -> tuple[Column, ...]:

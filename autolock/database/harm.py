@@ -138,8 +138,10 @@ class Harm:
         if write.made == "settled" or _changes_what_differs(control, write):
             return False
         if write.made != "const" and not write.text:
+            own = self.by_entry[id(candidate.entry)]
             plain = write.kind == "assign" and write.value is not None and not is_invented(write.value)
-            return plain and not _WHOLE.search(write.column) and is_transition(control, write)
+            beside = any(w.row is write.row and w.column != write.column and control in w.decided for w in own)
+            return plain and not _WHOLE.search(write.column) and is_transition(control, write, beside=beside)
         kind = write.model.columns[write.column].kind if write.column in write.model.columns else ""
         return any(
             other.text != write.text and (other.text or (kind != "bool" and other.form != "insert"))

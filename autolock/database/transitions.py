@@ -13,17 +13,21 @@ _LEAVING = ("raise", "return")
 _LOOSE = frozenset({"bool", "datetime", "json"})
 
 
-def is_transition(control: Control, write: RowWrite) -> bool:
+def is_transition(control: Control, write: RowWrite, *, beside: bool) -> bool:
     """Whether a check of a column rejects what another request has put there, which a blind write then replaces.
 
     The new value is not a constant: another request puts another one there. Two requests that both pass the check
-    both put theirs, and the first was told that it had won.
+    both put theirs, and the first was told that it had won. `beside` tells whether other columns of the row are set
+    on the strength of it: when something was last seen means little by itself.
     """
     column = write.model.columns.get(write.column)
-    if write.value is None or (column is not None and column.kind in _LOOSE) or not isinstance(control.node, ast.expr):
+    if write.value is None or not isinstance(control.node, ast.expr):
         return False
-    if _is_new_best(control.node, write):
+    loose = column is not None and column.kind in _LOOSE
+    if _is_new_best(control.node, write) and (beside or not loose):
         return True
+    if loose:
+        return False
     if control.exit not in _LEAVING:
         return False
     tests = [t for t in _parts(control.node) if _names_column(t, write.column)]
@@ -113,13 +117,24 @@ def _is_state(node: ast.expr) -> bool:
 
 
 def _is_new_best(test: ast.expr, write: RowWrite) -> bool:
-    """`if score > row.best: row.best = score`."""
+    """`if score > row.best: row.best = score`, in whatever form the two are compared."""
     if not isinstance(write.node, ast.Assign):
         return False
-    sides = {ast.unparse(write.node.targets[0]), ast.unparse(write.node.value)}
+    sides = {_compared(write.node.targets[0]), _compared(write.node.value)}
     return any(
         isinstance(t, ast.Compare)
         and isinstance(t.ops[0], ast.Lt | ast.LtE | ast.Gt | ast.GtE)
-        and {ast.unparse(t.left), ast.unparse(t.comparators[0])} == sides
+        and {_compared(t.left), _compared(t.comparators[0])} == sides
         for t in _parts(test)
     )
+
+
+def _compared(node: ast.expr) -> str:
+    """What is compared, without what is done to it for that: `row.seen.replace(tzinfo=UTC)`."""
+    while (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and not isinstance(node.func.value, ast.Name)
+    ):
+        node = node.func.value
+    return ast.unparse(node)

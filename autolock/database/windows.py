@@ -15,7 +15,7 @@ from autolock.database.objects import Condition, Query
 from autolock.database.rows import same_row
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.program.branches import shared_frames
-from autolock.program.decisions import asks_of_any, effective, says_different
+from autolock.program.decisions import asked_with_details, asks_of_any, effective, says_different, shape_of
 from autolock.program.linker import Program, Ref
 from autolock.program.trace import Control, Held, Read, context_name
 from autolock.program.values import Value
@@ -694,7 +694,10 @@ def _shape_of(control: Control) -> str:
     test, negated = control.node, control.negated
     while isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         test, negated = test.operand, not negated
-    return effective("truth", negated) if asks_of_any(test) else effective(control.shape, control.negated)
+    if asks_of_any(test):
+        return effective("truth", negated)
+    found = asked_with_details(test)
+    return effective(shape_of(found), negated) if found is not None else effective(control.shape, control.negated)
 
 
 def _asks_for_enough(control: Control) -> bool:

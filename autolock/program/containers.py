@@ -8,7 +8,10 @@ from autolock.database.objects import Session
 from autolock.program.expressions import Expressions
 from autolock.program.library import ATOMIC, INSERTING, LOCKS, MUTATORS, READERS, REMOVING
 from autolock.program.objects import Objects
+from autolock.program.trace import sense_of
 from autolock.program.values import (
+    DECIDED,
+    NOTHING,
     ClassValue,
     External,
     FunctionValue,
@@ -103,6 +106,7 @@ class Containers(Objects, Expressions):
         """A container that only this request sees: what is put in comes out again."""
         if name in ("append", "add", "appendleft") and args:
             obj.fields["[*]"] = args[-1]
+            self.decided_to_fill(obj)
             self.shaped.append(obj)
             return Value(None, receiver.reads)
         if name in ("get", "pop", "setdefault", "popleft"):
@@ -115,6 +119,15 @@ class Containers(Objects, Expressions):
         if name in ("values", "items", "keys", "copy"):
             return Value(obj if name != "keys" else None, receiver.reads, "", receiver.request)
         return None
+
+    def decided_to_fill(self, heap: Heap) -> None:
+        """Remember why a container that only this request sees has something in it: `if found: errors.append(...)`."""
+        frame = self.frame.serial
+        decided = [c for c in self.state.control if c.frame == frame and not c.exit]
+        if decided and heap.location is None:
+            known, made = heap.fields.get(DECIDED, NOTHING), sense_of(decided)
+            made = made if known.made in ("", made) else "equal"
+            heap.fields[DECIDED] = Value(None, known.reads.union(*(c.reads for c in decided)), made=made)
 
     def changed_by(self, kind: str, args: list[Value], node: ast.Call) -> Value | None:
         """A function that changes the container it is given (`heapq.heappop(jobs)`); None where that is none."""

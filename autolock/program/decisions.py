@@ -29,7 +29,7 @@ _OPPOSITE = {
 #: How a result is asked for what it has found.
 _FOUND = frozenset({"first", "one_or_none", "scalar", "scalar_one_or_none", "scalars", "fetchone", "all", "fetchall"})
 
-SHAPES = frozenset(_OPPOSITE) - {"truth"}
+SHAPES = frozenset(_OPPOSITE)
 _IDENTITIES = (ast.Is, ast.IsNot, ast.Eq, ast.NotEq)
 
 
@@ -91,6 +91,24 @@ def asks_of_any(test: ast.AST) -> bool:
     if not isinstance(test, ast.Call) or not isinstance(test.func, ast.Name) or test.func.id != "any":
         return False
     return len(test.args) == 1 and isinstance(test.args[0], ast.GeneratorExp | ast.ListComp)
+
+
+def asked_with_details(test: ast.AST) -> ast.expr | None:
+    """Of `row and row.active`, `row is None or row.old`: what asks whether there is one; None for other tests."""
+    parts = test.values if isinstance(test, ast.BoolOp) else []
+    for part in parts:
+        plain = part.operand if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.Not) else part
+        plain = plain.left if isinstance(plain, ast.Compare) and wants_none(plain) is not None else plain
+        if isinstance(plain, ast.Name) and all(_is_of(other, plain.id) for other in parts if other is not part):
+            return part
+    return None
+
+
+def _is_of(test: ast.expr, name: str) -> bool:
+    """Whether a test asks about an attribute of what a name stands for."""
+    return any(
+        isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name) and n.value.id == name for n in ast.walk(test)
+    )
 
 
 def says_equal(test: ast.expr) -> bool:

@@ -11,6 +11,7 @@ from autolock.program.index import dotted
 from autolock.program.library import ENDS
 from autolock.program.trace import Control, Read
 from autolock.program.values import (
+    DECIDED,
     NOTHING,
     ClassValue,
     Coroutine,
@@ -200,7 +201,10 @@ class Expressions(Core):
         """A value that is asked whether it is true: of a container, whether there is anything in it."""
         value = self.evaluate(node)
         inside = self.contents(value, node)
-        return Value(value.obj, value.reads | inside, value.term, value.request, value.made) if inside else value
+        made = value.made
+        if isinstance(value.obj, Heap) and DECIDED in value.obj.fields:
+            inside, made = inside | value.obj.fields[DECIDED].reads, value.obj.fields[DECIDED].made
+        return Value(value.obj, value.reads | inside, value.term, value.request, made) if inside else value
 
     def known(self, test: ast.expr) -> bool | None:
         """How a test comes out that only asks for what is known here; None for any other.
@@ -238,7 +242,8 @@ class Expressions(Core):
 
     def unary(self, node: ast.UnaryOp) -> Value:
         value = self.test(node.operand) if isinstance(node.op, ast.Not) else self.evaluate(node.operand)
-        made = opposite(value.made) if isinstance(node.op, ast.Not) and value.made in SHAPES else "expression"
+        asked = value.made if value.made in SHAPES else "truth" if value.obj is not None else ""
+        made = opposite(asked) if isinstance(node.op, ast.Not) and asked else "expression"
         term = f"-{value.term}" if value.term and isinstance(node.op, ast.USub) else ""
         made = "const" if term and value.made == "const" else made
         return Value(None, value.reads, term, value.request, made)

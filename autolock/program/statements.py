@@ -18,7 +18,7 @@ from autolock.program.index import dotted
 from autolock.program.lacking import LACKING
 from autolock.program.linker import Ref
 from autolock.program.state import State
-from autolock.program.trace import Control, Iteration, Read
+from autolock.program.trace import Control, Iteration, Read, sense_of
 from autolock.program.values import (
     NOTHING,
     ClassValue,
@@ -37,6 +37,7 @@ from autolock.program.values import (
     answered,
     is_told_apart,
     join,
+    note_answers,
 )
 
 #: Names of context managers that are locks, whatever they are made of.
@@ -271,9 +272,9 @@ class Statements(Calls):
     def return_(self, node: ast.Return) -> None:
         value = self.evaluate(node.value) if node.value is not None else Value(None, made="none")
         frame = self.frame
-        implied = [c.reads for c in self.state.control if c.frame == frame.serial and c.exit != "raise"]
+        implied = [c for c in self.state.control if c.frame == frame.serial and c.exit != "raise"]
         if implied:
-            value = answered(value, frozenset().union(*implied))
+            value = answered(value, frozenset().union(*(c.reads for c in implied)), sense_of(implied))
         frame.exits.append((value, self.state.copy()))
         if frame.caught:
             frame.caught[-1].append(self.state.copy())
@@ -340,6 +341,8 @@ class Statements(Calls):
         with self.deciding(self.control(node.test, value, True, "")):
             self.execute(node.orelse)
         else_alive = self.state.alive
+        if then.alive and else_alive and value.reads:
+            note_answers(then_names, env.vars, value.reads, self.shape(node.test, value))
         self.meet(then, then_names)
         if then.alive is not else_alive:
             self.remember(node, value, then.alive)

@@ -6,11 +6,12 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from autolock.program.decisions import effective
 from autolock.program.index import dotted
 from autolock.program.library import ENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from autolock.program.linker import Ref
     from autolock.program.values import Location, LockValue
@@ -184,6 +185,12 @@ class Control:
     exit: str
     frame: int
     let_go: LockValue | None = None
+
+
+def sense_of(decided: Sequence[Control]) -> str:
+    """What is known to be true where several decisions have led; `equal`, which may be anything, of more than one."""
+    (first, *others) = decided
+    return "equal" if others else effective(first.shape, first.negated)
 
 
 @dataclass(slots=True, frozen=True, eq=False)

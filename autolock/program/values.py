@@ -7,6 +7,8 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from autolock.program.decisions import opposite
+
 if TYPE_CHECKING:
     from autolock.program.linker import Ref
     from autolock.program.trace import Read
@@ -308,16 +310,35 @@ def join(one: Value, other: Value) -> Value:
     )
 
 
-def answered(value: Value, decided: frozenset[Read]) -> Value:
+#: Under which name a container remembers what was looked at when it was decided to put something in.
+DECIDED = "(decided)"
+
+
+def answered(value: Value, decided: frozenset[Read], sense: str) -> Value:
     """What a function gives back after decisions on what it has looked at: those say as much as the value.
 
     A plain True or False tells how they came out, and so does each of several values that are given back together.
+    `sense` is what is known to be true there.
     """
     obj = value.obj
     if isinstance(obj, Group) and value.made == "display":
-        obj = Group([answered(item, decided) for item in obj.items])
-    made = "equal" if value.made == "const" and value.term in ("True", "False") else value.made
+        obj = Group([answered(item, decided, sense) for item in obj.items])
+    made = value.made
+    if made == "const" and value.term in ("True", "False"):
+        made = sense if value.term == "True" else opposite(sense)
     return Value(obj, value.reads | decided, value.term, value.request, made)
+
+
+def note_answers(one: dict[str, Value], other: dict[str, Value], decided: frozenset[Read], sense: str) -> None:
+    """Note of each name that two branches leave as True and as False what was decided between them.
+
+    `sense` is what is true in the first.
+    """
+    for name in one.keys() & other.keys():
+        mine, yours = one[name], other[name]
+        if mine is not yours and truth(mine) is not None and truth(yours) is not None:
+            one[name] = answered(mine, decided, sense)
+            other[name] = answered(yours, decided, opposite(sense))
 
 
 def is_told_apart(heap: Heap, field_: str) -> bool:

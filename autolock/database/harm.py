@@ -182,7 +182,7 @@ class Harm:
     def is_claim(self, candidate: RowCandidate) -> bool:
         """Whether a row that two take is a loss: the next job, a voucher that is credited, a token."""
         read, write = candidate.read, candidate.write
-        if write.kind == "remove" and self.is_spent(candidate):
+        if write.kind == "remove" and self.opens_once(candidate):
             return True
         if write.kind == "remove":
             return any(
@@ -201,7 +201,7 @@ class Harm:
             return True
         return bool(self.consequences(candidate))
 
-    def is_spent(self, candidate: RowCandidate) -> bool:
+    def opens_once(self, candidate: RowCandidate) -> bool:
         """Whether a key of redis opens something once: who does not find it is turned away, who does takes it away.
 
         What is put in on the strength of it may be in another database.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +36,7 @@ _IMAGE = re.compile(rb"^\s*image:\s*[\"']?(?:\S*/)?(%s)(?:[:@\"'\s]|$)" % _NAMES
 _DEPENDENCY = re.compile(rb"(?<![\w.-])(%s)(?![\w-])" % "|".join(map(re.escape, _DRIVERS)).encode(), re.IGNORECASE)
 _WORDS = tuple(name.encode() for name in _DATABASES)
 #: Where code that opens connections is kept; the other files are not searched.
-_PLACES = ("config", "setting", "database", "db", "session", "engine", "env", "main")
+_PLACES = re.compile("config|setting|database|db|session|engine|env|main")
 _LARGEST = 300_000
 _FOLDERS_DEEP = 2
 _NO_FOLDERS = frozenset({"node_modules", "site-packages", "venv", "tests", "test", "docs", "examples"})
@@ -61,13 +61,14 @@ def dialect_of(imports: Imports, root: Path) -> Dialect:
     for a user's choice. SQLite is believed only where nothing else is named at all, since it is
     what applications fall back to.
     """
-    named = _first_of_each((*_in_code(imports, root, _URL), *_dialects(imports), *_in_settings(root)))
+    files = tuple(_files(root))
+    named = _first_of_each((*_in_code(imports, root, _URL), *_dialects(imports), *_in_settings(root, files)))
     if len(named) > 1:
         return Dialect()
     found = next(iter(named.values()), None)
     if found is not None and found.name != "sqlite":
         return found
-    others = _first_of_each((*_imported(imports), *_installed(root), *_in_code(imports, root, _QUESTION)))
+    others = _first_of_each((*_imported(imports), *_installed(root, files), *_in_code(imports, root, _QUESTION)))
     if found is not None:
         return found if others.keys() <= {"sqlite"} else Dialect()
     return next(iter(others.values())) if len(others) == 1 else Dialect()
@@ -82,21 +83,20 @@ def _first_of_each(found: Iterable[Dialect]) -> dict[str, Dialect]:
 
 def _in_code(paths: Iterable[str], root: Path, pattern: re.Pattern[bytes]) -> Iterator[Dialect]:
     for path in sorted(paths):
-        if any(place in path.lower() for place in _PLACES):
+        if _PLACES.search(path.lower()):
             yield from _matches(root / path, path, pattern)
 
 
 def _dialects(imports: Imports) -> Iterator[Dialect]:
-    for path in sorted(imports):
-        for module in imports[path]:
-            package, _, rest = module.partition("sqlalchemy.dialects.")
-            name = _DATABASES.get(rest.partition(".")[0]) if not package else None
-            if name:
-                yield Dialect(name, f"{path}: imports {module}")
+    def named(module: str) -> str | None:
+        package, _, rest = module.partition("sqlalchemy.dialects.")
+        return _DATABASES.get(rest.partition(".")[0]) if not package else None
+
+    return _by_imports(imports, named)
 
 
-def _in_settings(root: Path) -> Iterator[Dialect]:
-    for path in _files(root):
+def _in_settings(root: Path, files: Sequence[str]) -> Iterator[Dialect]:
+    for path in files:
         name = path.rpartition("/")[2]
         if name.startswith((".env", "env.")) or name in ("alembic.ini", "example.env"):
             yield from _matches(root / path, path, _URL)
@@ -106,15 +106,20 @@ def _in_settings(root: Path) -> Iterator[Dialect]:
 
 
 def _imported(imports: Imports) -> Iterator[Dialect]:
-    for path in sorted(imports):
+    return _by_imports(imports, lambda module: _DRIVERS.get(module.partition(".")[0].lower()))
+
+
+def _by_imports(imports: Imports, named: Callable[[str], str | None]) -> Iterator[Dialect]:
+    """The databases that imported modules stand for, file by file; most modules are imported by many files."""
+    names = {module: name for module in set().union(*imports.values()) if (name := named(module))}
+    for path in sorted(imports) if names else ():
         for module in imports[path]:
-            name = _DRIVERS.get(module.partition(".")[0].lower())
-            if name:
-                yield Dialect(name, f"{path}: imports {module}")
+            if module in names:
+                yield Dialect(names[module], f"{path}: imports {module}")
 
 
-def _installed(root: Path) -> Iterator[Dialect]:
-    for path in _files(root):
+def _installed(root: Path, files: Sequence[str]) -> Iterator[Dialect]:
+    for path in files:
         name = path.rpartition("/")[2]
         if name in ("pyproject.toml", "Pipfile", "setup.cfg", "setup.py") or (
             name.startswith("requirements") and name.endswith((".txt", ".in"))

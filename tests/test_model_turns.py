@@ -224,3 +224,13 @@ def test_one_lock_for_all_is_only_offered_where_it_would_leave_one_slot_in_use(
     (finding,) = found(tmp_path, "from vendor import Client\n\nhelper = Client()\n" + text)
     assert finding.fix.safety.value == safety
     assert ("`slots`" in finding.fix.reason) is (safety == "unsafe")
+
+
+def test_who_throws_out_others_has_one_lock_for_all(tmp_path: Path) -> None:
+    evicting = STORED.replace("sessions = {}", "from collections import OrderedDict\n\nsessions = OrderedDict()")
+    evicting = evicting.replace(
+        "    return reply", "    if len(sessions) > 99:\n        sessions.popitem()\n    return reply"
+    )
+    after = locked(tmp_path, evicting, unsafe=True)
+    assert "sessions_lock = asyncio.Lock()" in after
+    assert "sessions_locks" not in after

@@ -52,11 +52,14 @@ class Exchanges(LockTables):
         )
 
     def events(self, owner: Location, function: Ref, windows: Sequence[RaceWindow]) -> list[Read | Write]:
-        """Where a function looks at the elements of a table and changes them, itself and through what it calls."""
+        """Where a function looks at elements of a table and changes them, by keys; raises Refusal for changes without."""
         trace, place = self.guards.machine.trace, owner.child("[*]")
         known: list[Read | Write] = [e for w in windows for e in (w.read, w.write) if e is not None]
         known += [look for look in trace.looks if look.function == function]
-        known += [w for _, w in trace.writes if any(frame.function == function for frame in w.stack)]
+        writes = [w for _, w in trace.writes if any(frame.function == function for frame in w.stack)]
+        if any(w.location in (owner, place) and not w.key for w in writes):
+            raise Refusal(f"`{function.name}` changes elements of `{owner}` under other keys as well")
+        known += writes
         return [event for event in known if event.location == place and event.key]
 
 

@@ -47,8 +47,10 @@ class LockTables:
         made = self.guards.homes.home(owner, "asyncio", [Use(function, tuple(nodes), self.sources.node_of(function))])
         define = next(e for e in made.edits if e.codemod == "define-lock")
         known = self.program.resolve(define.path, "defaultdict")
-        if known is None and self.guards.homes.is_taken(define.path, "defaultdict"):
-            raise Refusal(f"{define.path} has another `defaultdict`")
+        if self.guards.homes.is_taken(define.path, "defaultdict") and (
+            known is None or (known[0].kind, known[0].name) != ("external", "collections.defaultdict")
+        ):
+            raise Refusal(f"{define.path} may have another `defaultdict`")
         if self.guards.homes.is_taken(define.path, _plural(made.name)):
             raise Refusal(f"{define.path} uses the name `{_plural(made.name)}` already")
         at = str(define.arguments["after"])
@@ -106,4 +108,5 @@ def _plural(lock: str) -> str:
 
 def _imported(edit: Edit) -> Edit:
     """The import of a table of locks, from that of one lock."""
-    return Edit(edit.path, edit.codemod, frozen(**{**edit.arguments, "name": _plural(str(edit.arguments["name"]))}))
+    renamed = {k: _plural(str(v)) for k, v in edit.arguments.items() if k in ("name", "alias") and v}
+    return Edit(edit.path, edit.codemod, frozen(**{**edit.arguments, **renamed}))

@@ -52,7 +52,7 @@ class Exchanges(LockTables):
         )
 
     def events(self, owner: Location, function: Ref, windows: Sequence[RaceWindow]) -> list[Read | Write]:
-        """Where a function looks at elements of a table and changes them, by keys; raises Refusal for changes without."""
+        """Where a function looks at elements of a table and changes them; raises Refusal for a change without a key."""
         trace, place = self.guards.machine.trace, owner.child("[*]")
         known: list[Read | Write] = [e for w in windows for e in (w.read, w.write) if e is not None]
         known += [look for look in trace.looks if look.function == function]

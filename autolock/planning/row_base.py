@@ -39,7 +39,7 @@ class RowBase:
         self.sources = sources
         self.homes = HomeFinder(analysis.program, sources)
         self.splits = SplitPlans(analysis, sources)
-        self.sums = SumPlans(analysis.program, sources, self.homes)
+        self.sums = SumPlans(analysis.program, sources, self.homes, self.trace)
         self.opened = OpenedPlans(analysis.program, sources, self.trace, self.splits)
 
     @property

@@ -59,6 +59,7 @@ class RowLocks(RowRefresh):
         several = self.several(window)
         if several:
             return self.ordered(window, several)
+        self.refuse_unsent(window)
         query = window.look.query
         if query.form == "text" and (query.spot is None or query.spot.function is None):
             spot = named_text(self.program, self.sources, self.trace, window.look)
@@ -73,6 +74,22 @@ class RowLocks(RowRefresh):
             self.refuse_pending(window, window.function, sorted({c.write.column for c in window.candidates}))
             look = window.look.row.origin if window.look.row is not None else window.look
             return self.lock_before(window, look, refusal)
+
+    def refuse_unsent(self, window: RowWindow) -> None:
+        """Refuse to load rows again that the run has changed before, where the session does not flush by itself."""
+        found = [(c.entry, c.write.found) for c in window.candidates if c.write.found is not None]
+        waiting = [
+            (look, write)
+            for entry, look in found
+            if not look.session.autoflush
+            for other, write in self.trace.writes
+            if other is entry and write.form == "attribute" and write.transaction == look.transaction
+        ]
+        if any(w.location.root == look.location.root and w.serial < look.serial for look, w in waiting):
+            raise Refusal(
+                "the session does not flush by itself: what has been changed before would be taken back when the row "
+                "is loaded again, locked: flush after each change, then lock"
+            )
 
     def lock_chosen(self, window: RowWindow) -> RowPlan:
         """Several rows that are looked at, and then changed by one UPDATE of those that fit."""
@@ -241,8 +258,10 @@ class RowLocks(RowRefresh):
         plain = query.form == "select" and query.entity == "row" and not (query.grouped or query.joined)
         if not plain or spot is None or spot.function != window.function or spot.statement is None:
             raise Refusal(otherwise)
-        if any(loops_round(self.sources.node_of(spot.function), spot.statement)):
-            raise Refusal(otherwise)  # each turn would lock its rows after those of the last
+        frames = [(f.function, f.statement) for f in window.look.stack[:-1]] + [(spot.function, spot.statement)]
+        for function, statement in frames:
+            if function and statement and any(loops_round(self.sources.node_of(function), statement)):
+                raise Refusal(otherwise)  # each turn would lock its rows after those of the last
         model = query.model
         keys = [c.name for c in model.columns.values() if c.primary_key] if model is not None else []
         if model is None or (not keys and not query.ordered):

@@ -7,12 +7,13 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from autolock.database.schema import Model
-from autolock.database.trace import RowRead, RowWrite
+from autolock.database.trace import DatabaseTrace, RowRead, RowWrite
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
 from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.names import name_of
+from autolock.planning.repeats import Repeats
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.statements import header_nodes, is_kept, statements_of
 from autolock.program.linker import Program, Ref
@@ -31,10 +32,11 @@ class Sum(NamedTuple):
 class SumPlans:
     """Plans an UPDATE that computes, for one window at a time."""
 
-    def __init__(self, program: Program, sources: Sources, homes: HomeFinder) -> None:
+    def __init__(self, program: Program, sources: Sources, homes: HomeFinder, trace: DatabaseTrace) -> None:
         self.program = program
         self.sources = sources
         self.homes = homes
+        self.repeats = Repeats(sources, trace)
 
     def plan(self, window: RowWindow) -> RowPlan | None:
         """The plan; None where something else depends on the old value, or looks at the new one."""
@@ -47,6 +49,8 @@ class SumPlans:
             return None
         others = [c for c in window.candidates if id(c.write.node) not in sums or c.read.column != c.write.column]
         if write.column not in columns or any(c.read.column in columns for c in others):
+            return None
+        if any(self.repeats.is_set_twice(c.entry, c.write) for c in window.candidates):
             return None
         added = [self.added(one, model, columns, list(sums.values())) for one in sums.values()]
         try:

@@ -242,6 +242,105 @@ def test_tasks_that_use_one_session_at_once(body: str, tmp_path: Path) -> None:
     assert found(tmp_path, OWN, HELPERS, f"{HANDLER}    {body}\n") == {("AL302", "report", "race")}
 
 
+READING = "    return await asyncio.gather(count(session), one(session, 1))\n"
+USED_BEFORE = {
+    "a statement before": ("    await session.scalar(select(Note))\n", READING),
+    "on either way": (
+        "    if keys:\n        await count(session)\n    else:\n        await one(session, 2)\n",
+        READING,
+    ),
+    "what was added is sent": ('    session.add(Note(body=""))\n    await session.flush()\n', READING),
+}
+MAY_BE_REFUSED = {
+    "on one way only": ("    if keys:\n        await count(session)\n", READING),
+    "in another transaction": ("    await count(session)\n    await session.commit()\n", READING),
+    "with something to send": ('    await count(session)\n    session.add(Note(body=""))\n', READING),
+    "where one writes": (
+        "    await count(session)\n    async def add(body):\n        session.add(Note(body=body))\n"
+        "        await session.flush()\n",
+        '    await asyncio.gather(count(session), add(""))\n',
+    ),
+    "where one commits": (
+        "    await count(session)\n    async def end():\n        await one(session, 2)\n"
+        "        await session.commit()\n",
+        "    await asyncio.gather(count(session), end())\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("parts", USED_BEFORE.values(), ids=USED_BEFORE)
+def test_tasks_that_read_on_a_connected_session_are_not_refused(parts: tuple[str, ...], tmp_path: Path) -> None:
+    assert found(tmp_path, OWN, HELPERS, HANDLER + "".join(parts)) == {("AL302", "report", "latent")}
+
+
+@pytest.mark.parametrize("parts", MAY_BE_REFUSED.values(), ids=MAY_BE_REFUSED)
+def test_tasks_of_which_one_may_be_refused(parts: tuple[str, ...], tmp_path: Path) -> None:
+    assert found(tmp_path, OWN, HELPERS, HANDLER + "".join(parts)) == {("AL302", "report", "race")}
+
+
+def test_reads_at_once_on_a_connection_count_as_low(tmp_path: Path) -> None:
+    body = """
+    async def body_of(connection: AsyncConnection, key: int):
+        return await connection.scalar(select(Note.body).where(Note.id == key))
+
+    @app.get("/report")
+    async def report():
+        async with engine.connect() as connection:
+            first = await body_of(connection, 1)
+            return first, await asyncio.gather(body_of(connection, 2), body_of(connection, 3))
+    """
+    assert found(tmp_path, "from sqlalchemy.ext.asyncio import AsyncConnection", body) == {("AL302", "report", "race")}
+    (finding,) = autolock.check([tmp_path], cache=False).findings
+    assert finding.severity.value == "low"
+
+
+def test_coroutines_take_turns_on_a_session_that_is_not_asynchronous(tmp_path: Path) -> None:
+    body = """
+    def get_session():
+        with SyncSession() as session:
+            yield session
+
+    async def push(session, key: int):
+        note = session.scalar(select(Note).where(Note.id == key))
+        await asyncio.sleep(0)
+        return note.body
+
+    @app.get("/report")
+    async def report(session: Annotated[Session, Depends(get_session)]):
+        return await asyncio.gather(push(session, 1), push(session, 2))
+    """
+    assert "AL302" not in {rule for rule, *_ in found(tmp_path, body)}
+
+
+WAITING = {
+    "a client": "async with httpx.AsyncClient() as client:\n            await client.get(note)",
+    "a helper with a client": "await ask(note)",
+    "a pause": "await asyncio.sleep(2)",
+}
+
+
+@pytest.mark.parametrize("waits", WAITING.values(), ids=WAITING)
+def test_what_waits_for_more_than_the_session_is_not_put_one_after_the_other(waits: str, tmp_path: Path) -> None:
+    body = f"""
+import httpx
+
+async def ask(note):
+    async with httpx.AsyncClient() as client:
+        return await client.post("https://example.org", json=note)
+{HANDLER}
+    async def load(key):
+        note = await one(session, key)
+        {waits}
+        return note
+
+    return await asyncio.gather(*(load(key) for key in keys))
+"""
+    assert found(tmp_path, OWN, HELPERS, body) == {("AL302", "report", "race")}
+    (finding,) = autolock.check([tmp_path], cache=False).findings
+    assert finding.fix.safety.value == "none"
+    assert "may wait for more than the session" in finding.fix.reason
+
+
 ONE_BY_ONE = {
     "one after the other": "return await count(session), await one(session, 1)",
     "own sessions": "return await asyncio.gather(*(alone(key) for key in keys))",

@@ -78,7 +78,7 @@ class Rows:
         if session.autocommits and not transaction.blocks:
             # Every statement is a transaction of its own.
             transaction = replace(transaction, serial=self.core.next_serial(), locks=())
-        transaction = replace(transaction, begun=True)
+        transaction = replace(transaction, begun=True, connected=True)
         self.change(session, transaction)
         return transaction
 

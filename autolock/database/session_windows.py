@@ -162,6 +162,7 @@ class SessionFinder:
             window = _event_window("session-parallel", found, found.session, found.name, group)
             assert isinstance(found.node, ast.Call)
             window.call, window.works = found.node, found.works
+            window.race = any(p.refused for p in group)
             users = [w.call for w in found.works if found.session in w.sessions]
             window.steps = [replace(found, node=users[0]), replace(found, node=users[-1])]
             yield window

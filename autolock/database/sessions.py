@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 #: What starts or wraps one awaitable, which is its first argument.
 _WRAPPERS = frozenset({"create_task", "ensure_future", "wait_for", "shield", "start_soon"})
 _GATHERING = frozenset({"asyncio.gather", "asyncio.wait"})
+#: Methods of a session that run one statement.
+_RUNNING = frozenset({"execute", "exec", "scalar", "scalars", "stream", "stream_scalars", "get", "get_one"})
 _CACHES = frozenset({"lru_cache", "cache"})
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp)
@@ -74,25 +76,30 @@ class Statement(Event):
 
 
 class Work(NamedTuple):
-    """What one awaitable does: its call, which sessions of the caller it uses, and whether it writes.
+    """What one awaitable does: its call, which sessions of the caller it uses, and whether it writes or commits.
 
-    `many` when there is one for each turn of a loop.
+    `many` when there is one for each turn of a loop, `waits` when it may wait for something besides its sessions.
     """
 
     call: ast.Call
     sessions: tuple[Session, ...]
     writes: bool
     many: bool
+    waits: bool = False
 
 
 @dataclass(slots=True, frozen=True, eq=False)
 class Parallel(Event):
-    """Several awaitables that run at once; two of them, or all turns of a loop, use `session`. `node` starts them."""
+    """Several awaitables that run at once; two of them, or all turns of a loop, use `session`. `node` starts them.
+
+    `refused` when one may be an error, and not only wait for the others.
+    """
 
     entry: Entry
     session: Session
     name: str
     works: tuple[Work, ...]
+    refused: bool
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -120,15 +127,21 @@ class Sessions:
         self.closed: set[Session] = set()
         self.dependants: dict[Ref, set[tuple[Ref, str]]] = {}
         self.calls: dict[int, Session] = {}
+        #: Calls of a session that may have no connection yet, or that do more than run a statement.
+        self.unsettled: set[int] = set()
         self.coroutines: dict[int, Coroutine] = {}
         self.started: dict[object, list[Work]] = {}
         self.used: list[tuple[Session, bool]] | None = None
+        #: Of the last task that was rehearsed: whose transactions it ends, and whether it waits for anything else.
+        self.ended: set[Session] = set()
+        self.waits = False
         #: Tasks that use no session of who starts them, and whether they run statements at all.
         self.alone: dict[object, bool] = {}
 
     def reset(self) -> None:
         """Another entry point is followed from here on."""
         self.calls.clear()
+        self.unsettled.clear()
         self.coroutines.clear()
         self.started.clear()
 
@@ -182,8 +195,12 @@ class Sessions:
     def called(self, session: Session, name: str, node: ast.Call) -> None:
         """A method of the session is called; whether it is awaited is another matter."""
         self.calls[id(node)] = session
+        if name not in _RUNNING or not self.database.rows.transaction(session).connected:
+            self.unsettled.add(id(node))
         if name in ("close", "aclose", "remove"):
             self.closed.add(session)
+        if self.used is not None and name in ("commit", "rollback", "close", "aclose"):
+            self.ended.add(session)
 
     def makes(self, coroutine: Coroutine) -> None:
         """A coroutine has been called and may be awaited later."""
@@ -227,11 +244,28 @@ class Sessions:
                 counted[session] = counted.get(session, 0) + (2 if work.many else 1)
         core = self.core
         for session, count in counted.items():
-            if count > 1 and session.library == "sqlalchemy" and (session.is_async or not session.known):
-                name = self.name_of(session, node)
+            users = [w for w in works if session in w.sessions]
+            if count > 1 and session.library == "sqlalchemy" and self.is_asynchronous(session, users):
+                name, refused = self.name_of(session, node), self.may_refuse(session, users)
                 self.parallel.append(
-                    Parallel(node, core.stack(), core.context, core.entry, session, name, tuple(works))
+                    Parallel(node, core.stack(), core.context, core.entry, session, name, tuple(works), refused)
                 )
+
+    def is_asynchronous(self, session: Session, users: list[Work]) -> bool:
+        """Whether tasks let others go on in the middle of what they do with the session."""
+        return session.is_async or any(id(w.call) in self.calls for w in users)
+
+    def may_refuse(self, session: Session, users: list[Work]) -> bool:
+        """Whether a session refuses one of its tasks: those that only read wait for the connection that it has.
+
+        Of a connection that is used by itself it is the driver that tells.
+        """
+        if not session.flushes:
+            return True
+        transaction = self.database.rows.transaction(session)
+        waiting = any(w not in transaction.sent and w.form in ("attribute", "insert") for w in transaction.pending)
+        settled = transaction.connected and not any(w.writes or id(w.call) in self.unsettled for w in users)
+        return waiting or not settled
 
     def awaitables(self, node: ast.expr, depth: int, many: bool = False) -> Iterator[tuple[ast.Call, bool]]:
         """The calls that make what is awaited, and whether each stands for several."""
@@ -277,7 +311,7 @@ class Sessions:
         used = self.rehearsed(coroutine.function, coroutine.args, coroutine.kwargs, given)
         if many:
             used = {s: w for s, w in used.items() if not self.is_of_loop(s, call)}
-        return Work(call, tuple(used), any(used.values()), many)
+        return Work(call, tuple(used), any(used.values()) or not self.ended.isdisjoint(used), many, self.waits)
 
     def rehearsed(
         self,
@@ -387,11 +421,13 @@ class Sessions:
     ) -> list[tuple[Session, bool]]:
         """The statements that a function runs, each by its session and whether it writes."""
         used: list[tuple[Session, bool]] = []
-        self.used = used
+        outside = self.database.outside
+        self.used, self.ended, before = used, set(), outside.count
         try:
-            self.core.rehearse(function, args, kwargs)
+            ended = self.core.rehearse(function, args, kwargs)
         finally:
             self.used = None
+        self.waits = not ended or outside.count > before
         return used
 
     def ends_here(self, session: Session) -> bool:

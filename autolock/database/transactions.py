@@ -27,6 +27,7 @@ class RowLock(NamedTuple):
 class Transaction:
     """`serial` tells one transaction of a session from the next; `blocks` counts the `begin()` blocks that are open.
 
+    `connected` when a statement has been run in it on every path: the session has its connection.
     `sent` are those of the pending writes that a flush has sent. `commits` are those that have happened
     on the way here, oldest first.
     """
@@ -39,6 +40,7 @@ class Transaction:
     locks: tuple[RowLock, ...] = ()
     commits: tuple[Commit, ...] = ()
     isolated: bool = False
+    connected: bool = False
 
     def merged(self, other: Transaction) -> Transaction:
         """Where two paths meet: row locks count when both hold them, the rest when one has it.
@@ -61,9 +63,15 @@ class Transaction:
             ),
             tuple(dict.fromkeys((*self.commits, *other.commits))),
             self.isolated and other.isolated,
+            self.connected and other.connected,
         )
+
+    def maybe(self) -> Transaction:
+        """Where the path on which it is meets one on which the session has not been used."""
+        return replace(self, connected=False) if self.connected else self
 
     def ended(self, serial: int, commit: Commit | None) -> Transaction:
         """After a commit (or a rollback, without one): nothing pending, nothing locked."""
         commits = (*self.commits, commit) if commit is not None else self.commits
-        return replace(self, serial=serial, begun=False, pending=(), sent=frozenset(), locks=(), commits=commits)
+        emptied = replace(self, pending=(), sent=frozenset(), locks=(), commits=commits)
+        return replace(emptied, serial=serial, begun=False, connected=False)

@@ -312,6 +312,12 @@ class SessionPlans:
                 f"`{_text(idle)}` does not use the session, and would have to wait: give the others sessions of their "
                 "own, or await them one after the other beside it"
             )
+        waiting = next((w for w in window.works if w.waits), None)
+        if waiting is not None:
+            raise Refusal(
+                f"`{_text(waiting)}` may wait for more than the session: give each task a session of its own, or "
+                "gather what the others answer first, and use the session after that"
+            )
         if not gathered:
             return self.without_group(window, call)
         if not any(isinstance(n, ast.Await) and n.value is call for n in ast.walk(function)):

@@ -136,15 +136,17 @@ class Calls(Containers, Files):
             self._variables[key] = Value(result.obj, term=str(location), made="call")
         return self._variables[key]
 
-    def rehearse(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> None:
-        spawned, budget, floor = len(self.spawned), self.budget, self.floor
+    def rehearse(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> bool:
+        spawned, budget, floor, ended = len(self.spawned), self.budget, self.floor, False
         self.budget, self.floor = min(budget - floor, REHEARSAL), 0
         with self.startup():
             self.enter_module(function.ref.path)
             with suppress(OutOfBudget):  # what was seen so far is true
                 self.activate(function, args, kwargs, None)
+                ended = True
         self.budget, self.floor = budget, floor
         del self.spawned[spawned:]
+        return ended
 
     def run_coroutine(self, coroutine: Coroutine, node: ast.AST) -> Value:
         self.all_contents([*coroutine.args, *coroutine.kwargs.values()], coroutine.node)

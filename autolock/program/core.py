@@ -126,8 +126,11 @@ class Core(ABC):
         """Passing a shared container to something reads what is in it."""
 
     @abstractmethod
-    def rehearse(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> None:
-        """Run a function to see which sessions it uses: nothing is recorded, and nothing that it starts is followed."""
+    def rehearse(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value]) -> bool:
+        """Run a function to see which sessions it uses: nothing is recorded, and nothing that it starts is followed.
+
+        Whether it was followed to its end.
+        """
 
     @abstractmethod
     def attribute(self, value: Value, name: str, node: ast.AST) -> Value:

@@ -156,7 +156,10 @@ class State:
         for session, theirs in other.transactions.items():
             mine = self.transactions.get(session)
             if mine is not theirs:
-                self.transactions[session] = theirs if mine is None else mine.merged(theirs)
+                self.transactions[session] = theirs.maybe() if mine is None else mine.merged(theirs)
+        for session, mine in self.transactions.items():
+            if session not in other.transactions:
+                self.transactions[session] = mine.maybe()
         if other.control and other.control is not self.control:
             known = set(map(id, self.control))
             self.control += tuple([c for c in other.control if id(c) not in known])

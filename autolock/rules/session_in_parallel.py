@@ -20,6 +20,10 @@ class SessionInParallel:
     flushing"), or what it writes is flushed halfway. Nothing is gained either: one connection runs one
     statement after the other.
 
+    Tasks that only read wait for each other where the session has run a statement in this transaction: that is
+    latent, as they are refused once it has no connection yet. On a connection of its own it is for the driver to let
+    them wait, so that reads there count as low.
+
     ## Racy
 
         sales, best = await asyncio.gather(count(session), best_of(session))
@@ -39,8 +43,8 @@ class SessionInParallel:
 
     ## Refused
 
-    When the gather returns exceptions instead of raising them, when one of the awaitables does something else
-    than talk to the database, or when the tasks are started one by one.
+    When the gather returns exceptions instead of raising them, when one of the awaitables may wait for something else
+    than the database, or when the tasks are started one by one.
     """
 
     id: ClassVar[str] = "AL302"
@@ -54,8 +58,13 @@ class SessionInParallel:
         if found is None:
             return None
         lost = "what one writes is flushed or committed by another" if found.writes else "all but one can be refused"
+        severity = Severity.HIGH if found.writes else Severity.MEDIUM
+        if found.session is not None and not found.session.flushes and not found.writes:
+            severity, lost = Severity.LOW, "they wait for each other, or the driver refuses all but one"
+        elif not found.race:
+            lost = "they wait for each other, and all but one can be refused where it has run no statement before"
         return Match(
-            Severity.HIGH if found.writes else Severity.MEDIUM,
+            severity,
             f"`{found.function.name}` runs several tasks at once on `{found.shown}`, which does one thing at a time: "
             f"{lost}.",
         )

@@ -654,3 +654,76 @@ def test_who_is_told_to_have_been_first_was_the_only_one(tmp_path: Path) -> None
 
 def test_a_flag_of_which_nobody_is_told_who_set_it_may_be_set_twice(tmp_path: Path) -> None:
     assert found(tmp_path, DOOR.replace("REFUSED", "True").replace("ANSWER", "True")) == []
+
+
+THREADS = """
+hits = {{"all": 0}}
+
+@app.post("/")
+def hit():
+    seen = hits["all"]
+    {between}
+    hits["all"] = seen + 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("between", "severity"),
+    [("name = str(seen).strip()", "medium"), ("time.sleep(0.01)", "high")],
+    ids=["quick", "slow"],
+)
+def test_what_threads_lose_in_an_instant_comes_after_what_they_lose_while_they_wait(
+    tmp_path: Path, between: str, severity: str
+) -> None:
+    (finding,) = _findings(tmp_path, THREADS.format(between=between))
+    assert (finding.rule, finding.severity.value) == ("AL101", severity)
+
+
+CHANNELS = """
+channels = set()
+
+@app.put("/{channel}")
+async def subscribe(channel: str):
+    if channel in channels:
+        return
+    await ask("subscribe", channel)
+    channels.add(channel)
+
+@app.delete("/{channel}")
+async def unsubscribe(channel: str):
+    if channel in channels:
+        await ask("unsubscribe", channel)
+        channels.discard(channel)
+"""
+
+
+def test_whoever_finds_what_is_being_taken_down_waits_for_that(tmp_path: Path) -> None:
+    after = fixed(tmp_path, CHANNELS)
+    assert "async with channels_lock:\n        if channel in channels:\n            return\n" in after
+
+
+MEMBERS = """
+rooms = {}
+
+@app.put("/{room}/{user}")
+async def enter(room: str, user: str):
+    if room not in rooms:
+        rooms[room] = set()
+        await ask("open", room)
+    rooms[room].add(user)
+
+@app.delete("/{room}/{user}")
+async def leave(room: str, user: str):
+    if room in rooms:
+        rooms[room].discard(user)
+        if not rooms[room]:
+            await ask("close", room)
+            del rooms[room]
+"""
+
+
+def test_whoever_adds_to_what_another_removes_takes_the_lock_and_looks_again_under_it(tmp_path: Path) -> None:
+    assert {(f.rule, f.severity.value) for f in _findings(tmp_path, MEMBERS)} == {("AL102", "medium")}
+    after = fixed(tmp_path, MEMBERS)
+    assert "    async with rooms_lock:\n        if room not in rooms:\n            rooms[room] = set()\n" in after
+    assert after.count("async with rooms_lock:") == 2

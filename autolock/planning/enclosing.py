@@ -12,7 +12,8 @@ from autolock.planning.homes import frozen
 from autolock.planning.waits import Waits
 from autolock.program.calls import same_lock
 from autolock.program.linker import Ref
-from autolock.program.values import LockValue
+from autolock.program.trace import Write
+from autolock.program.values import LockValue, overlaps
 from autolock.program.windows import RaceWindow
 
 
@@ -41,7 +42,7 @@ class Enclosing(Waits):
             return replaced
         only = region.statements[0]
         mine = [w for w in windows if w.function == function]
-        if any(is_shared_unfinished(w, region.statements) for w in mine):
+        if any(is_shared_unfinished(w, region.statements) or self._is_taken_down(w) for w in mine):
             wrapped = frozen(at=region.at, count=region.count, lock=lock, is_async=is_async)
             return [Edit(region.path, "wrap-in-lock", wrapped)]
         if region.count == 1 and isinstance(only, ast.If) and not only.orelse and self.is_lazy(function, windows):
@@ -58,6 +59,23 @@ class Enclosing(Waits):
         return [
             Edit(region.path, "wrap-in-lock", frozen(at=region.at, count=region.count, lock=lock, is_async=is_async))
         ]
+
+    def _is_taken_down(self, window: RaceWindow) -> bool:
+        """Whether others wait for something before they remove what a look finds: who does not wait finds it dying."""
+        return any(
+            (write.kind == "remove" or write.made == "none")
+            and entry.context != "startup"
+            and overlaps(write.location, window.location)
+            and self._waits_before(write)
+            for entry, write in self.machine.trace.writes
+        )
+
+    def _waits_before(self, write: Write) -> bool:
+        """Whether the function that writes waits for something before it does."""
+        statement = write.stack[-1].statement
+        body = getattr(self.sources.node_of(write.function), "body", [])
+        line = statement.lineno if statement is not None else 0
+        return any(isinstance(n, ast.Await) and n.lineno < line for n in own_nodes(body))
 
     def _looks(self, function: Ref, region: Region) -> int:
         """How many statements look for what the `if` that ends a region asks about; 0 where there is more in it."""

@@ -68,6 +68,7 @@ class Guards(Enclosing):
             for region in spans:
                 self.check(function, region, family, existing, hoisted)
         self.refuse_places(regions, windows)
+        self.refuse_left_out(regions, windows, existing)
         uses = self.uses(regions, needs)
         if existing is not None:
             guarding = self.with_existing(existing, regions, uses, windows, owners)
@@ -87,6 +88,17 @@ class Guards(Enclosing):
         )
         guarding.hidden = self.besides(owners)
         return guarding
+
+    def refuse_left_out(self, regions: Regions, windows: Sequence[RaceWindow], existing: LockValue | None) -> None:
+        """Refuse a lock that not all take whom the windows name: the race would be as before. Raises Refusal."""
+        early = self.first_uses()
+        for entry, write in (rival for window in windows for rival in window.rivals):
+            held = existing is not None and _held(write.held, existing)
+            covered = any(
+                self.is_reached_in(write.stack, f, region) for f, spans in regions.items() for region in spans
+            )
+            if not (held or covered or entry.context == "startup" or id(write.node) in early):
+                raise Refusal(f"`{write.function.name}` changes it as well, at a place where the lock cannot be taken")
 
     def besides(self, owners: Sequence[Location]) -> str:
         """Who may change the state by a way that was not recognised, and so takes no lock."""

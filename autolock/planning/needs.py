@@ -91,8 +91,25 @@ class Needs(Lookups):
                 len(write.location.fields) < len(w.location.fields) for w in windows
             ):
                 continue
-            found.append(self.need_of(write))
+            found.append(self.since_look(self.need_of(write), write))
         return distinct(found)
+
+    def since_look(self, need: Need, write: Write) -> Need:
+        """The need, from where its function makes sure of the key whose element it changes, if others remove keys."""
+        outer = write.location.base.child("[*]")
+        if need.function != write.function or len(write.location.fields) <= len(outer.fields):
+            return need
+        if not any(w.kind == "remove" and w.location == outer for w in self._by_root[outer.root]):
+            return need
+        looks = [
+            read.stack[-1].statement
+            for read in self.machine.trace.looks
+            if read.how == "contains" and read.function == write.function and read.location == outer
+        ]
+        before = [s for s in looks if s is not None and s.lineno < need.first.lineno]
+        if before:
+            need.first = min(before, key=lambda s: s.lineno)
+        return need
 
     def need_of(self, write: Write) -> Need:
         """A write by itself; on the event loop with what it looked at before: to wait for a lock lets others run."""
@@ -250,8 +267,9 @@ def _runs(pairs: Iterable[tuple[Read | Write, Write]]) -> _Runs:
 
 def _is_inside_slot(location: Location, window: RaceWindow) -> bool:
     """Whether a write is to what an object holds whose being there is all that a window is about."""
-    slot = window.location
+    slot, write = window.location, window.write
     filled = window.dependence == "control" and window.shape in ("missing", "falsy")
+    filled = filled and write is not None and write.kind != "remove"
     return filled and len(location.fields) > len(slot.fields) and location.fields[: len(slot.fields)] == slot.fields
 
 

@@ -101,7 +101,7 @@ class Machine(Statements):
             kind,
             state.held,
             self.next_serial(),
-            made=_same(value, location) or _single(value) or value.made or _known(value),
+            made=_same(value, location) or _single(value, location) or value.made or _known(value),
             request=value.request,
             operand=operand,
             mine=mine,
@@ -773,8 +773,11 @@ def _known(value: Value) -> str:
     return "shared" if isinstance(value.obj, Heap) and value.obj.location is not None else ""
 
 
-def _single(value: Value) -> str:
-    """`shared` for what a call gave out that is kept, and was looked up there: all who ask get the one object."""
+def _single(value: Value, location: Location) -> str:
+    """`shared` for what a call gave out that is kept, and was looked up there: all who ask get the one object.
+
+    Where it becomes one of many, it is the asking that counts.
+    """
     heap = value.obj
     if value.made not in ("call", "await") or not isinstance(heap, Heap):
         return ""
@@ -783,7 +786,9 @@ def _single(value: Value) -> str:
     place = heap.location
     if place is None or isinstance(place, Own) or place.root.kind not in ("variable", "cached", "class"):
         return ""
-    return "shared" if not place.fields or any(read.location == place for read in value.reads) else ""
+    one_of_many = location.fields[-1:] and location.fields[-1].startswith("[")
+    found = not one_of_many and any(read.location == place for read in value.reads)
+    return "shared" if not place.fields or found else ""
 
 
 def _same(value: Value, location: Location) -> str:

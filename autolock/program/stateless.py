@@ -84,7 +84,7 @@ def is_stateless(program: Program, ref: Ref) -> bool:
 
 
 #: What a constructor calls that waits for others, goes on after it, or makes the object one of its own.
-_LASTING = re.compile(
+LASTING = re.compile(
     r"(lock|thread|timer|task|future|executor|pool|connect|session|client|scheduler|socket|engine|queue|event)"
     r"|(sleep|uuid|random|login|authenticate|handshake|request|post|fetch|download)"
     r"|^(open|start|submit|run|popen|acquire|subscribe|register|listen)$",
@@ -129,7 +129,7 @@ def _starts_something(program: Program, function: Ref, depth: int) -> bool:
         if not isinstance(call, ast.Call):
             continue
         name = dotted(call.func)
-        if _LASTING.search(name.rpartition(".")[2] or getattr(call.func, "attr", "")):
+        if LASTING.search(name.rpartition(".")[2] or getattr(call.func, "attr", "")):
             return True
         found = program.resolve(function.path, name, function.name) if name and depth < _DEEPEST else None
         called = found[0] if found is not None and found[0].kind == "function" and not found[1] else function

@@ -18,6 +18,7 @@ from autolock.llm.trace import ModelCall
 from autolock.program.branches import meet_again, shared_frames
 from autolock.program.calls import same_lock
 from autolock.program.decisions import effective
+from autolock.program.fleeting import is_fleeting
 from autolock.program.linker import Program, Ref
 from autolock.program.release import is_leaked, waits
 from autolock.program.stateless import is_stateless, keeps_nothing
@@ -66,8 +67,8 @@ class RaceWindow:
     missing, present, equal, different) and `exit` how the other case leaves. `relation` says how it
     stands to locks: unguarded, released, waited, check-outside, fresh-lock, different-locks, forgotten, wrong-kind. Of
     what is written, `cheap` says that a second one costs and keeps nothing, `plain` that it keeps nothing; `dated`
-    says that the check asks how old it is what is there. `rival_use` is the other acquisition where two of them are
-    what is wrong: in the opposite order, or by the same request again.
+    says that the check asks how old it is what is there, `fleeting` that nothing takes time in between. `rival_use`
+    is the other acquisition where two of them are what is wrong: in the opposite order, or by the same request again.
     `race` is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says
     that it is given what is in the Location.
     """
@@ -100,6 +101,7 @@ class RaceWindow:
     cheap: bool = False
     plain: bool = False
     dated: bool = False
+    fleeting: bool = False
     rival_use: LockUse | None = None
     exchange: ModelCall | None = None
     handed: bool = False
@@ -409,6 +411,7 @@ class Finder:
             cheap=self._is_made(write, is_stateless) and not half_made,
             plain=self._is_made(write, keeps_nothing) and not half_made,
             dated=self.vanity.asks_how_old(candidate),
+            fleeting=is_fleeting(self.program, candidate),
         )
 
     def _is_nothing(self, location: Location) -> bool:

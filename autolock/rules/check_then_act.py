@@ -91,11 +91,14 @@ class CheckThenAct:
         write = window.write
         assert write is not None
         if write.kind == "remove":
-            return Severity.MEDIUM if window.exit == "raise" else Severity.LOW
+            put = window.between is not None and any(w.kind != "remove" for _, w in window.rivals)
+            return Severity.MEDIUM if window.exit == "raise" or put else Severity.LOW
         if write.kind == "insert" and not window.exit:
             return Severity.LOW
-        if write.kind == "assign" and write.made == "const" and not window.exit:
-            return Severity.MEDIUM  # a flag that is set on the way: nobody was told that it was free
+        if window.fleeting:
+            return Severity.MEDIUM
+        if write.kind == "assign" and not window.exit and (write.made == "const" or window.shape in _ABSENT):
+            return Severity.MEDIUM  # a flag or a gap that is filled on the way: nobody was told that it was free
         if write.kind == "augment" or window.shape in ("compare", "missing", "falsy", "equal"):
             return Severity.HIGH if write.kind != "insert" else Severity.MEDIUM
         return Severity.MEDIUM
@@ -109,4 +112,5 @@ class CheckThenAct:
         )
 
 
+_ABSENT = ("missing", "falsy")
 _ACTS = {"assign": "sets", "augment": "changes", "insert": "adds to", "remove": "removes from", "mutate": "changes"}

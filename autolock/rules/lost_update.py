@@ -78,7 +78,7 @@ class LostUpdate:
             f"computed from what it read: "
             f"of {routes_of(window)} at once, one overwrites what the other wrote to `{window.shown}`."
         )
-        return Match(Severity.HIGH, message)
+        return Match(Severity.MEDIUM if window.fleeting else Severity.HIGH, message)
 
     @staticmethod
     def emptied(window: RaceWindow) -> Match | None:

@@ -899,6 +899,8 @@ def _is_for_one_of_many(held: Held, write: Write) -> bool:
     lock, place = held.lock.location, write.location
     if lock is None or "[*]" not in lock.fields or any(field.startswith("[") for field in place.fields):
         return False
+    if ".__dict__" in lock.fields:
+        return False  # an element of that is an attribute
     taken = held.node.items if isinstance(held.node, ast.With | ast.AsyncWith) else []
     named = any(
         isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Constant)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from test_prove import HEAD, played
 
+import autolock
 from autolock.findings import FileChange
 from autolock.prove.proof import Aim, Subject, Verdict
 from autolock.prove.prover import Prover
@@ -88,3 +89,32 @@ def test_requests_that_never_changed_anything_prove_nothing(tmp_path: Path) -> N
     side = played(tmp_path, OWN, "POST /greetings", SCENARIO)
     assert side.verdict is Verdict.NOT_DRIVEN
     assert not Aim.after(side).seen
+
+
+SHARED_SESSION = """
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import StaticPool
+
+engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+session = Session(engine)
+session.execute(text("CREATE TABLE visits (id INTEGER PRIMARY KEY)"))
+session.commit()
+
+@app.post("/visits")
+async def visit():
+    session.execute(text("INSERT INTO visits DEFAULT VALUES"))
+    session.commit()
+    return {}
+"""
+
+
+def test_a_search_that_cannot_show_what_a_rule_is_about_does_not_say_that_it_held(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + SHARED_SESSION, encoding="utf-8")
+    findings = autolock.check([tmp_path], cache=False).findings
+    (found,) = [finding for finding in findings if finding.rule == "AL301"]
+    with Prover(tmp_path, ()) as prover:
+        (proof,) = prover.prove([Subject.of(found, findings)], after=False)
+    assert proof.before is not None
+    assert proof.before.verdict is Verdict.NOT_DRIVEN
+    assert "at the same moment" in proof.before.why_not

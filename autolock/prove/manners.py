@@ -18,12 +18,14 @@ class Manner:
     blind: str = ""
 
 
+_IN_TURN = "a driver that gets two statements at the same moment is not played: it gets them in turn"
 _MANNERS = {
     "AL105": Manner(others=True),
     "AL108": Manner(others=True),
     "AL201": Manner(failing="tables"),
     "AL209": Manner(blind="what is told to others before a commit that then fails is not looked at"),
-    "AL302": Manner(blind="a driver that gets two statements at the same moment is not played: it gets them in turn"),
+    "AL301": Manner(blind=_IN_TURN),
+    "AL302": Manner(blind=_IN_TURN),
     "AL303": Manner(blind="it shows when many requests have used up the connections, and two are played"),
     "AL401": Manner(unseen="it is about how many calls go on at once, which no answer and no state tells"),
     "AL506": Manner(failing="locks"),

@@ -37,6 +37,9 @@ from autolock.prove.stage.places import wants_database
 from autolock.prove.stage.windows import Span, goes_through
 from autolock.prove.theatre import Play, Theatre, copied
 
+#: Seconds for which an answer is waited for beyond the budget.
+_LONGEST_ANSWER = 120.0
+
 _MOST_ROUTES = 3
 _MOST_REFUSED = 5
 _MOST_OTHERS = 6
@@ -152,7 +155,14 @@ class Prover:
     @cached_property
     def _theatre(self) -> Theatre:
         server = self._held.enter_context(databases.running()) if self._wants_postgres() else None
-        return Theatre(self.python, self.application, self.scenario, server, instances=self.bounds.instances)
+        return Theatre(
+            self.python,
+            self.application,
+            self.scenario,
+            server,
+            seconds=_LONGEST_ANSWER + self.bounds.seconds,
+            instances=self.bounds.instances,
+        )
 
 
 class _Driver:
@@ -179,7 +189,7 @@ class _Driver:
             trials.append(trial)
             if trial.verdict is Verdict.WITNESSED and not any(trial.flaws):
                 break
-        if subject.manner.blind and all(trial.verdict is not Verdict.WITNESSED for trial in trials):
+        if subject.manner.blind and not aim.seen and all(trial.verdict is not Verdict.WITNESSED for trial in trials):
             return Side(missing=subject.manner.blind, environment=self._play.environment)
         return Side(tuple(trials), self._missing(subject), self._play.environment)
 

@@ -301,7 +301,13 @@ def sell(id: int):
         raise HTTPException(409)
     item.stock -= 1
     scoped.commit()
-    scoped.remove()
+
+@app.middleware("http")
+async def give_back(request, call_next):
+    try:
+        return await call_next(request)
+    finally:
+        scoped.remove()
 """
 
 
@@ -591,8 +597,10 @@ class Database:
 
     async def scoped(self):
         session = async_scoped_session(session_factory=self.factory, scopefunc=current_task)
-        yield session
-        await session.close()
+        try:
+            yield session
+        finally:
+            await session.remove()
 
 database = Database("postgresql+asyncpg://localhost/shop")
 

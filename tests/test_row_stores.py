@@ -254,6 +254,13 @@ SCOPED = """
 
     Db = async_scoped_session(SessionLocal, scopefunc=current_task)
 
+    @app.middleware("http")
+    async def give_back(request, call_next):
+        try:
+            return await call_next(request)
+        finally:
+            await Db.remove()
+
     async def find(id: int) -> Item:
         return await Db.scalar(select(Item).where(Item.id == id))
 
@@ -504,3 +511,10 @@ PARTS = """
 def test_a_row_and_those_that_name_the_key_it_was_given_are_one_change(key: str, split: bool, tmp_path: Path) -> None:
     lines = fixed(tmp_path, PARTS.replace("KEY", key))
     assert ("async with database.transaction():" in lines) is split
+
+
+def test_a_scoped_session_that_an_error_leaves_open_is_not_made_to_lock(tmp_path: Path) -> None:
+    left = SCOPED.replace("finally:", "except ValueError:")
+    assert fixed(tmp_path, left) == []
+    (finding,) = [f for f in autolock.check([tmp_path], cache=False).findings if f.rule == "AL202"]
+    assert "`remove()` in a `finally`" in finding.fix.reason

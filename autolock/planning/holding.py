@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from autolock.database.trace import DatabaseTrace, RowRead, Wait
 from autolock.database.windows import RowWindow
 from autolock.findings import Safety
 from autolock.planning.rowplan import RowPlan
+from autolock.program.index import dotted
+from autolock.program.linker import Program
 
 
 def with_care(plan: RowPlan, window: RowWindow, trace: DatabaseTrace) -> RowPlan:
@@ -20,6 +23,32 @@ def with_care(plan: RowPlan, window: RowWindow, trace: DatabaseTrace) -> RowPlan
             "stays locked, and everybody who wants it waits with a connection of the pool."
         )
     return plan
+
+
+def kept_by_scope(plan: RowPlan, window: RowWindow, program: Program) -> RowPlan:
+    """The plan, `unsafe` where a request that fails keeps its scoped session, and with it the lock."""
+    factory = window.look.session.factory
+    if plan.holds and factory is not None and factory.scoped and not _is_removed_always(program):
+        plan.safety = Safety.UNSAFE
+        plan.reason += (
+            " But a request that ends in an error keeps its scoped session, and with it the lock: call `remove()` in a "
+            "`finally` first."
+        )
+    return plan
+
+
+def _is_removed_always(program: Program) -> bool:
+    """Whether some `finally` gives a scoped session back: `await Session.remove()`."""
+    units = (program.unit(path) for path in program.modules if program.may_say(path, "remove"))
+    return any(
+        isinstance(call, ast.Call) and dotted(call.func).endswith(".remove") and not call.args
+        for unit in units
+        if unit is not None
+        for node in ast.walk(unit.tree)
+        if isinstance(node, ast.Try)
+        for statement in node.finalbody
+        for call in ast.walk(statement)
+    )
 
 
 def _while_locked(plan: RowPlan, window: RowWindow, trace: DatabaseTrace) -> Iterator[Wait]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from autolock.database.windows import RowWindow
 from autolock.planning.advice import by_hand
 from autolock.planning.blocks import Refusal
-from autolock.planning.holding import with_care
+from autolock.planning.holding import kept_by_scope, with_care
 from autolock.planning.opened import OPENED
 from autolock.planning.rowplan import RowPlan
 
@@ -23,7 +23,7 @@ class RowPlans(RowInserts, SingleInserts):
 
     def plan(self, window: RowWindow) -> RowPlan:
         """The plan of a window; raises Refusal where no rewrite is known to be right."""
-        return with_care(self.planned(window), window, self.trace)
+        return kept_by_scope(with_care(self.planned(window), window, self.trace), window, self.program)
 
     def planned(self, window: RowWindow) -> RowPlan:
         library = window.look.session.library

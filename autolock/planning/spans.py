@@ -14,7 +14,7 @@ from autolock.planning.blocks import Refusal, Region, awaits, check_span, is_end
 from autolock.planning.needs import Need, Needs, belongs, distinct
 from autolock.program.calls import same_lock
 from autolock.program.linker import Ref
-from autolock.program.trace import TAKING, Frame, LockUse
+from autolock.program.trace import TAKING, Frame, Held, LockUse
 from autolock.program.values import Location, LockValue
 from autolock.program.windows import RaceWindow
 
@@ -101,8 +101,8 @@ class Spans(Needs):
         for need in needs:
             around = next((h for h in need.held if any(same_lock(h.lock, lock) for lock in inner)), None)
             if around is not None and isinstance(around.node, ast.With | ast.AsyncWith):
-                need.depth = min(need.depth, len(around.stack) - 1)
-                need.first = need.last = around.node
+                need.depth, statement = _where_taken(need, around, around.node)
+                need.first = need.last = statement
         return self.flatten(distinct(needs))
 
     def _callers_of(self, use: LockUse) -> list[Need]:
@@ -219,3 +219,18 @@ def _with_return(region: Region, told: set[int]) -> Region:
     if following and isinstance(following[0], ast.Return) and id(following[0]) in told and not awaits(following):
         return replace(region, last=region.last + 1)
     return region
+
+
+def _where_taken(need: Need, held: Held, node: ast.With | ast.AsyncWith) -> tuple[int, ast.stmt]:
+    """Which call of a need takes a lock that it holds, and at which statement.
+
+    A context manager of the project that takes it is not among the calls: it is entered by one that is.
+    """
+    taken: ast.stmt = node
+    for frame in reversed(held.stack):
+        if frame is not held.stack[-1] and frame.statement is not None:
+            taken = frame.statement
+        depths = [i for i in range(need.depth + 1) if need.stack[i].function == frame.function]
+        if depths:
+            return depths[-1], taken
+    return need.depth, need.first

@@ -42,6 +42,8 @@ from autolock.program.values import (
 
 #: Names of context managers that are locks, whatever they are made of.
 _LOCKING = re.compile(r"(^|[._])(lock|locked|locking|mutex|exclusive|exclusively)(_|$)")
+#: What makes all who open a file wait for one, those of other processes as well.
+_FILE_LOCKING = re.compile(r"\b(flock|lockf)\(.*\bLOCK_EX\b|\bmsvcrt\.locking\(|\bportalocker\.lock\(")
 _QUIET_MANAGERS = ("timeout", "timeout_at", "move_on_after", "fail_after", "suppress", "nullcontext", "closing")
 
 
@@ -809,12 +811,14 @@ class Statements(Calls):
             if ran:
                 return
             ran = True
+            item = node.items[index]
+            file_lock = LockValue("both", True, None, item.context_expr, unknown=True)
+            if locks_a_file:
+                self.acquire(file_lock, node, "with")
             inner, self.frames = self.frames, outer
             try:
-                item = node.items[index]
                 if item.optional_vars is not None:
                     self.store(item.optional_vars, value, node, "assign")
-                named = _LOCKING.search(source.function.ref.name) is not None
                 if named and len(self.state.held) == len(before):
                     self.with_lock(node, index, LockValue("both", True, None, item.context_expr, unknown=True), False)
                 else:
@@ -824,8 +828,11 @@ class Statements(Calls):
                 self.frames = inner
             left = not self.state.alive
             self.state.alive = True
+            self.release(file_lock)
 
         before = {h.acquisition for h in self.state.held}
+        named = _LOCKING.search(source.function.ref.name) is not None
+        locks_a_file = _FILE_LOCKING.search(ast.unparse(source.function.node)) is not None
         marks = self.marks()
         self.activate(source.function, source.args, source.kwargs, body)
         if not ran:

@@ -13,7 +13,7 @@ from autolock.program.containers import Containers
 from autolock.program.core import DEPTH, Activation, OutOfBudget, Spawn
 from autolock.program.effects import Again, Effect, Recorder
 from autolock.program.files import Files
-from autolock.program.flights import flies_alone, has_room
+from autolock.program.flights import claims_first, flies_alone, has_room
 from autolock.program.index import dotted
 from autolock.program.injection import is_provider, provided, wired
 from autolock.program.library import (
@@ -153,6 +153,10 @@ class Calls(Containers, Files):
         return self.invoke(coroutine.function, coroutine.args, coroutine.kwargs, coroutine.node)
 
     def invoke(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
+        if function.ref not in self.claiming:
+            self.claiming[function.ref] = claims_first(function.node)
+        if self.claiming[function.ref]:
+            self.claims.add(node)
         return self.activate(function, args, kwargs, None, _gives_all(node, kwargs))
 
     def activate(
@@ -823,7 +827,7 @@ class Calls(Containers, Files):
         receiver = method.receiver.obj if isinstance(method, FunctionValue) and method.receiver is not None else None
         own = frame.env.vars.get("self", NOTHING).obj
         in_maker = frame.ref is not None and frame.ref.name.endswith("__init__") and receiver is not None
-        return flies_alone(function, node) or (in_maker and receiver is own)
+        return flies_alone(function, node, self.claims) or (in_maker and receiver is own)
 
     def held_for_children(self) -> tuple[Held, ...]:
         """Locks that are still held while the children run, because the parent waits for them under the lock."""

@@ -92,6 +92,8 @@ class Core(ABC):
         self.spent = 0
         self.callees: set[int] = set()
         self.awaiting: ast.AST | None = None
+        self.claims: set[ast.AST] = set()
+        self.claiming: dict[Ref, bool] = {}
         self.spawned: list[Spawn] = []
         self.reached: set[Ref] = set()
         self.mending = False

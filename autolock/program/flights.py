@@ -3,28 +3,73 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import pairwise
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
-def flies_alone(function: _Function, start: ast.AST) -> bool:
+_Flag = tuple[str, object]
+"""What is asked and set, as it is written, and the value that says that something runs."""
+
+
+def flies_alone(function: _Function, start: ast.AST, claims: Container[ast.AST] = ()) -> bool:
     """Whether a function leaves while what it starts with `start` runs.
 
-    `if job.running: raise ...` and `job.running = True`, or `if self.task: return` and `self.task = create_task(...)`.
+    `if job.running: raise ...` and `job.running = True`, or `if self.task: return` and `self.task = create_task(...)`;
+    or `if not await job.claim(): return`, where that call is one of `claims`, which do both.
     """
     if isinstance(function, ast.Lambda):
         return False
-    asked: set[str] = set()
+    asked: set[_Flag] = set()
     for statement in ast.walk(function):
-        if isinstance(statement, ast.If) and statement.lineno < getattr(start, "lineno", 0):
-            leaves = isinstance(statement.body[-1], ast.Raise | ast.Return)
-            asked |= _asked(statement.test) if leaves else set()
+        if isinstance(statement, ast.If) and statement.lineno < getattr(start, "lineno", 0) and _leaves(statement.body):
+            asked |= _asked(statement.test)
+            if isinstance(statement.test, ast.UnaryOp) and _is_told(function, statement.test, claims):
+                return True
     if not asked:
         return False
     shared = {name for n in ast.walk(function) if isinstance(n, ast.Global | ast.Nonlocal) for name in n.names}
     return not asked.isdisjoint(_marked(function, start, shared))
+
+
+def claims_first(function: _Function) -> bool:
+    """Whether a function sets a flag and says so, or says that the flag was set already.
+
+    `if self.busy: return False`, `self.busy = True`, `return True`, with no `await` after the look.
+    """
+    if isinstance(function, ast.Lambda):
+        return False
+    for block in (b for n in ast.walk(function) if isinstance(b := getattr(n, "body", None), list)):
+        for index, statement in enumerate(block):
+            if not isinstance(statement, ast.If) or not _returns(statement.body[-1], value=False):
+                continue
+            after = block[index + 1 :]
+            waits = any(isinstance(n, ast.Await) for s in after for n in ast.walk(s))
+            marks = {(ast.unparse(t), _value(s.value)) for s in after if isinstance(s, ast.Assign) for t in s.targets}
+            if not waits and after and _returns(after[-1], value=True) and marks & _asked(statement.test):
+                return True
+    return False
+
+
+def _returns(statement: ast.stmt, *, value: bool) -> bool:
+    returned = statement.value if isinstance(statement, ast.Return) else None
+    return isinstance(returned, ast.Constant) and returned.value is value
+
+
+def _is_told(function: ast.AST, test: ast.UnaryOp, claims: Container[ast.AST]) -> bool:
+    """Whether a test is that a claim has failed, which was made there or put under a name before."""
+    if not isinstance(test.op, ast.Not):
+        return False
+    told = test.operand.value if isinstance(test.operand, ast.Await) else test.operand
+    if not isinstance(told, ast.Name):
+        return told in claims
+    values = [
+        n.value.value if isinstance(n.value, ast.Await) else n.value
+        for n in ast.walk(function)
+        if isinstance(n, ast.Assign) and any(isinstance(t, ast.Name) and t.id == told.id for t in n.targets)
+    ]
+    return len(values) == 1 and values[0] in claims
 
 
 def has_room(function: _Function, put: ast.Call, queue: str) -> bool:
@@ -87,27 +132,37 @@ def _leaves(body: list[ast.stmt]) -> bool:
     return isinstance(last, ast.Return | ast.Raise)
 
 
-def _marked(function: ast.AST, start: ast.AST, shared: set[str]) -> Iterator[str]:
-    """What the function sets to True, or to what it starts, and others see."""
+def _marked(function: ast.AST, start: ast.AST, shared: set[str]) -> Iterator[_Flag]:
+    """What the function sets to a constant, or to what it starts, and others see."""
     for node in ast.walk(function):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "update":
+            table = ast.unparse(node.func.value)
+            for given in node.args:
+                if isinstance(given, ast.Dict):
+                    pairs = zip(given.keys, given.values, strict=True)
+                    yield from ((f"{table}[{ast.unparse(k)}]", _value(v)) for k, v in pairs if k is not None)
         if not isinstance(node, ast.Assign):
             continue
-        sets = isinstance(node.value, ast.Constant) and node.value.value is True
-        if not sets and not any(inner is start for inner in ast.walk(node.value)):
-            continue
+        value = True if any(inner is start for inner in ast.walk(node.value)) else _value(node.value)
         for target in node.targets:
             if isinstance(target, ast.Attribute | ast.Subscript) or (
                 isinstance(target, ast.Name) and target.id in shared
             ):
-                yield ast.unparse(target)
+                yield ast.unparse(target), value
 
 
-def _asked(test: ast.expr) -> set[str]:
-    """What has to be true, or there, for a test to come out true."""
-    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And):
+def _value(node: ast.expr) -> object:
+    """The value of a constant; of anything else None, which says that nothing runs."""
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def _asked(test: ast.expr) -> set[_Flag]:
+    """What has to be true, there, or a certain constant, for a test to come out true."""
+    if isinstance(test, ast.BoolOp):
         return set().union(*map(_asked, test.values))
     if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot | ast.Is | ast.Eq):
         right = test.comparators[0]
-        there = isinstance(right, ast.Constant) and (right.value is None) == isinstance(test.ops[0], ast.IsNot)
-        return {ast.unparse(test.left)} if there else set()
-    return {ast.unparse(test)} if isinstance(test, ast.Name | ast.Attribute | ast.Subscript) else set()
+        if not isinstance(right, ast.Constant) or (right.value is None) != isinstance(test.ops[0], ast.IsNot):
+            return set()
+        return {(ast.unparse(test.left), True if right.value is None else right.value)}
+    return {(ast.unparse(test), True)} if isinstance(test, ast.Name | ast.Attribute | ast.Subscript) else set()

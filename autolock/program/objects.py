@@ -919,9 +919,14 @@ class Objects(Core):
                 return self.type_of_annotation(ref.path, node.value, "") if node.value is not None else (UNKNOWN, None)
         return UNKNOWN, None
 
+    def runs_alone(self) -> bool:
+        """Whether this is a run of which there is one at a time: those that it starts share a lock that it makes."""
+        entry = self.entry
+        return not entry.many and entry.parent is not None and entry.parent.many
+
     def lock_from_call(self, name: str, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> LockValue | None:
         """A lock, when `name` makes one."""
-        fresh = self.recording
+        fresh = self.recording and not self.runs_alone()
         path = self.frame.path if self.frames else ""
         if name in LOCKS:
             family, reentrant = LOCKS[name]

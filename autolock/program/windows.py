@@ -466,7 +466,7 @@ class Finder:
         if (
             (by_check and write.kind != "augment")
             or not self._separable(candidate, False)
-            or any(h.lock.unknown or h.lock.keyed for h in own)
+            or any(h.lock.unknown or h.lock.keyed or h.lock.location is None for h in own)
         ):
             return
         for entry, rival in rivals.writers:
@@ -556,13 +556,16 @@ class Finder:
     def writers(self, location: Location, entry: Entry) -> list[Writer]:
         """Writes that may happen while `entry` is between its read and its write.
 
-        What others write to objects of their own is no write to one of this request's own.
+        What others write to objects of their own is no write to one of this request's own. Who finds that this runs
+        already leaves before it writes what is written where it is started.
         """
         own = isinstance(location, Own)
+        claimer = claimer_of(entry)
         return [
             (e, w)
             for e, w in self.by_root.get(location.root, ())
             if (e is not entry or entry.many)
+            and w.function != claimer
             and not (own and isinstance(w.location, Own))
             and _replaces(w.location, location)
         ]
@@ -830,6 +833,13 @@ def _is_of_the_last_call(item: LateRead) -> bool:
 def _descends(entry: Entry | None, of: Container[int]) -> bool:
     """Whether something that runs is one of these, or was started by one."""
     return entry is not None and (id(entry) in of or _descends(entry.parent, of))
+
+
+def claimer_of(entry: Entry) -> Ref | None:
+    """The function that has started what runs, or what that runs for, and starts no other run while it does."""
+    while entry.parent is not None and (entry.many or not entry.parent.many):
+        entry = entry.parent
+    return entry.start[-1].function if entry.parent is not None and entry.start else None
 
 
 def _is_read_anew(candidate: Candidate, other: Candidate) -> bool:

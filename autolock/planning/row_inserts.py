@@ -167,7 +167,7 @@ class RowInserts(ParentLocks):
             raise Refusal(_CALLED)
         looked_for = row_asked_for if elsewhere else row_looked_for
         name, found = looked_for(node, window.first, test)
-        added = _added(add) or (name if _adds_unnamed(add) else None)
+        added = _added(add) or (name if _adds_unnamed(add) and not window.exit else None)
         if added is None or not isinstance(add, ast.stmt):
             raise Refusal("the insert is no plain `session.add(...)`: insert in a savepoint by hand")
         refuse_unfinished(node, test, window.first, add, name, added, window.unique or ())

@@ -120,3 +120,22 @@ def test_a_field_of_a_hash_that_is_worked_out_from_itself(tmp_path: Path, field:
     await client.hset(f"door:{{guest}}", "{field}", str(int(state["fails"]) + 1))
     """
     assert [rule for rule, _ in findings(tmp_path, body)] == rules
+
+
+def test_keys_that_are_taken_away_one_after_the_other_are_no_two_halves(tmp_path: Path) -> None:
+    body = """
+    await client.set(f"seen:{guest}", "yes")
+    await client.delete(f"code:{guest}")
+    await client.delete(f"door:{guest}")
+    """
+    assert findings(tmp_path, body) == []
+
+
+def test_a_client_that_tests_replace_is_a_client(tmp_path: Path) -> None:
+    (tmp_path / "clients.py").write_text(
+        "import os\nimport redis.asyncio as redis\n\n"
+        "def make():\n    if os.environ.get('TESTING'):\n        from fakeredis import FakeAsyncRedis\n\n"
+        "        return FakeAsyncRedis()\n    return redis.Redis()\n\ncache = make()\n"
+    )
+    body = LIMIT.replace("client.", "cache.") + 'await cache.incr(f"visits:{guest}")\n'
+    assert [rule for rule, _ in findings(tmp_path, "from clients import cache\n" + body)] == ["AL202"]

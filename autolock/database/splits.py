@@ -86,9 +86,16 @@ def _marks(trace: DatabaseTrace) -> set[int]:
     return marks
 
 
+def _only_clears_keys(commit: Commit) -> bool:
+    """Whether nothing but keys of redis is taken away or counted up, which are gone by themselves some day."""
+    return all(w.model.library == "redis" and w.kind in ("remove", "augment") for w in commit.writes)
+
+
 def _split(split: Split, returned: Returned, asked: Asked, marks: set[int]) -> SplitWindow | None:
     """The window between two commits; what a handler commits after a failure is the answer to it, no second half."""
     first, second = split.first, split.second
+    if _only_clears_keys(first) or _only_clears_keys(second):
+        return None
     if not split.entry.many or first.node is second.node or first.session is not second.session:
         return None
     pair = next(

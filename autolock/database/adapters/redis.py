@@ -16,7 +16,9 @@ from autolock.database.schema import Column
 from autolock.program.linker import Ref
 from autolock.program.values import NO_READS, NOTHING, Thing, Value
 
-_CLIENTS = frozenset({"Redis", "StrictRedis", "RedisCluster", "from_url"})
+_CLIENTS = frozenset(
+    {"Redis", "StrictRedis", "RedisCluster", "from_url", "FakeRedis", "FakeStrictRedis", "FakeAsyncRedis"}
+)
 _COUNTERS = frozenset({"incr", "incrby", "incrbyfloat", "decr", "decrby", "hincrby", "hincrbyfloat"})
 #: A key is found by its name, and by nothing else.
 _COLUMNS = {"key": Column("key", "key", primary_key=True)}
@@ -28,7 +30,7 @@ class Redis(Driver):
     """Each command is atomic by itself, and sent at once, or by a pipeline; scripts and locks are left alone."""
 
     library: ClassVar[str] = "redis"
-    packages: ClassVar[tuple[str, ...]] = ("redis", "aioredis")
+    packages: ClassVar[tuple[str, ...]] = ("redis", "aioredis", "fakeredis")
 
     def __init__(self, rows: Rows) -> None:
         super().__init__(rows)

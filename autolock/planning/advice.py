@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from autolock.database.models import Model
 from autolock.database.windows import RowWindow
 
 _ATOMIC = (
@@ -90,18 +87,3 @@ def _insert(window: RowWindow, library: str) -> str:
         return f"answer {_CONFLICT[library]} that the unique constraint{columns} raises like a failed check{shortcut}"
     known = "" if window.model is None or window.model.library != "sql" else " where there is none yet"
     return f"add a unique constraint{columns} to {table}{known}, and answer {_CONFLICT[library]}{shortcut}"
-
-
-def missing_constraint(model: Model | None, asked: Sequence[str]) -> str:
-    """What constraint to add where none covers a check; names that are no columns cannot be in one."""
-    table = model.table if model is not None else ""
-    columns = list(dict.fromkeys(asked))
-    if model is None or not columns or any(name not in model.columns for name in columns):
-        return (
-            f"what was asked cannot be seen in full: let a unique constraint on {table} say which two rows may not be "
-            "there together, and handle the IntegrityError"
-        )
-    return (
-        f"no unique constraint covers the check: add one on {table} ({', '.join(columns)}) with a migration "
-        f"(`op.create_unique_constraint(None, {table!r}, {columns!r})`), then handle the IntegrityError"
-    )

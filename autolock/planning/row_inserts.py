@@ -9,9 +9,9 @@ from itertools import pairwise
 from autolock.database.objects import Session
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
-from autolock.planning.advice import missing_constraint
 from autolock.planning.answered import answer_of_check, like_failed_check, refuse_forgotten
 from autolock.planning.blocks import Refusal, Region
+from autolock.planning.constraints import missing_constraint
 from autolock.planning.homes import frozen
 from autolock.planning.looks import only_looks, row_asked_for, row_looked_for
 from autolock.planning.names import laid_out, written
@@ -38,7 +38,7 @@ class RowInserts(ParentLocks):
         if window.counted:
             return self.lock_parent(window, _COUNTED)
         if window.unique is None:
-            raise Refusal(missing_constraint(window.model, window.columns))
+            raise Refusal(missing_constraint(window, self.sources))
         control = window.control
         if control is None or window.first is None or window.last is None:
             raise Refusal("the check and the insert meet in no function that could answer the conflict")

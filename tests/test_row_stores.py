@@ -518,3 +518,39 @@ def test_a_scoped_session_that_an_error_leaves_open_is_not_made_to_lock(tmp_path
     assert fixed(tmp_path, left) == []
     (finding,) = [f for f in autolock.check([tmp_path], cache=False).findings if f.rule == "AL202"]
     assert "`remove()` in a `finally`" in finding.fix.reason
+
+
+def test_a_row_is_not_locked_through_what_another_object_keeps_for_itself(tmp_path: Path) -> None:
+    body = """
+    class Items:
+        def __init__(self, session: AsyncSession) -> None:
+            self._session = session
+
+        async def find(self, id: int) -> Item | None:
+            return await self._session.scalar(select(Item).where(Item.id == id))
+
+        async def save(self) -> None:
+            await self._session.commit()
+
+    class Shop:
+        def __init__(self, items: Items) -> None:
+            self.items = items
+
+        async def take(self, id: int, wanted: int) -> int | None:
+            item = await self.items.find(id)
+            if not item or item.stock < wanted:
+                return None
+            item.stock -= wanted
+            await self.items.save()
+            return item.stock
+
+    @app.get("/items/{id}")
+    async def read(id: int, session: AsyncSession = Depends(get_session)):
+        return await Items(session).find(id)
+
+    @app.post("/items/{id}")
+    async def take(id: int, wanted: int, session: AsyncSession = Depends(get_session)):
+        return await Shop(Items(session)).take(id, wanted)
+    """
+    assert fixed(tmp_path, body) == []
+    assert {f.rule for f in autolock.check([tmp_path], cache=False).findings} == {"AL202"}

@@ -91,6 +91,8 @@ class RowRefresh(RowBase):
     def locked_first(self, window: RowWindow, looks: Sequence[RowRead], function: Ref) -> list[Edit]:
         """The edits by which a function that looks, or calls what does, locks the rows of some looks before."""
         session = self.session_at(window, function)
+        if _reaches_in(session):
+            raise Refusal(f"`{session}` is another object's own: give that a method that loads the rows locked")
         return ordered_lock(self.program, self.sources, self.homes, looks, session, function)
 
     def refreshing(

@@ -278,8 +278,13 @@ SCOPED = """
     """
 
 
-def test_a_scoped_session_is_at_hand_by_its_own_name(tmp_path: Path) -> None:
-    assert 'await Db.refresh(item, attribute_names=["stock"], with_for_update=True)' in fixed(tmp_path, SCOPED)
+@pytest.mark.parametrize("ended", [None, "end"])
+def test_a_scoped_session_is_at_hand_by_its_own_name(ended: str | None, tmp_path: Path) -> None:
+    body = SCOPED
+    if ended is not None:
+        helper = "    async def end():\n        await Db.remove()\n\n    @app.middleware"
+        body = body.replace("await Db.remove()", "await end()").replace("    @app.middleware", helper)
+    assert 'await Db.refresh(item, attribute_names=["stock"], with_for_update=True)' in fixed(tmp_path, body)
 
 
 HELPED = """

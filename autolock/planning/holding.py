@@ -38,17 +38,24 @@ def kept_by_scope(plan: RowPlan, window: RowWindow, program: Program) -> RowPlan
 
 
 def _is_removed_always(program: Program) -> bool:
-    """Whether some `finally` gives a scoped session back: `await Session.remove()`."""
-    units = (program.unit(path) for path in program.modules if program.may_say(path, "remove"))
+    """Whether some `finally` gives a scoped session back: `await Session.remove()`, or a helper that does."""
+    units = [program.unit(path) for path in program.modules]
+    trees = [unit.tree for unit in units if unit is not None]
+    functions = (n for tree in trees for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef))
+    helpers = {f.name for f in functions if any(_is_removal(n) for n in ast.walk(f))}
     return any(
-        isinstance(call, ast.Call) and dotted(call.func).endswith(".remove") and not call.args
-        for unit in units
-        if unit is not None
-        for node in ast.walk(unit.tree)
+        _is_removal(call) or (isinstance(call, ast.Call) and dotted(call.func).rpartition(".")[2] in helpers)
+        for tree in trees
+        for node in ast.walk(tree)
         if isinstance(node, ast.Try)
         for statement in node.finalbody
         for call in ast.walk(statement)
     )
+
+
+def _is_removal(node: ast.AST) -> bool:
+    """`Session.remove()`: unlike a list's, it is told of nothing."""
+    return isinstance(node, ast.Call) and dotted(node.func).endswith(".remove") and not node.args
 
 
 def _while_locked(plan: RowPlan, window: RowWindow, trace: DatabaseTrace) -> Iterator[Wait]:

@@ -1,5 +1,6 @@
 """What `prove` and `fix --prove` share: how the application is run."""
 
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -36,7 +37,21 @@ Instances = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Where chance begins, for three requests and more.")]
 Preemptions = Annotated[int, typer.Option("--preemptions", min=0, metavar="N", help="Most preemptions a schedule.")]
-Budget = Annotated[float, typer.Option("--budget", min=0.1, metavar="SECONDS", help="Most time for a set of requests.")]
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def seconds_of(said: str | float) -> float:
+    """A time in seconds: `60`, `60s`, `1.5m`, `1h`. Raises typer.BadParameter for anything else, and for none."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smh]?)", str(said).strip())
+    seconds = float(found[1]) * _UNITS[found[2]] if found is not None else 0.0
+    if seconds <= 0:
+        raise typer.BadParameter(f"{str(said)!r} is no time: write 60, 60s or 2m")
+    return seconds
+
+
+Budget = Annotated[
+    float, typer.Option("--budget", parser=seconds_of, metavar="TIME", help="Most time for a set of requests: 60s, 2m.")
+]
 
 
 @contextmanager

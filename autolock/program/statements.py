@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from autolock.database.dialect_branches import asks_which_database, locked_in_one
 from autolock.database.hooks import expected
 from autolock.llm.names import limits
 from autolock.program.calls import TRIED, Calls
@@ -345,11 +346,23 @@ class Statements(Calls):
         else_alive = self.state.alive
         if then.alive and else_alive and value.reads:
             note_answers(then_names, env.vars, value.reads, self.shape(node.test, value))
+        if then.alive and else_alive:
+            self.keep_locks(node.test, then_names, env.vars)
         self.meet(then, then_names)
         if then.alive is not else_alive:
             self.remember(node, value, then.alive)
         elif then.alive:
             self.let_go(node, value, self.waited[waited:])
+
+    def keep_locks(self, test: ast.expr, one: dict[str, Value], other: dict[str, Value]) -> None:
+        """Let a query that one of two branches locks be locked after both, where the test asks which database it is."""
+        for name in locked_in_one(one, other):
+            unit, ref = self.unit(self.frame.path), self.frame.ref
+            if asks_which_database(
+                test, unit.functions.get(ref.name) if unit is not None and ref is not None else None
+            ):
+                mine, yours = one[name], other[name]
+                one[name] = other[name] = mine if getattr(mine.obj, "locks", False) else yours
 
     def let_go(self, node: ast.If, value: Value, waited: list[LockValue]) -> None:
         """After `if TEST: condition.wait()` all depends on the test, which was made before the lock was given away."""

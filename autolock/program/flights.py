@@ -9,7 +9,7 @@ from itertools import pairwise
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
-_Flag = tuple[str, object]
+Flag = tuple[str, object]
 """What is asked and set, as it is written, and the value that says that something runs."""
 
 
@@ -21,16 +21,16 @@ def flies_alone(function: _Function, start: ast.AST, claims: Container[ast.AST] 
     """
     if isinstance(function, ast.Lambda):
         return False
-    asked: set[_Flag] = set()
+    wanted: set[Flag] = set()
     for statement in ast.walk(function):
-        if isinstance(statement, ast.If) and statement.lineno < getattr(start, "lineno", 0) and _leaves(statement.body):
-            asked |= _asked(statement.test)
+        if isinstance(statement, ast.If) and statement.lineno < getattr(start, "lineno", 0) and leaves(statement.body):
+            wanted |= asked(statement.test)
             if isinstance(statement.test, ast.UnaryOp) and _is_told(function, statement.test, claims):
                 return True
-    if not asked:
+    if not wanted:
         return False
     shared = {name for n in ast.walk(function) if isinstance(n, ast.Global | ast.Nonlocal) for name in n.names}
-    return not asked.isdisjoint(_marked(function, start, shared))
+    return not wanted.isdisjoint(_marked(function, start, shared))
 
 
 def claims_first(function: _Function) -> bool:
@@ -46,8 +46,8 @@ def claims_first(function: _Function) -> bool:
                 continue
             after = block[index + 1 :]
             waits = any(isinstance(n, ast.Await) for s in after for n in ast.walk(s))
-            marks = {(ast.unparse(t), _value(s.value)) for s in after if isinstance(s, ast.Assign) for t in s.targets}
-            if not waits and after and _returns(after[-1], value=True) and marks & _asked(statement.test):
+            marks = {(ast.unparse(t), value_of(s.value)) for s in after if isinstance(s, ast.Assign) for t in s.targets}
+            if not waits and after and _returns(after[-1], value=True) and marks & asked(statement.test):
                 return True
     return False
 
@@ -115,24 +115,24 @@ def _joins(function: ast.AST, table: str, marked: int) -> bool:
     for branch in ast.walk(function):
         if not isinstance(branch, ast.If) or branch.lineno > marked:
             continue
-        asked = {ast.unparse(n) for n in ast.walk(branch.test)}
+        looked = {ast.unparse(n) for n in ast.walk(branch.test)}
         waits = any(isinstance(n, ast.Await) for s in branch.body for n in ast.walk(s))
         end = branch.body[-1].end_lineno or marked
         later = [n for n in ast.walk(function) if isinstance(n, ast.Await) and end < n.lineno <= marked]
-        if waits and not later and asked & {table, *found} and _leaves(branch.body):
+        if waits and not later and looked & {table, *found} and leaves(branch.body):
             return True
     return False
 
 
-def _leaves(body: list[ast.stmt]) -> bool:
+def leaves(body: list[ast.stmt]) -> bool:
     """Whether a block ends in a `return` or `raise`, in whatever way it is left."""
     last = body[-1]
     if isinstance(last, ast.Try):
-        return _leaves(last.body) and all(_leaves(handler.body) for handler in last.handlers)
+        return leaves(last.body) and all(leaves(handler.body) for handler in last.handlers)
     return isinstance(last, ast.Return | ast.Raise)
 
 
-def _marked(function: ast.AST, start: ast.AST, shared: set[str]) -> Iterator[_Flag]:
+def _marked(function: ast.AST, start: ast.AST, shared: set[str]) -> Iterator[Flag]:
     """What the function sets to a constant, or to what it starts, and others see."""
     for node in ast.walk(function):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "update":
@@ -140,10 +140,10 @@ def _marked(function: ast.AST, start: ast.AST, shared: set[str]) -> Iterator[_Fl
             for given in node.args:
                 if isinstance(given, ast.Dict):
                     pairs = zip(given.keys, given.values, strict=True)
-                    yield from ((f"{table}[{ast.unparse(k)}]", _value(v)) for k, v in pairs if k is not None)
+                    yield from ((f"{table}[{ast.unparse(k)}]", value_of(v)) for k, v in pairs if k is not None)
         if not isinstance(node, ast.Assign):
             continue
-        value = True if any(inner is start for inner in ast.walk(node.value)) else _value(node.value)
+        value = True if any(inner is start for inner in ast.walk(node.value)) else value_of(node.value)
         for target in node.targets:
             if isinstance(target, ast.Attribute | ast.Subscript) or (
                 isinstance(target, ast.Name) and target.id in shared
@@ -151,15 +151,15 @@ def _marked(function: ast.AST, start: ast.AST, shared: set[str]) -> Iterator[_Fl
                 yield ast.unparse(target), value
 
 
-def _value(node: ast.expr) -> object:
+def value_of(node: ast.expr) -> object:
     """The value of a constant; of anything else None, which says that nothing runs."""
     return node.value if isinstance(node, ast.Constant) else None
 
 
-def _asked(test: ast.expr) -> set[_Flag]:
+def asked(test: ast.expr) -> set[Flag]:
     """What has to be true, there, or a certain constant, for a test to come out true."""
     if isinstance(test, ast.BoolOp):
-        return set().union(*map(_asked, test.values))
+        return set().union(*map(asked, test.values))
     if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot | ast.Is | ast.Eq):
         right = test.comparators[0]
         if not isinstance(right, ast.Constant) or (right.value is None) != isinstance(test.ops[0], ast.IsNot):

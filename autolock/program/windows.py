@@ -17,6 +17,7 @@ from typing import NamedTuple
 from autolock.llm.trace import ModelCall
 from autolock.program.branches import meet_again, shared_frames
 from autolock.program.calls import same_lock
+from autolock.program.claims import Claims
 from autolock.program.decisions import effective
 from autolock.program.fleeting import is_fleeting
 from autolock.program.linker import Program, Ref
@@ -181,6 +182,7 @@ class Finder:
         self.trace = trace
         self.warmed = warmed
         self.vanity = Vanity(program)
+        self.claims = Claims(program, trace)
         self.by_write: dict[int, list[Candidate]] = defaultdict(list)
         for candidate in trace.candidates:
             self.by_write[id(candidate.write)].append(candidate)
@@ -360,6 +362,9 @@ class Finder:
             if not h.lock.fresh and h.lock.location not in self.dropped and not _is_for_one_of_many(h, write)
         ]
         rivals = self._rivals(candidate, shape, valid)
+        claim = self.claims.around(candidate)
+        if claim is not None:
+            rivals = Rivals([w for w in rivals.writers if not claim.covers(w[1])])
         if not rivals.writers or self._is_nothing(write.location):
             return
         relation = self._relation(read, write, common, valid)

@@ -1,0 +1,133 @@
+"""Stretches of a function of which only one run is in at a time: it leaves where a flag is set, and sets it at once.
+
+`if self.busy: return`, `self.busy = True`, ..., `self.busy = False`. On the event loop nothing can come in between the
+look and the setting, as long as nothing is awaited there.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+
+from autolock.program.branches import shared_frames
+from autolock.program.flights import Flag, asked, leaves, value_of
+from autolock.program.linker import Program, Ref
+from autolock.program.trace import Candidate, Read, Trace, Write
+from autolock.program.values import Location, Own, Root, overlaps
+
+_WAITS = ast.Await | ast.AsyncFor | ast.AsyncWith | ast.Yield | ast.YieldFrom
+_ENDLESS = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The lines of a function from where a flag is set to where it is put back; `flag` is where it is kept."""
+
+    function: Ref
+    first: int
+    last: int
+    flag: Location
+
+    def covers(self, write: Write) -> bool:
+        """Whether a write is made within, or in what is called there."""
+        return write.context == "loop" and any(
+            frame.function == self.function
+            and frame.statement is not None
+            and self.first < frame.statement.lineno <= self.last
+            for frame in write.stack
+        )
+
+
+class Claims:
+    """Finds the stretches that windows lie in."""
+
+    def __init__(self, program: Program, trace: Trace) -> None:
+        self.program = program
+        self._looks: dict[Ref, list[Read]] = defaultdict(list)
+        for read in trace.looks:
+            self._looks[read.function].append(read)
+        self._setters: dict[Root, set[tuple[Location, Ref]]] = defaultdict(set)
+        for entry, write in trace.writes:
+            if entry.context != "startup" and not isinstance(write.location, Own):
+                self._setters[write.location.root].add((write.location, write.function))
+        self._known: dict[Ref, list[Claim]] = {}
+
+    def around(self, candidate: Candidate) -> Claim | None:
+        """The claim within which a candidate reads and writes, for all who could come in between."""
+        read, write = candidate.read, candidate.write
+        if read.context != "loop":
+            return None
+        for one, other in zip(read.stack[: shared_frames(read.stack, write.stack)], write.stack, strict=False):
+            if one.function is None or one.statement is None or other.statement is None:
+                continue
+            for claim in self._claims_of(one.function):
+                begins = claim.first < one.statement.lineno
+                ends = (other.statement.end_lineno or other.statement.lineno) <= claim.last
+                if begins and ends and _is_for(claim.flag, write.location):
+                    return claim
+        return None
+
+    def _claims_of(self, function: Ref) -> list[Claim]:
+        if function not in self._known:
+            unit = self.program.unit(function.path)
+            node = unit.functions.get(function.name) if unit is not None else None
+            self._known[function] = list(self._found(function, node)) if node is not None else []
+        return self._known[function]
+
+    def _found(self, function: Ref, node: ast.AST) -> Iterator[Claim]:
+        for block in (b for n in ast.walk(node) if isinstance(b := getattr(n, "body", None), list)):
+            for index, test in enumerate(block):
+                if not isinstance(test, ast.If) or test.orelse or not leaves(test.body):
+                    continue
+                for statement in takewhile(_is_at_once, block[index + 1 :]):
+                    flag = _set_flag(statement) & asked(test.test)
+                    place = self._place(function, test.test) if flag else None
+                    if place is not None and not self._is_set_by_others(place, function):
+                        yield Claim(function, statement.lineno, _put_back(node, flag, statement), place)
+
+    def _is_set_by_others(self, place: Location, function: Ref) -> bool:
+        """Whether another function than the one that asks may put a flag back; a new object has a flag of its own."""
+        return any(
+            setter != function and overlaps(location, place) and len(location.fields) >= len(place.fields)
+            for location, setter in self._setters[place.root]
+        )
+
+    def _place(self, function: Ref, test: ast.expr) -> Location | None:
+        """Where the flag that a test asks about is shared."""
+        nodes = set(ast.walk(test))
+        found = {r.location for r in self._looks[function] if r.node in nodes and not isinstance(r.location, Own)}
+        return found.pop() if len(found) == 1 else None
+
+
+def _is_at_once(statement: ast.stmt) -> bool:
+    """Whether nothing is waited for in a statement."""
+    return not any(isinstance(n, _WAITS) for n in ast.walk(statement))
+
+
+def _set_flag(statement: ast.stmt) -> set[Flag]:
+    if not isinstance(statement, ast.Assign):
+        return set()
+    return {(ast.unparse(target), value_of(statement.value)) for target in statement.targets}
+
+
+def _put_back(function: ast.AST, flags: set[Flag], since: ast.stmt) -> int:
+    """The first line after a flag was set at which it is set to something else."""
+    texts = {text for text, _ in flags}
+    later = [
+        n.lineno
+        for n in ast.walk(function)
+        if isinstance(n, ast.Assign)
+        and n.lineno > since.lineno
+        and any(ast.unparse(t) in texts for t in n.targets)
+        and not _set_flag(n) & flags
+    ]
+    return min(later, default=_ENDLESS)
+
+
+def _is_for(flag: Location, written: Location) -> bool:
+    """Whether a flag is one for all that could write there: that of one of many objects is for that object only."""
+    many = max((n for n, name in enumerate(flag.fields) if name == "[*]"), default=-1) + 1
+    return not many or (flag.root == written.root and flag.fields[:many] == written.fields[:many])

@@ -145,8 +145,7 @@ class SessionFinder:
         return statement.stack[-1]
 
     def node_of(self, ref: Ref | None) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-        unit = self.program.unit(ref.path) if ref is not None else None
-        return unit.functions.get(ref.name) if unit is not None and ref is not None else None
+        return self.program.syntax_of(ref)
 
     # -- one session for several tasks ---------------------------------------------------
 

@@ -216,8 +216,7 @@ class RowFinder:
 
     def node_of(self, ref: Ref) -> ast.AST | None:
         """The definition of a function, as it is written."""
-        unit = self.program.unit(ref.path)
-        return unit.functions.get(ref.name) if unit is not None else None
+        return self.program.syntax_of(ref)
 
     def claim(self, candidate: RowCandidate) -> RowWindow | None:
         """A row is chosen by what it is, and then made something else, or taken away."""

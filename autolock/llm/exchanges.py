@@ -114,8 +114,7 @@ class ExchangeFinder:
         """A loop over what a model says puts each part into one place."""
         for write in writes:
             function = write.stack[-1].function
-            unit = self.program.unit(function.path) if function is not None else None
-            node = unit.functions.get(function.name) if unit is not None and function is not None else None
+            node = self.program.syntax_of(function)
             statement = write.stack[-1].statement
             if node is None or statement is None or not (_adds(write) or write.kind in ("augment", "assign")):
                 continue

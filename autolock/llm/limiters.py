@@ -28,8 +28,7 @@ class Limiters:
 
     def is_decorated(self, function: Ref) -> bool:
         """Whether a limiter's decorator stands below those that register the handler: above, it limits nothing."""
-        unit = self.program.unit(function.path)
-        node = unit.functions.get(function.name) if unit is not None else None
+        node = self.program.syntax_of(function)
         decorators = node.decorator_list if node is not None else []
         registered = [n for n, d in enumerate(decorators) if registers(d)]
         first = registered[-1] + 1 if registered else 0

@@ -78,8 +78,7 @@ def _said_in(stack: Sequence[Frame], session: Session) -> str | None:
 
 def argument_of(program: Program, callee: Ref, statement: ast.stmt, parameter: str) -> ast.expr | None:
     """What the one call of a function in a statement gives to a parameter; None where that is not written there."""
-    unit = program.unit(callee.path)
-    node = unit.functions.get(callee.name) if unit is not None else None
+    node = program.syntax_of(callee)
     if node is None:
         return None
     names = [a.arg for a in (*node.args.posonlyargs, *node.args.args)]

@@ -87,8 +87,7 @@ class LastingCalls:
         return [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs] if node is not None else []
 
     def _node(self, function: Ref) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-        unit = self.program.unit(function.path)
-        return unit.functions.get(function.name) if unit is not None else None
+        return self.program.syntax_of(function)
 
 
 def _session_in(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:

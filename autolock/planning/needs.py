@@ -11,7 +11,7 @@ from functools import cached_property
 from autolock.planning.blocks import Refusal
 from autolock.planning.lookups import Lookups
 from autolock.program.branches import shared_frames
-from autolock.program.decisions import effective
+from autolock.program.decisions import ABSENT, effective
 from autolock.program.linker import Ref
 from autolock.program.trace import Candidate, Frame, Held, Read, Write
 from autolock.program.values import Location, Root, overlaps
@@ -146,7 +146,7 @@ class Needs(Lookups):
             if c.control is not None
             and c.write.kind == "assign"
             and c.read.location == c.write.location
-            and effective(c.control.shape, c.control.negated) in ("missing", "falsy")
+            and effective(c.control.shape, c.control.negated) in ABSENT
         }
 
     def lookers(self, owners: Sequence[Location]) -> list[Need]:
@@ -238,10 +238,7 @@ class Needs(Lookups):
         """Whether all that a function does to the state is to fill it when it is missing."""
         mine = [w for w in windows if w.function == function]
         return bool(mine) and all(
-            w.shape in ("missing", "falsy")
-            and w.write is not None
-            and w.write.kind == "assign"
-            and w.dependence == "control"
+            w.shape in ABSENT and w.write is not None and w.write.kind == "assign" and w.dependence == "control"
             for w in mine
         )
 
@@ -268,7 +265,7 @@ def _runs(pairs: Iterable[tuple[Read | Write, Write]]) -> _Runs:
 def _is_inside_slot(location: Location, window: RaceWindow) -> bool:
     """Whether a write is to what an object holds whose being there is all that a window is about."""
     slot, write = window.location, window.write
-    filled = window.dependence == "control" and window.shape in ("missing", "falsy")
+    filled = window.dependence == "control" and window.shape in ABSENT
     filled = filled and write is not None and write.kind != "remove"
     return filled and len(location.fields) > len(slot.fields) and location.fields[: len(slot.fields)] == slot.fields
 

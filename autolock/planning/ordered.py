@@ -56,8 +56,7 @@ def place_of(program: Program, look: RowRead, function: Ref) -> Place:
 
 def refuse_bound(program: Program, function: Ref, parameter: str) -> None:
     """Refuse a parameter that its function binds anew before it looks."""
-    unit = program.unit(function.path)
-    node = unit.functions.get(function.name) if unit is not None else None
+    node = program.syntax_of(function)
     if node is None or any(name.id == parameter for name in bound_in(node)):
         raise Refusal(_UNKNOWN)
 

@@ -47,8 +47,7 @@ class Branches:
             return False
         if call.func.attr not in ("append", "appendleft") or frame.function is None:
             return False
-        unit = self.program.unit(frame.function.path)
-        body = unit.functions.get(frame.function.name) if unit is not None else None
+        body = self.program.syntax_of(frame.function)
         loops = [n for n in ast.walk(body) if isinstance(n, ast.For | ast.AsyncFor)] if body is not None else []
         taken = _names(getattr(frame.statement, "targets", ()))
         return any(
@@ -59,15 +58,13 @@ class Branches:
     def _branches(self, function: Ref) -> dict[int, tuple[tuple[ast.If, bool], ...]]:
         """For each statement of a function the `if`s that it is in, and on which side."""
         if function not in self._around:
-            unit = self.program.unit(function.path)
-            node = unit.functions.get(function.name) if unit is not None else None
+            node = self.program.syntax_of(function)
             self._around[function] = dict(_walk(node.body, ())) if node is not None else {}
         return self._around[function]
 
     def _stays(self, function: Ref, test: ast.expr) -> bool:
         """Whether a test comes out the same each time: it asks parameters that nobody binds again."""
-        unit = self.program.unit(function.path)
-        node = unit.functions.get(function.name) if unit is not None else None
+        node = self.program.syntax_of(function)
         if node is None or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             return False
         names = {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}

@@ -72,8 +72,7 @@ class Claims:
 
     def _claims_of(self, function: Ref) -> list[Claim]:
         if function not in self._known:
-            unit = self.program.unit(function.path)
-            node = unit.functions.get(function.name) if unit is not None else None
+            node = self.program.syntax_of(function)
             self._known[function] = list(self._found(function, node)) if node is not None else []
         return self._known[function]
 

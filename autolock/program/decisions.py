@@ -30,6 +30,8 @@ _OPPOSITE = {
 _FOUND = frozenset({"first", "one_or_none", "scalar", "scalar_one_or_none", "scalars", "fetchone", "all", "fetchall"})
 
 SHAPES = frozenset(_OPPOSITE)
+#: What a test finds when there is nothing yet.
+ABSENT = ("missing", "falsy")
 _IDENTITIES = (ast.Is, ast.IsNot, ast.Eq, ast.NotEq)
 
 

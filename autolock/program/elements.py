@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from autolock.program.index import dotted
@@ -29,6 +29,11 @@ class _Change(NamedTuple):
     function: str
     text: str
 
+    @property
+    def owner(self) -> Ref:
+        """The class of the method that makes it."""
+        return Ref("class", self.path, self.function.rpartition(".")[0])
+
 
 class Elements:
     """Tells the class of what is put into a container."""
@@ -40,44 +45,31 @@ class Elements:
 
     def of_variable(self, variable: Ref) -> Type | None:
         """The class of the elements of a module-level container; None where there is none, or more than one."""
-        if (variable, "") not in self._known:
-            resolve = self.objects.program.resolve
-            changes = self._changes[variable.name]
-            mine = [c for c in changes if resolve(c.path, c.text, c.function) == (variable, ())]
-            self._known[variable, ""] = self._one(mine)
-        return self._known[variable, ""]
+        resolve = self.objects.program.resolve
+        return self._of(variable, variable.name, lambda c: resolve(c.path, c.text, c.function) == (variable, ()))
 
     def of_attribute(self, cls: Ref, name: str) -> Type | None:
         """The same for a container that is an attribute of the objects of a class, or of the class."""
-        if (cls, name) not in self._known:
-            order = self.objects.program.mro(cls)
-            texts = (f"self.{name}", f"cls.{name}", f"{cls.name}.{name}")
-            mine = [
-                c
-                for c in self._changes[name]
-                if c.text in texts and Ref("class", c.path, c.function.rpartition(".")[0]) in order
-            ]
-            self._known[cls, name] = self._one(mine)
-        return self._known[cls, name]
+        texts = (f"self.{name}", f"cls.{name}", f"{cls.name}.{name}")
+        mro = self.objects.program.mro
+        return self._of(cls, name, lambda c: c.text in texts and c.owner in mro(cls))
 
     def of_local(self, factory: Ref, name: str) -> Type | None:
         """The same for a container that is a local of a function whose nested functions share it."""
-        if (factory, name) not in self._known:
-            nested = f"{factory.name}."
-            mine = [
-                c
-                for c in self._changes[name]
-                if c.text == name and c.path == factory.path and c.function.startswith(nested)
-            ]
-            self._known[factory, name] = self._one(mine)
-        return self._known[factory, name]
+        nested = f"{factory.name}."
+        return self._of(
+            factory, name, lambda c: c.text == name and c.path == factory.path and c.function.startswith(nested)
+        )
 
     def of_state(self, name: str) -> Type | None:
         """The same for `app.state.NAME`, however the application is reached."""
-        key = (Ref("state", "", ""), name)
-        if key not in self._known:
-            self._known[key] = self._one([c for c in self._changes[name] if c.text.endswith(f"state.{name}")])
-        return self._known[key]
+        return self._of(Ref("state", "", ""), name, lambda c: c.text.endswith(f"state.{name}"))
+
+    def _of(self, whose: Ref, name: str, is_about: Callable[[_Change], bool]) -> Type | None:
+        """The one class of what is put in by the changes of a name that are about the container."""
+        if (whose, name) not in self._known:
+            self._known[whose, name] = self._one([c for c in self._changes[name] if is_about(c)])
+        return self._known[whose, name]
 
     def _one(self, changes: list[_Change]) -> Type | None:
         types = {kind for change in changes for kind in self._put(change) if kind.kind != "unknown"}
@@ -86,8 +78,7 @@ class Elements:
 
     def _put(self, change: _Change) -> Iterator[Type]:
         """The types of what a function puts into a container."""
-        unit = self.objects.unit(change.path)
-        function = unit.functions.get(change.function) if unit is not None else None
+        function = self.objects.program.syntax_of(Ref("function", change.path, change.function))
         for node in ast.walk(function) if function is not None else ():
             value: ast.expr | None = None
             if isinstance(node, ast.Assign):

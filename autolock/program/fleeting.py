@@ -42,8 +42,7 @@ def is_fleeting(program: Program, candidate: Candidate) -> bool:
     read, write = candidate.read, candidate.write
     if candidate.between is not None or read.stack[-1].serial != write.stack[-1].serial:
         return False
-    unit = program.unit(read.function.path)
-    node = unit.functions.get(read.function.name) if unit is not None else None
+    node = program.syntax_of(read.function)
     begin, end = getattr(read.node, "lineno", 0), getattr(write.node, "end_lineno", 0)
     calls = [n for n in ast.walk(node) if isinstance(n, ast.Call) and begin <= n.lineno <= end] if node else []
     return node is not None and all(_is_quick(call) for call in calls)

@@ -127,6 +127,11 @@ class Program:
             self._units[path] = self._load(path)
         return self._units[path]
 
+    def syntax_of(self, function: Ref | None) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+        """The definition of a function, or None where its file can't be parsed or has none of that name."""
+        unit = self.unit(function.path) if function is not None else None
+        return unit.functions.get(function.name) if unit is not None and function is not None else None
+
     def may_say(self, path: str, word: str) -> bool:
         """Whether a word could be in a file at all: asked before the file is parsed to look for it."""
         if not word.isascii():

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from autolock.program.core import BUDGET, SCARCE, TOTAL, Activation, OutOfBudget, Spawn
-from autolock.program.decisions import asked_of, effective
+from autolock.program.decisions import ABSENT, asked_of, effective
 from autolock.program.index import dotted
 from autolock.program.injection import is_provider, provided, wired
 from autolock.program.linker import Ref
@@ -714,7 +714,7 @@ def _repeats(
     found = effective(newer_check.shape, newer_check.negated) == "present" and newer.how == "contains"
     if write.kind == "remove" and found:
         return True
-    if write.kind == "assign" and effective(newer_check.shape, newer_check.negated) in ("missing", "falsy"):
+    if write.kind == "assign" and effective(newer_check.shape, newer_check.negated) in ABSENT:
         return True
     if older_check.shape not in _ASKING_VALUE:
         return True

@@ -21,8 +21,7 @@ def is_leaked(program: Program, use: LockUse) -> bool:
 
 def leak(program: Program, use: LockUse) -> tuple[list[ast.stmt], int, int] | None:
     """The block, and the positions of `acquire()` and of the `release()` that an exception skips."""
-    unit = program.unit(use.function.path)
-    node = unit.functions.get(use.function.name) if unit else None
+    node = program.syntax_of(use.function)
     name = _called_on(use.node)
     if node is None or not name:
         return None

@@ -123,8 +123,7 @@ def keeps_nothing(program: Program, ref: Ref) -> bool:
 
 def _starts_something(program: Program, function: Ref, depth: int) -> bool:
     """Whether a function calls what waits for others or lasts, itself or through functions of the project."""
-    unit = program.unit(function.path)
-    node = unit.functions.get(function.name) if unit else None
+    node = program.syntax_of(function)
     for call in ast.walk(node) if node is not None else ():
         if not isinstance(call, ast.Call):
             continue

@@ -356,13 +356,10 @@ class Statements(Calls):
 
     def keep_locks(self, test: ast.expr, one: dict[str, Value], other: dict[str, Value]) -> None:
         """Let a query that one of two branches locks be locked after both, where the test asks which database it is."""
-        for name in locked_in_one(one, other):
-            unit, ref = self.unit(self.frame.path), self.frame.ref
-            if asks_which_database(
-                test, unit.functions.get(ref.name) if unit is not None and ref is not None else None
-            ):
-                mine, yours = one[name], other[name]
-                one[name] = other[name] = mine if getattr(mine.obj, "locks", False) else yours
+        names = locked_in_one(one, other)
+        if names and asks_which_database(test, self.program.syntax_of(self.frame.ref)):
+            for name in names:
+                one[name] = other[name] = one[name] if getattr(one[name].obj, "locks", False) else other[name]
 
     def let_go(self, node: ast.If, value: Value, waited: list[LockValue]) -> None:
         """After `if TEST: condition.wait()` all depends on the test, which was made before the lock was given away."""

@@ -11,7 +11,7 @@ from autolock.program.index import dotted
 from autolock.program.library import ENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from autolock.program.linker import Ref
     from autolock.program.values import Location, LockValue
@@ -320,6 +320,6 @@ class Trace:
     stopped: dict[str, str] = field(default_factory=dict)
 
     @property
-    def looks(self) -> list[Read]:
+    def looks(self) -> Iterator[Read]:
         """The first read of each place and Location."""
-        return [read for _, read in self.looked.values()]
+        return (read for _, read in self.looked.values())

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Sequence
 
 from autolock.program.branches import Branches, meet_again, shared_frames
 from autolock.program.clocks import asks_the_clock
-from autolock.program.decisions import effective
+from autolock.program.decisions import ABSENT, effective
 from autolock.program.flights import joins_flight
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.purges import chooses_itself
 from autolock.program.trace import Candidate, Frame, Pair, Write
 
-_ABSENT = ("missing", "falsy")
 #: Parts of names of calls that give another value each time.
 _VARYING = ("uuid", "random", "secret", "token", "time", "now", "next", "count", "nonce", "id")
 #: Methods that tell of what happens, or put it into another set: twice is as good as once.
@@ -77,8 +76,7 @@ class Vanity:
         read, write = candidate.read, candidate.write
         if read.stack[-1].serial == write.stack[-1].serial:
             return False
-        unit = self.program.unit(write.function.path)
-        node = unit.functions.get(write.function.name) if unit is not None else None
+        node = self.program.syntax_of(write.function)
         return node is not None and chooses_itself(node, write.node)
 
     def _tells_the_outcome(self, candidate: Candidate) -> bool:
@@ -126,8 +124,7 @@ class Vanity:
         key = (frame.function.path, frame.function.name)
         if key not in self._handlers:
             self._handlers[key] = {}
-            unit = self.program.unit(frame.function.path)
-            body = unit.functions.get(frame.function.name) if unit is not None else None
+            body = self.program.syntax_of(frame.function)
             for node in ast.walk(body) if body is not None else ():
                 if isinstance(node, ast.ExceptHandler):
                     self._handlers[key].update(
@@ -138,8 +135,7 @@ class Vanity:
     def _expects_to_miss(self, write: Write) -> bool:
         """Whether a removal stands in a `try` that goes on when the element is gone already."""
         statement, function = write.stack[-1].statement, write.function
-        unit = self.program.unit(function.path)
-        node = unit.functions.get(function.name) if unit is not None else None
+        node = self.program.syntax_of(function)
         if write.kind != "remove" or node is None:
             return False
         return any(
@@ -159,8 +155,7 @@ class Vanity:
             return False
         if read.stack[-1].serial != write.stack[-1].serial:
             return False
-        unit = self.program.unit(write.function.path)
-        node = unit.functions.get(write.function.name) if unit is not None else None
+        node = self.program.syntax_of(write.function)
         looked = getattr(read.node, "end_lineno", 0)
         calls = [n for s in (node.body if node else ()) for n in ast.walk(s) if isinstance(n, ast.Call)]
         later = [call for call in calls if call.lineno > looked and call is not write.node]
@@ -170,8 +165,7 @@ class Vanity:
         """Whether those who come meanwhile wait for the one who is at it: a map says what is under way."""
         between, write = candidate.between, candidate.write
         waits = [f.statement for f in between.stack if f.function == write.function] if between is not None else []
-        unit = self.program.unit(write.function.path)
-        node = unit.functions.get(write.function.name) if unit is not None else None
+        node = self.program.syntax_of(write.function)
         return node is not None and any(wait is not None and joins_flight(node, wait) for wait in waits)
 
     def notes_the_time(self, candidate: Candidate) -> bool:
@@ -190,8 +184,7 @@ class Vanity:
     def _reader(self, candidate: Candidate) -> ast.AST | None:
         """The function in which the candidate reads."""
         function = candidate.read.function
-        unit = self.program.unit(function.path)
-        return unit.functions.get(function.name) if unit is not None else None
+        return self.program.syntax_of(function)
 
     def _renews(self, candidate: Candidate) -> bool:
         """Whether a constant is set because of the time that has gone by, and nobody is told whether it was."""
@@ -211,8 +204,7 @@ class Vanity:
         waits = any(isinstance(n, ast.Await) for n in ast.walk(value)) or isinstance(value, ast.Name)
         if not isinstance(method, ast.Attribute) or method.attr != "setdefault" or waits:
             return False
-        unit = self.program.unit(write.function.path)
-        node = unit.functions.get(write.function.name) if unit is not None else None
+        node = self.program.syntax_of(write.function)
         for inner in ast.walk(node) if node is not None else ():
             if isinstance(inner, ast.If) and inner.test is control.node:
                 body = inner.body
@@ -224,8 +216,7 @@ class Vanity:
     def _says_who_was_first(self, candidate: Candidate) -> bool:
         """Whether a function answers `False` to who finds it done, and something else to who has done it."""
         control, write = candidate.control, candidate.write
-        unit = self.program.unit(write.function.path)
-        node = unit.functions.get(write.function.name) if unit is not None else None
+        node = self.program.syntax_of(write.function)
         line = getattr(write.node, "lineno", 0)
         if control is None or control.exit != "return" or node is None or candidate.read.function != write.function:
             return False
@@ -244,8 +235,7 @@ class Vanity:
         target = next(iter(getattr(write.node, "targets", ())), None)
         if not isinstance(target, ast.Attribute) or not isinstance(target.value, ast.Name):
             return False
-        unit = self.program.unit(write.function.path)
-        node = unit.functions.get(write.function.name) if unit is not None else None
+        node = self.program.syntax_of(write.function)
         returned = [n.value for n in ast.walk(node) if isinstance(n, ast.Return)] if node is not None else []
         chosen = any(f.startswith("[") for f in write.location.fields)
         return chosen and any(isinstance(value, ast.Name) and value.id == target.value.id for value in returned)
@@ -289,7 +279,7 @@ def _looks_anew(other: Candidate, candidate: Candidate) -> bool:
     if control is None or other.dependence != "control" or newer.location != write.location:
         return False
     depth = shared_frames(older.stack, write.stack)
-    return effective(control.shape, control.negated) in _ABSENT and shared_frames(newer.stack, write.stack) > depth
+    return effective(control.shape, control.negated) in ABSENT and shared_frames(newer.stack, write.stack) > depth
 
 
 def _keeps_what_was(candidate: Candidate) -> bool:
@@ -305,7 +295,7 @@ def _empties_what_is_empty(candidate: Candidate) -> bool:
     control, call = candidate.control, candidate.write.node
     if control is None or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
         return False
-    return call.func.attr == "clear" and effective(control.shape, control.negated) in _ABSENT
+    return call.func.attr == "clear" and effective(control.shape, control.negated) in ABSENT
 
 
 def _makes_room(candidate: Candidate) -> bool:
@@ -352,7 +342,7 @@ def _settles_alike(candidate: Candidate, rivals: Sequence[Write]) -> bool:
         return False
     if candidate.between is not None and write.made != "shared":
         return False
-    if effective(control.shape, control.negated) not in _ABSENT or control.exit == "raise":
+    if effective(control.shape, control.negated) not in ABSENT or control.exit == "raise":
         return False
     if any(w.function != write.function or w.kind != "assign" for w in rivals):
         return False

@@ -18,7 +18,7 @@ from autolock.llm.trace import ModelCall
 from autolock.program.branches import meet_again, shared_frames
 from autolock.program.calls import same_lock
 from autolock.program.claims import Claims
-from autolock.program.decisions import effective
+from autolock.program.decisions import ABSENT, effective
 from autolock.program.fleeting import is_fleeting
 from autolock.program.linker import Program, Ref
 from autolock.program.release import is_leaked, waits
@@ -269,7 +269,8 @@ class Finder:
         base = write.location.base
         if not is_added_at_end(write) or any(w.kind == "remove" for _, w in self.by_root[base.root]):
             return False
-        looks = [r for r in self.trace.looks if r.location.base == base and r.location.fields != base.fields]
+        seen = [r for _, r in self._lookers[base.root] if r.location.base == base]
+        looks = [r for r in seen if r.location.fields != base.fields]
         return any(r.how == "first" for r in looks) and all(
             r.how == "first" or (isinstance(r.node, ast.Name | ast.Attribute) and _is_asked(r)) for r in looks
         )
@@ -615,7 +616,7 @@ class Finder:
             or (
                 c.control is not None
                 and c.read.location == write.location
-                and effective(c.control.shape, c.control.negated) in ("missing", "falsy")
+                and effective(c.control.shape, c.control.negated) in ABSENT
             )
             for c in self.by_write[id(write)]
         )
@@ -675,7 +676,7 @@ class Finder:
     def _seen_together(self, pair: Pair) -> bool:
         """Whether another function looks at both halves."""
         lookers = [
-            {r.function for r in self.trace.looks if overlaps(w.location, r.location)} - {w.function}
+            {r.function for _, r in self._lookers[w.location.root] if overlaps(w.location, r.location)} - {w.function}
             for w in (pair.first, pair.second)
         ]
         return bool(lookers[0] & lookers[1])
@@ -710,7 +711,7 @@ class Finder:
         fillers = {w.function for _, w in self.by_root[base.root] if w.location.base == base}
         looks = [
             read
-            for read in self.trace.looks
+            for _, read in self._lookers[base.root]
             if read.location.base == base
             and read.function not in fillers
             and not measures(read.node)

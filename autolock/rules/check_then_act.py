@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from autolock.findings import Severity
+from autolock.program.decisions import ABSENT
 from autolock.program.trace import removed_end
 from autolock.rules.base import Match
 from autolock.rules.shapes import function_name, gap, is_cache_fill, is_counting, is_creation, is_file, routes_of
@@ -97,7 +98,7 @@ class CheckThenAct:
             return Severity.LOW
         if window.fleeting:
             return Severity.MEDIUM
-        if write.kind == "assign" and not window.exit and (write.made == "const" or window.shape in _ABSENT):
+        if write.kind == "assign" and not window.exit and (write.made == "const" or window.shape in ABSENT):
             return Severity.MEDIUM  # a flag or a gap that is filled on the way: nobody was told that it was free
         if write.kind == "augment" or window.shape in ("compare", "missing", "falsy", "equal"):
             return Severity.HIGH if write.kind != "insert" else Severity.MEDIUM
@@ -112,5 +113,4 @@ class CheckThenAct:
         )
 
 
-_ABSENT = ("missing", "falsy")
 _ACTS = {"assign": "sets", "augment": "changes", "insert": "adds to", "remove": "removes from", "mutate": "changes"}

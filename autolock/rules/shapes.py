@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from autolock.program.decisions import ABSENT
+
 if TYPE_CHECKING:
     from autolock.program.windows import RaceWindow
 
@@ -23,9 +25,6 @@ _INTERCHANGEABLE = frozenset(
         "re.compile",
     }
 )
-
-#: What a test finds when there is nothing yet.
-_ABSENT = ("missing", "falsy")
 
 
 def is_element(window: RaceWindow) -> bool:
@@ -62,7 +61,7 @@ def has_identity(window: RaceWindow) -> bool:
 
 def is_creation(window: RaceWindow) -> bool:
     """`if x is None: x = make()`: a slot that is filled on first use."""
-    return makes_value(window) and not is_element(window) and window.shape in _ABSENT and window.exit != "raise"
+    return makes_value(window) and not is_element(window) and window.shape in ABSENT and window.exit != "raise"
 
 
 def is_cache_fill(window: RaceWindow) -> bool:
@@ -75,9 +74,9 @@ def is_cache_fill(window: RaceWindow) -> bool:
         or window.exit == "raise"
     ):
         return False
-    if window.shape in _ABSENT and _is_fetched(window):
+    if window.shape in ABSENT and _is_fetched(window):
         return True
-    if is_element(window) and window.shape in _ABSENT:
+    if is_element(window) and window.shape in ABSENT:
         return write.kind == "assign" and (
             write.made in ("new", "await", "call") or (write.made == "display" and window.exit in ("", "cached"))
         )

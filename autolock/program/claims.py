@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from autolock.program.branches import shared_frames
-from autolock.program.flights import Flag, asked, leaves, value_of
+from autolock.program.flights import Flag, asked, leaves, set_by
 from autolock.program.linker import Program, Ref
 from autolock.program.trace import Candidate, Read, Trace, Write
 from autolock.program.values import Location, Own, Root, overlaps
@@ -82,7 +82,7 @@ class Claims:
                 if not isinstance(test, ast.If) or test.orelse or not leaves(test.body):
                     continue
                 for statement in takewhile(_is_at_once, block[index + 1 :]):
-                    flag = _set_flag(statement) & asked(test.test)
+                    flag = set_by(statement) & asked(test.test)
                     place = self._place(function, test.test) if flag else None
                     if place is not None and not self._is_set_by_others(place, function):
                         yield Claim(function, statement.lineno, _put_back(node, flag, statement), place)
@@ -106,12 +106,6 @@ def _is_at_once(statement: ast.stmt) -> bool:
     return not any(isinstance(n, _WAITS) for n in ast.walk(statement))
 
 
-def _set_flag(statement: ast.stmt) -> set[Flag]:
-    if not isinstance(statement, ast.Assign):
-        return set()
-    return {(ast.unparse(target), value_of(statement.value)) for target in statement.targets}
-
-
 def _put_back(function: ast.AST, flags: set[Flag], since: ast.stmt) -> int:
     """The first line after a flag was set at which it is set to something else."""
     texts = {text for text, _ in flags}
@@ -121,7 +115,7 @@ def _put_back(function: ast.AST, flags: set[Flag], since: ast.stmt) -> int:
         if isinstance(n, ast.Assign)
         and n.lineno > since.lineno
         and any(ast.unparse(t) in texts for t in n.targets)
-        and not _set_flag(n) & flags
+        and not set_by(n) & flags
     ]
     return min(later, default=_ENDLESS)
 

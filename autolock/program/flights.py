@@ -46,10 +46,17 @@ def claims_first(function: _Function) -> bool:
                 continue
             after = block[index + 1 :]
             waits = any(isinstance(n, ast.Await) for s in after for n in ast.walk(s))
-            marks = {(ast.unparse(t), value_of(s.value)) for s in after if isinstance(s, ast.Assign) for t in s.targets}
+            marks = {flag for s in after for flag in set_by(s)}
             if not waits and after and _returns(after[-1], value=True) and marks & asked(statement.test):
                 return True
     return False
+
+
+def set_by(statement: ast.stmt) -> set[Flag]:
+    """What an assignment sets, as it is written, and to which constant."""
+    if not isinstance(statement, ast.Assign):
+        return set()
+    return {(ast.unparse(target), _value(statement.value)) for target in statement.targets}
 
 
 def _returns(statement: ast.stmt, *, value: bool) -> bool:
@@ -140,10 +147,10 @@ def _marked(function: ast.AST, start: ast.AST, shared: set[str]) -> Iterator[Fla
             for given in node.args:
                 if isinstance(given, ast.Dict):
                     pairs = zip(given.keys, given.values, strict=True)
-                    yield from ((f"{table}[{ast.unparse(k)}]", value_of(v)) for k, v in pairs if k is not None)
+                    yield from ((f"{table}[{ast.unparse(k)}]", _value(v)) for k, v in pairs if k is not None)
         if not isinstance(node, ast.Assign):
             continue
-        value = True if any(inner is start for inner in ast.walk(node.value)) else value_of(node.value)
+        value = True if any(inner is start for inner in ast.walk(node.value)) else _value(node.value)
         for target in node.targets:
             if isinstance(target, ast.Attribute | ast.Subscript) or (
                 isinstance(target, ast.Name) and target.id in shared
@@ -151,7 +158,7 @@ def _marked(function: ast.AST, start: ast.AST, shared: set[str]) -> Iterator[Fla
                 yield ast.unparse(target), value
 
 
-def value_of(node: ast.expr) -> object:
+def _value(node: ast.expr) -> object:
     """The value of a constant; of anything else None, which says that nothing runs."""
     return node.value if isinstance(node, ast.Constant) else None
 

@@ -86,7 +86,7 @@ class Rows:
         """Remember how a function names the session."""
         ref = self.core.frame.ref if self.core.frames else None
         if ref is not None and ref not in session.names and isinstance(node.func, ast.Attribute):
-            session.names[ref] = ast.unparse(node.func.value)
+            session.names[ref] = self.core.text_of(node.func.value)
 
     def caught(self) -> frozenset[str]:
         """The exceptions that somebody up the calls expects."""

@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from autolock.program.values import Thing, Value
 
@@ -58,8 +59,14 @@ def constant_text(value: Value) -> str | None:
         return value.obj.text
     if value.made != "const" or not value.term.startswith(("'", '"')):
         return None
+    return _meant(value.term)
+
+
+@lru_cache(maxsize=4096)
+def _meant(term: str) -> str | None:
+    """The text that a literal means; the same ones are asked for all the time."""
     try:
-        text = ast.literal_eval(value.term)
+        text = ast.literal_eval(term)
     except (SyntaxError, ValueError):
         return None  # computed from a constant, and no longer one
     return text if isinstance(text, str) else None

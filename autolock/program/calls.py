@@ -30,6 +30,7 @@ from autolock.program.linker import Ref
 from autolock.program.shapes import shape_of, terms_of
 from autolock.program.trace import LIMITED, Control, Held, LockUse, Read
 from autolock.program.values import (
+    NO_READS,
     NOTHING,
     ClassValue,
     Coroutine,
@@ -171,7 +172,7 @@ class Calls(Containers, Files):
 
         `on_yield` is what happens at its `yield`; where the arguments are `complete`, what is left out has its default.
         """
-        if sum(f.ref == function.ref for f in self.frames) >= 2 or len(self.frames) > DEPTH:
+        if len(self.frames) > DEPTH or [f.ref for f in self.frames].count(function.ref) >= 2:
             return self.unknown(*args, *kwargs.values())
         key = self.signature(function, args, kwargs, complete) if on_yield is None else None
         memo = self.remembered(key, args, kwargs)
@@ -294,12 +295,18 @@ class Calls(Containers, Files):
             self.forget(since, result, shaped)
         return result if result.obj is not None else self.database.returned(function, result)
 
+    def parameters_of(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> tuple[ast.arg, ...]:
+        """The parameters that are named, those that can only be given by name last; put together once."""
+        if node not in self._parameters:
+            arguments = node.args
+            self._parameters[node] = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
+        return self._parameters[node]
+
     def adopt(self, function: FunctionValue, env: Env, frame: Activation) -> None:
         """Arguments of which only the annotation says that they are rows."""
         assert not isinstance(function.node, ast.Lambda)
         frame.statement = function.node.body[0]
-        arguments = function.node.args
-        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+        for argument in self.parameters_of(function.node):
             held = env.vars.get(argument.arg)
             if held is not None and isinstance(held.obj, Heap) and argument.annotation is not None:
                 env.vars[argument.arg] = self.database.adopted(held, argument, list(env.vars.values()))
@@ -334,7 +341,8 @@ class Calls(Containers, Files):
     ) -> None:
         """Give parameters their values, from arguments, defaults or annotations."""
         arguments = function.node.args
-        names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
+        parameters = self.parameters_of(function.node)
+        names = [a.arg for a in parameters[: len(parameters) - len(arguments.kwonlyargs)]]
         given = list(args)
         if function.receiver is not None and names:
             given.insert(0, function.receiver)
@@ -348,7 +356,7 @@ class Calls(Containers, Files):
             fields = {f"['{k}']": v for k, v in kwargs.items() if k not in own} if "**" not in kwargs else {}
             named = Heap(Type("dict"), fields=fields, keywords=bool(fields))
             env.vars[arguments.kwarg.arg] = Value(named, rest.reads, "", rest.request, "display")
-        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+        for argument in parameters:
             if argument.arg in kwargs:
                 env.vars[argument.arg] = kwargs[argument.arg]
             said = argument.arg in env.vars
@@ -908,7 +916,7 @@ def same_lock(one: LockValue, other: LockValue) -> bool:
 
 
 def _reads(*values: Value) -> frozenset[Read]:
-    return frozenset().union(*(v.reads for v in values)) if values else frozenset()
+    return NO_READS.union(*[v.reads for v in values if v.reads])
 
 
 def _request(*values: Value) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from autolock.database.adapters import adapters
@@ -17,7 +17,18 @@ from autolock.program.implementations import Implementations
 from autolock.program.linker import Program, Ref, Unit
 from autolock.program.state import State
 from autolock.program.trace import Control, Entry, Event, Frame, Held, LockUse, Read, Suspension, Trace, Write
-from autolock.program.values import NOTHING, Coroutine, Env, FunctionValue, Heap, Location, LockValue, Type, Value
+from autolock.program.values import (
+    NOTHING,
+    Coroutine,
+    Env,
+    FunctionValue,
+    Heap,
+    Location,
+    LockValue,
+    Thing,
+    Type,
+    Value,
+)
 
 #: Statements that one entry point may execute before the analysis gives up on it.
 BUDGET = 3_000
@@ -46,6 +57,12 @@ class Activation:
     on_yield: Callable[[Value], None] | None = None
     caught: list[list[State]] = field(default_factory=list)
     is_async: bool = False
+    shown: Frame | None = None
+
+    def place(self) -> Frame:
+        """Where it is, as events tell of it; the same object until it goes on to another statement."""
+        self.shown = Frame(self.serial, self.ref, self.statement)
+        return self.shown
 
 
 @dataclass(slots=True)
@@ -103,7 +120,10 @@ class Core(ABC):
         self.database = Databases(self, Models(program, databases.migrated), adapters(), databases.dialect)
         self.models = ModelCalls(self, databases.models)
         self._reads: dict[object, Read] = {}
-        self._texts: dict[ast.expr, str] = {}
+        self._texts: dict[ast.AST, str] = {}
+        self._constants: dict[ast.Constant, tuple[Thing | None, str, str]] = {}
+        self._builtins: dict[str, Value] = {}
+        self._parameters: dict[ast.AST, tuple[ast.arg, ...]] = {}
 
     # -- what the parts offer each other ----------------------------------------
 
@@ -185,7 +205,17 @@ class Core(ABC):
 
     def stack(self) -> tuple[Frame, ...]:
         """The calls that are open, outermost first."""
-        return tuple([Frame(f.serial, f.ref, f.statement) for f in self.frames if f.ref is not None])
+        return tuple(
+            [
+                f.shown if f.shown is not None and f.shown.statement is f.statement else f.place()
+                for f in self.frames
+                if f.ref is not None
+            ]
+        )
+
+    def depth(self) -> int:
+        """How many calls are open."""
+        return len([f for f in self.frames if f.ref is not None])
 
     @contextmanager
     def startup(self) -> Iterator[None]:
@@ -199,8 +229,8 @@ class Core(ABC):
 
     # -- events ------------------------------------------------------------------
 
-    def text_of(self, node: ast.expr) -> str:
-        """An expression as text; written once, however often it is met."""
+    def text_of(self, node: ast.AST) -> str:
+        """Code as text; written once, however often it is met."""
         if node not in self._texts:
             self._texts[node] = ast.unparse(node)
         return self._texts[node]
@@ -277,18 +307,9 @@ class Core(ABC):
 
     # -- decisions ---------------------------------------------------------------
 
-    @contextmanager
-    def deciding(self, control: Control | None) -> Iterator[None]:
+    def deciding(self, control: Control | None) -> AbstractContextManager[None]:
         """Code that runs because of a decision."""
-        if control is None:
-            yield
-            return
-        before = self.state.control
-        self.state.control = (*before, control)
-        try:
-            yield
-        finally:
-            self.state.control = tuple(c for c in self.state.control if c is not control)
+        return _UNDECIDED if control is None else _Deciding(self, control)
 
     def hold(self, held: Held) -> None:
         self.state.held = (*self.state.held, held)
@@ -296,6 +317,26 @@ class Core(ABC):
     def unknown(self, *parts: Value) -> Value:
         """A value of which only its origins are known."""
         return NOTHING.also(*parts) if parts else NOTHING
+
+
+class _Deciding:
+    """A decision in force. A class, as there is one for each branch, and a generator takes three times as long."""
+
+    __slots__ = ("_control", "_core")
+
+    def __init__(self, core: Core, control: Control) -> None:
+        self._core, self._control = core, control
+
+    def __enter__(self) -> None:
+        state = self._core.state
+        state.control = (*state.control, self._control)
+
+    def __exit__(self, *raised: object) -> None:
+        state = self._core.state
+        state.control = tuple([c for c in state.control if c is not self._control])
+
+
+_UNDECIDED: AbstractContextManager[None] = nullcontext()
 
 
 def at(event: Event) -> tuple[str, int]:

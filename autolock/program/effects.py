@@ -103,7 +103,7 @@ class Recorder:
             len(core.trace.candidates),
             core.state.held,
             core.state.control,
-            len(core.stack()),
+            core.depth(),
             core.database.rows.trace.clock,
             core.database.outside.count,
             len(core.models.calls),

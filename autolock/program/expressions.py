@@ -12,6 +12,7 @@ from autolock.program.library import ENDS
 from autolock.program.trace import Control, Read
 from autolock.program.values import (
     DECIDED,
+    NO_READS,
     NOTHING,
     ClassValue,
     Coroutine,
@@ -55,8 +56,11 @@ class Expressions(Core):
     # -- leaves ------------------------------------------------------------------
 
     def constant(self, node: ast.Constant) -> Value:
-        obj = self.database.sql_text(node.value) if isinstance(node.value, str) else None
-        return Value(obj, term=repr(node.value), made="none" if node.value is None else "const")
+        if node not in self._constants:
+            text = self.database.sql_text(node.value) if isinstance(node.value, str) else None
+            self._constants[node] = text, repr(node.value), "none" if node.value is None else "const"
+        obj, term, made = self._constants[node]
+        return Value(obj, NO_READS, term, False, made)
 
     def name(self, node: ast.Name) -> Value:
         frame, name = self.frames[-1], node.id
@@ -69,7 +73,9 @@ class Expressions(Core):
             env, inner = env.parent, False
         found = self.program.resolve(frame.path, name, function.name if function else "")
         if found is None:
-            return Value(External(f"builtins.{node.id}"), term=node.id)
+            if name not in self._builtins:
+                self._builtins[name] = Value(External(f"builtins.{name}"), term=name)
+            return self._builtins[name]
         return self.reference(found[0], found[1], node)
 
     def cell(self, env: Env, node: ast.Name) -> Value:
@@ -262,9 +268,9 @@ class Expressions(Core):
 
     def control(self, test: ast.expr, value: Value, negated: bool, exit_: str) -> Control | None:
         """The decision made on a test, where it looked at shared state."""
-        reads = self.database.whether_found(value.reads) if self.is_about_details(test) else value.reads
-        if not reads:
+        if not value.reads:
             return None
+        reads = self.database.whether_found(value.reads) if self.is_about_details(test) else value.reads
         return Control(reads, test, self.shape(test, value), negated, exit_, self.frame.serial)
 
     def is_about_details(self, test: ast.expr) -> bool:

@@ -6,6 +6,8 @@ import ast
 from collections.abc import Container, Iterator
 from itertools import pairwise
 
+from autolock.program.linker import blocks_in
+
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -40,14 +42,15 @@ def claims_first(function: _Function) -> bool:
     """
     if isinstance(function, ast.Lambda):
         return False
-    for block in (b for n in ast.walk(function) if isinstance(b := getattr(n, "body", None), list)):
+    for block in blocks_in(function, ("body",)):
         for index, statement in enumerate(block):
             if not isinstance(statement, ast.If) or not _returns(statement.body[-1], value=False):
                 continue
             after = block[index + 1 :]
-            waits = any(isinstance(n, ast.Await) for s in after for n in ast.walk(s))
+            if not after or not _returns(after[-1], value=True):
+                continue
             marks = {flag for s in after for flag in set_by(s)}
-            if not waits and after and _returns(after[-1], value=True) and marks & asked(statement.test):
+            if marks & asked(statement.test) and not any(isinstance(n, ast.Await) for s in after for n in ast.walk(s)):
                 return True
     return False
 

@@ -240,11 +240,11 @@ class _Indexer:
             else:
                 if cls is ast.AsyncWith or cls is ast.AsyncFor:
                     scope.suspends = True
-                for name in node._fields:
+                for name in _CHILDREN.get(cls) or _fields_of(cls):
                     child = getattr(node, name)
                     if child.__class__ is list:
-                        stack.extend(c for c in reversed(child) if isinstance(c, ast.AST))
-                    elif isinstance(child, ast.AST) and not isinstance(child, ast.expr_context | ast.operator):
+                        stack += child[::-1]
+                    elif child is not None:
                         push(child)
         if not parent and not owner:
             facts.module_refs = frozenset(refs)
@@ -454,6 +454,16 @@ class _Indexer:
                 facts.stars.append(Import(node.module or "", node.level))
             else:
                 table[alias.asname or alias.name] = Import(node.module or "", node.level, alias.name)
+
+
+#: For each class of nodes the fields in which there may be others that say something.
+_CHILDREN: dict[type, tuple[str, ...]] = {type(None): (), str: ()}
+_SILENT = frozenset({"ctx", "op", "ops", "type_comment", "type_ignores", "conversion", "kind", "is_async", "simple"})
+
+
+def _fields_of(cls: type) -> tuple[str, ...]:
+    found = _CHILDREN[cls] = tuple(name for name in getattr(cls, "_fields", ()) if name not in _SILENT)
+    return found
 
 
 _ROUTE_CLASSES = ("Route", "APIRoute", "WebSocketRoute", "Middleware")

@@ -377,6 +377,20 @@ _BLOCKS = frozenset(
 _FIELDS = ("body", "handlers", "orelse", "finalbody", "cases")
 
 
+def blocks_in(node: ast.AST, fields: Collection[str] = ("body", "orelse", "finalbody")) -> list[list[ast.stmt]]:
+    """The blocks of statements in a definition, the outer ones first. Expressions hold none, and are passed over."""
+    found: list[list[ast.stmt]] = []
+    todo = [node]
+    for holder in todo:
+        for name in _FIELDS:
+            inner = getattr(holder, name, None)
+            if inner.__class__ is list and inner:
+                todo.extend([n for n in inner if n.__class__ in _BLOCKS])
+                if name in fields:
+                    found.append(inner)
+    return found
+
+
 def _collect(body: list[ast.stmt], unit: Unit) -> None:
     """Functions and classes by qualified name, wherever they are nested."""
     stack: list[tuple[Any, str]] = [(n, "") for n in reversed(body) if n.__class__ in _BLOCKS]

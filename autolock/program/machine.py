@@ -151,8 +151,10 @@ class Machine(Statements):
             for r in in_order(c.reads)
             if overlaps(write.location, r.location) and same_key(r, write)
         ]
+        if checks and write.empties and self.takes_all(write):
+            return
         for read, control in checks:
-            if read.serial < claimed or (write.empties and self.takes_all(write)):
+            if read.serial < claimed:
                 continue
             if read in data or read not in state.fresh or read in state.superseded | state.confirmed:
                 continue
@@ -218,10 +220,10 @@ class Machine(Statements):
 
     def takes_all(self, write: Write) -> bool:
         """Whether a container is emptied of what this function has just taken out of it, whatever was seen before."""
-        state, here = self.state, self.frame.serial
+        state, here, base = self.state, self.frame.serial, write.location.base
         return any(
             r.how == "iterate"
-            and r.location.base == write.location.base
+            and r.location.base == base
             and r.stack[-1].serial == here
             and not measures(r.node)
             and r not in (state.switched if self.context == "thread" else state.stale)
@@ -671,8 +673,10 @@ def _adds_to_itself(node: ast.AST) -> bool:
     """Whether what is assigned contains what was there: `batch = unsent + batch`."""
     if not isinstance(node, ast.Assign):
         return False
-    targets = {ast.unparse(target) for target in node.targets}
-    return any(isinstance(n, ast.expr) and ast.unparse(n) in targets for n in ast.walk(node.value))
+    kinds = {target.__class__ for target in node.targets}
+    again = [n for n in ast.walk(node.value) if isinstance(n, ast.expr) and n.__class__ in kinds]
+    targets = {ast.unparse(target) for target in node.targets} if again else set()
+    return any(ast.unparse(n) in targets for n in again)
 
 
 def _makes_empty(node: ast.AST) -> bool:

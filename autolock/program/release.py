@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from autolock.program.index import dotted
-from autolock.program.linker import Program
+from autolock.program.linker import Program, blocks_in
 from autolock.program.trace import LockUse
 
 _LEAVING = (ast.Raise, ast.Return, ast.Continue)
@@ -25,7 +25,7 @@ def leak(program: Program, use: LockUse) -> tuple[list[ast.stmt], int, int] | No
     name = _called_on(use.node)
     if node is None or not name:
         return None
-    for block in _blocks(node):
+    for block in blocks_in(node):
         for start, statement in enumerate(block):
             if not any(n is use.node for n in ast.walk(_taking(statement))):
                 continue
@@ -77,16 +77,6 @@ def waits(node: ast.AST) -> bool:
 
 def _called_on(node: ast.AST) -> str:
     return dotted(node.func.value) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-
-
-def _blocks(node: ast.AST) -> list[list[ast.stmt]]:
-    found: list[list[ast.stmt]] = []
-    for inner in ast.walk(node):
-        for name in ("body", "orelse", "finalbody"):
-            block = getattr(inner, name, None)
-            if isinstance(block, list) and block and isinstance(block[0], ast.stmt):
-                found.append(block)
-    return found
 
 
 def _release(block: list[ast.stmt], start: int, name: str) -> int | None:

@@ -430,10 +430,12 @@ class Statements(Calls):
         if not self.state.alive:
             env.vars = names
         elif other.alive:
-            env.vars = {
-                n: join(env.vars[n], names[n]) if n in env.vars and n in names else env.vars.get(n) or names[n]
-                for n in {**names, **env.vars}
-            }
+            mine_too = env.vars
+            env.vars = {**names, **mine_too}
+            for name, theirs in names.items():
+                own = mine_too.get(name, theirs)
+                if own is not theirs:
+                    env.vars[name] = join(own, theirs)
         mine = self.state
         if not mine.alive:
             self.state = other
@@ -616,7 +618,7 @@ class Statements(Calls):
         self.execute(node.body)
         self.database.rows.catching.pop()
         snapshots = frame.caught.pop()
-        attempted = frozenset(r for s in snapshots for r in s.fresh if not _answers(r)) - known
+        attempted = frozenset(r for r in set().union(*(s.fresh for s in snapshots)) - known if not _answers(r))
         self.execute(node.orelse)
         done, done_names = self.state, env.vars
         missed = None
@@ -625,7 +627,8 @@ class Statements(Calls):
             missed = Control(attempted, node, "missing", False, way_out, frame.serial)
         raised = State(alive=False)
         for snapshot in snapshots:
-            raised.merge(snapshot.copy())
+            # The first one is continued with, of the others only what is in them is taken.
+            raised.merge(snapshot if raised.alive else snapshot.copy())
         for handler in node.handlers:
             self.state = raised.copy()
             # What was decided in the block need not hold where it was left by an exception.
@@ -842,7 +845,7 @@ class Statements(Calls):
 
         before = {h.acquisition for h in self.state.held}
         named = _LOCKING.search(source.function.ref.name) is not None
-        locks_a_file = _FILE_LOCKING.search(ast.unparse(source.function.node)) is not None
+        locks_a_file = _FILE_LOCKING.search(self.text_of(source.function.node)) is not None
         marks = self.marks()
         self.activate(source.function, source.args, source.kwargs, body)
         if not ran:

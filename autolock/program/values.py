@@ -40,9 +40,12 @@ class Location(NamedTuple):
     def base(self) -> Location:
         """The location without trailing elements: the container or attribute that a lock guards."""
         fields = self.fields
-        while fields and fields[-1].startswith("["):
-            fields = fields[:-1]
-        return Location(self.root, fields)
+        end = len(fields)
+        while end and fields[end - 1].startswith("["):
+            end -= 1
+        if end == len(fields) and self.__class__ is Location:
+            return self
+        return Location(self.root, fields[:end])
 
     def __str__(self) -> str:
         return self.root.name + "".join(self.fields)

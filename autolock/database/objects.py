@@ -104,11 +104,15 @@ class Column(Thing):
 
 @dataclass(slots=True, eq=False)
 class Expression(Thing):
-    """Something that the database computes: from which columns, and by which function."""
+    """Something that the database computes: from which columns, and by which function.
+
+    `query` is the SELECT that it is part of another statement as: a subquery, or one under a name.
+    """
 
     columns: tuple[Column, ...]
     function: str = ""
     operator: str = ""
+    query: Query | None = None
 
 
 class Condition(NamedTuple):
@@ -140,7 +144,8 @@ class Query(Thing):
     `kind` is select, insert, update, delete or other; `entity` what a select gives: row, column,
     aggregate or exists. `form` is how it is written: select, query, get, refresh, text, attribute, or a
     library's own. `spot` is where the expression that builds it is, as far as it has been built.
-    `topmost` when the first row is taken of all that an ordered select gives.
+    `topmost` when the first row is taken of all that an ordered select gives. `inner` is the SELECT whose
+    rows this one takes.
     """
 
     kind: str
@@ -167,6 +172,7 @@ class Query(Thing):
     spot: Spot | None = None
     session: Session | None = None
     text: str = ""
+    inner: Query | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from autolock.database.chosen import chosen_by
 from autolock.database.objects import Expression, Query, Session, Spot
 from autolock.database.trace import Commit, DatabaseTrace, RowCandidate, RowRead, RowWrite, Split
 from autolock.database.transactions import RowLock, Transaction
@@ -544,12 +545,22 @@ class Rows:
         elif query.kind == "delete":
             self.write(session, model, "delete", "remove", node, NOTHING, query=query)
         elif query.kind == "update":
-            for column, value in query.values.items():
-                self.write(session, model, "update", "assign", node, value, column=column, query=query)
-            if not query.values:
-                self.use(session)
+            self.update(session, query, model, node)
         self.done(session, node)
         return None
+
+    def update(self, session: Session, query: Query, model: Model, node: ast.AST) -> None:
+        """Run an UPDATE: the look at the rows that it chooses itself, and the columns that it sets."""
+        chosen = chosen_by(query)
+        # One statement of SQLite is alone in the database while it runs.
+        seen = chosen if chosen is not None and not chosen.locks and self.core.database.dialect != "sqlite" else None
+        read = self.look(session, seen, node, "row", self.transaction(session)) if seen is not None else None
+        if not query.values:
+            self.use(session)
+        for column, value in query.values.items():
+            write = self.write(session, model, "update", "assign", node, value, column=column, query=query)
+            if read is not None and write is not None and self.is_chosen_by(read.query, write):
+                self.candidate(read, write, "where")
 
     def spot(self, node: ast.AST) -> Spot:
         """Where the program is now."""

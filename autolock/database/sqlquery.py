@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from autolock.database.models import Model, Models
 from autolock.database.objects import Column, Condition, Expression, Query
 from autolock.database.sqlpieces import UNKNOWN
 from autolock.database.sqltext import Assigned, Sql, parse
+from autolock.database.sqltext import Condition as Compared
 from autolock.program.linker import Ref
 from autolock.program.values import Value
 
@@ -18,6 +21,10 @@ def query_of_text(text: str, models: Models, exact: bool = True) -> Query | None
     sql = parse(text)
     if sql is None or sql.kind not in _KINDS:
         return None
+    return _query(sql, models, text, exact)
+
+
+def _query(sql: Sql, models: Models, text: str, exact: bool) -> Query:
     model = (models.by_table(sql.table) or unmapped(sql.table)) if sql.table else None
     return Query(
         sql.kind,
@@ -27,7 +34,9 @@ def query_of_text(text: str, models: Models, exact: bool = True) -> Query | None
         if model is not None
         else (),
         conditions=tuple(
-            Condition(model, named(model, c.column), _OPERATORS.get(c.operator, c.operator), _value(c.value, c.kind))
+            Condition(
+                model, named(model, c.column), _OPERATORS.get(c.operator, c.operator), _compared(c, sql, models, text)
+            )
             for c in sql.conditions
             if UNKNOWN not in (c.column, c.value) and c.table in ("", sql.table)
         ),
@@ -70,6 +79,15 @@ def named(model: Model | None, column: str) -> str:
 
 def _value(text: str, kind: str) -> Value:
     return Value(None, term=text, made={"literal": "const", "placeholder": "placeholder"}.get(kind, ""))
+
+
+def _compared(condition: Compared, sql: Sql, models: Models, text: str) -> Value:
+    """What a column is compared with."""
+    value = _value(condition.value, condition.kind)
+    if sql.chosen is None or condition.kind not in ("expression", "column") or sql.chosen[0] != condition.column:
+        return value
+    locked = replace(sql.chosen[1], lock=sql.lock, skip_locked=sql.skip_locked)
+    return replace(value, obj=_query(locked, models, text, True))
 
 
 def _values(sql: Sql, model: Model) -> dict[str, Value]:

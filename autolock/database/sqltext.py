@@ -63,7 +63,8 @@ class Sql:
     several rows are inserted. `lock` is about the rows of the main table, also where a subquery takes
     it, or, of a LOCK TABLE, about the table. `aggregates` are those of the SELECT itself, with window
     functions, and with `exists` and `union`, as neither can be locked. `advisory` is how long an exclusive
-    advisory lock is held, `unlock` where one is given back. `isolation` is a level in lower case.
+    advisory lock is held, `unlock` where one is given back. `isolation` is a level in lower case. `chosen` is the
+    SELECT of its own by which an UPDATE finds its rows, with the column that it compares with it.
     """
 
     kind: str
@@ -88,6 +89,7 @@ class Sql:
     returning: bool = False
     advisory: str = ""
     isolation: str = ""
+    chosen: tuple[str, Sql] | None = None
 
 
 @lru_cache(maxsize=4096)

@@ -302,7 +302,34 @@ class _Reader:
             ordered=_arg(node, "order") is not None,
             joined=joined,
             outer_joined=any(join.side for join in joins),
+            chosen=self._chosen(node) if update else None,
         )
+
+    def _chosen(self, node: Node) -> tuple[str, Sql] | None:
+        """The column by which an UPDATE finds its rows in a SELECT, and that SELECT."""
+        where = _arg(node, "where")
+        for part in _conjuncts(where.this) if where is not None else ():
+            for column, other in _equated(part):
+                select = self._source(other, node)
+                if select is not None:
+                    asked = {c.name for c in _columns(_arg(select, "where"))} if _arg(select, "where") else set()
+                    sql = self._select(select)
+                    more = sorted(asked - {c.column for c in sql.conditions})
+                    unsure = tuple(Condition(c, "computed", "", sql.table, "expression") for c in more)
+                    return column, replace(sql, conditions=(*sql.conditions, *unsure))
+        return None
+
+    def _source(self, node: Any, update: Node) -> Any:
+        """The SELECT that a column is compared with: a subquery, or what FROM takes from one; else None."""
+        node = _unwrapped(node)
+        while isinstance(node, exp.Any | exp.Array):
+            inner = node.this if isinstance(node, exp.Any) else next(iter(node.expressions), None)
+            node = _unwrapped(inner)
+        if isinstance(node, exp.Column):
+            sources = [_unwrapped(s) for s in _sources(update) if node.table and s.alias_or_name == node.table]
+            tables = [self._common.get(s.name) if isinstance(s, exp.Table) else s for s in sources]
+            node = next(iter(tables), None)
+        return node if isinstance(node, exp.Select) else None
 
     def _assigned(self, equations: list[Any], table: str, scope: dict[str, str]) -> Iterator[Assigned]:
         for equation in equations:
@@ -563,6 +590,17 @@ def _conjuncts(node: Any) -> Iterator[Any]:
             stack += [inner.expression, inner.this]
         else:
             yield node
+
+
+def _equated(node: Any) -> Iterator[tuple[str, Any]]:
+    """A column, and what it is to be equal to or one of."""
+    node = _unwrapped(node)
+    if isinstance(node, exp.In) and isinstance(node.this, exp.Column):
+        yield node.this.name, _arg(node, "query")
+    elif isinstance(node, exp.EQ):
+        for one, other in ((node.this, node.expression), (node.expression, node.this)):
+            if isinstance(one, exp.Column):
+                yield one.name, other
 
 
 def _columns(node: Any) -> Iterator[exp.Column]:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from autolock.database.chosen import subquery
 from autolock.database.harm import Harm, is_invented, keeps, mentions, same_value
 from autolock.database.hooks import CONFLICTS, VIOLATIONS
 from autolock.database.models import Model, Models
@@ -515,7 +516,7 @@ class RowFinder:
         if write.form not in ("update", "delete") or write.query is None:
             return False
         keys = {c.name for c in write.model.columns.values() if c.primary_key or c.foreign_key or c.unique} or {"id"}
-        asked = {c.column for c in write.conditions if (c.column, c.value.term) not in identity}
+        asked = {c.column for c in write.conditions if (c.column, c.value.term) not in identity and subquery(c) is None}
         if write.made == "atomic" and write.column not in asked:
             return False  # it computes from the new value, and whether there is enough of it nobody asks
         return bool(asked - keys)

@@ -75,6 +75,16 @@ class RowLocks(RowRefresh):
             look = window.look.row.origin if window.look.row is not None else window.look
             return self.lock_before(window, look, refusal)
 
+    def lock_subquery(self, window: RowWindow) -> RowPlan:
+        """FOR UPDATE in the SELECT by which an UPDATE chooses its rows."""
+        query = window.look.query
+        if query.form == "text" or not self.is_locked_here(window):
+            raise Refusal(
+                "the rows are chosen by a SELECT in the statement: let that one end in `FOR UPDATE SKIP LOCKED`, and "
+                "each request gets rows of its own"
+            )
+        return self.lock_query(window, window.look, query)
+
     def refuse_unsent(self, window: RowWindow) -> None:
         """Refuse to load rows again that the run has changed before, where the session does not flush by itself."""
         found = [(c.entry, c.write.found) for c in window.candidates if c.write.found is not None]
@@ -219,7 +229,7 @@ class RowLocks(RowRefresh):
                 form=form,
                 of=of,
                 skip_locked=skip,
-                populate=True,
+                populate=look.node is not window.change.node,
                 lock=not query.locks,
             ),
         )

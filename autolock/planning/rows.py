@@ -27,6 +27,8 @@ class RowPlans(RowInserts, SingleInserts):
 
     def planned(self, window: RowWindow) -> RowPlan:
         library = window.look.session.library
+        if window.kind == "row-claim" and window.look.node is window.change.node:
+            return self.lock_subquery(window)
         if library in OPENED and self.dialect != "sqlite" and window.kind in ("row-update", "row-claim"):
             return self.opened.plan(window, by_hand(window, library, self.dialect))
         if library in CONFLICTS and window.kind == "row-insert":

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class ClaimTwice:
     """The next job, a voucher, a one-time token: a row is found by its state and then changes that state.
 
-    Two requests find the same row before either has changed it, and both go on with it.
+    Two requests find the same row before either has changed it, and both go on with it. So they do where one UPDATE
+    does both, and chooses its rows in a SELECT that locks nothing.
 
     ## Racy
 

@@ -130,7 +130,7 @@ class SqlAlchemy:
             return Value(thing)
         if isinstance(thing, Session) and name in ("no_autoflush", "sync_session", "session"):
             return Value(thing)
-        return self.statements.attribute(thing, name)
+        return self.statements.attribute(thing, name, node)
 
     def class_method(self, cls: ClassValue, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> Value | None:
         return None

@@ -40,6 +40,8 @@ _COLUMN_TESTS = {
     "contains": "like",
     "between": "between",
 }
+#: What makes a statement a part of another one.
+_PARTS = frozenset({"scalar_subquery", "as_scalar", "subquery", "alias", "cte", "label", "any_", "all_", "correlate"})
 #: Functions under which equal values stay equal.
 _FOLDED = frozenset({"lower", "upper", "trim", "coalesce", "cast"})
 
@@ -64,6 +66,8 @@ class Statements:
             return args[0]
         if short == "text":
             return self.text(args, node)
+        if short == "aliased" and len(args) == 2 and isinstance(args[1].obj, Expression):
+            return args[1]
         if short == "exists":
             return Value(self.exists(args))
         if short in _CLAUSES:
@@ -127,6 +131,7 @@ class Statements:
     def selecting_expression(query: Query, obj: Expression, first: bool) -> Query:
         if "advisory" in obj.function:
             return replace(query, advisory=True, entity="aggregate")
+        query = replace(query, inner=query.inner or obj.query)
         aggregate = obj.function in _AGGREGATES or any(
             isinstance(c, Expression) and c.function in _AGGREGATES for c in obj.columns
         )
@@ -140,9 +145,9 @@ class Statements:
     def method(self, thing: Thing, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> Value | None:
         reads = NO_READS.union(*(a.reads for a in (*args, *kwargs.values())))
         if isinstance(thing, Query):
+            if name in _PARTS:
+                return Value(Expression((), query=thing), reads)
             changed = self.extended(thing, name, args, kwargs)
-            if changed is None:
-                return Value(Expression(()), reads)
             spot = self.rows.spot(node)
             return Value(replace(changed, spot=spot, serial=Query("select", None).serial), reads)
         if isinstance(thing, Column | Expression):
@@ -173,8 +178,8 @@ class Statements:
         columns = thing.columns if isinstance(thing, Expression) else (thing,)
         return Value(Expression(columns), reads)  # type: ignore[arg-type]
 
-    def extended(self, query: Query, name: str, args: Args, kwargs: Kwargs) -> Query | None:
-        """A statement after one more call; None when the result is no statement."""
+    def extended(self, query: Query, name: str, args: Args, kwargs: Kwargs) -> Query:
+        """A statement after one more call."""
         if name in ("where", "filter", "having"):
             return self.where(query, args)
         if name == "filter_by":
@@ -213,8 +218,6 @@ class Statements:
             return replace(query, guarded=True, unknown_values=True)
         if name == "returning":
             return replace(query, returning=True)
-        if name in ("scalar_subquery", "as_scalar", "subquery", "alias", "cte", "label", "any_", "all_", "correlate"):
-            return None
         if name == "exists":
             return replace(query, entity="exists")
         if name == "bindparams":
@@ -275,12 +278,14 @@ class Statements:
             exact = exact and isinstance(arg.obj, Conditions) and arg.obj.exact
         return Conditions(tuple(items), exact)
 
-    def attribute(self, thing: Thing, name: str) -> Value | None:
+    def attribute(self, thing: Thing, name: str, node: ast.AST) -> Value | None:
         if isinstance(thing, TableThing):
             if name in ("c", "columns"):
                 return Value(thing)
             if name in thing.model.columns:
                 return Value(Column(thing.model, name), term=f"{thing.model.ref.name}.{name}")
+        if isinstance(thing, Expression) and thing.query is not None and id(node) not in self.rows.core.callees:
+            return Value(thing)  # a column of a subquery
         return None
 
     # -- operators --------------------------------------------------------------------

@@ -320,3 +320,42 @@ async def read(id: int, more: int, db: AsyncSession = Depends(session)):
 )
 def test_a_statement_that_compares_two_columns_asks_about_both(tmp_path: Path, asked: str, expected: list[str]) -> None:
     assert rules(tmp_path, LIMITED.format(asked=asked)) == expected
+
+
+NAMED_ONCE = """
+@app.post("/articles/{{id}}/address")
+async def name(id: int, db: AsyncSession = Depends(session)):
+    article = await db.get(Article, id)
+    if article.address is not None:
+        return
+    now = await db.scalar(select({asked}).where(Article.id == id){locked})
+    if {test}:
+        return
+    article.address = f"{{article.id}}-{{article.reads}}"
+    article.state = "named"
+    await db.commit()
+"""
+
+CLEARED = """
+@app.delete("/articles/{id}/address")
+async def take_back(id: int, db: AsyncSession = Depends(session)):
+    article = await db.get(Article, id)
+    article.address = None
+    await db.commit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "locked", "test", "racy"),
+    [
+        ("Article.address", ".with_for_update()", "now is not None", False),
+        ("Article.address", "", "now is not None", True),
+        ("Article.state", ".with_for_update()", "now is not None", True),
+        ("Article", ".with_for_update()", "now.address is not None", True),  # the session shows what it had before
+    ],
+)
+def test_a_column_that_is_asked_for_again_under_the_lock(
+    asked: str, locked: str, test: str, racy: bool, tmp_path: Path
+) -> None:
+    text = NAMED_ONCE.format(asked=asked, locked=locked, test=test)
+    assert bool(rules(tmp_path, text + CLEARED)) is racy

@@ -490,12 +490,18 @@ class RowFinder:
 
     @staticmethod
     def is_compared_under_lock(candidate: RowCandidate) -> bool:
-        """Whether what was seen is compared with the locked row, and the run leaves where they differ: a revision."""
+        """Whether what was seen is compared with the locked row, and the run leaves where they differ: a revision.
+
+        So does who asks for the column alone, locked, and leaves where that is no longer as it was.
+        """
         read, write = candidate.read, candidate.write
         ours = {lock.serial for lock in write.locks}
         for control in write.decided if ours else ():
             seen = [r for r in control.reads if isinstance(r, RowRead) and r.what == "column"]
             fresh = [r for r in seen if r.serial > read.serial and any(lock.serial in ours for lock in r.locks)]
+            anew = [f for f in fresh if f.query.entity == "column"]  # no row that the session has had before
+            if control.exit and read.column and any(f.location == read.location for f in anew):
+                return True
             again = any(f.location == r.location and f.query is not r.query for f in fresh for r in seen)
             if again and control.exit and control.negated and _compares(control.node):
                 return True

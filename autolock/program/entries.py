@@ -11,8 +11,9 @@ from autolock.program.facts import ClassFacts, ModuleFacts, RouteFacts
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
+from autolock.program.shared import shared_instance
 from autolock.program.trace import Entry
-from autolock.program.values import NOTHING, FunctionValue, Heap, Location, Root, Type, Value
+from autolock.program.values import NOTHING, FunctionValue, Heap, Type, Value
 
 _LIFECYCLE = frozenset({"on_event", "event_handler"})
 _HANDLERS = frozenset({"middleware", "exception_handler"})
@@ -104,7 +105,7 @@ def _at_import(machine: Machine, path: str) -> Iterator[Entry]:
 def _function(machine: Machine, path: str, name: str) -> FunctionValue | None:
     facts = machine.program.modules[path]
     if name in facts.functions:
-        return _own_function(machine, path, name)
+        return own_function(machine, path, name)
     found = machine.program.resolve(path, name)
     if found is None or found[1] or found[0].kind != "function":
         return None
@@ -112,7 +113,7 @@ def _function(machine: Machine, path: str, name: str) -> FunctionValue | None:
     return value if isinstance(value, FunctionValue) else None
 
 
-def _own_function(machine: Machine, path: str, name: str) -> FunctionValue | None:
+def own_function(machine: Machine, path: str, name: str) -> FunctionValue | None:
     """A function by its qualified name: nested in a factory, a method, or at the top level."""
     facts = machine.program.modules[path]
     outer = name.rpartition(".")[0]
@@ -224,7 +225,7 @@ def _is_router(program: Program, path: str, route: RouteFacts) -> bool:
 
 def _endpoint(machine: Machine, path: str, route: RouteFacts) -> FunctionValue | None:
     if route.function:
-        return _own_function(machine, path, route.function)
+        return own_function(machine, path, route.function)
     target = route.target
     first, _, rest = target.partition(".")
     if first == "self" and rest and "." not in rest:
@@ -258,19 +259,6 @@ def _shared_method(machine: Machine, path: str, owner: str, name: str) -> Functi
         return None
     value = machine.bound(method, Value(shared_instance(machine, cls)))
     return value.obj if isinstance(value.obj, FunctionValue) else None
-
-
-def shared_instance(machine: Machine, cls: Ref) -> Heap:
-    """An object of a class of which the application has one; its constructor is run with unknown arguments."""
-    heap = Heap(Type("instance", cls), Location(Root("instance", cls.path, cls.name)))
-    init = machine.program.method(cls, "__init__")
-    if init is not None:
-        bound = machine.bound(init, Value(heap)).obj
-        if isinstance(bound, FunctionValue):
-            with machine.startup():
-                machine.enter_module(cls.path)
-                machine.activate(bound, [], {}, None)
-    return heap
 
 
 def _middleware_class(machine: Machine, path: str, route: RouteFacts) -> Iterator[Entry]:

@@ -20,6 +20,7 @@ from autolock.program.library import (
     SEMAPHORES,
 )
 from autolock.program.linker import Ref
+from autolock.program.shared import owner_of_handlers
 from autolock.program.values import (
     NOTHING,
     UNKNOWN,
@@ -423,6 +424,9 @@ class Objects(Core):
             frame = Activation(self.next_serial(), ref, ref.path, env)
             self.frames.append(frame)
             self.declare_parameters(FunctionValue(ref, node), env)
+            owner = owner_of_handlers(self, ref)
+            if owner is not None:
+                env.vars[node.args.args[0].arg] = Value(owner)
             self.execute(node.body)
         self.settle_locals(env, ref)
 
@@ -859,10 +863,22 @@ class Objects(Core):
                     if declared[0].kind != "unknown":
                         return declared
                 if statement.value is not None:
-                    kind = self.constructed(cls.path, statement.value, f"{cls.name}.{method.name}")
-                    if kind.kind != "unknown":
-                        return kind, None
+                    scope = f"{cls.name}.{method.name}"
+                    given = self._given(cls.path, statement.value, method, scope)
+                    if given[0].kind == "unknown":
+                        given = self.constructed(cls.path, statement.value, scope), None
+                    if given[0].kind != "unknown":
+                        return given
         return None
+
+    def _given(
+        self, path: str, value: ast.expr, method: ast.FunctionDef | ast.AsyncFunctionDef, scope: str
+    ) -> tuple[Type, Type | None]:
+        """The type of what a parameter of a method hands on, by its annotation: `self.store = store`."""
+        name = value.id if isinstance(value, ast.Name) else ""
+        arguments = (*method.args.posonlyargs, *method.args.args, *method.args.kwonlyargs)
+        annotation = next((a.annotation for a in arguments if a.arg == name), None)
+        return self.type_of_annotation(path, annotation, scope)
 
     # -- types -------------------------------------------------------------------
 

@@ -18,6 +18,11 @@ _PLAIN = re.compile(
 _STARTING = re.compile(
     r"startup|shutdown|on_event|connect|command|group|fixture|lifecycle|lifespan|cli|main$|callback$"
 )
+#: Decorators of functions that a worker runs for each job, message or event.
+_TASK = re.compile(
+    r"(^|[._])(actor|\w*task|job|\w*subscriber|subscribe|consumer?|\w*handler|handles?|listener|listens?|receiver|"
+    r"worker|activity|on_(?!event$)\w+)$"
+)
 #: Kinds of registrations that run once, or not for a request.
 _ONCE = frozenset({"on_event", "startup", "shutdown"})
 #: What a function calls that makes the application: it has run before the first request.
@@ -65,6 +70,10 @@ class Served:
         named += [b.refs for c in facts.classes.values() for b in c.bindings.values()]
         for refs in named:
             self.starting |= {ref.rpartition(".")[2] for ref in refs}
+
+    def is_task(self, function: FunctionFacts) -> bool:
+        """Whether a decorator hands the function to what runs it for each message or job, by its name."""
+        return id(function) in self.registered and any(_TASK.search(d) for d in function.decorators)
 
     def is_served(self, function: FunctionFacts) -> bool:
         """Whether a request or task leads here, by names."""

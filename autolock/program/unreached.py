@@ -1,8 +1,9 @@
 """Functions that work on a database and that no entry point was seen to reach.
 
-Workers, schedulers and containers that inject services run code in ways that cannot be seen. What
-such a function does to objects of its process depends on how it is run; what it does to rows does
-not: other transactions run beside it, unless it is only run by hand, at the start, or by one loop.
+Workers, schedulers and containers that inject services run code in ways that cannot be seen. Tasks are known by
+their decorators, other functions by what they do. What such a function does to objects of its process depends on how
+it is run; what it does to rows does not: other transactions run beside it, unless it is only run by hand, at the
+start, or by one loop.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from autolock.database.project import concerns_databases
+from autolock.program.entries import own_function
 from autolock.program.facts import FunctionFacts, ModuleFacts
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
@@ -38,6 +40,8 @@ _LOOKS = frozenset(
         *("fetch_val", "fetchrow", "fetchval", "fetch", "find_one", "filter", "get_or_none", "refresh"),
     }
 )
+#: What the decorator of a task is called or given that runs at certain times.
+_TIMED = re.compile(r"cron|interval|schedul|repeat|periodic")
 #: Statements that each of them may execute: they are many, and what matters is in them, not far below.
 _ALLOWED = 600
 
@@ -71,8 +75,7 @@ def _module(machine: Machine, path: str, facts: ModuleFacts, served: Served) -> 
     candidates = [
         f
         for f in facts.functions.values()
-        if _works_on_rows(f)
-        and not f.parent
+        if ((_works_on_rows(f) and not f.parent) or _is_task(machine.program, path, f, served))
         and f.qualname not in started
         and _ONCE.match(f.qualname.rpartition(".")[2]) is None
         and served.is_served(f)
@@ -91,9 +94,23 @@ def _works_on_rows(facts: FunctionFacts) -> bool:
     return bool(called & _WRITES) and bool(called & _LOOKS)
 
 
+def _is_task(program: Program, path: str, facts: FunctionFacts, served: Served) -> bool:
+    """Whether a worker runs a function for each job or message, and not at certain times, one run after the other."""
+    node = program.syntax_of(Ref("function", path, facts.qualname)) if served.is_task(facts) else None
+    return node is not None and not any(_TIMED.search(ast.unparse(d)) for d in node.decorator_list)
+
+
 def _follow(machine: Machine, ref: Ref, facts: FunctionFacts) -> None:
     """Run one function with arguments of which only the annotations are known."""
-    receiver: Value | None = None
+    found = own_function(machine, ref.path, ref.name) if facts.parent else _with_receiver(machine, ref, facts)
+    if found is not None and not isinstance(found.node, ast.Lambda):
+        # A decorator's wrapper may be no coroutine itself, but give one.
+        machine.awaited(machine.activate(found, [], {}, lambda _: None), found.node)
+
+
+def _with_receiver(machine: Machine, ref: Ref, facts: FunctionFacts) -> FunctionValue | None:
+    """A function; of a method, that of an object that is made for it."""
+    found = machine.function_value(ref, None).obj
     if facts.owner:
         cls = Ref("class", ref.path, facts.owner)
         receiver = Value(Heap(Type("instance", cls)))
@@ -101,7 +118,5 @@ def _follow(machine: Machine, ref: Ref, facts: FunctionFacts) -> None:
         made = machine.bound(init, receiver).obj if init is not None else None
         if isinstance(made, FunctionValue):
             machine.activate(made, [], {}, None)
-    found = machine.bound(ref, receiver) if receiver is not None else machine.function_value(ref, None)
-    if isinstance(found.obj, FunctionValue) and not isinstance(found.obj.node, ast.Lambda):
-        # A decorator's wrapper may be no coroutine itself, but give one.
-        machine.awaited(machine.activate(found.obj, [], {}, lambda _: None), found.obj.node)
+        found = machine.bound(ref, receiver).obj
+    return found if isinstance(found, FunctionValue) else None

@@ -7,17 +7,18 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 
-from autolock.database.objects import Condition, Query
+from autolock.database.objects import Condition, Expression, Query
 from autolock.database.schema import Model
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.database.transitions import asks_for_state, is_transition
+from autolock.program.branches import Branches
 from autolock.program.decisions import effective, shape_of
 from autolock.program.trace import Control, Entry
 from autolock.program.values import Root, Value
 
-#: Tables that only tell what has happened.
+#: Tables that only tell what has happened; what stands in an outbox is sent.
 _TELLING = re.compile(
-    r"(?<!b)(?<!cata)(?<!back)(?<!dia)log(?!in|out|o|ic)|audit|event|history|activity|notification|trace|metric|message"
+    r"^(?!.*outbox).*(?:(?<!b)(?<!cata)(?<!back)(?<!dia)log(?!in|out|o|ic)|audit|event|history|activity|notification|trace|metric|message)"
 )
 #: Kinds of columns whose new value, computed from the old by a function, is the same whoever computes it.
 _PLAIN = frozenset({"str", "bool", "enum", "uuid"})
@@ -42,7 +43,8 @@ _RECODING = ("loads", "dumps", "copy", "float", "int", "str", "Decimal", "bool")
 class Harm:
     """Answers questions about candidates with all that was recorded in view."""
 
-    def __init__(self, trace: DatabaseTrace) -> None:
+    def __init__(self, trace: DatabaseTrace, branches: Branches) -> None:
+        self.branches = branches
         self.by_entry: dict[int, list[RowWrite]] = defaultdict(list)
         self.by_column: dict[object, list[tuple[Entry, RowWrite]]] = defaultdict(list)
         self.of_table: dict[object, list[tuple[Entry, RowWrite]]] = defaultdict(list)
@@ -137,6 +139,8 @@ class Harm:
             return True
         if write.made == "settled" or _changes_what_differs(control, write):
             return False
+        if write.made == "none" and control.shape == "compare":
+            return False  # a date that has not passed yet is taken away: who comes second does that again
         if write.made != "const" and not write.text:
             own = self.by_entry[id(candidate.entry)]
             plain = write.kind == "assign" and write.value is not None and not is_invented(write.value)
@@ -147,6 +151,14 @@ class Harm:
             other.text != write.text and (other.text or (kind != "bool" and other.form != "insert"))
             for _, other in self.by_column[write.location]
         )
+
+    def follows(self, candidate: RowCandidate) -> bool:
+        """Whether a check lets more happen than that its column is set to a constant: a count, a new row, a message."""
+        write, control = candidate.write, candidate.control
+        if candidate.dependence != "control" or control is None or write.kind == "augment" or write.made == "atomic":
+            return True
+        constant = write.made in ("const", "none") or bool(write.text)
+        return not constant or bool(self.consequences(candidate)) or self.is_given_away(candidate)
 
     def is_given_away(self, candidate: RowCandidate) -> bool:
         """Whether a row in a certain state is put into another one, together with what the request names: whose it is.
@@ -185,13 +197,7 @@ class Harm:
         if write.kind == "remove" and self.opens_once(candidate):
             return True
         if write.kind == "remove":
-            return any(
-                self.draws_on(other.value, read)
-                and _adds(other)
-                and not is_telling(other)
-                and other.stack[0].serial == write.stack[0].serial  # a dependency throws away what has expired
-                for other in self.others(candidate)
-            )
+            return bool(self.credits(candidate))
         chosen = read.query.limited or read.query.topmost
         if write.loops and not chosen:
             return False
@@ -200,6 +206,21 @@ class Harm:
         if chosen and (read.query.ordered or not self.has_key(read)) and not _ENDING.search(write.text):
             return True
         return bool(self.consequences(candidate))
+
+    def credits(self, candidate: RowCandidate) -> list[RowWrite]:
+        """What is worked out from a row that is taken away, and added somewhere: a voucher's worth."""
+        read, write = candidate.read, candidate.write
+        return [
+            other
+            for other in self.others(candidate)
+            if self.draws_on(other.value, read)
+            and _adds(other)
+            and not is_telling(other)
+            and _go_together(other, write)
+            and not _asks_for_what_it_sets(other)
+            and not self.branches.are_apart(other, write)
+            and other.stack[0].serial == write.stack[0].serial  # a dependency throws away what has expired
+        ]
 
     def opens_once(self, candidate: RowCandidate) -> bool:
         """Whether a key of redis opens something once: who does not find it is turned away, who does takes it away.
@@ -248,7 +269,9 @@ class Harm:
             if w.serial > candidate.read.serial
             and (w.form == "insert" or w.kind == "augment" or w.made == "atomic")
             and not is_telling(w)
+            and not _asks_for_what_it_sets(w)
             and set(w.decided) >= set(write.decided)
+            and not self.branches.are_apart(w, write)
         ]
 
     # -- decisions by other rows ----------------------------------------------------------
@@ -465,7 +488,11 @@ def _adds(write: RowWrite) -> bool:
         return True
     column = write.model.columns.get(write.column)
     if write.made == "atomic":
-        return column is None or column.kind != "json"
+        given = write.value.obj if write.value is not None else None
+        computed = {c.name for c in given.columns} if isinstance(given, Expression) else set()
+        return (not computed or write.column in computed) and (column is None or column.kind != "json")
+    if isinstance(write.node, ast.Assign) and _is_same(write.node.value, write.column):
+        return False
     own = write.value.reads if write.value is not None else frozenset()
     return any(isinstance(r, RowRead) and r.column == write.column and r.location == write.location for r in own)
 
@@ -493,6 +520,19 @@ def exclude(one: RowWrite, other: RowWrite) -> bool:
     """Whether the two are in different branches of one decision."""
     sides = {id(c.node): c.negated for c in one.decided}
     return any(sides.get(id(c.node), c.negated) != c.negated for c in other.decided)
+
+
+def _asks_for_what_it_sets(write: RowWrite) -> bool:
+    """Whether an UPDATE finds nothing the second time, as it changes a column that its WHERE asks about."""
+    query = write.query
+    return query is not None and query.kind == "update" and any(c.column in query.values for c in query.conditions)
+
+
+def _go_together(one: RowWrite, other: RowWrite) -> bool:
+    """Whether all that one of two writes depends on in the functions that lead to both is so for the other one, too."""
+    shared = {frame.serial for frame in one.stack} & {frame.serial for frame in other.stack}
+    mine, theirs = ({(id(c.node), c.negated) for c in w.decided if c.frame in shared} for w in (one, other))
+    return mine <= theirs or theirs <= mine
 
 
 def is_empty_at_first(write: RowWrite) -> bool:

@@ -256,6 +256,19 @@ class Rows:
                     some = other.made == "const" and (other.term == "0" or one)
                     self.trace.presence[read.serial] = some and self.trace.presence.get(read.serial, True)
 
+    def demand(self, read: RowRead, *, missing: bool) -> None:
+        """A look raises where there are several rows and, unless one may be `missing`, where there is none."""
+        self.trace.single.add(read.serial)
+        if not missing:
+            self.trace.demanded[read.serial] = tuple(self.catching)
+
+    def has_found(self, read: RowRead) -> bool:
+        """Whether a look has raised where it found nothing, and no handler has led the run on from there."""
+        then = self.trace.demanded.get(read.serial) if read.query.form != "relationship" else None
+        if then is None or self.handling or len(then) > len(self.catching):
+            return False
+        return all(a is b or not a for a, b in zip(then, self.catching, strict=False))
+
     def row_value(self, read: RowRead | None, query: Query, session: Session) -> Value:
         """The row that a SELECT found, as a value that says whether there is one."""
         reads = frozenset((read,)) if read is not None else NO_READS
@@ -422,7 +435,9 @@ class Rows:
                 self.candidate(read, write, "data")
         for control in self.core.state.control:
             for read in _in_order(control.reads):
-                if read.location.root == write.location.root:
+                if read.location.root != write.location.root:
+                    continue
+                if write.form != "insert" or read.what != "row" or not self.has_found(read):
                     self.trace.candidates.append(RowCandidate(self.core.entry, read, write, "control", control))
         origin = write.row.origin if write.row is not None else self.found_for(write)
         if isinstance(origin, RowRead) and self.is_chosen_by(origin.query, write):
@@ -452,10 +467,11 @@ class Rows:
 
     @staticmethod
     def is_chosen_by(query: Query, write: RowWrite) -> bool:
-        """Whether the row was found by a condition that the change makes false, or is taken away."""
+        """Whether the row was found by a condition that the change makes false, or is taken away; not by a search."""
         if write.kind == "remove":
             return True
-        return bool(write.column) and any(c.column == write.column for c in query.conditions)
+        asked = (c.column for c in query.conditions if not c.operator.endswith("like"))
+        return bool(write.column) and write.column in asked
 
     def candidate(self, read: RowRead, write: RowWrite, dependence: str) -> None:
         control = next((c for c in self.core.state.control if read in c.reads), None)

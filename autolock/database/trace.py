@@ -125,8 +125,9 @@ class DatabaseTrace:
 
     `counted` are the statements whose count of rows was asked for, `returned` the rows that each has given back,
     `presence` the looks that count, by serial: whether the number is only asked to be nothing or something,
-    `lost` the changes of rows that their session has let go of, `failed` the new rows that are given a constant where
-    an exception is handled.
+    `demanded` the looks that raise where there is no row, each with who expects exceptions, `single` those that raise
+    where there are several, `lost` the changes of rows that their session has let go of, `failed` the new rows that
+    are given a constant where an exception is handled.
     """
 
     reads: list[tuple[Entry, RowRead]] = field(default_factory=list)
@@ -140,6 +141,8 @@ class DatabaseTrace:
     counted: set[int] = field(default_factory=set)
     returned: dict[int, set[str]] = field(default_factory=dict)
     presence: dict[int, bool] = field(default_factory=dict)
+    demanded: dict[int, tuple[frozenset[str], ...]] = field(default_factory=dict)
+    single: set[int] = field(default_factory=set)
     lost: set[RowWrite] = field(default_factory=set)
     failed: set[Row] = field(default_factory=set)
     clock: int = 0

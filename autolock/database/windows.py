@@ -14,8 +14,9 @@ from autolock.database.hooks import CONFLICTS, VIOLATIONS
 from autolock.database.models import Model, Models
 from autolock.database.objects import Condition, Query
 from autolock.database.rows import same_row
+from autolock.database.sending import sends
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
-from autolock.program.branches import shared_frames
+from autolock.program.branches import Branches, shared_frames
 from autolock.program.decisions import asked_with_details, asks_of_any, effective, says_different, shape_of
 from autolock.program.linker import Program, Ref
 from autolock.program.trace import Control, Held, Read, context_name
@@ -41,7 +42,8 @@ class RowWindow(RaceWindow):
     `kind` is row-update, row-insert, row-claim, row-skew, row-lock-lost, row-stale or row-order, which
     has two looks, the other one in `second`, and no write. `unique` is the
     constraint that covers an insert's check, `columns` what the check asks about, `candidates` all
-    that make up the window.
+    that make up the window. `once` tells that the row is made at the first request of all, and stays, `follows`
+    that a check lets more happen than that a state is set.
     """
 
     model: Model | None = None
@@ -49,6 +51,8 @@ class RowWindow(RaceWindow):
     unique: frozenset[str] | None = None
     columns: tuple[str, ...] = ()
     counted: bool = False
+    once: bool = False
+    follows: bool = True
     second: RowRead | None = None
 
     @property
@@ -117,7 +121,7 @@ class RowFinder:
         self.trace = trace
         self.models = models
         self.stopped = stopped
-        self.harm = Harm(trace)
+        self.harm = Harm(trace, Branches(program))
         self.answers = frozenset(
             route.path.rpartition(".")[2]
             for facts in program.modules.values()
@@ -243,6 +247,8 @@ class RowFinder:
             return None
         if control is not None and (_asks_for_enough(control) or self.lists_missing(control, write)):
             return None
+        if control is not None and _runs_for_no_key(control, write):
+            return None
         numbered = candidate.dependence == "data" and read.what == "column"
         if (
             read.what == "column"
@@ -252,6 +258,8 @@ class RowFinder:
             return None
         if read.what == "column" and control is not None and _is_among_constants(control.node):
             return None
+        if read.what == "column" and not numbered and self.is_the_only_one(read):
+            return None  # the look would raise if the new row were another one that it finds
         # No constraint refuses one too many, nor a value that may be there twice.
         limited = counted and (candidate.dependence == "control" or self.is_never_alone(candidate))
         if self.is_settled(write, limited) or self.is_there(candidate, shape):
@@ -273,7 +281,26 @@ class RowFinder:
         if unique is None and (not read.query.exact or self.may_be_refused(write, columns)):
             columns = ()  # what else was asked, or what a constraint is about beside it, is not known
         window.unique, window.columns, window.counted = unique, columns, counted
+        window.once = not counted and self.is_made_once(read)
         return window
+
+    def is_the_only_one(self, read: RowRead) -> bool:
+        """Whether a look raises where it finds several rows."""
+        return read.serial in self.trace.single and read.query.form != "relationship"
+
+    def is_made_once(self, read: RowRead) -> bool:
+        """Whether all requests look for one and the same row, which nobody takes away, and are content with any such.
+
+        The settings, the default role: whoever asks for the only one of them would fail where there are two.
+        """
+        query = read.query
+        if not query.exact or query.form == "relationship" or self.is_the_only_one(read):
+            return False
+        if not all(c.operator in ("==", "is", "is null") and is_fixed(c.value) for c in query.conditions):
+            return False
+        asked = {c.column for c in query.conditions}
+        changes = (w for _, w in self.harm.of_table[read.location.root] if w.form != "insert")
+        return not any(w.kind == "remove" or w.column in asked or (asked and not w.column) for w in changes)
 
     def is_never_alone(self, candidate: RowCandidate) -> bool:
         """Whether what is made of the look goes into columns that any number of rows may have alike: a role."""
@@ -363,7 +390,9 @@ class RowFinder:
         asked = set(columns)
         given = self.harm.given(write) or {}
         same = {
-            name for name, value in given.items() if value.request or value.made == "const" or value.obj is not None
+            name
+            for name, value in given.items()
+            if value.request or value.made == "const" or value.obj is not None or _is_of_a_row(value)
         }
         covering = [u for u in write.model.uniques if u <= asked]
         return next(iter([*covering, *(u for u in write.model.uniques if asked and asked <= u <= asked | same)]), None)
@@ -599,7 +628,17 @@ class RowFinder:
             entries=[candidate.entry],
             model=write.model,
             candidates=[candidate],
+            follows=self.harm.follows(candidate) or self.sends(candidate),
         )
+
+    def sends(self, candidate: RowCandidate) -> bool:
+        """Whether a request asks another service, or a function that checks calls one for what it does, by its name."""
+        control = candidate.control
+        if any(w.entry is candidate.entry and w.serial > candidate.read.serial for w in self.trace.services):
+            return True
+        frame = next((f for f in candidate.write.stack if control is not None and f.serial == control.frame), None)
+        node = self.node_of(frame.function) if frame is not None and frame.function is not None else None
+        return node is not None and sends(node)
 
 
 def _is_thrown_away(write: RowWrite) -> bool:
@@ -614,6 +653,18 @@ def _may_agree(value: Value) -> bool:
     if value.made in ("const", "none") or is_invented(value):
         return False
     return value.made in ("call", "await") or not value.request
+
+
+def _is_of_a_row(value: Value) -> bool:
+    """Whether a value is a column of a row that was there before: `user.team_id`."""
+    found = (isinstance(r, RowRead) and r.what == "column" for r in value.reads)
+    return value.made == "expression" and bool(value.reads) and bool(value.term) and all(found)
+
+
+def is_fixed(value: Value) -> bool:
+    """Whether every request asks for the same: a literal, or `Role.USER`."""
+    plain = not value.reads and not value.request and value.obj is None
+    return plain and (value.made in ("const", "none") or (value.made == "" and "." in value.term))
 
 
 def _are_two_rows(one: Iterable[Condition], other: Iterable[Condition]) -> bool:
@@ -704,6 +755,21 @@ def _shape_of(control: Control) -> str:
         return effective("truth", negated)
     found = asked_with_details(test)
     return effective(shape_of(found), negated) if found is not None else effective(control.shape, control.negated)
+
+
+def _runs_for_no_key(control: Control, write: RowWrite) -> bool:
+    """Whether rows are new for which the client names no key: `if id and id in known: ...`, and then `else`."""
+    test, negated = control.node, control.negated
+    while isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test, negated = test.operand, not negated
+    if control.exit or not isinstance(test, ast.BoolOp) or not isinstance(test.op, ast.And if negated else ast.Or):
+        return False
+    keys = {c.name for c in write.model.columns.values() if c.primary_key} or {"id"}
+    known = {r.column for r in control.reads if isinstance(r, RowRead) and r.location.root == write.location.root}
+    parts = [v.operand if isinstance(v, ast.UnaryOp) and isinstance(v.op, ast.Not) else v for v in test.values]
+    named = {ast.unparse(p) for p in parts if isinstance(p, ast.Name | ast.Attribute)}
+    looks = [p for p in parts if isinstance(p, ast.Compare) and isinstance(p.ops[0], ast.In | ast.NotIn)]
+    return bool(known & keys) and any(ast.unparse(p.left) in named for p in looks)
 
 
 def _asks_for_enough(control: Control) -> bool:

@@ -6,10 +6,9 @@ import ast
 from typing import NamedTuple
 
 from autolock.database.objects import Condition
-from autolock.database.windows import RowWindow
+from autolock.database.windows import RowWindow, is_fixed
 from autolock.planning.blocks import Sources
 from autolock.planning.statements import header_nodes
-from autolock.program.values import Value
 
 
 class Asked(NamedTuple):
@@ -30,6 +29,11 @@ def missing_constraint(window: RowWindow, sources: Sources) -> str:
     model = window.model
     table, asked = model.table if model is not None else "", asked_of(window, sources)
     names = list(asked.columns)
+    if model is not None and window.once and not names:
+        return (
+            f"all requests look for the same row of {table}: put it there with a migration or when the application "
+            "starts, or give it a fixed primary key and handle the IntegrityError"
+        )
     if model is None or not names:
         return (
             f"what was asked cannot be seen in full: let a unique constraint on {table} say which two rows may not be "
@@ -57,7 +61,7 @@ def asked_of(window: RowWindow, sources: Sources) -> Asked:
     where: list[str] = []
     for condition in window.look.query.conditions:
         column = f"{model.ref.name}.{condition.column}"
-        if _is_fixed(condition.value) and condition.operator in ("==", "is"):
+        if is_fixed(condition.value) and condition.operator in ("==", "is"):
             where.append(f"{column} == {condition.value.term}")
             columns = [name for name in columns if name != condition.column]
         elif condition.operator == "is null":
@@ -69,12 +73,6 @@ def asked_of(window: RowWindow, sources: Sources) -> Asked:
         if model.columns[name].kind in ("str", "") and _is_about(guard, name, window):
             return Asked(tuple(columns), (*where, f"{model.ref.name}.{name} != ''"))
     return _UNSEEN if guard and len(columns) > 1 else Asked(tuple(columns), tuple(where))
-
-
-def _is_fixed(value: Value) -> bool:
-    """Whether every request asks for the same: a literal, or `Status.OPEN`."""
-    plain = not value.reads and not value.request and value.obj is None
-    return plain and (value.made == "const" or (value.made == "" and "." in value.term))
 
 
 def _is_key(condition: Condition, window: RowWindow) -> bool:

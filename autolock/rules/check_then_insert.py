@@ -80,6 +80,12 @@ class CheckThenInsert:
                 f"`{function}` inserts into `{model}` because it found none: {both} both find none, and the unique "
                 f"constraint on {listed(found.unique)} makes one of them fail with an unhandled IntegrityError.",
             )
+        if found.once:
+            return Match(
+                Severity.LOW,
+                f"`{function}` inserts into `{model}` because there is no row yet: {both}, the first of all, both find "
+                "none and both insert, and the second row stays.",
+            )
         if not found.columns:
             return Match(
                 Severity.MEDIUM,

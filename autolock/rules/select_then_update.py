@@ -76,6 +76,12 @@ class SelectThenUpdate:
                 f"`{function}` loads a row of `{found.model_name}`{loaded_at(found)} and writes back "
                 f"a `{what}` computed from it: of {who(found)} at once, one overwrites what the other wrote.",
             )
+        if not found.follows:
+            return Match(
+                Severity.LOW,
+                f"`{function}` checks `{what}`{loaded_at(found)} and then sets it: {who(found)} at once, or of one and "
+                "whatever else sets it, both pass the check, and the second replaces what the first has set.",
+            )
         return Match(
             Severity.HIGH if found.change.kind == "augment" or found.change.made == "atomic" else Severity.MEDIUM,
             f"`{function}` checks `{what}`{loaded_at(found)} and then changes it: {who(found)} at once both "

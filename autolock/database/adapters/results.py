@@ -15,6 +15,9 @@ from autolock.program.values import NO_READS, NOTHING, Group, Heap, Row, Type, V
 _ONE = frozenset(
     {"first", "one", "one_or_none", "scalar", "scalar_one", "scalar_one_or_none", "fetchone", "get", "fetchval"}
 )
+#: Those that raise where there is no row, or where there are several.
+_DEMANDING = frozenset({"one", "scalar_one"})
+_SINGLE = frozenset({*_DEMANDING, "one_or_none", "scalar_one_or_none"})
 _MANY = frozenset({"all", "fetchall", "fetchmany", "partitions", "__iter__", "to_list"})
 _SAME = frozenset({"scalars", "unique", "tuples", "mappings", "columns", "freeze", "yield_per", "execution_options"})
 
@@ -26,6 +29,8 @@ def results(rows: Rows, result: Result, name: str, args: Sequence[Value], node: 
     if name in _ONE:
         result.query.topmost |= name in ("first", "scalar") and result.query.ordered
         scalar = result.scalars or name.startswith("scalar") or name == "fetchval"
+        if result.read is not None and name in _SINGLE:
+            rows.demand(result.read, missing=name not in _DEMANDING)
         return one(rows, result, node, scalar)
     if name in _MANY:
         return many(rows, result, node)

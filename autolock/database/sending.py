@@ -1,0 +1,24 @@
+"""Calls that a function makes for what they do to the world: a message, a charge, a task."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from autolock.program.index import dotted
+
+_SENDING = re.compile(
+    r"(?i)(^|_)(send|notify|e?mail|enqueue|queue|publish|broadcast|emit|dispatch|charge|refund|pay|transfer|credit|debit"
+    r"|start|launch|run|submit|schedule|trigger|create_task|add_task|delay|apply_async|kiq)(_|$)"
+)
+
+
+def sends(function: ast.AST) -> bool:
+    """Whether a function calls something whose name says what it does, and makes no use of what that returns."""
+    return any(isinstance(n, ast.Expr) and _SENDING.search(_name_of_call(n.value)) for n in ast.walk(function))
+
+
+def _name_of_call(value: ast.expr) -> str:
+    """The last name of what is called; empty where nothing is."""
+    call = value.value if isinstance(value, ast.Await) else value
+    return dotted(call.func).rpartition(".")[2] if isinstance(call, ast.Call) else ""

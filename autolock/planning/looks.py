@@ -20,7 +20,8 @@ def row_looked_for(function: ast.AST, look: ast.stmt | None, test: ast.AST | Non
     where it is used. Raises Refusal where the check is about something else than one row.
     """
     name, value = _assigned(look)
-    if test is not None and not _is_named(test, name):
+    renamed = any(isinstance(n, ast.NamedExpr) and _is_named(n.value, name) for n in ast.walk(test or value))
+    if test is not None and (renamed or not _is_named(test, name)):
         name, value = _unpacked(function, look, test, name, value)
     end = value.value if isinstance(value, ast.Await) else value
     called = end.func if isinstance(end, ast.Call) else None
@@ -58,7 +59,7 @@ def _unpacked(
     """The row that is taken out of a result before the check: `row = result.scalar_one_or_none()`."""
     assert look is not None
     for statement in statements_of(function):
-        if not isinstance(statement, ast.Assign) or not look.lineno < statement.lineno <= getattr(test, "lineno", 0):
+        if named_value(statement) is None or not look.lineno < statement.lineno <= getattr(test, "lineno", 0):
             continue
         if not any(isinstance(n, ast.Name) and n.id == result for n in header_nodes(statement)):
             continue
@@ -82,9 +83,26 @@ class _Putting(ast.NodeTransformer):
 
 def _assigned(statement: ast.stmt | None) -> tuple[str, ast.expr]:
     """The name and value of a plain assignment; raises Refusal for anything else."""
-    if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
-        return statement.targets[0].id, statement.value
-    raise Refusal(_NAMELESS)
+    found = named_value(statement)
+    if found is None:
+        raise Refusal(_NAMELESS)
+    return found
+
+
+def named_value(statement: ast.stmt | None) -> tuple[str, ast.expr] | None:
+    """What a statement gives a name: `x = v`, `x: T = v`, `if (x := v) is None`; None for anything else."""
+    if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target, value = statement.targets[0], statement.value
+    elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        target, value = statement.target, statement.value
+    elif isinstance(statement, ast.If):
+        named = [n for n in ast.walk(statement.test) if isinstance(n, ast.NamedExpr)]
+        if len(named) != 1:
+            return None
+        target, value = named[0].target, named[0].value
+    else:
+        return None
+    return (target.id, value) if isinstance(target, ast.Name) else None
 
 
 def _is_named(test: ast.AST, name: str) -> bool:

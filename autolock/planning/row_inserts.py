@@ -13,7 +13,7 @@ from autolock.planning.answered import answer_of_check, like_failed_check, refus
 from autolock.planning.blocks import Refusal, Region
 from autolock.planning.constraints import missing_constraint
 from autolock.planning.homes import frozen
-from autolock.planning.looks import only_looks, row_asked_for, row_looked_for
+from autolock.planning.looks import named_value, only_looks, row_asked_for, row_looked_for
 from autolock.planning.names import laid_out, written
 from autolock.planning.receivers import called_on
 from autolock.planning.row_parents import ParentLocks
@@ -205,17 +205,14 @@ class RowInserts(ParentLocks):
     def reselect_through_calls(self, window: RowWindow) -> RowPlan:
         """The same where functions look and insert: `cart = await self.carts.create(customer)`."""
         function, look, add, write = window.function, window.first, window.last, window.change
-        names = [
-            s.targets[0].id
-            for s in (look, add)
-            if isinstance(s, ast.Assign) and len(s.targets) == 1 and isinstance(s.targets[0], ast.Name)
-        ]
+        named = [found for found in (named_value(look), named_value(add)) if found is not None]
+        names = [name for name, _ in named]
         apart = (
             any(f.statement is add for c in write.commits for f in c.stack) or window.look.session is not write.session
         )
         if len(names) != 2 or names[0] != names[1] or apart or not write.flushes:
             raise Refusal(_CALLED)
-        assert isinstance(look, ast.Assign)
+        assert look is not None
         assert add is not None
         test = window.control.node if window.control is not None else None
         node = self.sources.node_of(function)
@@ -225,7 +222,7 @@ class RowInserts(ParentLocks):
         refuse_followed(node, test, add, names[0])
         session = self.session_at(window, function)
         error, imports = self.error_name(function)
-        again = f"{names[0]} = {written(self.sources, function.path, look.value)}"
+        again = f"{names[0]} = {written(self.sources, function.path, named[0][1])}"
         again = laid_out(self.sources, function.path, again, add.col_offset + 4)
         return self.reselecting(window, add, session, again, error, imports)
 

@@ -441,26 +441,43 @@ class Calls(Containers, Files):
         for name, value in kwargs.items():
             heap.fields[f".{name}"] = value
         self.positional_fields(heap, cls.ref, args)
-        self.make_locks(heap, cls.ref)
+        self.make_fields(heap, cls.ref)
         return made
 
-    def make_locks(self, heap: Heap, ref: Ref) -> None:
-        """The locks that a dataclass makes for each of its objects: `lock: Lock = field(default_factory=Lock)`."""
+    def make_fields(self, heap: Heap, ref: Ref) -> None:
+        """What a dataclass makes for each of its objects: `lock: Lock = field(default_factory=Lock)`."""
         for owner in self.program.mro(ref):
             unit = self.unit(owner.path) if owner.kind == "class" else None
             body = unit.classes[owner.name].body if unit is not None and owner.name in unit.classes else []
             for statement in body:
-                target = statement.target if isinstance(statement, ast.AnnAssign) else None
-                made = getattr(statement, "value", None)
-                keywords = made.keywords if isinstance(made, ast.Call) else []
-                factory = next((k.value for k in keywords if k.arg in ("default_factory", "factory")), None)
-                if not isinstance(target, ast.Name) or f".{target.id}" in heap.fields or factory is None:
+                factory = _factory_of(statement)
+                if factory is None or not isinstance(statement, ast.AnnAssign):
                     continue
-                found = self.program.resolve(owner.path, dotted(factory)) if dotted(factory) else None
-                name = found[0].name if found is not None and found[0].kind == "external" else ""
-                lock = self.lock_from_call(name, [], {}, factory)
-                if lock is not None:
-                    heap.fields[f".{target.id}"] = Value(lock, made="new")
+                assert isinstance(statement.target, ast.Name)
+                name = f".{statement.target.id}"
+                if name not in heap.fields:
+                    made = self.made_field(owner, statement, factory)
+                    heap.fields.update({name: made} if made.obj is not None else {})
+
+    def made_field(self, owner: Ref, statement: ast.AnnAssign, factory: ast.expr) -> Value:
+        """What a field's factory makes where its annotation does not tell it: a lock, or what a lambda gives."""
+        found = self.program.resolve(owner.path, dotted(factory)) if dotted(factory) else None
+        name = found[0].name if found is not None and found[0].kind == "external" else ""
+        lock = self.lock_from_call(name, [], {}, factory)
+        if lock is not None:
+            return Value(lock, made="new")
+        kind, element = self.type_of_annotation(owner.path, statement.annotation, owner.name)
+        if kind.kind not in ("unknown", "external") and not isinstance(factory, ast.Lambda):
+            return NOTHING
+        made = (
+            factory.body if isinstance(factory, ast.Lambda) else ast.copy_location(ast.Call(factory, [], []), factory)
+        )
+        with self.startup():
+            self.enter_module(owner.path)
+            value = self.evaluate(made)
+        if isinstance(value.obj, Heap) and value.obj.element is None:
+            value.obj.element = element
+        return value
 
     def metaclass_call(self, ref: Ref) -> FunctionValue | None:
         """The `__call__` of a metaclass of the project that keeps instances, bound to the class."""
@@ -887,6 +904,13 @@ class Calls(Containers, Files):
     def _effects(self) -> dict[object, Effect]:
         cache: dict[object, Effect] = self.__dict__.setdefault("_effect_cache", {})
         return cache
+
+
+def _factory_of(statement: ast.stmt) -> ast.expr | None:
+    """The `default_factory` of a field that the body of a class declares."""
+    made = statement.value if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) else None
+    keywords = made.keywords if isinstance(made, ast.Call) else []
+    return next((k.value for k in keywords if k.arg in ("default_factory", "factory")), None)
 
 
 def _gives_all(node: ast.AST, kwargs: dict[str, Value]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from typing import TypeGuard
 
 _SHAPES: dict[type, str] = {
     ast.Lt: "compare",
@@ -130,3 +131,45 @@ def says_different(test: ast.expr) -> bool:
 def effective(shape: str, negated: bool) -> str:
     """What is known to have been true of the state where the code runs."""
     return _OPPOSITE[shape] if negated else shape
+
+
+def name_test(tests: dict[str, ast.expr], name: str, value: ast.expr) -> None:
+    """Keep what a name stands for where it is given a comparison; forget it where it is given anything else."""
+    if isinstance(value, ast.Compare | ast.BoolOp) or is_not(value):
+        tests[name] = value
+    elif tests:
+        tests.pop(name, None)
+
+
+def is_not(test: ast.expr) -> TypeGuard[ast.UnaryOp]:
+    """Whether a test is `not ...`."""
+    return isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)
+
+
+def written_out(test: ast.expr, tests: dict[str, ast.expr]) -> tuple[ast.expr, bool]:
+    """The comparison that a test asks for, and whether it asks for the opposite.
+
+    That is the one behind a name in `tests`, and the one in the brackets of `not (a and b)`; any other test
+    is as it stands.
+    """
+    inner, flipped = _without_not(test)
+    if isinstance(inner, ast.Name) and inner.id in tests:
+        inner, again = _without_not(tests[inner.id])
+        return inner, flipped != again
+    return (inner, flipped) if isinstance(inner, ast.BoolOp) else (test, False)
+
+
+def leaves_at_once(block: list[ast.stmt]) -> str:
+    """How the other side of a test leaves without an answer of its own: `else: raise ...`, `else: return False`."""
+    last = block[-1] if block else None
+    if isinstance(last, ast.Raise):
+        return "raise"
+    plain = isinstance(last, ast.Return) and (last.value is None or isinstance(last.value, ast.Constant))
+    return "return" if plain and len(block) == 1 else ""
+
+
+def _without_not(test: ast.expr) -> tuple[ast.expr, bool]:
+    flipped = False
+    while is_not(test):
+        test, flipped = test.operand, not flipped
+    return test, flipped

@@ -8,9 +8,9 @@ from functools import partial
 
 from autolock.program.core import OutOfBudget
 from autolock.program.facts import ClassFacts, ModuleFacts, RouteFacts
-from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
+from autolock.program.route_dependencies import dependencies_of
 from autolock.program.shared import shared_instance
 from autolock.program.trace import Entry
 from autolock.program.values import NOTHING, FunctionValue, Heap, Type, Value
@@ -159,8 +159,8 @@ def _route(machine: Machine, path: str, facts: ModuleFacts, route: RouteFacts) -
     context = machine.context_of(function)
     kind = route.kind if route.kind in _HANDLERS else "route"
     entry = Entry(function.ref, context, kind, labels, True, f"{function.ref.path}:{function.ref.name}")
-    extras = [] if kind in _HANDLERS else dependencies_of(machine, path, route)
-    machine.run(entry, lambda: machine.run_endpoint(function, extras, Ref("module", path, "")))
+    extras = [] if kind in _HANDLERS else dependencies_of(machine.program, path, route)
+    machine.run(entry, lambda: machine.run_endpoint(function, extras))
     yield entry
 
 
@@ -288,27 +288,6 @@ def _follow_middleware(machine: Machine, cls: Ref) -> Iterator[Entry]:
         machine.run(entry, partial(machine.activate, function, args, {}, None))
         yield entry
         return
-
-
-def dependencies_of(machine: Machine, path: str, route: RouteFacts) -> list[ast.expr]:
-    """`dependencies=[...]` of the route's decorator and of the router that it is on (written in the same file)."""
-    found: list[ast.expr] = []
-    unit = machine.unit(path)
-    if unit is None:
-        return found
-    router = unit.assignment(unit.tree.body, route.base)
-    if router is not None and isinstance(router.value, ast.Call):
-        found.extend(_listed(router.value))
-    node = unit.functions.get(route.function)
-    for decorator in node.decorator_list if node is not None else []:
-        if isinstance(decorator, ast.Call) and dotted(decorator.func) == f"{route.base}.{route.kind}":
-            found.extend(_listed(decorator))
-    return found
-
-
-def _listed(call: ast.Call) -> list[ast.expr]:
-    value = next((k.value for k in call.keywords if k.arg == "dependencies"), None)
-    return list(value.elts) if isinstance(value, ast.List | ast.Tuple) else []
 
 
 # -- labels ---------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from autolock.program.core import Core
-from autolock.program.decisions import SHAPES, look_within, opposite, shape_of, wants_none
+from autolock.program.decisions import SHAPES, look_within, opposite, shape_of, wants_none, written_out
 from autolock.program.index import dotted
 from autolock.program.library import ENDS
 from autolock.program.trace import Control, Read
@@ -271,7 +271,11 @@ class Expressions(Core):
         if not value.reads:
             return None
         reads = self.database.whether_found(value.reads) if self.is_about_details(test) else value.reads
-        return Control(reads, test, self.shape(test, value), negated, exit_, self.frame.serial)
+        shape = self.shape(test, value)
+        asked, flipped = written_out(test, self.frame.env.tests)
+        if flipped:
+            shape, negated = opposite(shape), not negated
+        return Control(reads, asked, shape, negated, exit_, self.frame.serial)
 
     def is_about_details(self, test: ast.expr) -> bool:
         """Whether a test asks if there is a dictionary that a helper makes of what it finds: never an empty one."""

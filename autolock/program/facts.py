@@ -91,6 +91,7 @@ class Inclusion:
     parent: str
     child: str
     prefix: str
+    line: int
     scope: str = ""
 
 

@@ -375,6 +375,8 @@ class _Indexer:
         if func.__class__ is not ast.Attribute:
             if func.__class__ is ast.Name and func.id in _ROUTE_CLASSES:
                 self.route_object(node, func.id, prefix)
+            elif func.__class__ is ast.Call and len(node.args) == 1:
+                self.route_by_hand(func, node.args[0], prefix)
             return
         name: str = func.attr
         if name in MUTATORS:
@@ -411,6 +413,16 @@ class _Indexer:
                 RouteFacts("app", kind, _methods(node, kind), _text(path), "", target, node.lineno, prefix.rstrip("."))
             )
 
+    def route_by_hand(self, decorator: ast.Call, endpoint: ast.expr, prefix: str) -> None:
+        """A route decorator that is called: `app.post("/x")(serve)`."""
+        base, _, verb = dotted(decorator.func).rpartition(".")
+        target = dotted(endpoint)
+        if base and target and verb in ROUTE_DECORATORS and verb != "exception_handler":
+            path, methods = _text(_argument(decorator, 0, "path")), _methods(decorator, verb)
+            self.facts.routes.append(
+                RouteFacts(base, verb, methods, path, "", target, decorator.lineno, prefix.rstrip("."))
+            )
+
     def registration(self, node: ast.Call, name: str, base: str, prefix: str) -> None:
         scope = prefix.rstrip(".")
         if name in ("include_router", "mount"):
@@ -418,7 +430,7 @@ class _Indexer:
                 node, 0 if name == "include_router" else 1, "router" if name == "include_router" else "app"
             )
             text = _text(_keyword(node, "prefix") if name == "include_router" else _argument(node, 0, "path"))
-            self.facts.inclusions.append(Inclusion(base, dotted(child), text, scope))
+            self.facts.inclusions.append(Inclusion(base, dotted(child), text, node.lineno, scope))
             return
         path = _text(_argument(node, 0, "path"))
         endpoint = _argument(node, 1, "endpoint")

@@ -37,6 +37,7 @@ class Unit:
     classes: dict[str, ast.ClassDef]
     _lines: list[str] | None = None
     _assigned: dict[int, dict[str, Assigning]] = field(default_factory=dict)
+    _calls: dict[int, list[ast.Call]] | None = None
 
     def assignment(self, body: list[ast.stmt], name: str) -> Assigning | None:
         """The statement of a module's or class's body that gives a name its first real value.
@@ -46,6 +47,16 @@ class Unit:
         if id(body) not in self._assigned:
             self._assigned[id(body)] = _assignments(body)
         return self._assigned[id(body)].get(name)
+
+    @property
+    def calls(self) -> dict[int, list[ast.Call]]:
+        """All calls by the line in which they begin."""
+        if self._calls is None:
+            self._calls = {}
+            for node in ast.walk(self.tree):
+                if isinstance(node, ast.Call):
+                    self._calls.setdefault(node.lineno, []).append(node)
+        return self._calls
 
     @property
     def lines(self) -> list[str]:

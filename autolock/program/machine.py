@@ -13,6 +13,7 @@ from autolock.program.decisions import ABSENT, asked_of, effective
 from autolock.program.index import dotted
 from autolock.program.injection import is_provider, provided, wired
 from autolock.program.linker import Ref
+from autolock.program.route_dependencies import Dependency
 from autolock.program.state import State
 from autolock.program.statements import Statements
 from autolock.program.trace import (
@@ -411,7 +412,7 @@ class Machine(Statements):
         facts = self.program.function(function.ref)
         return "loop" if facts is not None and facts.is_async else "thread"
 
-    def run_endpoint(self, function: FunctionValue, dependencies: list[ast.expr], scope: Ref) -> None:
+    def run_endpoint(self, function: FunctionValue, dependencies: list[Dependency]) -> None:
         """A handler, after everything that it depends on."""
         context = self.context_of(function)
         cache: dict[Ref, Value] = {}
@@ -423,10 +424,10 @@ class Machine(Statements):
         def after_extras(_: dict[str, Value]) -> None:
             self.resolve_parameters(function, cache, handler)
 
-        self.resolve_extras([(scope, d) for d in dependencies], cache, after_extras)
+        self.resolve_extras(dependencies, cache, after_extras)
 
     def resolve_extras(
-        self, extras: list[tuple[Ref, ast.expr]], cache: dict[Ref, Value], then: Callable[[dict[str, Value]], None]
+        self, extras: list[Dependency], cache: dict[Ref, Value], then: Callable[[dict[str, Value]], None]
     ) -> None:
         """`dependencies=[Depends(...), ...]` of a route or router, in order."""
         if not extras:
@@ -443,13 +444,14 @@ class Machine(Statements):
     def resolve_parameters(
         self, function: FunctionValue, cache: dict[Ref, Value], then: Callable[[dict[str, Value]], None]
     ) -> None:
-        """The values of a callable's parameters as FastAPI would supply them."""
-        arguments = function.node.args
+        """The values of a callable's parameters as FastAPI would supply them: a wrapper has those of what it wraps."""
+        shown = function.signature
+        arguments = shown.node.args
         every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
         if function.receiver is not None:
             every = every[1:]
         values: dict[str, Value] = {}
-        self._next_parameter(function, every, values, cache, then)
+        self._next_parameter(shown, every, values, cache, then)
 
     def _next_parameter(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, cached_property, partial
 
 from autolock.database.project import concerns_databases
@@ -358,6 +359,8 @@ class Objects(Core):
                 wrapped = self.apply_decorator(decorator, value, ref, env)
                 if isinstance(wrapped.obj, FunctionValue) and wrapped.obj is not function:
                     inner = wrapped.obj
+                    if inner.node.args.kwarg is not None or _says_what_it_wraps(inner.node):
+                        inner.wraps = function
                     inner.manager |= function.manager
                     inner.cached |= function.cached
                     value, function = wrapped, inner
@@ -501,20 +504,7 @@ class Objects(Core):
             return NOTHING
         if function.is_static:
             return value
-        return Value(
-            FunctionValue(
-                function.ref,
-                function.node,
-                receiver,
-                function.env,
-                function.manager,
-                function.cached,
-                function.is_property,
-                False,
-                function.is_class,
-                function.block,
-            )
-        )
+        return Value(replace(function, receiver=receiver, is_static=False))
 
     def class_attribute(self, cls: ClassValue, name: str, node: ast.AST) -> Value:
         method = self.program.method(cls.ref, name)
@@ -924,7 +914,8 @@ class Objects(Core):
                 return Type(CONTAINER_ANNOTATIONS[short]), None
             if full in LOCKS:
                 return Type("lock", name=full), None
-            return (Type("external", name=full), None) if found else (UNKNOWN, None)
+            told = found is not None and short != "Any"
+            return (Type("external", name=full), None) if told else (UNKNOWN, None)
         ref, rest = found
         if ref.kind == "class" and not rest:
             return Type("instance", self.implementations.of(ref)), None
@@ -956,6 +947,13 @@ class Objects(Core):
         if name in self.lock_names:
             return LockValue("both", True, None, node, unknown=True)
         return None
+
+
+def _says_what_it_wraps(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> bool:
+    """Whether a function stands below `@functools.wraps(...)`, which hands on the signature."""
+    return not isinstance(node, ast.Lambda) and any(
+        isinstance(d, ast.Call) and dotted(d.func).rpartition(".")[2] == "wraps" for d in node.decorator_list
+    )
 
 
 @cache

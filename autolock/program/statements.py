@@ -14,7 +14,7 @@ from autolock.llm.names import limits
 from autolock.program.calls import TRIED, Calls
 from autolock.program.containers import is_only_declared, is_session
 from autolock.program.core import OutOfBudget
-from autolock.program.decisions import says_different, says_equal
+from autolock.program.decisions import leaves_at_once, name_test, says_different, says_equal
 from autolock.program.index import dotted
 from autolock.program.lacking import LACKING
 from autolock.program.linker import Ref
@@ -75,6 +75,8 @@ class Statements(Calls):
         value = self.evaluate(node.value)
         for target in node.targets:
             self.store(target, value, node, "assign")
+            if isinstance(target, ast.Name):
+                name_test(self.frame.env.tests, target.id, node.value)
 
     def annotated(self, node: ast.AnnAssign) -> None:
         if node.value is None:
@@ -90,28 +92,42 @@ class Statements(Calls):
         elif value.obj is None and kind.kind not in ("unknown", "lock") and value.made != "const":
             value = Value(Heap(kind, element=element), value.reads, value.term, value.request, value.made)
         self.store(node.target, value, node, "assign")
+        if isinstance(node.target, ast.Name):
+            name_test(self.frame.env.tests, node.target.id, node.value)
 
     def augmented(self, node: ast.AugAssign) -> None:
         # The target is read before the right-hand side is evaluated, also when that awaits.
-        current = self.evaluate(_as_load(node.target))
+        target = self.called_once(node.target)
+        current = self.evaluate(_as_load(target))
         value = self.evaluate(node.value)
         operand = value.term if isinstance(node.op, ast.Add | ast.Sub) else ""
         summed = self.database.combined(current, node.op, value)
-        if summed is not None and isinstance(node.target, ast.Name):
-            self.store(node.target, summed, node, "assign")
+        if summed is not None and isinstance(target, ast.Name):
+            self.store(target, summed, node, "assign")
             return
         result = Value(None, value.reads, "", value.request, value.made)
         obj = current.obj
-        if (
-            isinstance(obj, Heap)
-            and obj.type.kind in ("list", "set", "dict", "deque")
-            and isinstance(node.target, ast.Name)
-        ):
+        if isinstance(obj, Heap) and obj.type.kind in ("list", "set", "dict", "deque") and isinstance(target, ast.Name):
             if obj.location is not None:
                 self.write(obj.location.child("[*]"), "", "insert", result, node)
             return
         own = frozenset(r for r in current.reads if isinstance(r, Read))
-        self.store(node.target, result, node, "augment", operand, own)
+        self.store(target, result, node, "augment", operand, own)
+
+    def called_once(self, target: ast.Name | ast.Attribute | ast.Subscript) -> ast.Name | ast.Attribute | ast.Subscript:
+        """A target of `+=` in which no call is left: `state()[key(x)] += 1` calls before it reads, and only once."""
+        if isinstance(target, ast.Name) or not any(isinstance(n, ast.Call) for n in ast.walk(target)):
+            return target
+        holder = self.put_by(target.value)
+        if isinstance(target, ast.Attribute):
+            return ast.copy_location(ast.Attribute(holder, target.attr, target.ctx), target)
+        return ast.copy_location(ast.Subscript(holder, self.put_by(target.slice), target.ctx), target)
+
+    def put_by(self, node: ast.expr) -> ast.Name:
+        """Evaluate an expression, and give a name that stands for what it came to."""
+        local = f"<{node.lineno}:{node.col_offset}>"
+        self.frame.env.vars[local] = self.evaluate(node)
+        return ast.copy_location(ast.Name(local, ast.Load()), node)
 
     def store(
         self,
@@ -335,13 +351,13 @@ class Statements(Calls):
         if says_equal(node.test):
             self.confirm(value)
         waited = len(self.waited)
-        with self.deciding(self.control(node.test, value, False, "")):
+        with self.deciding(self.control(node.test, value, False, leaves_at_once(node.orelse))):
             self.execute(node.body)
         then, then_names = self.state, env.vars
         self.state, env.vars = before, names
         if says_different(node.test):
             self.confirm(value)
-        with self.deciding(self.control(node.test, value, True, "")):
+        with self.deciding(self.control(node.test, value, True, leaves_at_once(node.body))):
             self.execute(node.orelse)
         else_alive = self.state.alive
         if then.alive and else_alive and value.reads:

@@ -158,7 +158,8 @@ def looked_up(value: Value, depth: int = 4) -> Value:
 class FunctionValue:
     """A function of the project, with what it is bound to and closes over.
 
-    `block` is its body under the transaction that a decorator puts round it.
+    `block` is its body under the transaction that a decorator puts round it; `wraps` is the function
+    that it stands for, whose parameters are the ones that a framework sees.
     """
 
     ref: Ref
@@ -171,6 +172,15 @@ class FunctionValue:
     is_static: bool = False
     is_class: bool = False
     block: ast.With | ast.AsyncWith | None = None
+    wraps: FunctionValue | None = None
+
+    @property
+    def signature(self) -> FunctionValue:
+        """The function whose parameters `inspect.signature` tells: the innermost of those that it wraps."""
+        shown = self
+        while shown.wraps is not None:
+            shown = shown.wraps
+        return shown
 
 
 @dataclass(slots=True, eq=False)
@@ -384,10 +394,11 @@ def _is_computed(value: Value) -> bool:
 class Env:
     """Local names of one running function. `shared` when every request sees the same ones (a factory's).
 
-    `switches` are the parameters of which this call says in so many words that they are True, False or None.
+    `switches` are the parameters of which this call says in so many words that they are True, False or None;
+    `tests` the comparisons that were given a name: `enough = stock >= wanted`.
     """
 
-    __slots__ = ("function", "nonlocals", "parent", "shared", "switches", "vars")
+    __slots__ = ("function", "nonlocals", "parent", "shared", "switches", "tests", "vars")
 
     def __init__(self, function: Ref | None, parent: Env | None = None, shared: bool = False) -> None:
         self.function = function
@@ -396,3 +407,4 @@ class Env:
         self.vars: dict[str, Value] = {}
         self.nonlocals: set[str] = set()
         self.switches: frozenset[str] = frozenset()
+        self.tests: dict[str, ast.expr] = {}

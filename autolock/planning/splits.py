@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from autolock.database.splits import SplitWindow
@@ -233,9 +234,10 @@ class SplitPlans:
         """Every call on the pool inside of the block, made on the connection."""
         blocks = self.sources.blocks(function.path)
         edits: list[Edit] = []
-        for statement in region.statements:
-            used = [n for n in own_nodes([statement]) if isinstance(n, ast.expr) and ast.unparse(n) == name]
-            calls = [n for n in own_nodes([statement]) if isinstance(n, ast.Attribute) and ast.unparse(n.value) == name]
+        for statement in (n for n in own_nodes(region.statements) if isinstance(n, ast.stmt)):
+            here = list(header_nodes(statement))
+            used = [n for n in here if isinstance(n, ast.expr) and ast.unparse(n) == name]
+            calls = [n for n in here if isinstance(n, ast.Attribute) and ast.unparse(n.value) == name]
             if len(used) != len(calls) or (used and hasattr(statement, "body")):
                 raise Refusal(f"`{name}` is handed on in between: open the transaction by hand")
             edits += [
@@ -258,7 +260,7 @@ class SplitPlans:
         alone, known = session.autocommits, self.awaits_of(session, function)
         region = self.sources.blocks(function.path).spanning([first, last], self.sources.node_of(function))
         for inner in own_nodes(region.statements):
-            if isinstance(inner, ast.Raise | ast.Return) and inner.lineno > since:
+            if isinstance(inner, ast.Raise | ast.Return) and _leaves(inner, region.statements, last, since):
                 raise Refusal("the function can leave in between, and what was committed by then may be meant to stay")
             if isinstance(inner, ast.Try | ast.ExceptHandler):
                 raise Refusal("an exception is handled in between, and what was committed before may be meant to stay")
@@ -295,6 +297,20 @@ class SplitPlans:
         name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
         if name in ("add_task", "delay", "apply_async", "create_task", "send"):
             raise Refusal(f"something is started in between (`{name}`) that may need the first half to be there")
+
+
+def _leaves(leaving: ast.Raise | ast.Return, region: Sequence[ast.stmt], last: ast.stmt, since: int) -> bool:
+    """Whether a run that has come past the line `since` can leave there, with something left to do or to take back."""
+    done = leaving.lineno > (last.end_lineno or last.lineno)
+    if leaving.lineno <= since or (done and isinstance(leaving, ast.Return)):
+        return False
+    branches = [n for n in own_nodes(region) if isinstance(n, ast.If) and n.lineno <= since]
+    return not any(_spans(n.body, since) and _spans(n.orelse, leaving.lineno) for n in branches)
+
+
+def _spans(block: list[ast.stmt], line: int) -> bool:
+    """Whether a line is one of a block's."""
+    return bool(block) and block[0].lineno <= line <= (block[-1].end_lineno or block[-1].lineno)
 
 
 def _flushes(session: Session) -> bool:

@@ -511,3 +511,63 @@ def test_functions_of_one_file_that_are_given_an_object_of_app_state_share_a_loc
     after = fixed(tmp_path, main=LIFESPAN, pool=POOL, deps=PROVIDER, borrowing=BORROWING, returning=idle)
     assert "\npool_lock = asyncio.Lock()" in after["borrowing"]
     assert after["borrowing"].index("async with pool_lock") < after["borrowing"].index("if pool.free")
+
+
+PORTS = """
+    class Stock:
+        def __init__(self):
+            self._left = {"nut": 9}
+
+        async def get(self, name):
+            return self._left[name]
+
+        async def put(self, name, left):
+            self._left[name] = left
+"""
+TAKING = """
+    import asyncio
+    from ports import Stock
+
+    class Clerk:
+        def __init__(self, stock: Stock):
+            self.stock = stock
+
+        async def take(self, name):
+            left = await self.stock.get(name)
+            await asyncio.sleep(0.01)
+            await self.stock.put(name, left - 1)
+            return left - 1
+"""
+WIRING = """
+    from fastapi import FastAPI
+    from clerk import Clerk
+    from ports import Stock
+
+    app = FastAPI()
+    stock = Stock()
+    clerk = Clerk(stock)
+
+    @app.post("/take/{name}")
+    async def take(name: str):
+        return await clerk.take(name)
+"""
+
+
+def test_a_lock_stands_where_it_is_taken_if_the_file_of_the_state_imports_that_one(tmp_path: Path) -> None:
+    after = fixed(tmp_path, main=WIRING, clerk=TAKING, ports=PORTS)
+    assert "stock_lock = asyncio.Lock()" in after["clerk"]
+    assert "async with stock_lock:" in after["clerk"]
+    assert "lock" not in after["main"]
+
+
+def test_two_files_that_the_file_of_the_state_imports_have_no_lock_in_common(tmp_path: Path) -> None:
+    wiring = WIRING.replace("from clerk import Clerk", "from clerk import Clerk\n    from other import Other")
+    wiring += """
+    other = Other(stock)
+
+    @app.post("/other/{name}")
+    async def other_take(name: str):
+        return await other.take(name)
+"""
+    after = fixed(tmp_path, main=wiring, clerk=TAKING, other=TAKING.replace("Clerk", "Other"), ports=PORTS)
+    assert not any("lock" in text for text in after.values())

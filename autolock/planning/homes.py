@@ -40,6 +40,10 @@ class Home:
     beside: str
 
 
+class CircularImport(Refusal):
+    """The file of the state imports the one that needs the lock."""
+
+
 class _Made(NamedTuple):
     """The statement of a class that sets an attribute, and what stands before the name of one that is set beside it."""
 
@@ -86,7 +90,12 @@ class HomeFinder:
             if attribute is not None:
                 return attribute
         if root.kind == "variable":
-            return self.beside_variable(root.path, root.name, kind, uses)
+            try:
+                return self.beside_variable(root.path, root.name, kind, uses)
+            except CircularImport:
+                if len({use.function.path for use in uses}) > 1:
+                    raise
+                return self.at_head(root.name, lock_name(root.name), kind, uses)
         if root.kind == "default":
             return self.beside_function(owner, kind, uses)
         raise Refusal(f"there is no name by which every writer of `{owner}` can reach one lock")
@@ -156,7 +165,7 @@ class HomeFinder:
     def _module_of(self, importer: str, path: str) -> str:
         """A module path by which one file can import another without a cycle."""
         if self._imports(path, importer, set()):
-            raise Refusal(f"{importer} cannot import the lock from {path} without a circular import")
+            raise CircularImport(f"{importer} cannot import the lock from {path} without a circular import")
         for other, facts in self.program.modules.items():
             for imported in facts.imports.values():
                 if imported.level == 0 and self.program.find_module(other, imported.module) == path:

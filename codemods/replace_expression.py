@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 
     from libcst.codemod import CodemodContext
 
-_CLOSED = (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.SimpleString, cst.Integer, cst.List, cst.Dict)
+_CLOSED = (
+    cst.Name,
+    cst.Attribute,
+    cst.Call,
+    cst.Subscript,
+    cst.SimpleString,
+    cst.FormattedString,
+    cst.Integer,
+    cst.List,
+    cst.Dict,
+)
 
 
 class ReplaceExpression(ExpressionCodemod):

@@ -13,7 +13,7 @@ from autolock.planning.queries import lockable
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.splits import SplitPlans
 from autolock.planning.statements import nth_of, statements_of, text_of
-from autolock.planning.texts import named_text
+from autolock.planning.texts import ReadersToo, named_text, text_of_its_own
 from autolock.program.linker import Program, Ref
 
 #: Libraries whose looks are locked here, and those of them whose calls are transactions of their own.
@@ -70,7 +70,10 @@ class OpenedPlans:
         """The edit that makes the look lock its row: in its text, or where its query is built; raises Refusal."""
         query, spot, form = look.query, look.query.spot, look.query.form
         if form == "text":
-            path, holder, node = self.text(look, statement)
+            try:
+                path, holder, node = self.text(look, statement)
+            except ReadersToo as refusal:
+                return text_of_its_own(self.sources, look, statement, refusal)
         else:
             apart = form == "tortoise" and (spot is None or spot.statement is not statement or _is_joined(statement))
             if form not in ("select", "tortoise") or spot is None or spot.function != look.function or apart:

@@ -14,7 +14,7 @@ from autolock.planning.callers import argument_of
 from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.looped import keys_of_turns
 from autolock.planning.names import laid_out, name_of
-from autolock.planning.statements import bound_in, loops_round
+from autolock.planning.statements import bound_in, loops_round, named_before
 from autolock.program.linker import Program, Ref
 
 _UNKNOWN = (
@@ -121,6 +121,7 @@ def locking_select(
     model, column = first.query.model, first.query.conditions[0].column
     if model is None:
         raise Refusal(_UNKNOWN)
+    session = named_before(sources.node_of(function), session, statement.lineno)
     name, edits = name_of(program, homes, function, model.ref)
     column = f"{name}.{column}" if model.ref.kind == "class" else f"{name}.c.{column}"
     asked = f"{column}.in_({listed})" if listed else f"{column} == {key}"

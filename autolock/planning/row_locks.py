@@ -24,7 +24,7 @@ from autolock.planning.statements import (
     nth_of,
     text_of,
 )
-from autolock.planning.texts import named_text
+from autolock.planning.texts import ReadersToo, named_text, text_of_its_own
 from autolock.program.linker import Ref
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ class RowLocks(RowRefresh):
         self.refuse_unsent(window)
         query = window.look.query
         if query.form == "text" and (query.spot is None or query.spot.function is None):
-            spot = named_text(self.program, self.sources, self.trace, window.look)
-            return self.lock_query(window, window.look, replace(query, spot=spot))
+            return self.lock_named_text(window, query)
         if self.is_locked_here(window):
             if _chooses_several(window):
                 return self.lock_chosen(window)
@@ -84,6 +83,23 @@ class RowLocks(RowRefresh):
                 "each request gets rows of its own"
             )
         return self.lock_query(window, window.look, query)
+
+    def lock_named_text(self, window: RowWindow, query: Query) -> RowPlan:
+        """FOR UPDATE in the text that a module names, or after it where readers run it, too."""
+        look, statement = window.look, window.look.stack[-1].statement
+        try:
+            spot = named_text(self.program, self.sources, self.trace, look)
+        except ReadersToo as refusal:
+            if look.function != window.function or statement is None:
+                raise
+            edit = text_of_its_own(self.sources, look, statement, refusal)
+            return RowPlan(
+                [edit],
+                f"Lock the `{window.model_name}` row that `{look.function.name}` loads",
+                self.lock_reason(skip=False),
+                holds="look",
+            )
+        return self.lock_query(window, look, replace(query, spot=spot))
 
     def refuse_unsent(self, window: RowWindow) -> None:
         """Refuse to load rows again that the run has changed before, where the session does not flush by itself."""

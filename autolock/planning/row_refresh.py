@@ -23,6 +23,7 @@ from autolock.planning.ordered import ordered_lock
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.statements import (
     header_nodes,
+    named_before,
     statements_of,
 )
 from autolock.planning.text_locks import text_lock
@@ -101,6 +102,7 @@ class RowRefresh(RowBase):
         """The edit that refreshes columns of a row, locked, before a region; raises Refusal where there may be none."""
         self.refuse_missing(function, row, region)
         session = session or self.session_at(window, function)
+        session = named_before(self.sources.node_of(function), session, region.statements[0].lineno)
         names = ", ".join(f'"{c}"' for c in columns)
         await_ = "await " if window.look.session.is_async else ""
         code = f"{await_}{session}.refresh({row}, attribute_names=[{names}], with_for_update=True)"

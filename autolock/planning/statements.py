@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from autolock.planning.blocks import Refusal
+from autolock.program.index import dotted
 
 
 def nth_of(statement: ast.stmt, node: ast.AST) -> int:
@@ -83,6 +84,26 @@ def bound_in(node: ast.AST) -> Iterator[ast.Name]:
     for inner in ast.walk(node):
         if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store):
             yield inner
+
+
+def named_before(function: ast.AST, name: str, line: int) -> str:
+    """How a function can say, before one of its lines, what `name` stands for: as it is, or as it is made later on.
+
+    Raises Refusal where the name is bound only from that line on, to what cannot be said twice.
+    """
+    root, dot, rest = name.partition(".")
+    bindings = [s for s in statements_of(function) if any(n.id == root for n in _bound_by(s))]
+    if not bindings or bindings[0].lineno < line:
+        return name
+    value = getattr(bindings[0], "value", None)
+    if isinstance(value, ast.Call) and dotted(value.func) and not value.args and not value.keywords:
+        return f"{ast.unparse(value)}{dot}{rest}"
+    raise Refusal(f"`{root}` is not there yet where the row would be locked")
+
+
+def _bound_by(statement: ast.stmt) -> Iterator[ast.Name]:
+    """The names that a statement itself binds, without those inside it."""
+    return (n for n in header_nodes(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store))
 
 
 def is_kept(statement: ast.stmt, row: str) -> bool:

@@ -12,7 +12,7 @@ from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.homes import frozen
 from autolock.planning.names import laid_out
 from autolock.planning.ordered import place_of, refuse_late_names
-from autolock.planning.statements import bound_in, loops_round
+from autolock.planning.statements import bound_in, loops_round, named_before
 from autolock.program.linker import Program, Ref
 
 _UNKNOWN = (
@@ -39,6 +39,7 @@ def text_lock(
     if any(loops_round(sources.node_of(function), place.statement)):
         raise Refusal(_UNKNOWN)  # each turn would lock its rows after those of the last
     refuse_late_names(sources.node_of(function), place.key, place.statement)
+    session = named_before(sources.node_of(function), session, place.statement.lineno)
     text, imports = imported_text(program, sources, function)
     query = f"SELECT {column} FROM {sql.table} WHERE {column} = :{column} FOR UPDATE"
     code = f'{session}.execute({text}("{query}"), {{"{column}": {ast.unparse(place.key)}}})'

@@ -6,12 +6,18 @@ import ast
 
 from autolock.database.objects import Spot
 from autolock.database.trace import DatabaseTrace, RowRead
+from autolock.edits import Edit
 from autolock.planning.blocks import Refusal, Sources
-from autolock.planning.statements import text_of
+from autolock.planning.homes import frozen
+from autolock.planning.statements import nth_of, text_of
 from autolock.program.index import dotted
 from autolock.program.linker import Program
 
 _ELSEWHERE = "the SQL text is made elsewhere: add FOR UPDATE to it by hand, in one transaction"
+
+
+class ReadersToo(Refusal):
+    """The constant is also run by those who only read."""
 
 
 def named_text(program: Program, sources: Sources, trace: DatabaseTrace, look: RowRead) -> Spot:
@@ -34,8 +40,27 @@ def named_text(program: Program, sources: Sources, trace: DatabaseTrace, look: R
         r for e, r in trace.reads if r.query.text == look.query.text and id(e) not in writers and not _has_its_own(r)
     ]
     if others:
-        raise Refusal(f"`{name}` is run by readers, too: give the writer a text of its own with FOR UPDATE")
+        raise ReadersToo(f"`{name}` is run by readers, too: give the writer a text of its own with FOR UPDATE")
     return Spot(ref, named[0], text_of(named[0], joined=look.query.joined))
+
+
+def text_of_its_own(sources: Sources, look: RowRead, statement: ast.stmt, refusal: ReadersToo) -> Edit:
+    """The edit by which a look runs the text of a constant with FOR UPDATE after it; raises the refusal.
+
+    The SQL ends where the constant does, and the look is one SELECT of one table.
+    """
+    call, query, written = look.node, look.query, look.query.text.rstrip()
+    plain = not (query.joined or query.grouped or query.locks) and written.count("--") == 0
+    if not isinstance(call, ast.Call) or not plain or written[:6].upper() != "SELECT" or written.endswith(";"):
+        raise refusal
+    name = ast.unparse(call.args[0])
+    arguments = frozen(
+        at=sources.blocks(look.function.path).spot(statement).path,
+        expression=name,
+        nth=nth_of(statement, call.args[0]),
+        replacement=f'f"{{{name}}} FOR UPDATE"',
+    )
+    return Edit(look.function.path, "replace-expression", arguments)
 
 
 def _has_its_own(look: RowRead) -> bool:

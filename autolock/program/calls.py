@@ -611,7 +611,7 @@ class Calls(Containers, Files):
     def builtin(self, name: str, args: list[Value], reads: frozenset[Read], request: bool, node: ast.Call) -> Value:
         """A built-in function: what it gives depends on its arguments and on nothing else."""
         term = f"{name}({','.join(a.term for a in args)})" if args and all(a.term for a in args) else ""
-        obj: Heap | Group | None = None
+        obj: Group | None = None
         if name == "type" and args and isinstance(args[0].obj, Heap) and args[0].obj.type.kind == "instance":
             return Value(ClassValue(args[0].obj.type.ref), reads) if args[0].obj.type.ref is not None else NOTHING
         if name in ("iter", "reversed", "enumerate", "next") and args:
@@ -621,10 +621,6 @@ class Calls(Containers, Files):
             item = self.iterated(args[0], node)
             self.database.taken_first(item)
             return Value(item.obj, reads | item.reads, "", request, "expression")
-        if name in ("sorted", "list", "tuple") and args and isinstance(args[0].obj, Heap):
-            source = args[0].obj
-            held = {n: v for n, v in source.fields.items() if n == "[*]"}
-            obj = Heap(Type("list"), fields=held)
         return Value(obj, reads, term, request, "expression")
 
     def mapping_of(self, node: ast.Call) -> Value | None:

@@ -18,6 +18,8 @@ from autolock.program.values import (
     Group,
     Heap,
     LockValue,
+    Row,
+    Thing,
     Type,
     Value,
     is_told_apart,
@@ -41,6 +43,8 @@ class Containers(Objects, Expressions):
                 heap.fields["[*]"] = value.obj.fields["[*]"]
             elif isinstance(value.obj, Group):
                 self.fill(heap, value.obj.items)
+            elif isinstance(value.obj, Thing) and (item := self.database.iterated(value, node)) is not None:
+                heap.fields["[*]"] = item
         if name.endswith("defaultdict") and args:
             heap.element = self.produced(args[0])
             heap.fields.pop("[*]", None)
@@ -48,7 +52,9 @@ class Containers(Objects, Expressions):
             reads |= value.reads
         request = any(a.request for a in (*args, *kwargs.values()))
         if kind == "frozen":
-            return Value(None, reads, "", request, "display")
+            # Nobody changes a tuple, but perhaps the rows in it.
+            rows = isinstance(getattr(heap.fields.get("[*]"), "obj", None), Row)
+            return Value(Heap(Type("list"), fields=heap.fields) if rows else None, reads, "", request, "display")
         return Value(heap, reads, "", request, "display")
 
     def keep(self, obj: Heap, field: str, value: Value) -> None:

@@ -1,0 +1,60 @@
+"""Rows of a result that `list`, `tuple` or `sorted` makes a list of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+import autolock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+APP = """
+from fastapi import Depends, FastAPI
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Sessions = async_sessionmaker(create_async_engine("postgresql+asyncpg://db/farm"))
+app = FastAPI()
+
+class Base(DeclarativeBase):
+    pass
+
+class Job(Base):
+    __tablename__ = "jobs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str]
+
+async def get_session():
+    async with Sessions() as session:
+        yield session
+
+@app.post("/claim")
+async def claim(count: int, session: AsyncSession = Depends(get_session)):
+    query = select(Job).where(Job.state == "new").order_by(Job.id).limit(count)
+    jobs = ROWS
+    for job in jobs:
+        job.state = "taken"
+    await session.commit()
+    return [job.id for job in jobs]
+"""
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "list(await session.scalars(query))",
+        "tuple(await session.scalars(query))",
+        "sorted(await session.scalars(query), key=lambda job: job.id)",
+        "list((await session.execute(query)).scalars())",
+        "list((await session.scalars(query)).unique())",
+    ],
+)
+def test_a_claim_of_listed_rows_is_told_and_locked(tmp_path: Path, rows: str) -> None:
+    (tmp_path / "main.py").write_text(APP.replace("ROWS", rows))
+    assert [f.place.function for f in autolock.check([tmp_path], cache=False).findings] == ["claim"]
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    assert "with_for_update(skip_locked=True)" in (tmp_path / "main.py").read_text()

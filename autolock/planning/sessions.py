@@ -17,6 +17,7 @@ from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.gathered import name_for_one, not_running
 from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.names import written
+from autolock.planning.own_tasks import own_tasks
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.task_groups import group_of_tasks
 from autolock.program.index import dotted
@@ -281,12 +282,12 @@ class SessionPlans:
                         "the decorator"
                     )
 
-    def unimported(self, path: str, decorator: ast.expr) -> list[Edit]:
-        """Remove the import of a decorator that nothing else in the file uses."""
+    def unimported(self, path: str, decorator: ast.expr, taken: int = 1) -> list[Edit]:
+        """Remove the import of a decorator, or of what is called, that only the `taken` places of the file use."""
         name = dotted(decorator.func if isinstance(decorator, ast.Call) else decorator).partition(".")[0]
         blocks = self.sources.blocks(path)
         uses = sum(isinstance(n, ast.Name) and n.id == name for n in ast.walk(blocks.unit.tree))
-        if uses > 1 or f'"{name}"' in blocks.unit.text:
+        if uses > taken or f'"{name}"' in blocks.unit.text:
             return []
         for statement in blocks.unit.tree.body:
             if isinstance(statement, ast.Import | ast.ImportFrom) and len(statement.names) == 1:
@@ -319,7 +320,8 @@ class SessionPlans:
                 "gather what the others answer first, and use the session after that"
             )
         if not gathered:
-            return self.without_group(window, call)
+            started = dotted(call.func).partition(".")[0] in ("asyncio", "create_task", "ensure_future")
+            return self.without_tasks(window, call) if started else self.without_group(window, call)
         if not any(isinstance(n, ast.Await) and n.value is call for n in ast.walk(function)):
             raise Refusal("the gather is not awaited where it is called: await one after the other by hand")
         statement = window.first
@@ -334,24 +336,36 @@ class SessionPlans:
         edits = [Edit(window.function.path, "gather-in-sequence", frozen(at=at, expression=text, **extra))]
         return self.awaiting(window, [*edits, *self.unimported(window.function.path, call.func)])
 
+    def without_tasks(self, window: SessionWindow, call: ast.Call) -> RowPlan:
+        """Await what the tasks run where they were started."""
+        path, function = window.function.path, self.sources.node_of(window.function)
+        assert window.first is not None
+        blocks = self.sources.blocks(path)
+        tasks = own_tasks(function, blocks.spot(window.first).block, call, [w.call for w in window.works])
+        edits = [
+            self.put(path, s, start, f"await {written(self.sources, path, run)}") for s, start, run in tasks.started
+        ]
+        edits += [self.put(path, s, awaited, ast.unparse(awaited.value)) for s, awaited in tasks.awaited]
+        edits += [self.put(path, s, awaited, f"[{', '.join(names)}]") for s, awaited, names in tasks.gathered]
+        calls = len(tasks.started) + len(tasks.gathered)
+        return self.awaiting(window, [*edits, *self.unimported(path, call.func, calls)])
+
+    def put(self, path: str, statement: ast.stmt, old: ast.expr, new: str) -> Edit:
+        """The edit that puts an expression of a statement in place of another."""
+        same = [n for n in ast.walk(statement) if isinstance(n, ast.expr) and ast.unparse(n) == ast.unparse(old)]
+        same.sort(key=lambda n: (n.lineno, n.col_offset))
+        number = next(index for index, node in enumerate(same) if node is old)
+        at = self.sources.blocks(path).spot(statement).path
+        return Edit(path, "replace-expression", frozen(at=at, expression=ast.unparse(old), nth=number, replacement=new))
+
     def without_group(self, window: SessionWindow, call: ast.Call) -> RowPlan:
         """Await what the tasks of a group run, and take the group away."""
         path, function = window.function.path, self.sources.node_of(window.function)
         group, blocks = group_of_tasks(function, call, [w.call for w in window.works]), self.sources.blocks(path)
-
-        def put(statement: ast.stmt, old: ast.expr, new: str) -> Edit:
-            same = [n for n in ast.walk(statement) if isinstance(n, ast.expr) and ast.unparse(n) == ast.unparse(old)]
-            same.sort(key=lambda n: (n.lineno, n.col_offset))
-            number = next(index for index, node in enumerate(same) if node is old)
-            at = blocks.spot(statement).path
-            return Edit(
-                path,
-                "replace-expression",
-                frozen(at=at, expression=ast.unparse(old), nth=number, replacement=new),
-            )
-
-        edits = [put(s, started, f"await {written(self.sources, path, run)}") for s, started, run in group.started]
-        edits += [put(s, result, dotted(result.func).removesuffix(".result")) for s, result in group.results]
+        edits = [
+            self.put(path, s, start, f"await {written(self.sources, path, run)}") for s, start, run in group.started
+        ]
+        edits += [self.put(path, s, result, dotted(result.func).removesuffix(".result")) for s, result in group.results]
         taken = ast.unparse(group.block.items[0])
         at = blocks.spot(group.block).path
         edits.append(Edit(path, "unwrap-lock", frozen(at=at, lock=taken, is_async=True)))

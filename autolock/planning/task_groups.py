@@ -10,7 +10,7 @@ from autolock.planning.blocks import Refusal
 from autolock.planning.statements import statements_of
 from autolock.program.index import dotted
 
-_BY_HAND = "the tasks are started one by one: await each before the next, or give each its own session"
+BY_HAND = "the tasks are started one by one: await each before the next, or give each its own session"
 
 
 @dataclass(slots=True)
@@ -32,19 +32,19 @@ def group_of_tasks(function: ast.AST, call: ast.Call, works: Sequence[ast.Call])
     maker = item.context_expr if item is not None else None
     name = item.optional_vars.id if item is not None and isinstance(item.optional_vars, ast.Name) else ""
     if block is None or not isinstance(maker, ast.Call) or not name or not dotted(maker.func).endswith("TaskGroup"):
-        raise Refusal(_BY_HAND)
+        raise Refusal(BY_HAND)
     found, known = GroupOfTasks(block), {id(work) for work in works}
     tasks: set[str] = set()
     for statement in block.body:
         started = _started(statement, name)
         if started is None or id(started.args[0]) not in known or not isinstance(started.args[0], ast.Call):
-            raise Refusal(_BY_HAND)
+            raise Refusal(BY_HAND)
         found.started.append((statement, started, started.args[0]))
         tasks |= {t.id for t in getattr(statement, "targets", ()) if isinstance(t, ast.Name)}
     found.results = _results(function, tasks, block)
     mentions = [n for n in ast.walk(function) if isinstance(n, ast.Name) and n.id in {name, *tasks}]
     if len(mentions) != 1 + len(found.started) + len(tasks) + len(found.results):
-        raise Refusal(_BY_HAND)  # a task is waited for, cancelled or handed on
+        raise Refusal(BY_HAND)  # a task is waited for, cancelled or handed on
     return found
 
 

@@ -44,7 +44,7 @@ class SessionInParallel:
     ## Refused
 
     When the gather returns exceptions instead of raising them, when one of the awaitables may wait for something else
-    than the database, or when the tasks are started one by one.
+    than the database, or when something else is done with the tasks than that the function awaits them at once.
     """
 
     id: ClassVar[str] = "AL302"

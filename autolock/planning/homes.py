@@ -12,6 +12,7 @@ from autolock.edits import Edit
 from autolock.planning.blocks import Blocks, Refusal, Sources, own_nodes
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
+from autolock.program.objects import STATE
 from autolock.program.values import Location
 
 
@@ -346,9 +347,9 @@ class HomeFinder:
         if not owner.fields:
             raise Refusal("the state object as a whole has no lock beside it")
         attribute = owner.fields[0][1:]
-        place = self._state_assignment(attribute)
+        place = self._state_assignment(attribute) if owner.root == STATE else None
         if place is None:
-            return self.at_head(f"app.state.{attribute}", lock_name(attribute), kind, uses)
+            return self.at_head(f"{owner.root.name}.{attribute}", lock_name(attribute), kind, uses)
         path, statement, holder = place
         name = lock_name(attribute)
         holders = {use.function: _holder(use, attribute) for use in uses}

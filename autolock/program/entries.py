@@ -82,7 +82,7 @@ def _startup(machine: Machine, path: str, facts: ModuleFacts) -> Iterator[Entry]
         if function is None:
             continue
         entry = Entry(function.ref, "startup", "startup", (), False, f"{path}:{name}")
-        machine.run(entry, partial(machine.activate, function, [NOTHING], {}, lambda _: None))
+        machine.run(entry, partial(machine.activate, function, [NOTHING], {}, machine.yielded))
         yield entry
 
 

@@ -48,6 +48,9 @@ _CONTAINERS = frozenset({"dict", "list", "set", "deque"})
 
 #: The one object that `request.app.state` and `app.state` mean.
 STATE = Root("state", "", "app.state")
+_REQUEST_STATE = "request.state"
+#: What the lifespan yields: each request has a state of its own in which it finds these objects.
+YIELDED = Root("state", "", _REQUEST_STATE)
 
 
 class Objects(Core):
@@ -66,6 +69,7 @@ class Objects(Core):
         self._set_later: dict[tuple[int, str], Value] = {}
         self.watched: set[Location] = set()
         self._state = Heap(Type("external", name="state"), Location(STATE))
+        self._yielded: dict[str, Value] = {}
 
     # -- modules -----------------------------------------------------------------
 
@@ -590,6 +594,9 @@ class Objects(Core):
             return Value(Heap(Type("external", name="fastapi.FastAPI")))
         if name == "state" and library.rpartition(".")[2] in ("FastAPI", "Starlette"):
             return Value(self._state)
+        if name == "state" and _is_connection(library) and self._yielded:
+            given = {f".{n}": v for n, v in self._yielded.items()}
+            return Value(Heap(Type("external", name=_REQUEST_STATE), fields=given), value.reads, "", True)
         if library == "state":
             location = Location(STATE, (f".{name}",))
             held = obj.fields.get(f".{name}") or self.state_attribute(name)
@@ -601,9 +608,24 @@ class Objects(Core):
             )
         field = obj.fields.get(f".{name}")
         if field is not None:
-            return field.also(value)
+            return field if library == _REQUEST_STATE else field.also(value)
         term = f"{value.term}.{name}" if value.term else ""
         return Value(Method(value, name), value.reads, term, value.request or _is_connection(library), "expression")
+
+    def yielded(self, value: Value) -> None:
+        """What the lifespan yields: every request finds it in its state, unless requests put something else there."""
+        fields = value.obj.fields if isinstance(value.obj, Heap) else {}
+        for field, held in fields.items():
+            name = field[2:-2] if field.startswith("['") else field[1:]
+            if name.isidentifier() and not self._is_set_by_requests(name):
+                self.settle(held, Location(YIELDED, (f".{name}",)))
+                self._yielded[name] = looked_up(held)
+
+    def _is_set_by_requests(self, name: str) -> bool:
+        """Whether something sets `request.state.NAME`."""
+        functions = (f for facts in self.program.modules.values() for f in facts.functions.values())
+        own = (m for f in functions for m in f.mutates if m.endswith(f"state.{name}"))
+        return any(not m.endswith(f"app.state.{name}") for m in own)
 
     def state_attribute(self, name: str) -> Value:
         """What the application puts into `app.state.NAME`, wherever it does."""

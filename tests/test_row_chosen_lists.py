@@ -58,3 +58,29 @@ def test_a_claim_of_listed_rows_is_told_and_locked(tmp_path: Path, rows: str) ->
     assert [f.place.function for f in autolock.check([tmp_path], cache=False).findings] == ["claim"]
     autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
     assert "with_for_update(skip_locked=True)" in (tmp_path / "main.py").read_text()
+
+
+LATEST = (
+    APP[: APP.index("@app.post")]
+    + """
+@app.post("/verify/{key}")
+async def verify(key: int, given: str, session: AsyncSession = Depends(get_session)):
+    query = select(Job).where(Job.state == "new", Job.id > key).order_by(Job.id.desc()).limit(1)
+    job = (await session.scalars(query)).first()
+    if job is None:
+        return None
+    CHECK
+    job.state = "used"
+    await session.commit()
+    return job.id
+"""
+)
+
+
+@pytest.mark.parametrize(("check", "skips"), [("pass", True), ("if str(job.id) != given:\n        return None", False)])
+def test_a_row_is_passed_over_only_where_any_other_will_do(tmp_path: Path, check: str, skips: bool) -> None:
+    (tmp_path / "main.py").write_text(LATEST.replace("CHECK", check))
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    after = (tmp_path / "main.py").read_text()
+    assert "with_for_update(" in after
+    assert ("skip_locked" in after) is skips

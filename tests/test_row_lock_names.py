@@ -106,3 +106,24 @@ def test_a_text_that_readers_run_too_is_locked_where_it_is_run(tmp_path: Path) -
 
 def test_nothing_is_put_after_the_end_of_a_statement(tmp_path: Path) -> None:
     assert "FOR UPDATE" not in fixed(tmp_path, TEXTS.replace("END", ";"))
+
+
+def test_a_text_that_is_an_object_is_not_put_into_a_string(tmp_path: Path) -> None:
+    mapped = MAPPED.replace("from sqlalchemy import select, update", "from sqlalchemy import select, text, update")
+    mapped = mapped[: mapped.index("@app.get")].replace(
+        "class Prize", 'FIND = text("SELECT won FROM prizes WHERE id = 1")\n\nclass Prize'
+    )
+    handlers = """
+@app.get("/prizes")
+async def show():
+    return (await current().execute(FIND)).scalar()
+
+@app.post("/prizes")
+async def draw():
+    session = current()
+    won = (await session.execute(FIND)).scalar()
+    await session.execute(text("UPDATE prizes SET won = :won WHERE id = 1"), {"won": won // 2})
+    await session.commit()
+"""
+    assert 'f"{FIND}' not in fixed(tmp_path, mapped + handlers)
+    assert [f.place.function for f in autolock.check([tmp_path], cache=False).findings] == ["draw"]

@@ -223,7 +223,7 @@ class RowLocks(RowRefresh):
     def lock_query(self, window: RowWindow, look: RowRead, query: Query) -> RowPlan:
         """FOR UPDATE on the query that loads the row."""
         function, statement, node = lockable(self.sources, look, query)
-        skip = window.kind == "row-claim" and query.limited and query.ordered
+        skip = window.kind == "row-claim" and query.limited and query.ordered and not self.is_asked_about(look)
         model = query.model.ref.name if query.model is not None else window.model_name
         joined = query.joined or self.loads_joined(query)
         form = {"refresh": "refresh", "get": "get", "query": "query", "text": "text"}.get(query.form, "select")
@@ -251,6 +251,13 @@ class RowLocks(RowRefresh):
         )
         title = f"Lock the `{model}` row that `{function.name}` loads"
         return RowPlan([*imports, edit], title, self.lock_reason(skip), holds="look")
+
+    def is_asked_about(self, look: RowRead) -> bool:
+        """Whether what a chosen row holds decides what becomes of it: then one is as good as another no more."""
+        return any(
+            c.dependence == "control" and c.read.what == "column" and c.read.query.spot == look.query.spot
+            for c in self.trace.candidates
+        )
 
     def lock_reason(self, skip: bool) -> str:
         reason = (

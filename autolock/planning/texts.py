@@ -17,7 +17,7 @@ _ELSEWHERE = "the SQL text is made elsewhere: add FOR UPDATE to it by hand, in o
 
 
 class ReadersToo(Refusal):
-    """The constant is also run by those who only read."""
+    """The constant, a plain string, is also run by those who only read."""
 
 
 def named_text(program: Program, sources: Sources, trace: DatabaseTrace, look: RowRead) -> Spot:
@@ -40,7 +40,8 @@ def named_text(program: Program, sources: Sources, trace: DatabaseTrace, look: R
         r for e, r in trace.reads if r.query.text == look.query.text and id(e) not in writers and not _has_its_own(r)
     ]
     if others:
-        raise ReadersToo(f"`{name}` is run by readers, too: give the writer a text of its own with FOR UPDATE")
+        reason = f"`{name}` is run by readers, too: give the writer a text of its own with FOR UPDATE"
+        raise ReadersToo(reason) if isinstance(named[0].value, ast.Constant) else Refusal(reason)
     return Spot(ref, named[0], text_of(named[0], joined=look.query.joined))
 
 

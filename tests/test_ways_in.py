@@ -167,3 +167,47 @@ def test_a_factory_hands_its_own_dependencies_to_the_routes_that_it_adds(tmp_pat
     """
     assert races(tmp_path, SERVE, factory.replace("{0}", "")) == ["Desk.serve"]
     assert races(tmp_path, SERVE, factory.replace("{0}", ", dependencies=[Depends(through)]")) == []
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_wrapped_methods_and_providers_know_their_object(wrapper: str, tmp_path: Path) -> None:
+    wrapped_all_the_way = """
+        class Till:
+            @traced
+            async def take(self):
+                await desk.serve()
+
+        class Service:
+            def __init__(self, till):
+                self.till = till
+
+            @traced
+            async def take(self):
+                await self.till.take()
+
+        @traced
+        async def get_till():
+            return Till()
+
+        @traced
+        async def get_service(till=Depends(get_till)):
+            return Service(till)
+
+        @app.post("/take")
+        @traced
+        async def take(service=Depends(get_service)):
+            await service.take()
+    """
+    assert races(tmp_path, WRAPPERS[wrapper], wrapped_all_the_way) == ["Desk.serve"]
+
+
+def test_a_wrapper_that_calls_what_calls_it_is_followed_to_an_end(tmp_path: Path) -> None:
+    circles = """
+        @app.post("/take")
+        @traced
+        async def take(left: int):
+            await desk.serve()
+            if left:
+                await take(left - 1)
+    """
+    assert races(tmp_path, WRAPPERS["of coroutines"], circles) == ["Desk.serve"]

@@ -72,6 +72,12 @@ _ACCESS = {
 }
 
 
+#: How often a function is followed within itself.
+_RECURSION = 2
+#: How many wrappers that one decorator has made are followed one within the other.
+_WRAPPED = 8
+
+
 class Calls(Containers, Files):
     """The part of the interpreter that calls things."""
 
@@ -192,6 +198,11 @@ class Calls(Containers, Files):
         if effect is not None and given_up == self.given_up:
             self._effects[(key, terms_of([*args, *kwargs.values()])) if effect.reads or effect.writes else key] = effect
         return result
+
+    def turns_in_circles(self, function: FunctionValue) -> bool:
+        """Whether a function has called itself; one decorator's wrappers of several functions are not one function."""
+        active = [f.env.parent for f in self.frames if f.ref == function.ref]
+        return sum(parent is function.env for parent in active) >= _RECURSION or len(active) >= _WRAPPED
 
     def remembered(self, key: object | None, args: list[Value], kwargs: dict[str, Value]) -> Effect | None:
         """What is known of a call like this one: of any arguments of these types, or of these very arguments."""
@@ -344,7 +355,7 @@ class Calls(Containers, Files):
         parameters = self.parameters_of(function.node)
         names = [a.arg for a in parameters[: len(parameters) - len(arguments.kwonlyargs)]]
         given = list(args)
-        if function.receiver is not None and names:
+        if function.receiver is not None and (names or arguments.vararg is not None):
             given.insert(0, function.receiver)
         for name, value in zip(names, given, strict=False):
             env.vars[name] = value

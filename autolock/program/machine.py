@@ -592,17 +592,17 @@ class Machine(Statements):
             )
             then(value)
             return
-        if obj.ref in cache:
-            then(cache[obj.ref])
+        function, asked = obj, obj.signature.ref
+        if asked in cache:
+            then(cache[asked])
             return
-        function = obj
         depth = sum(f.ref == function.ref for f in self.frames)
         if depth > 1:
             then(NOTHING)
             return
 
         def resume(value: Value) -> None:
-            cache[function.ref] = value
+            cache[asked] = value
             self.boundary(function.node)
             then(value)
 

@@ -178,7 +178,8 @@ class Calls(Containers, Files):
 
         `on_yield` is what happens at its `yield`; where the arguments are `complete`, what is left out has its default.
         """
-        if len(self.frames) > DEPTH or [f.ref for f in self.frames].count(function.ref) >= 2:
+        again = [f.ref for f in self.frames].count(function.ref)
+        if len(self.frames) > DEPTH or (again >= _RECURSION and self.turns_in_circles(function)):
             return self.unknown(*args, *kwargs.values())
         key = self.signature(function, args, kwargs, complete) if on_yield is None else None
         memo = self.remembered(key, args, kwargs)

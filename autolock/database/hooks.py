@@ -255,7 +255,7 @@ class Databases:
         model = self.models.of(cls.ref)
         if model is None:
             return copy_of(cls, kwargs["**"]) if "**" in kwargs else None
-        row = Row(Type("instance", cls.ref), node=node, table=table_of(model))
+        row = Row(Type("instance", cls.ref), node=node, table=table_of(model), decided=self.core.state.control)
         for name, value in kwargs.items():
             row.fields[f".{name}"] = value
         every = [*args, *kwargs.values()]

@@ -383,6 +383,8 @@ class Rows:
             location = location.child(f".{column}")
         atomic = isinstance(value.obj, Expression)
         origin = row.origin if row is not None else None
+        earlier = row.decided if row is not None and form == "insert" else ()
+        earlier = tuple(c for c in earlier if c not in core.state.control)
         write = RowWrite(
             node,
             core.stack(),
@@ -406,7 +408,8 @@ class Rows:
             conditions=query.conditions if query is not None else (),
             locks=transaction.locks,
             catching=self.caught(),
-            decided=core.state.control,
+            decided=(*core.state.control, *earlier),
+            earlier=earlier,
             loops=core.loops,
             handling=self.handling,
             found=origin if isinstance(origin, RowRead) else None,
@@ -433,7 +436,7 @@ class Rows:
         for read in _in_order(data):
             if self.is_own(read, write):
                 self.candidate(read, write, "data")
-        for control in self.core.state.control:
+        for control in write.decided:
             for read in _in_order(control.reads):
                 if read.location.root != write.location.root:
                     continue
@@ -530,6 +533,9 @@ class Rows:
         """`session.add(...)` of one object or of several."""
         for item in _items(value):
             obj = item.obj
+            if isinstance(obj, Row) and obj.origin is not None and obj.instead is not None:
+                obj.instead.fields.update(obj.fields)
+                obj = obj.instead
             if not isinstance(obj, Row) or obj.origin is not None:
                 continue
             model = self.model_of(obj)

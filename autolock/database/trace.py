@@ -43,6 +43,7 @@ class RowWrite(Write):
     `value` is what is written, `conditions` what an UPDATE or DELETE asks of the row, `query` its
     statement. `catching` are the exceptions that somebody up the calls expects, `commits` what
     became of it, `found` is the look that had loaded the row by then, `handling` the `except` clauses it is in.
+    Of what is `decided`, the `earlier` decisions were over when it was written: they had led to a new object.
     """
 
     form: str
@@ -57,6 +58,7 @@ class RowWrite(Write):
     locks: tuple[RowLock, ...] = ()
     catching: frozenset[str] = frozenset()
     decided: tuple[Control, ...] = ()
+    earlier: tuple[Control, ...] = ()
     loops: int = 0
     handling: int = 0
     found: RowRead | None = None

@@ -40,6 +40,8 @@ class RowInserts(ParentLocks):
         if window.unique is None:
             raise Refusal(missing_constraint(window, self.sources))
         control = window.control
+        if control in window.change.earlier:
+            raise Refusal(_ADDED_LATER)
         if control is None or window.first is None or window.last is None:
             raise Refusal("the check and the insert meet in no function that could answer the conflict")
         if window.exit == "raise":
@@ -255,6 +257,10 @@ class RowInserts(ParentLocks):
 _CALLED = "the look and the insert are in different functions: insert in a savepoint by hand"
 
 
+_ADDED_LATER = (
+    "the row is made where none was found and added later: where the database refuses it, load the one that is there "
+    "and set it as this one, by hand"
+)
 _COUNTED = (
     "a count or maximum cannot be locked: lock the parent row first "
     "(`select(Parent).where(...).with_for_update()`), or let a constraint decide"

@@ -31,6 +31,8 @@ class SingleInserts(RowBase):
         add = window.last
         if window.unique is None or window.counted or add is None or window.change.function != window.function:
             raise Refusal(otherwise)
+        if window.control in window.change.earlier:
+            raise Refusal(otherwise)
         if window.exit == "raise":
             return self.refused_at_once(window, add, otherwise)
         if window.look.session.library != "tortoise":

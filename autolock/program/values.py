@@ -11,7 +11,7 @@ from autolock.program.decisions import opposite
 
 if TYPE_CHECKING:
     from autolock.program.linker import Ref
-    from autolock.program.trace import Read
+    from autolock.program.trace import Control, Read
 
 
 class Root(NamedTuple):
@@ -107,7 +107,8 @@ class Row(Heap):
     `table` is the row's own Location, shared by definition, while `location` stays None: the object
     belongs to one session. `reads` has what is known of its columns, `origin` how it was loaded
     (None for one that the request makes), `session` what it was loaded through. A `copied` one is
-    another object made from the row (`Model(**row)`): what is assigned to it stays in it.
+    another object made from the row (`Model(**row)`): what is assigned to it stays in it. `instead` is
+    the new object that stands for the row where none was loaded, `decided` what had led to a new one.
     """
 
     table: Location | None = None
@@ -116,6 +117,8 @@ class Row(Heap):
     session: Thing | None = None
     term: str = ""
     copied: bool = False
+    instead: Row | None = None
+    decided: tuple[Control, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -313,7 +316,7 @@ def join(one: Value, other: Value) -> Value:
         obj = None
     if isinstance(obj, Heap) and obj.location is None and isinstance(other.obj, Heap) and other.obj.location:
         obj = other.obj
-    obj = _merged(one.obj, other.obj) or obj
+    obj = _merged(one.obj, other.obj) or _loaded_or_new(one.obj, other.obj) or obj
     return Value(
         obj,
         one.reads | other.reads,
@@ -372,6 +375,17 @@ def _merged(one: Object | None, other: Object | None) -> Heap | Group | None:
         for name, held in {**one.fields, **other.fields}.items()
     }
     return Heap(one.type, None, fields, one.element or other.element, one.node)
+
+
+def _loaded_or_new(one: Object | None, other: Object | None) -> Row | None:
+    """The row that one of two branches has loaded, where the other one has made a new one instead."""
+    if not isinstance(one, Row) or not isinstance(other, Row) or one.table != other.table:
+        return None
+    loaded, made = (one, other) if other.origin is None else (other, one)
+    if loaded.origin is None or made.origin is not None or made.session is not None or loaded.copied or made.copied:
+        return None
+    loaded.instead = made
+    return loaded
 
 
 def truth(value: Value) -> bool | None:

@@ -319,3 +319,39 @@ def more(tasks: BackgroundTasks):
 """
     code = first.replace("import uuid", "import uuid\nfrom fastapi import BackgroundTasks") + APART.format(asked=asked)
     assert rules(tmp_path, code, last) == expected
+
+
+ONLY = """
+@app.post("/users/{id}/owner")
+def own(id: int, db: Session = Depends(session)):
+    user = db.get(User, id)
+    if db.scalar(select(ASKED).where(OTHERS User.role == "owner")) is not None:
+        raise HTTPException(409)
+    user.role = "ROLE"
+    db.commit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "others", "role", "expected"),
+    [
+        ("User.id", "User.id != id,", "owner", ["AL208"]),
+        ("User", "User.id != user.id, User.name == user.name,", "owner", ["AL208"]),
+        ("User", "User.id != user.id,", "member", []),
+        ("User", "User.id == id,", "owner", []),
+    ],
+)
+def test_only_one_row_may_be_what_no_other_one_was_seen_to_be(
+    asked: str, others: str, role: str, expected: list[str], tmp_path: Path
+) -> None:
+    text = ONLY.replace("ASKED", asked).replace("OTHERS", others).replace("ROLE", role)
+    assert rules(tmp_path, text) == expected
+
+
+def test_an_index_of_some_rows_refuses_the_second(tmp_path: Path) -> None:
+    index = 'Index("one_owner", "role", unique=True, postgresql_where=text("role = \'owner\'"))'
+    text = HEAD.replace('__tablename__ = "users"', f'__tablename__ = "users"\n    __table_args__ = ({index},)')
+    text = text.replace("import ForeignKey,", "import ForeignKey, Index, text,")
+    text += ONLY.replace("ASKED", "User.id").replace("OTHERS", "User.id != id,").replace("ROLE", "owner")
+    (tmp_path / "main.py").write_text(text, encoding="utf-8")
+    assert autolock.check([tmp_path], cache=False).findings == ()

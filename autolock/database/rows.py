@@ -494,7 +494,7 @@ class Rows:
         if session is not None and not session.maps:
             self.unsaved.setdefault(row, {})[name] = Change(value, node, kind, own)
         elif name in model.columns:
-            self.write(session, model, "attribute", kind, node, value, column=name, row=row, own=own)
+            self.write(session, model, "attribute", kind, node, value, column=name, row=row, own=own | _held(value))
 
     def assign_some(self, row: Row, value: Value, node: ast.AST) -> None:
         """Columns are set that are not named: `row.sqlmodel_update(data)`, `setattr(row, name, value)`."""
@@ -619,6 +619,15 @@ def _items(value: Value) -> Sequence[Value]:
     if isinstance(obj, Heap) and not isinstance(obj, Row) and "[*]" in obj.fields:
         return [obj.fields["[*]"]]
     return [value]
+
+
+def _held(value: Value, depth: int = 3) -> frozenset[Read]:
+    """What was read to come to what a new dictionary or list holds."""
+    heap = value.obj
+    if not isinstance(heap, Heap) or isinstance(heap, Row) or heap.location is not None or depth == 0:
+        return NO_READS
+    held = [v for name, v in heap.fields.items() if name != "(of)"]
+    return NO_READS.union(*(v.reads for v in held), *(_held(v, depth - 1) for v in held))
 
 
 def _is_constant(value: Value) -> bool:

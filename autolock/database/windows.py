@@ -494,7 +494,8 @@ class RowFinder:
                 return all(r.location.root != read.location.root for r in rows)
             return all(r.serial != write.found.serial for r in control.reads)
         own = write.row is not None and write.row.origin is read
-        return read.what == "row" and not own and control is not None and control.shape == "compare"
+        told = control is not None and (control.shape == "compare" or _becomes_such_a_one(read.query, write))
+        return read.what == "row" and not own and told
 
     # -- guards -----------------------------------------------------------------------------
 
@@ -639,6 +640,19 @@ class RowFinder:
         frame = next((f for f in candidate.write.stack if control is not None and f.serial == control.frame), None)
         node = self.node_of(frame.function) if frame is not None and frame.function is not None else None
         return node is not None and sends(node)
+
+
+def _becomes_such_a_one(query: Query, write: RowWrite) -> bool:
+    """Whether a look asks for other rows in the state that a row is put into: is another one the default already?
+
+    Where an index is about some rows only, it may refuse the second.
+    """
+    columns = write.model.columns
+    others = any(c.operator == "!=" and c.column in columns and columns[c.column].primary_key for c in query.conditions)
+    state = any(
+        c.column == write.column and c.operator in ("==", "is") and c.value.term == write.text for c in query.conditions
+    )
+    return others and state and bool(write.text) and not write.model.partial_uniques
 
 
 def _is_thrown_away(write: RowWrite) -> bool:

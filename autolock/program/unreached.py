@@ -44,6 +44,8 @@ _LOOKS = frozenset(
 _TIMED = re.compile(r"cron|interval|schedul|repeat|periodic")
 #: Statements that each of them may execute: they are many, and what matters is in them, not far below.
 _ALLOWED = 600
+#: Those of a task, which calls others for what it does.
+_ALLOWED_TASKS = 2500
 
 
 def follow_unreached(machine: Machine) -> list[Entry]:
@@ -85,7 +87,8 @@ def _module(machine: Machine, path: str, facts: ModuleFacts, served: Served) -> 
         if ref in machine.reached:
             continue
         entry = Entry(ref, "loop" if function.is_async else "thread", "function", (), True, f"{path}:{ref.name}")
-        machine.run(entry, partial(_follow, machine, ref, function), _ALLOWED)
+        allowed = _ALLOWED_TASKS if served.is_task(function) else _ALLOWED
+        machine.run(entry, partial(_follow, machine, ref, function), allowed)
         yield entry
 
 

@@ -96,7 +96,7 @@ def _split(split: Split, returned: Returned, asked: Asked, marks: set[int]) -> S
     first, second = split.first, split.second
     if _only_clears_keys(first) or _only_clears_keys(second):
         return None
-    if not split.entry.many or first.node is second.node or first.session is not second.session:
+    if not split.entry.many or _is_one_call(first, second) or first.session is not second.session:
         return None
     pair = next(
         (
@@ -134,6 +134,11 @@ def _split(split: Split, returned: Returned, asked: Asked, marks: set[int]) -> S
         earlier=pair[0],
         later=pair[1],
     )
+
+
+def _is_one_call(first: Commit, second: Commit) -> bool:
+    """Whether two commits are the turns of a loop; a helper that commits may be called from several places."""
+    return first.node is second.node and [f.statement for f in first.stack] == [f.statement for f in second.stack]
 
 
 def _is_instead(program: Program, window: SplitWindow) -> bool:

@@ -10,6 +10,7 @@ from autolock.database.objects import Session
 from autolock.database.windows import RowWindow
 from autolock.planning.blocks import Refusal
 from autolock.planning.statements import header_nodes, statements_of
+from autolock.planning.wrappers import without_wrappers
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.trace import Frame
@@ -25,7 +26,7 @@ class Calling(NamedTuple):
 
 def callers_with_row(program: Program, window: RowWindow, row: str) -> Iterator[Calling]:
     """The callers of the function that changes the row, innermost first, as long as they hand the row on by name."""
-    stack = window.change.stack
+    stack = without_wrappers(program, window.change.stack)
     for outer, inner in zip(reversed(stack[:-1]), reversed(stack), strict=False):
         if outer.function is None or inner.function is None or outer.statement is None:
             return

@@ -15,6 +15,7 @@ from autolock.planning.homes import Home, Use
 from autolock.planning.needs import Need, belongs
 from autolock.planning.receivers import receiver
 from autolock.planning.spans import Regions
+from autolock.planning.wrappers import without_wrappers
 from autolock.program.calls import same_lock
 from autolock.program.index import dotted
 from autolock.program.linker import Ref
@@ -156,7 +157,7 @@ class Guards(Enclosing):
         for need in needs:
             inner[need.function] = need.stack[-1].function
             nodes[need.function].extend(n for n in need.nodes if hasattr(n, "lineno"))
-            receivers[need.function].add(receiver(need.stack[need.depth :]))
+            receivers[need.function].add(receiver(without_wrappers(self.program, need.stack[need.depth :])))
         return [
             Use(
                 function,

@@ -15,6 +15,7 @@ from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.looped import keys_of_turns
 from autolock.planning.names import laid_out, name_of
 from autolock.planning.statements import bound_in, loops_round, named_before
+from autolock.planning.wrappers import without_wrappers
 from autolock.program.linker import Program, Ref
 
 _UNKNOWN = (
@@ -35,7 +36,7 @@ def place_of(program: Program, look: RowRead, function: Ref) -> Place:
 
     A key that is a parameter of a function in between is what its caller gives for it.
     """
-    key, stack, spot = key_of_look(look), look.stack, look.query.spot
+    key, stack, spot = key_of_look(look), without_wrappers(program, look.stack), look.query.spot
     if spot is None or spot.function != look.function:
         raise Refusal(_UNKNOWN)
     depth = next((n for n in reversed(range(len(stack))) if stack[n].function == function), None)

@@ -18,6 +18,7 @@ from autolock.planning.names import written
 from autolock.planning.opened import OpenedPlans
 from autolock.planning.splits import SplitPlans
 from autolock.planning.sums import SumPlans
+from autolock.planning.wrappers import without_wrappers
 from autolock.program.linker import Ref
 
 if TYPE_CHECKING:
@@ -62,7 +63,11 @@ class RowBase:
             return self.session_name(function, look.session)
         except Refusal:
             name = session_of_object(function, look.session)
-            name = name or session_through_calls(function, look.session, look.stack, window.change.stack)
+            name = name or session_through_calls(
+                function,
+                look.session,
+                *(without_wrappers(self.program, stack) for stack in (look.stack, window.change.stack)),
+            )
             if name is None:
                 raise
             return name

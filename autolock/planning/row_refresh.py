@@ -18,6 +18,7 @@ from autolock.planning.callers import (
     uses_up_to,
 )
 from autolock.planning.homes import frozen
+from autolock.planning.looks import named_value
 from autolock.planning.names import laid_out
 from autolock.planning.ordered import ordered_lock
 from autolock.planning.rowplan import RowPlan
@@ -191,13 +192,12 @@ class RowRefresh(RowBase):
     @staticmethod
     def handed_on(window: RowWindow) -> tuple[str, int]:
         """The name of the row where it is loaded and handed to what changes it, and the line where that happens."""
-        first, last = window.first, window.last
-        target = first.targets[0] if isinstance(first, ast.Assign) and len(first.targets) == 1 else None
-        if not isinstance(target, ast.Name) or last is None or not _hands_on(last, target.id):
+        named, last = named_value(window.first), window.last
+        if named is None or last is None or not _hands_on(last, named[0]):
             raise Refusal(
                 "the row is changed in another function than the one that decides: lock it by hand where it is loaded"
             )
-        return target.id, last.lineno
+        return named[0], last.lineno
 
     @staticmethod
     def decides_elsewhere(window: RowWindow, node: ast.AST) -> bool:

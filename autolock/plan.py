@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from autolock.database.session_windows import SessionWindow
@@ -85,7 +85,19 @@ def plan(analysis: Analysis, findings: Sequence[Finding]) -> tuple[tuple[Finding
         fixed.update((f.fingerprint, fix) for _, f in group)
         if made is not None:
             plans.append(made)
-    return tuple(f.with_fix(fixed[f.fingerprint]) for f in findings), tuple(plans)
+    return tuple(f.with_fix(fixed[f.fingerprint]) for f in findings), _together(plans)
+
+
+def _together(plans: Sequence[Plan]) -> tuple[Plan, ...]:
+    """Plans that make the same edits are one: a query that gives rows of two tables is locked once."""
+    made: dict[tuple[tuple[Edit, ...], Safety], Plan] = {}
+    for each in plans:
+        first = made.get((each.edits, each.safety))
+        if first is not None:
+            ended, guarded = first.fingerprints + each.fingerprints, first.locations + each.locations
+            each = replace(first, fingerprints=ended, locations=guarded)
+        made[each.edits, each.safety] = each
+    return tuple(made.values())
 
 
 def _groups(matched: Sequence[Matched]) -> list[list[Matched]]:

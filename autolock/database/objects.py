@@ -145,7 +145,8 @@ class Query(Thing):
     aggregate or exists. `form` is how it is written: select, query, get, refresh, text, attribute, or a
     library's own. `spot` is where the expression that builds it is, as far as it has been built.
     `topmost` when the first row is taken of all that an ordered select gives. `inner` is the SELECT whose
-    rows this one takes.
+    rows this one takes. `beside` are other tables of which it gives a row each, in one tuple with its own;
+    `of` those that it locks where it says which.
     """
 
     kind: str
@@ -157,7 +158,7 @@ class Query(Thing):
     locks: bool = False
     skips_locked: bool = False
     populates: bool = False
-    of: bool = False
+    of: tuple[Model, ...] = ()
     limited: bool = False
     topmost: bool = False
     ordered: bool = False
@@ -173,6 +174,7 @@ class Query(Thing):
     session: Session | None = None
     text: str = ""
     inner: Query | None = None
+    beside: tuple[Model, ...] = ()
 
 
 @dataclass(slots=True, eq=False)

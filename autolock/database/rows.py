@@ -203,7 +203,8 @@ class Rows:
         if query.model is None:
             return None
         if query.locks:
-            transaction = self.lock(session, "row", table_of(query.model), node)
+            for model in query.of or (query.model, *query.beside):
+                transaction = self.lock(session, "row", table_of(model), node)
         what = "aggregate" if query.entity == "aggregate" else "row"
         return self.look(session, query, node, what, transaction)
 
@@ -268,6 +269,17 @@ class Rows:
         if then is None or self.handling or len(then) > len(self.catching):
             return False
         return all(a is b or not a for a, b in zip(then, self.catching, strict=False))
+
+    def row_beside(self, read: RowRead, query: Query, model: Model, session: Session) -> Value:
+        """The row of another table that comes in one tuple with the row of a look."""
+        conditions = tuple(c for c in query.conditions if c.model == model)
+        query = replace(query, model=model, beside=(), conditions=conditions, exact=False, joined=True)
+        location = table_of(model)
+        again = next((r for _, r in self.trace.reads if r.serial == read.serial and r.location == location), None)
+        if again is None:
+            again = replace(read, query=query, location=location, key=key_of(query), earlier=None)
+            self.trace.reads.append((self.core.entry, again))
+        return self.row_value(again, query, session)
 
     def row_value(self, read: RowRead | None, query: Query, session: Session) -> Value:
         """The row that a SELECT found, as a value that says whether there is one."""

@@ -28,7 +28,7 @@ from autolock.planning.texts import ReadersToo, named_text, text_of_its_own
 from autolock.program.linker import Ref
 
 if TYPE_CHECKING:
-    pass
+    from autolock.database.models import Model
 
 from autolock.planning.row_refresh import RowRefresh, target_of
 
@@ -234,7 +234,9 @@ class RowLocks(RowRefresh):
         if joined and form != "text":
             if query.model is None:
                 raise Refusal("which table of the join to lock cannot be seen: add `with_for_update(of=...)` by hand")
-            of, imports = name_in(self.program, self.homes, function, statement, query.model.ref)
+            named = [name_in(self.program, self.homes, function, statement, m.ref) for m in self.changed_by(query)]
+            imports = [edit for _, edits in named for edit in edits]
+            of = named[0][0] if len(named) == 1 else f"({', '.join(name for name, _ in named)})"
         edit = Edit(
             function.path,
             "lock-rows",
@@ -251,6 +253,13 @@ class RowLocks(RowRefresh):
         )
         title = f"Lock the `{model}` row that `{function.name}` loads"
         return RowPlan([*imports, edit], title, self.lock_reason(skip), holds="look")
+
+    def changed_by(self, query: Query) -> list[Model]:
+        """The models of which a query gives rows that are changed then: its own, and those in one tuple with it."""
+        looked_at = (c.read.query for c in self.trace.candidates if c.read.location.root == c.write.location.root)
+        models = {q.model.table: q.model for q in looked_at if q.spot == query.spot and q.model is not None}
+        assert query.model is not None
+        return [models[table] for table in sorted(models)] or [query.model]
 
     def is_asked_about(self, look: RowRead) -> bool:
         """Whether what a chosen row holds decides what becomes of it: then one is as good as another no more."""

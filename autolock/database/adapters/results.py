@@ -49,7 +49,11 @@ def one(rows: Rows, result: Result, node: ast.AST, scalar: bool) -> Value:
     if query.entity == "row":
         if scalar and query.text and query.columns:
             return column(rows, result, query.columns[0].name)
-        return rows.row_value(read, query, result.session)
+        row = rows.row_value(read, query, result.session)
+        if scalar or read is None or not query.beside:
+            return row
+        others = [rows.row_beside(read, query, model, result.session) for model in query.beside]
+        return Value(Group([row, *others]), frozenset().union(*(v.reads for v in (row, *others))), made="call")
     if query.entity == "column":
         if len(query.columns) > 1 and not scalar and all(c.model is query.model for c in query.columns):
             return Value(selected(rows, result), reads_of(result), "", False, "call")

@@ -112,7 +112,10 @@ class Statements:
         first = query.model is None and not query.advisory
         model = self.model_of(arg)
         if model is not None:
-            return replace(query, model=model) if first else replace(query, joined=True)
+            if first:
+                return replace(query, model=model)
+            beside = (*query.beside, model) if query.entity == "row" and model != query.model else query.beside
+            return replace(query, joined=True, beside=beside)
         if isinstance(obj, Column):
             columns = (*query.columns, obj)
             if first:
@@ -191,7 +194,7 @@ class Statements:
                 query,
                 locks=given.get("read") != "True",
                 skips_locked=given.get("skip_locked") == "True",
-                of="of" in kwargs,
+                of=self.models_in(kwargs.get("of", NOTHING)),
             )
         if name == "populate_existing":
             return replace(query, populates=True)
@@ -227,7 +230,7 @@ class Statements:
         return query
 
     def only(self, query: Query, args: Args) -> Query:
-        narrowed = replace(query, model=None, columns=(), entity="row")
+        narrowed = replace(query, model=None, columns=(), entity="row", beside=())
         for arg in args:
             narrowed = self.selecting(narrowed, arg)
         return replace(narrowed, model=narrowed.model or query.model)
@@ -383,6 +386,11 @@ class Statements:
         if isinstance(obj, ClassValue):
             return self.rows.models.of(obj.ref)
         return obj.model if isinstance(obj, TableThing) else None
+
+    def models_in(self, value: Value) -> tuple[Model, ...]:
+        """The model that a value is, or those that it lists."""
+        items = value.obj.items if isinstance(value.obj, Group) else [value]
+        return tuple(m for m in map(self.model_of, items) if m is not None)
 
     def key_conditions(self, model: Model, key: Value) -> tuple[Condition, ...]:
         """The primary key's columns, equal to what `get` was given."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from codemods.add_method import AddMethod
 from codemods.add_parameter import AddParameter
 from codemods.answer_conflict import AnswerConflict
 from codemods.ask_again import AskAgain
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from codemods.base import PlacedCodemod
 
 CODEMODS: dict[str, type[PlacedCodemod]] = {
+    "add-method": AddMethod,
     "add-parameter": AddParameter,
     "answer-conflict": AnswerConflict,
     "ask-again": AskAgain,

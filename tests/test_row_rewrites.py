@@ -579,12 +579,11 @@ def sold(items: Items, id: int) -> int:
 """
 
 
-@pytest.mark.parametrize(("name", "safety"), [("session", "safe"), ("_session", "unsafe")])
-def test_what_another_object_keeps_for_itself_is_not_taken_unasked(name: str, safety: str, tmp_path: Path) -> None:
-    (tmp_path / "main.py").write_text(HEAD + KEEPING.format(name=name))
-    (finding,) = autolock.check([tmp_path], cache=False).findings
-    assert finding.fix is not None
-    assert finding.fix.safety.value == safety
+@pytest.mark.parametrize(
+    ("name", "locked"), [("session", "items.session.refresh(item, "), ("_session", 'items.lock(item, "stock")')]
+)
+def test_what_another_object_keeps_for_itself_is_not_taken(name: str, locked: str, tmp_path: Path) -> None:
+    assert locked in fixed(tmp_path, KEEPING.format(name=name))
 
 
 SCOPED = """

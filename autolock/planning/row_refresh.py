@@ -18,6 +18,7 @@ from autolock.planning.callers import (
     uses_up_to,
 )
 from autolock.planning.homes import frozen
+from autolock.planning.lock_methods import lock_method
 from autolock.planning.looks import named_value
 from autolock.planning.names import laid_out
 from autolock.planning.ordered import ordered_lock
@@ -50,16 +51,22 @@ class RowRefresh(RowBase):
         region = self.sources.blocks(function.path).spanning(mentions, self.sources.node_of(function))
         columns = sorted(self.columns_of(window))
         self.refuse_pending(window, function, columns)
-        edit = self.refreshing(window, function, row, region, columns, session)
+        stacks = (window.look.stack, window.change.stack)
+        method = (
+            lock_method(self.program, self.sources, window.look.session, session, function, stacks)
+            if _reaches_in(session)
+            else None
+        )
+        edit = self.refreshing(window, function, row, region, columns, session, method.call if method else "")
         plan = RowPlan(
-            [edit],
+            [edit, *(method.edits if method else ())],
             f"Lock `{row}` and read it again before it is used",
             "The row is loaded elsewhere, for readers too: the refresh locks it here and reads the columns again, so "
             "that the second request waits for the first and sees what it wrote.",
             holds="look",
             taken_at=(function, region.statements[0].lineno),
         )
-        if _reaches_in(session):
+        if _reaches_in(session) and method is None:
             plan.safety = Safety.UNSAFE
             plan.reason += f" But `{session}` is another object's own: give it a method that loads the row locked."
         return plan
@@ -98,15 +105,26 @@ class RowRefresh(RowBase):
         return ordered_lock(self.program, self.sources, self.homes, looks, session, function)
 
     def refreshing(
-        self, window: RowWindow, function: Ref, row: str, region: Region, columns: Sequence[str], session: str = ""
+        self,
+        window: RowWindow,
+        function: Ref,
+        row: str,
+        region: Region,
+        columns: Sequence[str],
+        session: str = "",
+        method: str = "",
     ) -> Edit:
-        """The edit that refreshes columns of a row, locked, before a region; raises Refusal where there may be none."""
+        """The edit that refreshes columns of a row, locked, before a region; raises Refusal where there may be none.
+
+        `method` is what does so for the object that keeps the session.
+        """
         self.refuse_missing(function, row, region)
         session = session or self.session_at(window, function)
         session = named_before(self.sources.node_of(function), session, region.statements[0].lineno)
         names = ", ".join(f'"{c}"' for c in columns)
         await_ = "await " if window.look.session.is_async else ""
-        code = f"{await_}{session}.refresh({row}, attribute_names=[{names}], with_for_update=True)"
+        refresh = f"{session}.refresh({row}, attribute_names=[{names}], with_for_update=True)"
+        code = await_ + (f"{method}({row}, {names})" if method else refresh)
         code = laid_out(self.sources, function.path, code, region.statements[0].col_offset)
         return Edit(function.path, "insert-before", frozen(at=region.at, code=code))
 

@@ -55,7 +55,7 @@ class SelectThenUpdate:
     summary: ClassVar[str] = (
         "a row is loaded, and a value that depends on what was loaded is written without a lock on the row"
     )
-    codemods: ClassVar[tuple[str, ...]] = ("lock-rows", "insert-before", "update-in-sql")
+    codemods: ClassVar[tuple[str, ...]] = ("lock-rows", "insert-before", "add-method", "update-in-sql")
 
     def match(self, window: RaceWindow) -> Match | None:
         found = row_window(window, "row-update")

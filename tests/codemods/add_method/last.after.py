@@ -1,0 +1,12 @@
+class Orders:
+    def __init__(self, session):
+        self._session = session
+
+    async def get(self, number):
+        return await self._session.get(Order, number)
+
+    async def lock(self, row):
+        await self._session.refresh(row)
+
+
+orders = Orders()

@@ -44,7 +44,7 @@ class EffectFinder:
         self.mentions = Mentions(program)
         self.trace = trace
         self._ends_early: dict[Ref, bool] = {}
-        self.providers = {p.provider.ref: p.provider for p in sessions.provided if not p.made}
+        self.providers = {p.provider.ref: p.provider for p in sessions.provided if not p.made} | sessions.generators
 
     def windows(self) -> list[RaceWindow]:
         """All windows, one for each statement that starts something."""
@@ -66,7 +66,7 @@ class EffectFinder:
             looks[look.session] = max(looks.get(look.session, 0), look.serial)
         found: dict[Ref, EffectWindow] = {}
         for commit in self.trace.commits:
-            provider = self.providers.get(commit.function)
+            provider = self.provider_of(commit)
             if provider is None or commit.entry.kind != "route" or self.ends_early(provider.ref):
                 continue
             for write in commit.unsent:
@@ -85,11 +85,15 @@ class EffectFinder:
             commit = next(iter(write.commits), None)
             if commit is None or commit.entry is not effect.entry or write.session is None:
                 continue
-            provider = self.providers.get(commit.function)
+            provider = self.provider_of(commit)
             if effect.kind == "background task" and (provider is None or self.ends_early(provider.ref)):
                 continue  # it runs after the commit
             yield self.window(effect, write, commit, provider)
             return
+
+    def provider_of(self, commit: Commit) -> FunctionValue | None:
+        """The dependency that commits, itself or by a method of what it gives."""
+        return next((self.providers[f.function] for f in commit.stack if f.function in self.providers), None)
 
     def ends_early(self, provider: Ref) -> bool:
         """Whether a dependency ends before the response is sent: `Depends(provider, scope="function")`."""
@@ -101,11 +105,11 @@ class EffectFinder:
     def answer(
         self, write: RowWrite, commit: Commit, provider: FunctionValue, columns: tuple[str, ...]
     ) -> EffectWindow:
-        statement = commit.stack[-1].statement
+        statement = next(f.statement for f in commit.stack if f.function == provider.ref)
         return EffectWindow(
             "effect-answer",
             write.location,
-            commit.function,
+            provider.ref,
             statement,
             statement,
             commit.entry,

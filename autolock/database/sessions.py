@@ -126,6 +126,8 @@ class Sessions:
         self.outliving: list[Outliving] = []
         self.closed: set[Session] = set()
         self.dependants: dict[Ref, set[tuple[Ref, str]]] = {}
+        #: Dependencies that go on after their `yield`.
+        self.generators: dict[Ref, FunctionValue] = {}
         self.calls: dict[int, Session] = {}
         #: Calls of a session that may have no connection yet, or that do more than run a statement.
         self.unsettled: set[int] = set()
@@ -157,6 +159,8 @@ class Sessions:
         core = self.core
         if not core.recording or isinstance(function.node, ast.Lambda):
             return
+        if is_generator:
+            self.generators[function.ref] = function
         stack = (Frame(0, function.ref, function.node),)
         kind = _misuse(function, is_generator)
         if kind:

@@ -109,10 +109,12 @@ class Harm:
         write = candidate.write
         if write.kind == "augment":
             return True
-        if write.handling and write.value is not None and write.value.term == _own_term(write):
-            return False  # what could not be saved is taken back in the object
+        if write.form == "attribute" and write.value is not None and write.value.term == _own_term(write):
+            return False  # a mapper sees no change
         node = write.node.value if isinstance(write.node, ast.Assign | ast.AnnAssign) else None
-        if node is not None and write.column and (_only_kept(node, write.column) or _is_same(node, write.column)):
+        computed = isinstance(node, ast.Attribute) and write.made == "expression"  # by who has made the object
+        kept = node is not None and not computed and bool(write.column)
+        if kept and node is not None and (_only_kept(node, write.column) or _is_same(node, write.column)):
             return False
         column = write.model.columns.get(write.column)
         if _WHOLE.search(write.column):

@@ -180,6 +180,12 @@ class Databases:
             return dumped(heap, receiver)
         return None
 
+    def is_dump(self, heap: Heap, name: str, node: ast.AST) -> bool:
+        """Whether `name` turns an object that the program has made, so that its fields are known, into a mapping."""
+        made = heap.location is None and heap.fields and name in DUMPS and id(node) in self.core.callees
+        ref = heap.type.ref
+        return bool(made and ref and self.is_pydantic(ref) and self.core.program.method(ref, name) is None)
+
     def is_pydantic(self, ref: Ref | None) -> bool:
         """Whether a class of the project is one whose objects are made from mappings."""
         return ref is not None and any(
@@ -342,6 +348,8 @@ class Databases:
             return self.row_attribute(obj, value, name, node)
         if isinstance(obj, ClassValue):
             return self.class_attribute(obj, name, node)
+        if isinstance(obj, Heap) and self.is_dump(obj, name, node):
+            return Value(Method(value, name), value.reads, "", value.request)
         thing = self.thing(value)
         if thing is None:
             return None

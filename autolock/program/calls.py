@@ -6,6 +6,7 @@ import ast
 from collections.abc import Callable
 from contextlib import suppress
 
+from autolock.database.adapters.mappings import DUMPS
 from autolock.database.sessions import REHEARSAL
 from autolock.llm.hooks import WAITING
 from autolock.program.allowance import afforded
@@ -638,7 +639,8 @@ class Calls(Containers, Files):
     def mapping_of(self, node: ast.Call) -> Value | None:
         """The mapping whose known items a `setattr(row, key, ...)` puts into a row, each under its own name."""
         source = self.source_of_items(node.args[1], node.args[2], node)
-        given = self.evaluate(source) if source is not None and dotted(source) else None
+        dump = isinstance(source, ast.Call) and isinstance(source.func, ast.Attribute) and source.func.attr in DUMPS
+        given = self.evaluate(source) if source is not None and (dump or dotted(source)) else None
         known = isinstance(given.obj, Heap) and any(n.startswith("['") for n in given.obj.fields) if given else False
         return given if known else None
 

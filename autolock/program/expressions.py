@@ -126,6 +126,8 @@ class Expressions(Core):
 
     def subscript(self, node: ast.Subscript) -> Value:
         value = self.evaluate(node.value)
+        if isinstance(value.obj, ClassValue) and self.program.is_generic(value.obj.ref):
+            return value  # what it is a list or a repository of says nothing of how it is made
         key = self.evaluate(node.slice)
         return self.element(value, key, node, "load")
 

@@ -341,11 +341,18 @@ class Program:
         """Whether a class is pydantic's, which refuses what its body binds without an annotation."""
         return not self.bases(ref).isdisjoint(_PYDANTIC)
 
+    def is_generic(self, ref: Ref) -> bool:
+        """Whether a class takes types in brackets: `Repository[Order]` is the class itself."""
+        return not self.bases(ref).isdisjoint(_GENERIC)
+
     def _outer_bases(self, ref: Ref) -> frozenset[str]:
         """Dotted names of the bases outside the project."""
         return frozenset(r.name for r in self.mro(ref) if r.kind == "external")
 
 
+_GENERIC = frozenset(
+    f"{module}.{name}" for module in ("typing", "typing_extensions") for name in ("Generic", "Protocol")
+)
 _PYDANTIC = frozenset(
     {"pydantic.BaseModel", "pydantic_settings.BaseSettings", "pydantic.BaseSettings", "sqlmodel.SQLModel"}
     | {"pydantic.generics.GenericModel", "beanie.Document"}

@@ -195,7 +195,8 @@ class Objects(Core):
             return Type("list")
         if isinstance(node, ast.Set | ast.SetComp):
             return Type("set")
-        name = dotted(node.func) if isinstance(node, ast.Call) else ""
+        made = node.func if isinstance(node, ast.Call) else None
+        name = dotted(made.value if isinstance(made, ast.Subscript) else made) if made is not None else ""
         if not name:
             return UNKNOWN
         found = self.program.resolve(path, name, scope)

@@ -109,8 +109,12 @@ class Harm:
         write = candidate.write
         if write.kind == "augment":
             return True
-        if write.form == "attribute" and write.value is not None and write.value.term == _own_term(write):
-            return False  # a mapper sees no change
+        if (
+            write.value is not None
+            and write.value.term == _own_term(write)
+            and (write.handling or self.is_plain(write))
+        ):
+            return False  # what could not be saved is taken back in the object, or no change is seen
         node = write.node.value if isinstance(write.node, ast.Assign | ast.AnnAssign) else None
         computed = isinstance(node, ast.Attribute) and write.made == "expression"  # by who has made the object
         kept = node is not None and not computed and bool(write.column)
@@ -123,6 +127,12 @@ class Harm:
         if column is not None and not packed and column.kind in _PLAIN and write.made in ("call", "await", "", "new"):
             return False
         return not (column is not None and column.kind == "bool")
+
+    @staticmethod
+    def is_plain(write: RowWrite) -> bool:
+        """Whether a mapper is given a value of which it sees whether it is another one: no document."""
+        column = write.model.columns.get(write.column)
+        return write.form == "attribute" and column is not None and column.kind not in ("", "json")
 
     def is_changed_elsewhere(self, write: RowWrite) -> bool:
         """Whether something sets the column on purpose, which a row that is saved as a whole sets back."""

@@ -17,9 +17,10 @@ def locked_in_one(one: dict[str, Value], other: dict[str, Value]) -> list[str]:
     return [
         name
         for name, mine in one.items()
-        if isinstance(mine.obj, Query)
-        and isinstance(yours := other.get(name, mine).obj, Query)
-        and mine.obj.locks is not yours.locks
+        if (theirs := other.get(name, mine)) is not mine
+        and isinstance(mine.obj, Query)
+        and isinstance(theirs.obj, Query)
+        and mine.obj.locks is not theirs.obj.locks
     ]
 
 

@@ -105,6 +105,7 @@ class Databases:
         self.statements = Statements(self.rows)
         self.guessed: dict[str, Session] = {}
         self.texts: dict[str, SqlText | None] = {}
+        self._libraries: dict[Type, list[tuple[Adapter, str]]] = {}
         self.dialect = dialect
 
     def reset(self) -> None:
@@ -211,12 +212,8 @@ class Databases:
         held = obj.fields.get("(thing)")
         if held is not None:
             return held.obj if isinstance(held.obj, Thing) else None
-        names = [obj.type.name] if obj.type.kind == "external" else []
-        if obj.type.kind == "instance" and obj.type.ref is not None:
-            names = sorted(self.core.program.bases(obj.type.ref))
-        for name in names:
-            adapter = self.by_package.get(name.partition(".")[0])
-            found = adapter.thing_of_type(name) if adapter is not None else None
+        for adapter, name in self.libraries_of(obj.type):
+            found = adapter.thing_of_type(name)
             if found is not None:
                 if isinstance(found, Session):
                     found.term = value.term
@@ -224,6 +221,16 @@ class Databases:
                 obj.fields["(thing)"] = Value(found)
                 return found
         return None
+
+    def libraries_of(self, kind: Type) -> list[tuple[Adapter, str]]:
+        """The libraries that an object of a type may come from, with the names that it has there."""
+        if kind not in self._libraries:
+            names = [kind.name] if kind.kind == "external" else []
+            if kind.kind == "instance" and kind.ref is not None:
+                names = sorted(self.core.program.bases(kind.ref))
+            adapters = [(self.by_package.get(name.partition(".")[0]), name) for name in names]
+            self._libraries[kind] = [(adapter, name) for adapter, name in adapters if adapter is not None]
+        return self._libraries[kind]
 
     def guess(self, receiver: Value, name: str, args: list[Value], node: ast.AST) -> Session | None:
         """A session of which nothing is known but that it is given statements or mapped objects.

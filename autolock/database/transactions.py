@@ -73,5 +73,13 @@ class Transaction:
     def ended(self, serial: int, commit: Commit | None) -> Transaction:
         """After a commit (or a rollback, without one): nothing pending, nothing locked."""
         commits = (*self.commits, commit) if commit is not None else self.commits
-        emptied = replace(self, pending=(), sent=frozenset(), locks=(), commits=commits)
-        return replace(emptied, serial=serial, begun=False, connected=False)
+        return replace(
+            self,
+            serial=serial,
+            begun=False,
+            connected=False,
+            pending=(),
+            sent=frozenset(),
+            locks=(),
+            commits=commits,
+        )

@@ -326,11 +326,14 @@ class Calls(Containers, Files):
 
     def forget(self, since: int, result: Value, shaped: int) -> None:
         """Of what a function read, only what it gives back, stored or decided for its caller matters from here on."""
+        made = [r for r in self.state.fresh if r.serial > since]
+        if not made:
+            return
         kept = set(result.reads).union(*(c.reads for c in self.state.control), self.markers)
         for heap in self.shaped[shaped:]:
             for held in heap.fields.values():
                 kept |= held.reads
-        self.state.forget(since, frozenset(kept))
+        self.state.forget(set(made) - kept)
 
     def returned(self, frame: Activation, control: tuple[Control, ...]) -> Value:
         """Join the ways in which a function was left."""
@@ -341,12 +344,8 @@ class Calls(Containers, Files):
         if frame.exits and not self.state.alive:
             self.state.alive = any(s.alive for _, s in frame.exits)
         # A helper that raised instead of returning has decided for its caller; one that returned has not.
-        kept = tuple(
-            c
-            for c in self.state.control
-            if c in control or (c.frame == frame.serial and c.exit == "raise") or c.exit == "raise"
-        )
-        self.state.control = kept
+        if self.state.control != control:
+            self.state.control = tuple([c for c in self.state.control if c.exit == "raise" or c in control])
         return value
 
     def bind_arguments(

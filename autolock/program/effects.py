@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from autolock.program.trace import Candidate, Control, Event, Frame, Held, Read, Suspension, Write
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 #: A function that does more than this to shared state is followed each time.
 _LARGEST = 400
 Logged = tuple["Read | Write", dict[Read, Suspension], dict[Read, ast.AST], tuple[Control, ...]]
+_SERIAL = attrgetter("serial")
 _NOWHERE = Location(Root("entry", "", ""))
 
 
@@ -302,7 +304,7 @@ def _reads(candidate: Candidate) -> list[Read]:
 
 def _in_order(reads: frozenset[Read]) -> list[Read]:
     """Reads as they happened: a set of them is in the order of their addresses, and numbers are given by it."""
-    return sorted(reads, key=lambda read: read.serial)
+    return sorted(reads, key=_SERIAL)
 
 
 def _kind(candidate: Candidate, depth: int) -> object:

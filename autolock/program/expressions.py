@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _KINDS = frozenset({"iscoroutinefunction", "is_async_callable"})
+#: Tests of which the shape is not all that there is to them.
+_ASKED_ELSEWHERE = (ast.Call, ast.Await, ast.Name)
 _OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%", ast.FloorDiv: "//"}
 
 
@@ -292,7 +294,7 @@ class Expressions(Core):
     def shape(test: ast.expr, value: Value) -> str:
         """What a test asks; of a helper's answer or a flag, what was asked to get it."""
         inner = test.operand if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not) else test
-        if not isinstance(inner, ast.Call | ast.Await | ast.Name):
+        if not isinstance(inner, _ASKED_ELSEWHERE):
             return shape_of(test)
         if value.made in SHAPES:
             return value.made

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from operator import attrgetter
 
 from autolock.program.core import BUDGET, SCARCE, TOTAL, Activation, OutOfBudget, Spawn
 from autolock.program.decisions import ABSENT, asked_of, effective
@@ -50,6 +51,7 @@ from autolock.program.values import (
     overlaps,
 )
 
+_SERIAL = attrgetter("serial")
 _DEPENDS = frozenset({"Depends", "Security"})
 #: Roots whose scalar fields could hold what belongs to one request.
 _LONG_LIVED = frozenset({"variable", "class", "state", "cell", "cached", "instance"})
@@ -146,12 +148,7 @@ class Machine(Statements):
             taken_out = put_back and read in state.superseded
             if not taken_out and not _other_key(read.key, write.key):
                 self.candidate(read, write, "data", self.check_of(read))
-        checks = [
-            (r, c)
-            for c in state.control
-            for r in in_order(c.reads)
-            if overlaps(write.location, r.location) and same_key(r, write)
-        ]
+        checks = [(r, c) for c in state.control for r in in_order(self.touched(c.reads, write))]
         if checks and write.empties and self.takes_all(write):
             return
         for read, control in checks:
@@ -248,9 +245,17 @@ class Machine(Statements):
 
     def supersede(self, write: Write) -> None:
         """After the request's own write its earlier reads decide nothing any more."""
-        self.state.supersede(
-            [r for r in self.state.fresh if overlaps(write.location, r.location) and same_key(r, write)]
-        )
+        self.state.supersede(self.touched(self.state.fresh, write))
+
+    @staticmethod
+    def touched(reads: Iterable[Read], write: Write) -> list[Read]:
+        """The reads of what a write changes. Each write asks this of all that was read, and most of it is elsewhere."""
+        location, root, key = write.location, write.location.root, write.key
+        return [
+            r
+            for r in reads
+            if r.location.root == root and (not key or not r.key or r.key == key) and overlaps(location, r.location)
+        ]
 
     def claim(self, write: Write) -> None:
         """Note what the request has put into a container, to know it again when it takes that out."""
@@ -270,14 +275,14 @@ class Machine(Statements):
                     del emptied[earlier]
                 emptied[write] = None
             return
-        if not self.fills(write):
+        before = [(earlier, between) for earlier, between in emptied.items() if earlier.location.base == base]
+        if not before or not self.fills(write):
             return
         put_back = any(r.location.base == base for r in data) or _adds_to_itself(write.node)
-        for earlier, between in list(emptied.items()):
-            if earlier.location.base == base:
-                if between is not None and not put_back:
-                    self.trace.refills.append(Pair(self.entry, earlier, write, between))
-                del emptied[earlier]
+        for earlier, between in before:
+            if between is not None and not put_back:
+                self.trace.refills.append(Pair(self.entry, earlier, write, between))
+            del emptied[earlier]
 
     def fills(self, write: Write) -> bool:
         """Whether a write puts in many elements: all at once, or one each turn of a loop."""
@@ -769,9 +774,9 @@ def _handed_over(value: Value) -> Value:
     return Value(given.obj, frozenset(), given.term, given.request, given.made)
 
 
-def in_order(reads: frozenset[Read]) -> list[Read]:
+def in_order(reads: Iterable[Read]) -> list[Read]:
     """Reads in the order in which they happened: sets of them have no order that lasts."""
-    return sorted(reads, key=lambda read: read.serial)
+    return sorted(reads, key=_SERIAL)
 
 
 def _known(value: Value) -> str:

@@ -51,6 +51,8 @@ STATE = Root("state", "", "app.state")
 _REQUEST_STATE = "request.state"
 #: What the lifespan yields: each request has a state of its own in which it finds these objects.
 YIELDED = Root("state", "", _REQUEST_STATE)
+#: What attributes of may concern a database.
+_KNOWN_TO_DATABASES = (Thing, Heap, ClassValue)
 
 
 class Objects(Core):
@@ -458,7 +460,7 @@ class Objects(Core):
 
     def attribute(self, value: Value, name: str, node: ast.AST) -> Value:
         obj = value.obj
-        if isinstance(obj, Thing | Heap | ClassValue):
+        if isinstance(obj, _KNOWN_TO_DATABASES):
             known = self.database.attribute(value, name, node)
             if known is not None:
                 return known
@@ -473,7 +475,7 @@ class Objects(Core):
             return self.super_attribute(obj, name)
         if isinstance(obj, Heap):
             return self.heap_attribute(obj, value, name, node)
-        if isinstance(obj, LockValue | FunctionValue) or obj is not None:
+        if obj is not None:
             return Value(Method(value, name), value.reads)
         term = f"{value.term}.{name}" if value.term else ""
         return Value(

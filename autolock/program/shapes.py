@@ -22,6 +22,9 @@ from autolock.program.values import (
     truth,
 )
 
+#: What databases know; isinstance takes three times as long where it puts a union together first.
+_OF_ONE_RUN = (Row, Thing)
+
 
 def terms_of(values: Iterable[Value]) -> tuple[str, ...]:
     """The texts by which equal values are recognised."""
@@ -39,7 +42,7 @@ def shape_of(value: Value, depth: int = 0) -> object:
         return obj.ref
     if isinstance(obj, LockValue):
         return obj.location
-    if isinstance(obj, Row | Thing):
+    if isinstance(obj, _OF_ONE_RUN):
         return obj.__class__, obj.serial  # what is done through it belongs to one run
     if isinstance(obj, Heap):
         if obj.location is not None:

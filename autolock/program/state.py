@@ -109,9 +109,8 @@ class State:
         self.unswitched.update(reads)
         self.superseded |= frozenset(reads)
 
-    def forget(self, since: int, kept: frozenset[Read]) -> None:
-        """Drop reads that were made after `since` and that nothing depends on any more."""
-        dead = {r for r in self.fresh if r.serial > since and r not in kept}
+    def forget(self, dead: set[Read]) -> None:
+        """Drop reads that nothing depends on any more."""
         if not dead:
             return
         self.fresh -= dead

@@ -45,6 +45,7 @@ from autolock.program.values import (
 _LOCKING = re.compile(r"(^|[._])(lock|locked|locking|mutex|exclusive|exclusively)(_|$)")
 #: What makes all who open a file wait for one, those of other processes as well.
 _FILE_LOCKING = re.compile(r"\b(flock|lockf)\(.*\bLOCK_EX\b|\bmsvcrt\.locking\(|\bportalocker\.lock\(")
+_WRAPPING = (ast.NamedExpr, ast.Await)
 _QUIET_MANAGERS = ("timeout", "timeout_at", "move_on_after", "fail_after", "suppress", "nullcontext", "closing")
 
 
@@ -389,7 +390,7 @@ class Statements(Calls):
         asked = test.operand if isinstance(test, ast.UnaryOp) and negated else test
         if isinstance(asked, ast.BoolOp) and isinstance(asked.op, ast.And) and not negated:
             return next((found for part in asked.values if (found := self.tried(part))[0] and not found[1]), (0, False))
-        while isinstance(asked, ast.NamedExpr | ast.Await):
+        while isinstance(asked, _WRAPPING):
             asked = asked.value
         if isinstance(asked, ast.Name):
             name, _, number = self.frame.env.vars.get(asked.id, NOTHING).term.partition("@")

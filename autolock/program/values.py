@@ -63,11 +63,14 @@ class Own(Location):
 
 def overlaps(written: Location, read: Location) -> bool:
     """Whether a write to one location changes what a read of the other saw."""
-    if written.root != read.root or len(written.fields) > len(read.fields):
+    if written.root != read.root:
         return False
-    return all(
+    outer, inner = written.fields, read.fields
+    if outer == inner[: len(outer)]:
+        return True
+    return len(outer) <= len(inner) and all(
         w == r or (w.startswith("[") and r.startswith("[") and "[*]" in (w, r))
-        for w, r in zip(written.fields, read.fields, strict=False)
+        for w, r in zip(outer, inner, strict=False)
     )
 
 

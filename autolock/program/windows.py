@@ -294,13 +294,16 @@ class Finder:
 
     def _is_filled_later(self, write: Write) -> bool:
         """Whether an object is shared before the function has given it all that it is to have."""
-        depth = len(write.location.fields)
-        return write.made == "new" and any(
-            w.function == write.function
-            and w.serial > write.serial
-            and w.made not in ("const", "none")
+        if write.made != "new":
+            return False
+        fields, function, serial = write.location.fields, write.function, write.serial
+        depth = len(fields)
+        return any(
+            w.serial > serial
             and len(w.location.fields) == depth + 1
-            and w.location.fields[:depth] == write.location.fields
+            and w.location.fields[:depth] == fields
+            and w.made not in ("const", "none")
+            and w.function == function
             for _, w in self.by_root[write.location.root]
         )
 

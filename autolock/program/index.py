@@ -264,9 +264,7 @@ class _Indexer:
             parent or "-",
         )
         local = scope.bound - scope.rebinds
-        refs = {r for r in scope.refs if r.partition(".")[0] not in local} | {
-            r for r in scope.refs if "." in r and r.partition(".")[0] in local
-        }
+        refs = {r for r in scope.refs if "." in r or r not in local}
         before = self.facts.functions.get(qualname)  # handlers are often all called `_`
         self.facts.functions[qualname] = FunctionFacts(
             qualname=qualname,

@@ -95,3 +95,37 @@ def test_a_call_that_gives_the_place_comes_before_the_place_is_read(target: str,
             {target} += 1
     """
     assert found(tmp_path, handler) == [("AL101", "latent", "sold")]
+
+
+@pytest.mark.parametrize(
+    "test",
+    ["if client is None:", "match client:\n        case None:", "match client:\n        case False | None | 0:"],
+)
+def test_a_match_asks_what_an_if_asks(test: str, tmp_path: Path) -> None:
+    """The fix, too, is the one of the `if`: it looks again under a lock."""
+    inner = " " * (12 if "match" in test else 8)
+    handler = f"""
+client = None
+
+@app.get("/")
+def get():
+    global client
+    {test}
+{inner}client = connect()
+    return client.name
+
+def connect():
+    time.sleep(0.01)
+    return Client()
+
+class Client:
+    def __init__(self):
+        self.name = "one"
+        self.sent = []
+
+    def send(self, text):
+        self.sent.append(text)
+"""
+    assert found(tmp_path, handler) == [("AL103", "race", "client")]
+    autolock.fix([tmp_path], apply=True, cache=False)
+    assert "with client_lock:" in (tmp_path / "main.py").read_text()

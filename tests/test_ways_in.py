@@ -211,3 +211,21 @@ def test_a_wrapper_that_calls_what_calls_it_is_followed_to_an_end(tmp_path: Path
                 await take(left - 1)
     """
     assert races(tmp_path, WRAPPERS["of coroutines"], circles) == ["Desk.serve"]
+
+
+def test_depends_is_known_by_any_name_and_a_cast_changes_nothing(tmp_path: Path) -> None:
+    renamed = """
+        from typing import cast
+        from fastapi import Depends as Injected, Security as Checked
+
+        @app.post("/take")
+        async def take(till: Annotated[Desk, Injected(get_desk)], other=Checked(get_desk)):
+            given = cast("Desk", till)
+            await given.serve()
+
+        @app.post("/unknown")
+        async def unknown():
+            given = cast(Desk, look_up("desk"))
+            await given.serve()
+    """
+    assert races(tmp_path, renamed) == ["Desk.serve"]

@@ -134,7 +134,10 @@ class RowFinder:
         return list(_merged(self.judged()))
 
     def judged(self) -> Iterator[RowWindow]:
+        nearest = _nearest(self.trace.candidates)
         for candidate in self.trace.candidates:
+            if shared_frames(candidate.read.stack, candidate.write.stack) < nearest[_pair(candidate)]:
+                continue  # what an earlier turn has read, and this one reads or has read again
             window = self.window_of(candidate)
             if window is not None:
                 yield window
@@ -687,6 +690,19 @@ def _are_two_rows(one: Iterable[Condition], other: Iterable[Condition]) -> bool:
     return any(
         c.operator == "==" and c.value.term and values.get(c.column, c.value.term) != c.value.term for c in other
     )
+
+
+def _pair(candidate: RowCandidate) -> tuple[int, int, int]:
+    return id(candidate.entry), id(candidate.read.node), id(candidate.write.node)
+
+
+def _nearest(candidates: Iterable[RowCandidate]) -> dict[tuple[int, int, int], int]:
+    """How many calls a write has in common with a read that it depends on, where they run nearest to each other."""
+    found: dict[tuple[int, int, int], int] = {}
+    for candidate in candidates:
+        shared = shared_frames(candidate.read.stack, candidate.write.stack)
+        found[_pair(candidate)] = max(shared, found.get(_pair(candidate), 0))
+    return found
 
 
 def _meeting(read: RowRead, write: RowWrite) -> tuple[Ref, ast.stmt | None, ast.stmt | None]:

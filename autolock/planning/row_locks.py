@@ -25,6 +25,7 @@ from autolock.planning.statements import (
     text_of,
 )
 from autolock.planning.texts import ReadersToo, named_text, text_of_its_own
+from autolock.planning.wrappers import without_wrappers
 from autolock.program.linker import Ref
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class RowLocks(RowRefresh):
 
     def changes_several(self, window: RowWindow) -> bool:
         """Whether each turn of a loop may change another row: the row is not loaded before the loop and handed in."""
-        for frame in window.change.stack:
+        for frame in without_wrappers(self.program, window.change.stack):  # one that tries again begins anew
             if frame.function is None or frame.statement is None:
                 return True
             for loop in loops_round(self.sources.node_of(frame.function), frame.statement):

@@ -73,6 +73,8 @@ _ACCESS = {
 }
 
 
+#: What only tells a type checker something.
+_CASTS = frozenset({"typing.cast", "typing_extensions.cast"})
 #: How often a function is followed within itself.
 _RECURSION = 2
 #: How many wrappers that one decorator has made are followed one within the other.
@@ -568,6 +570,8 @@ class Calls(Containers, Files):
             return Value(Group([a for a in args if isinstance(a.obj, Coroutine | Group)]), _reads(*args), made="call")
         if bare in CONTAINER_TYPES or name in CONTAINER_TYPES:
             return self.make_container(CONTAINER_TYPES.get(bare) or CONTAINER_TYPES[name], name, args, kwargs, node)
+        if name in _CASTS and len(args) == 2:
+            return self.cast(args[1], node)
         if name in ("functools.partial", "functools.partialmethod") and args:
             return Value(Partial(args[0], args[1:], kwargs))
         if short in _STREAMS:
@@ -612,6 +616,15 @@ class Calls(Containers, Files):
         if short[:1].isupper() and "." in name:
             return Value(Heap(Type("external", name=name), node=node), reads, "", request, "new")
         return Value(None, reads, "", request, "call")
+
+    def cast(self, value: Value, node: ast.Call) -> Value:
+        """`cast(Store, value)`: the value, which is of that type where nothing else is known of it."""
+        if value.obj is not None:
+            return value
+        scope = self.frame.ref.name if self.frame.ref is not None else ""
+        kind, element = self.type_of_annotation(self.frame.path, node.args[0] if node.args else None, scope)
+        known = Heap(kind, element=element) if kind.kind not in ("unknown", "lock") else None
+        return Value(known, value.reads, value.term, value.request, value.made)
 
     def has_attribute(self, value: Value, name: str, node: ast.AST) -> Value:
         """`hasattr(value, name)`: of what requests share, a look at whether it is there."""

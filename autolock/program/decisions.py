@@ -168,6 +168,46 @@ def leaves_at_once(block: list[ast.stmt]) -> str:
     return "return" if plain and len(block) == 1 else ""
 
 
+class Arm(ast.If):
+    """A case of a `match`, as the `if` that means the same. `origin` is the statement that stands in the file."""
+
+    origin: ast.Match
+
+
+def chained(node: ast.Match) -> list[ast.stmt] | None:
+    """A `match` of a name that only asks for values, as a chain of arms; None for any other."""
+    if not isinstance(node.subject, ast.Name):
+        return None
+    rest: list[ast.stmt] = []
+    for case in reversed(node.cases):
+        test = _asked_by(case.pattern, node.subject)
+        if test is None or case.guard is not None:
+            return None
+        if isinstance(test, ast.Constant):
+            rest = case.body
+        else:
+            arm = ast.copy_location(Arm(test, case.body, rest), case.pattern)
+            arm.origin = node
+            rest = [arm]
+    return rest
+
+
+def _asked_by(pattern: ast.pattern, subject: ast.expr) -> ast.expr | None:
+    """The test that a pattern makes of a subject: True for `_`, None for a pattern that binds or takes apart."""
+    if isinstance(pattern, ast.MatchAs) and pattern.pattern is None and pattern.name is None:
+        return ast.copy_location(ast.Constant(True), pattern)
+    if isinstance(pattern, ast.MatchSingleton):
+        value: ast.expr = ast.copy_location(ast.Constant(pattern.value), pattern)
+        return ast.copy_location(ast.Compare(subject, [ast.Is()], [value]), pattern)
+    if isinstance(pattern, ast.MatchValue):
+        return ast.copy_location(ast.Compare(subject, [ast.Eq()], [pattern.value]), pattern)
+    if isinstance(pattern, ast.MatchOr):
+        tests = [_asked_by(p, subject) for p in pattern.patterns]
+        known = [t for t in tests if t is not None and not isinstance(t, ast.Constant)]
+        return ast.copy_location(ast.BoolOp(ast.Or(), known), pattern) if len(known) == len(tests) else None
+    return None
+
+
 def _without_not(test: ast.expr) -> tuple[ast.expr, bool]:
     flipped = False
     while is_not(test):

@@ -504,9 +504,17 @@ class Machine(Statements):
     def dependency_of(self, function: FunctionValue, argument: ast.arg) -> tuple[Ref, ast.expr | None] | None:
         """The `Depends(...)` of a parameter: its default, its Annotated metadata, or an alias of that."""
         default = self.default_node(function, argument)
-        if isinstance(default, ast.Call) and dotted(default.func).rpartition(".")[2] in _DEPENDS:
+        if isinstance(default, ast.Call) and self.says_depends(function.ref, default):
             return function.ref, default.args[0] if default.args else _keyword(default, "dependency")
         return self.annotated_dependency(function.ref, argument.annotation, 0)
+
+    def says_depends(self, scope: Ref, call: ast.Call) -> bool:
+        """Whether a call is `Depends(...)` or `Security(...)`, by whatever name it was imported."""
+        name = dotted(call.func)
+        if name.rpartition(".")[2] in _DEPENDS:
+            return True
+        found = self.program.resolve(scope.path, name, scope.name) if name else None
+        return found is not None and found[0].kind == "external" and found[0].name.rpartition(".")[2] in _DEPENDS
 
     def annotated_dependency(self, scope: Ref, node: ast.expr | None, depth: int) -> tuple[Ref, ast.expr | None] | None:
         if node is None or depth > 5:
@@ -519,7 +527,7 @@ class Machine(Statements):
         if isinstance(node, ast.Subscript):
             if dotted(node.value).rpartition(".")[2] == "Annotated" and isinstance(node.slice, ast.Tuple):
                 for extra in node.slice.elts[1:]:
-                    if isinstance(extra, ast.Call) and dotted(extra.func).rpartition(".")[2] in _DEPENDS:
+                    if isinstance(extra, ast.Call) and self.says_depends(scope, extra):
                         return scope, extra.args[0] if extra.args else node.slice.elts[0]
                 return self.annotated_dependency(scope, node.slice.elts[0], depth + 1)
             return None

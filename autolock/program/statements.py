@@ -14,7 +14,7 @@ from autolock.llm.names import limits
 from autolock.program.calls import TRIED, Calls
 from autolock.program.containers import is_only_declared, is_session
 from autolock.program.core import OutOfBudget
-from autolock.program.decisions import leaves_at_once, name_test, says_different, says_equal
+from autolock.program.decisions import Arm, chained, leaves_at_once, name_test, says_different, says_equal
 from autolock.program.index import dotted
 from autolock.program.lacking import LACKING
 from autolock.program.linker import Ref
@@ -371,6 +371,11 @@ class Statements(Calls):
         elif then.alive:
             self.let_go(node, value, self.waited[waited:])
 
+    def arm(self, node: Arm) -> None:
+        """A case of a `match`: what happens there happens in the `match`, as far as the file is concerned."""
+        self.frame.statement = node.origin
+        self.if_(node)
+
     def keep_locks(self, test: ast.expr, one: dict[str, Value], other: dict[str, Value]) -> None:
         """Let a query that one of two branches locks be locked after both, where the test asks which database it is."""
         names = locked_in_one(one, other)
@@ -484,6 +489,10 @@ class Statements(Calls):
         return "raise"
 
     def match(self, node: ast.Match) -> None:
+        chain = chained(node)
+        if chain is not None:
+            self.execute(chain)
+            return
         value = self.evaluate(node.subject)
         env = self.frame.env
         states: list[tuple[State, dict[str, Value]]] = []
@@ -946,6 +955,7 @@ _HANDLERS: dict[type, Callable[[Any, Any], None]] = {
     ast.AsyncFunctionDef: Statements.define,
     ast.ClassDef: Statements.define_class,
     ast.If: Statements.if_,
+    Arm: Statements.arm,
     ast.Match: Statements.match,
     ast.While: Statements.while_,
     ast.For: Statements.for_,

@@ -692,13 +692,15 @@ def _are_two_rows(one: Iterable[Condition], other: Iterable[Condition]) -> bool:
     )
 
 
-def _pair(candidate: RowCandidate) -> tuple[int, int, int]:
-    return id(candidate.entry), id(candidate.read.node), id(candidate.write.node)
+def _pair(candidate: RowCandidate) -> tuple[object, ...]:
+    """The entry point, and by which statements it comes to the read and to the write: those of each turn of a loop."""
+    ways = (tuple(id(f.statement) for f in event.stack) for event in (candidate.read, candidate.write))
+    return id(candidate.entry), id(candidate.read.node), id(candidate.write.node), *ways
 
 
-def _nearest(candidates: Iterable[RowCandidate]) -> dict[tuple[int, int, int], int]:
+def _nearest(candidates: Iterable[RowCandidate]) -> dict[tuple[object, ...], int]:
     """How many calls a write has in common with a read that it depends on, where they run nearest to each other."""
-    found: dict[tuple[int, int, int], int] = {}
+    found: dict[tuple[object, ...], int] = {}
     for candidate in candidates:
         shared = shared_frames(candidate.read.stack, candidate.write.stack)
         found[_pair(candidate)] = max(shared, found.get(_pair(candidate), 0))

@@ -364,3 +364,124 @@ def test_what_a_search_has_found_is_not_taken(tmp_path: Path) -> None:
     assert not findings(tmp_path / "a", body.replace("{operator}", "ilike(text)").replace("{text}", "seen"))
     taken = body.replace("{operator}", "in_(['new'])").replace("{text}", "seen")
     assert [f.rule for f in findings(tmp_path / "b", taken)] == ["AL207"]
+
+
+ACT = """
+    async def locked(db, id):
+        found = (await db.execute(select(Loan.id).where(Loan.id == id).with_for_update())).scalar_one_or_none()
+        if found is None:
+            raise HTTPException(404)
+        return await db.get(Loan, found)
+
+    async def prolong(db, id, who=None):
+        loan = await locked(db, id)
+        if loan.state != "out":
+            raise HTTPException(409)
+        loan.state = "prolonged"
+        db.add(Fee(loan_id=id))
+
+    @app.post("/loans/{id}/prolong")
+    async def route(id: int, who: str, db: AsyncSession = Depends(session)):
+        if who == "":
+            await prolong(db, id)
+        else:
+            await prolong(db, id, who)
+        await db.commit()
+    """
+
+
+def test_what_the_other_branch_has_loaded_is_not_known_here(tmp_path: Path) -> None:
+    assert not findings(tmp_path, ACT)
+
+
+LIMIT = """
+    from sqlalchemy import func
+
+    @app.post("/readers/{{id}}/shelves/{{other}}")
+    async def shelf(id: int, other: int, label: str, db: AsyncSession = Depends(session)):
+        await db.execute(select(Reader).where(Reader.id == id).with_for_update())
+        if await db.scalar(select(func.count(Shelf.id)).where(Shelf.reader_id == id)) > 3:
+            raise HTTPException(409)
+        shelf = Shelf(reader_id=id, label=label)
+        db.add(shelf)
+        await db.commit()
+        if not httpx.post("https://print/label").is_success:
+            await db.delete({removed})
+            await db.commit()
+    """
+
+
+@pytest.mark.parametrize(("removed", "rules"), [("shelf", []), ("await db.get(Shelf, other)", ["AL208"])])
+def test_a_row_of_its_own_that_a_run_takes_back_is_no_decision_about_others(
+    removed: str, rules: list[str], tmp_path: Path
+) -> None:
+    assert [f.rule for f in findings(tmp_path, LIMIT.format(removed=removed)) if f.rule == "AL208"] == rules
+
+
+PURGE = """
+    from sqlalchemy import delete, func
+
+    @app.post("/readers/{{id}}/shelves/{{shelf}}")
+    async def tidy(id: int, shelf: int, db: AsyncSession = Depends(session)):
+        count = await db.scalar(select(func.count(Shelf.id)).where(Shelf.reader_id == id))
+        if count {test}:
+            old = (await db.scalars(select(Shelf.id).where(Shelf.reader_id == id).order_by(Shelf.id))).first()
+            await db.execute(delete(Shelf).where({which}))
+            await db.commit()
+    """
+
+
+@pytest.mark.parametrize(("which", "rules"), [("Shelf.id == old", []), ("Shelf.id == shelf", ["AL208"])])
+def test_who_looks_up_what_is_too_much_takes_nothing_twice(which: str, rules: list[str], tmp_path: Path) -> None:
+    assert [f.rule for f in findings(tmp_path, PURGE.format(test="> 1", which=which))] == rules
+
+
+TURN = """
+    from sqlalchemy import text
+
+    @app.post("/loans/{{id}}/prolong")
+    async def prolong(id: int, db: AsyncSession = Depends(session)):
+        async with Sessions() as guard:
+            if not await guard.scalar({lock}, {{"id": id}}):
+                raise HTTPException(409)
+            loan = await db.get(Loan, id)
+            if loan.state != "out":
+                raise HTTPException(409)
+            loan.state = "prolonged"
+            db.add(Fee(loan_id=id))
+            {end}
+    """
+TRY = 'text("SELECT pg_try_advisory_lock(:id)")'
+FREE = 'await guard.execute(text("SELECT pg_advisory_unlock(:id)"), {"id": id})'
+
+
+@pytest.mark.parametrize(
+    ("lock", "end", "racy"),
+    [
+        (TRY, f"await db.commit()\n            {FREE}", False),
+        (TRY, f"{FREE}\n            await db.commit()", True),
+    ],
+)
+def test_an_advisory_lock_of_another_connection_holds_until_it_is_given_back(
+    lock: str, end: str, racy: bool, tmp_path: Path
+) -> None:
+    assert bool(findings(tmp_path, TURN.format(lock=lock, end=end))) is racy
+
+
+OTP = """
+    from sqlalchemy import text
+
+    @app.post("/codes/{{code}}")
+    async def spend(code: str, db: AsyncSession = Depends(session)):
+        found = (await db.execute(text(
+            "SELECT id, until FROM loans WHERE token = :code AND state = 'open' ORDER BY until DESC LIMIT 1"
+        ), {{"code": code}})).fetchone()
+        if found is None or found.until < datetime.now():
+            raise HTTPException(410)
+        await db.execute(text("UPDATE loans SET state = 'spent' WHERE id = :id"), {{"id": {id}}})
+        await db.commit()
+    """
+
+
+def test_the_row_that_a_look_has_found_is_not_another_one(tmp_path: Path) -> None:
+    assert "AL208" not in [f.rule for f in findings(tmp_path, OTP.format(id="found.id"))]

@@ -102,6 +102,12 @@ class Harm:
             for c in read.query.conditions
         )
 
+    def is_new(self, candidate: RowCandidate) -> bool:
+        """Whether a statement is about a row that the same run has put in."""
+        keys = {c.value.term for c in candidate.write.conditions if c.operator == "=="}
+        made = (w.row for w in self.by_entry[id(candidate.entry)] if w.form == "insert")
+        return any(row is not None and f"{row.term or f'row{row.serial}'}.id" in keys for row in made)
+
     # -- updates -----------------------------------------------------------------------
 
     def is_lost_update(self, candidate: RowCandidate) -> bool:
@@ -230,7 +236,7 @@ class Harm:
             and not is_telling(other)
             and _go_together(other, write)
             and not _asks_for_what_it_sets(other)
-            and not self.branches.are_apart(other, write)
+            and not self.branches.are_apart(other.stack, write.stack)
             and other.stack[0].serial == write.stack[0].serial  # a dependency throws away what has expired
         ]
 
@@ -283,7 +289,7 @@ class Harm:
             and not is_telling(w)
             and not _asks_for_what_it_sets(w)
             and set(w.decided) >= set(write.decided)
-            and not self.branches.are_apart(w, write)
+            and not self.branches.are_apart(w.stack, write.stack)
         ]
 
     # -- decisions by other rows ----------------------------------------------------------

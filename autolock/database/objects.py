@@ -146,7 +146,7 @@ class Query(Thing):
     library's own. `spot` is where the expression that builds it is, as far as it has been built.
     `topmost` when the first row is taken of all that an ordered select gives. `inner` is the SELECT whose
     rows this one takes. `beside` are other tables of which it gives a row each, in one tuple with its own;
-    `of` those that it locks where it says which.
+    `of` those that it locks where it says which. `advisory` is how long it takes an advisory lock for, or `unlock`.
     """
 
     kind: str
@@ -168,7 +168,7 @@ class Query(Thing):
     unknown_values: bool = False
     guarded: bool = False
     returning: bool = False
-    advisory: bool = False
+    advisory: str = ""
     form: str = "select"
     spot: Spot | None = None
     session: Session | None = None

@@ -12,6 +12,7 @@ from autolock.database.chosen import chosen_by
 from autolock.database.objects import Expression, Query, Session, Spot
 from autolock.database.trace import Commit, DatabaseTrace, RowCandidate, RowRead, RowWrite, Split
 from autolock.database.transactions import RowLock, Transaction
+from autolock.program.branches import Branches
 from autolock.program.trace import Read
 from autolock.program.values import NO_READS, NOTHING, Group, Heap, Location, Root, Row, Type, Value
 
@@ -40,11 +41,14 @@ class Rows:
     def __init__(self, core: Core, models: Models) -> None:
         self.core = core
         self.models = models
+        self.branches = Branches(core.program)
         self.trace = DatabaseTrace()
         self.catching: list[frozenset[str]] = []
         self.handling = 0
         self.unsaved: dict[Row, dict[str, Change]] = {}
         self.since = 0
+        #: What advisory locks are held by that outlive transactions, whichever connection has taken them.
+        self.server = Session()
 
     # -- transactions --------------------------------------------------------------
 
@@ -193,13 +197,29 @@ class Rows:
         self.change(session, transaction)
         return transaction
 
+    def unlock(self) -> None:
+        """Advisory locks that outlive transactions are given back; for what is not committed by then they were none."""
+        transactions = self.core.state.transactions
+        if any(not write.commits for transaction in transactions.values() for write in transaction.pending):
+            self.trace.unlocked |= {lock.serial for lock in self.held()}
+        transactions.pop(self.server, None)
+
+    def held(self) -> tuple[RowLock, ...]:
+        """The advisory locks that are held now and outlive transactions."""
+        found = self.core.state.transactions.get(self.server)
+        return found.locks if found is not None else ()
+
     # -- looking -------------------------------------------------------------------
 
     def select(self, session: Session, query: Query, node: ast.AST) -> RowRead | None:
         """Run a SELECT: the look at its table, and the locks that it takes."""
         transaction = self.use(session)
-        if query.advisory:
+        if query.advisory == "xact":
             self.lock(session, "advisory", None, node)
+        elif query.advisory == "session":
+            self.lock(self.server, "advisory", None, node)
+        elif query.advisory:
+            self.unlock()
         if query.model is None:
             return None
         if query.locks:
@@ -241,7 +261,7 @@ class Rows:
             what,
             column,
             row,
-            transaction.locks,
+            (*transaction.locks, *self.held()),
             transaction.isolated,
             earlier,
         )
@@ -304,7 +324,8 @@ class Rows:
     def known(self, session: Session, query: Query) -> Row | None:
         """The object that the session has for the row already, where that can be seen."""
         found = session.rows.get(key_of(query))
-        if isinstance(found, Row) and isinstance(found.origin, RowRead) and found.origin.serial > self.since:
+        origin = found.origin if isinstance(found, Row) else None
+        if isinstance(found, Row) and isinstance(origin, RowRead) and self.is_on_the_way(origin):
             return found
         model = query.model
         if model is None or len(query.conditions) != 1:
@@ -318,6 +339,11 @@ class Rows:
             if same and isinstance(read, RowRead) and read.location.root == table_of(model).root and read.row:
                 return read.row
         return None
+
+    def is_on_the_way(self, read: RowRead) -> bool:
+        """Whether the run may have made a look before it came here, not in the other branch of a test."""
+        apart = bool(self.core.frames) and self.branches.are_apart(read.stack, self.core.stack())
+        return read.serial > self.since and not apart
 
     def is_expired(self, row: Row) -> bool:
         """Whether a commit has made the session forget the row's values."""
@@ -418,7 +444,7 @@ class Rows:
             row=row,
             query=query,
             conditions=query.conditions if query is not None else (),
-            locks=transaction.locks,
+            locks=(*transaction.locks, *self.held()),
             catching=self.caught(),
             decided=(*core.state.control, *earlier),
             earlier=earlier,

@@ -51,7 +51,7 @@ def _query(sql: Sql, models: Models, text: str, exact: bool) -> Query:
         unknown_values=sql.from_select or any(UNKNOWN in pair for pair in sql.inserted),
         guarded=sql.on_conflict or (sql.from_select and sql.kind == "insert"),
         returning=sql.returning,
-        advisory=sql.advisory != "",
+        advisory=sql.advisory,
         form="text",
         text=text,
     )

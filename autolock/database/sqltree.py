@@ -46,7 +46,7 @@ _STATEMENTS: tuple[type[Any], ...] = (
     exp.Describe,
     exp.Use,
 )
-_ADVISORY = {
+ADVISORY = {
     "pg_advisory_xact_lock": "xact",
     "pg_try_advisory_xact_lock": "xact",
     "pg_advisory_lock": "session",
@@ -511,8 +511,8 @@ class _Reader:
 
     def _advisory(self) -> str:
         for call in self._tree.find_all(exp.Anonymous):
-            if call.name.lower() in _ADVISORY:
-                return _ADVISORY[call.name.lower()]
+            if call.name.lower() in ADVISORY:
+                return ADVISORY[call.name.lower()]
         return ""
 
 

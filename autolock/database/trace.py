@@ -127,8 +127,9 @@ class DatabaseTrace:
 
     `counted` are the statements whose count of rows was asked for, `returned` the rows that each has given back,
     `presence` the looks that count, by serial: whether the number is only asked to be nothing or something,
-    `demanded` the looks that raise where there is no row, each with who expects exceptions, `single` those that raise
-    where there are several, `lost` the changes of rows that their session has let go of, `failed` the new rows that
+    `unlocked` the advisory locks that are given back before what was written under them is committed, `demanded` the
+    looks that raise where there is no row, each with who expects exceptions, `single` those that raise where there are
+    several, `lost` the changes of rows that their session has let go of, `failed` the new rows that
     are given a constant where an exception is handled.
     """
 
@@ -143,6 +144,7 @@ class DatabaseTrace:
     counted: set[int] = field(default_factory=set)
     returned: dict[int, set[str]] = field(default_factory=dict)
     presence: dict[int, bool] = field(default_factory=dict)
+    unlocked: set[int] = field(default_factory=set)
     demanded: dict[int, tuple[frozenset[str], ...]] = field(default_factory=dict)
     single: set[int] = field(default_factory=set)
     lost: set[RowWrite] = field(default_factory=set)

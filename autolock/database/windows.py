@@ -13,7 +13,7 @@ from autolock.database.harm import Harm, is_invented, keeps, mentions, same_valu
 from autolock.database.hooks import CONFLICTS, VIOLATIONS
 from autolock.database.models import Model, Models
 from autolock.database.objects import Condition, Query
-from autolock.database.rows import same_row
+from autolock.database.rows import Rows, same_row
 from autolock.database.sending import sends
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.program.branches import Branches, shared_frames
@@ -427,6 +427,8 @@ class RowFinder:
             return None
         if candidate.control is None or _asks_for_enough(candidate.control) or self.is_of_the_same(candidate):
             return None
+        if write.kind == "remove" and (write.handling or self.is_ours(candidate) or self.is_purge(write)):
+            return None
         rivals = self.harm.turning(candidate)
         if _asserts_enough(candidate.control) or not rivals:
             return None
@@ -441,6 +443,17 @@ class RowFinder:
         window = self.make("row-skew", candidate, "unguarded")
         window.rivals = [next((r for r in rivals if r[1].node is write.node), rivals[0])]
         return window
+
+    def is_ours(self, candidate: RowCandidate) -> bool:
+        """Whether a row is taken away that the same run has put in: it does not want it any more."""
+        write = candidate.write
+        return (write.row is not None and write.row.origin is None) or self.harm.is_new(candidate)
+
+    @staticmethod
+    def is_purge(write: RowWrite) -> bool:
+        """Whether a look has told which rows are too many: the next one finds the same, or fewer."""
+        reads = (r for c in write.conditions for r in c.value.reads)
+        return any(isinstance(r, RowRead) and r.location.root == write.location.root for r in reads)
 
     def lists_missing(self, control: Control, write: RowWrite) -> bool:
         """Whether a test leaves because of what was asked for and not found: `[n for n in ids if n not in found]`."""
@@ -497,6 +510,8 @@ class RowFinder:
                 return all(r.location.root != read.location.root for r in rows)
             return all(r.serial != write.found.serial for r in control.reads)
         own = write.row is not None and write.row.origin is read
+        changed = Rows.found_for(write)
+        own = own or (changed is not None and changed.query is read.query)
         told = control is not None and (control.shape == "compare" or _becomes_such_a_one(read.query, write))
         return read.what == "row" and not own and told
 
@@ -565,7 +580,7 @@ class RowFinder:
         read, write = candidate.read, candidate.write
         if self.in_process(candidate) or read.isolated:
             return None
-        ours = {lock.serial for lock in write.locks}
+        ours = {lock.serial for lock in write.locks} - self.trace.unlocked
         seen = read.earlier if read.earlier is not None else read
         if any(lock.serial in ours for lock in seen.locks):
             return None
@@ -584,7 +599,7 @@ class RowFinder:
         read, write = candidate.read, candidate.write
         if self.in_process(candidate) or (read.isolated and read.session.isolation.upper() == "SERIALIZABLE"):
             return True
-        ours = {lock.serial for lock in write.locks}
+        ours = {lock.serial for lock in write.locks} - self.trace.unlocked
         held = [lock for lock in read.locks if lock.serial in ours]
         through_owner = read.query.form == "relationship"  # the SELECT has locked the row that the others belong to
         return any(through_owner or lock.node is not read.node for lock in held)

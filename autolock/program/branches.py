@@ -35,16 +35,15 @@ class Branches:
                 return self._stays(first.function, test.test)
         return False
 
-    def are_apart(self, one: Write, other: Write) -> bool:
-        """Whether two writes are made on the two sides of one test, so that a run makes either of them."""
-        depth = shared_frames(one.stack, other.stack)
-        function = one.stack[depth - 1].function if depth else None
+    def are_apart(self, one: Sequence[Frame], other: Sequence[Frame]) -> bool:
+        """Whether two places stand on the two sides of one test, so that a run comes to either of them."""
+        depth = shared_frames(one, other)
+        function = one[depth - 1].function if depth else None
         if function is None:
             return False
         around = self._branches(function)
-        sides = {id(test): side for test, side in around.get(id(one.stack[depth - 1].statement), ())}
-        others = around.get(id(other.stack[depth - 1].statement), ())
-        return any(sides.get(id(test), side) != side for test, side in others)
+        sides = {id(test): side for test, side in around.get(id(one[depth - 1].statement), ())}
+        return any(sides.get(id(test), side) != side for test, side in around.get(id(other[depth - 1].statement), ()))
 
     def is_conditional(self, write: Write) -> bool:
         """Whether a write is made only where some test of its own function comes out so."""

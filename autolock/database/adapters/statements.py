@@ -12,6 +12,7 @@ from autolock.database.objects import Column, Condition, Conditions, Expression,
 from autolock.database.rows import Rows
 from autolock.database.sqlpieces import SqlText, constant_text
 from autolock.database.sqlquery import query_of_text
+from autolock.database.sqltree import ADVISORY
 from autolock.program.values import NO_READS, NOTHING, ClassValue, Group, Heap, Row, Thing, Type, Value
 
 _AGGREGATES = frozenset({"count", "max", "min", "sum", "avg", "array_agg", "string_agg", "row_number", "rank"})
@@ -132,8 +133,8 @@ class Statements:
 
     @staticmethod
     def selecting_expression(query: Query, obj: Expression, first: bool) -> Query:
-        if "advisory" in obj.function:
-            return replace(query, advisory=True, entity="aggregate")
+        if obj.function in ADVISORY:
+            return replace(query, advisory=ADVISORY[obj.function], entity="aggregate")
         query = replace(query, inner=query.inner or obj.query)
         aggregate = obj.function in _AGGREGATES or any(
             isinstance(c, Expression) and c.function in _AGGREGATES for c in obj.columns
@@ -334,8 +335,8 @@ class Statements:
             return obj
         if isinstance(obj, TableThing):
             return Query("select", obj.model, spot=self.rows.spot(node))
-        if isinstance(obj, Expression) and "advisory" in obj.function:
-            return Query("select", None, advisory=True, spot=self.rows.spot(node))
+        if isinstance(obj, Expression) and obj.function in ADVISORY:
+            return Query("select", None, advisory=ADVISORY[obj.function], spot=self.rows.spot(node))
         return self.read(value, node)
 
     def read(self, value: Value, node: ast.AST) -> Query | None:

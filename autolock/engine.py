@@ -81,7 +81,6 @@ def analyse(
 
 def find(analysis: Analysis, rules: Sequence[Rule]) -> tuple[tuple[Finding, ...], tuple[Plan, ...]]:
     """The findings of the given rules (for each Window the first rule that is about it), and the plans for them."""
-    from autolock.plan import plan
     from autolock.telling import finding_of
 
     findings: list[Finding] = []
@@ -95,6 +94,11 @@ def find(analysis: Analysis, rules: Sequence[Rule]) -> tuple[tuple[Finding, ...]
                 findings.append(finding_of(analysis, window, rule, match, findings))
                 analysis.matches.append((window, rule, match))
                 break
+    if not findings:
+        return (), ()
+    # Imported late: an analysis that finds nothing does without all that plans are made of.
+    from autolock.plan import plan
+
     return plan(analysis, findings)
 
 

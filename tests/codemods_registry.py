@@ -22,6 +22,7 @@ from codemods.insert_before import InsertBefore
 from codemods.insert_or_reselect import InsertOrReselect
 from codemods.lock_rows import LockRows
 from codemods.release_in_finally import ReleaseInFinally
+from codemods.remove_parameter import RemoveParameter
 from codemods.remove_statement import RemoveStatement
 from codemods.replace_expression import ReplaceExpression
 from codemods.replace_lock import ReplaceLock
@@ -56,6 +57,7 @@ CODEMODS: dict[str, type[PlacedCodemod]] = {
     "insert-or-reselect": InsertOrReselect,
     "lock-rows": LockRows,
     "release-in-finally": ReleaseInFinally,
+    "remove-parameter": RemoveParameter,
     "remove-statement": RemoveStatement,
     "replace-expression": ReplaceExpression,
     "replace-lock": ReplaceLock,

@@ -17,6 +17,7 @@ from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.gathered import name_for_one, not_running
 from autolock.planning.homes import HomeFinder, frozen
 from autolock.planning.names import written
+from autolock.planning.own_sessions import body_of, only_started, refuse_pending, refuse_prepared, without
 from autolock.planning.own_tasks import own_tasks
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.task_groups import group_of_tasks
@@ -58,6 +59,8 @@ class SessionPlans:
             return self.undecorated(window)
         if isinstance(window, EffectWindow):
             return self.after_commit(window)
+        if window.kind == "session-outlives":
+            return self.own_session_of_task(window)
         raise Refusal(_BY_HAND[window.kind])
 
     # -- a session for each request ----------------------------------------------------------
@@ -295,6 +298,39 @@ class SessionPlans:
                 if (alias.asname or alias.name) == name:
                     return [Edit(path, "remove-statement", frozen(at=blocks.spot(statement).path))]
         return []
+
+    # -- what goes on after the request ------------------------------------------------------------
+
+    def own_session_of_task(self, window: SessionWindow) -> RowPlan:
+        """The function that the task runs opens a session, and is given none."""
+        session = window.session
+        assert session is not None
+        started = only_started(self.program, self.sources, window)
+        refuse_pending(self.trace, window, session)
+        refuse_prepared(self.sources, session)
+        function, node = started.function, self.sources.node_of(started.function)
+        assert isinstance(node, ast.AsyncFunctionDef)
+        assert window.first is not None
+        factory, edits = self.factory(function, session)
+        blocks, body = self.sources.blocks(function.path), body_of(node)
+        at, first = blocks.spot(node).path, blocks.spot(body[0]).path
+        header = f"{factory}() as {started.parameter}"
+        wrap = frozen(at=first, count=len(body), header=header, is_async=session.is_async)
+        call = ast.unparse(without(started.call, started.given))
+        edits += [
+            Edit(function.path, "wrap-in-transaction", wrap),
+            Edit(function.path, "remove-parameter", frozen(at=at, name=started.parameter)),
+            self.put(window.function.path, window.first, started.call, call),
+        ]
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        annotation = next((a.annotation for a in arguments if a.arg == started.parameter), None)
+        edits += self.unimported(function.path, annotation) if annotation is not None else []
+        return RowPlan(
+            edits,
+            f"Let `{function.name}` open a session of its own",
+            "The task goes on when the request is over, and its session with it: with one of its own it neither shares "
+            "that of the request nor keeps it.",
+        )
 
     # -- one after the other ---------------------------------------------------------------------------
 
@@ -622,5 +658,4 @@ def _text(work: Work) -> str:
 _BY_HAND = {
     "session-direct": "open a session in the handler, `with SessionLocal() as session:`, or depend on one that is "
     "opened for each request",
-    "session-outlives": "let the task open a session of its own, and give it the ids of the rows instead of the rows",
 }

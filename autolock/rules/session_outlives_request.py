@@ -30,16 +30,32 @@ class SessionOutlivesRequest:
 
     ## Fix
 
-    By hand: the task opens a session of its own, and gets the ids of rows instead of the rows, which cannot be
-    read after the commit that has expired them. No rewrite is offered: which sessions the task's own
-    callers expect it to use, and what it needs of the rows, is not in the code that starts it.
+    The function that a task runs opens a session of its own, where nothing else calls it:
+
+        async def confirm(order_id):
+            async with SessionLocal() as session:
+                ...
+
+        asyncio.create_task(confirm(order.id))
+
+    ## Refused
+
+    For a background task: FastAPI closes the request's session after it, with its connection, whatever session the
+    task has. Where the function is called by others as well, is a method, or is given rows, which cannot be read after
+    the commit that has expired them. Where the request has not committed yet what the task may be about, and where who
+    opens its session does more than that.
     """
 
     id: ClassVar[str] = "AL303"
     name: ClassVar[str] = "session-outlives-request"
     category: ClassVar[str] = "dependency"
     summary: ClassVar[str] = "a task that goes on after the request uses the request's session"
-    codemods: ClassVar[tuple[str, ...]] = ()
+    codemods: ClassVar[tuple[str, ...]] = (
+        "wrap-in-transaction",
+        "remove-parameter",
+        "replace-expression",
+        "import-name",
+    )
 
     def match(self, window: RaceWindow) -> Match | None:
         found = session_window(window, "session-outlives")

@@ -1,0 +1,2 @@
+async def note(text: str, *, loud: bool = False) -> None:
+    pass

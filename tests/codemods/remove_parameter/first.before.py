@@ -1,0 +1,2 @@
+async def note(session: AsyncSession, text: str, *, loud: bool = False) -> None:
+    pass

@@ -1,0 +1,4 @@
+def note(
+    text: str,
+):
+    pass

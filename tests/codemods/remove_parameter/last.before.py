@@ -1,0 +1,5 @@
+def note(
+    text: str,
+    session: Session,
+):
+    pass

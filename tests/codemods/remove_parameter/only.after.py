@@ -1,0 +1,2 @@
+async def note():
+    pass

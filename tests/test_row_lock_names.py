@@ -127,3 +127,33 @@ async def draw():
 """
     assert 'f"{FIND}' not in fixed(tmp_path, mapped + handlers)
     assert [f.place.function for f in autolock.check([tmp_path], cache=False).findings] == ["draw"]
+
+
+def test_a_text_of_a_class_that_readers_run_too_is_preceded_by_a_lock(tmp_path: Path) -> None:
+    mapped = MAPPED.replace("from sqlalchemy import select, update", "from sqlalchemy import text")
+    mapped = mapped[: mapped.index("@app.get")]
+    dao = """
+class Prizes:
+    FIND = text("SELECT won FROM prizes WHERE id = :number")
+
+    def __init__(self, session: AsyncSession) -> None:
+        self.session = session
+
+    async def won(self, number):
+        return (await self.session.execute(self.FIND, {"number": number})).scalar_one()
+
+@app.get("/prizes/{number}")
+async def show(number: int):
+    return await Prizes(current()).won(number)
+
+@app.post("/prizes/{number}")
+async def draw(number: int):
+    session = current()
+    won = await Prizes(session).won(number)
+    await session.execute(text("UPDATE prizes SET won = :won WHERE id = :id"), {"won": won // 2, "id": number})
+    await session.commit()
+"""
+    after = fixed(tmp_path, mapped + dao)
+    handler = after[after.index("async def draw") :]
+    assert handler.index("SELECT id FROM prizes WHERE id = :id FOR UPDATE") < handler.index("won(number)")
+    assert after.count("FOR UPDATE") == 1

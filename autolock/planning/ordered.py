@@ -37,7 +37,7 @@ def place_of(program: Program, look: RowRead, function: Ref) -> Place:
     A key that is a parameter of a function in between is what its caller gives for it.
     """
     key, stack, spot = key_of_look(look), without_wrappers(program, look.stack), look.query.spot
-    if spot is None or spot.function != look.function:
+    if look.query.form != "text" and (spot is None or spot.function != look.function):
         raise Refusal(_UNKNOWN)
     depth = next((n for n in reversed(range(len(stack))) if stack[n].function == function), None)
     if depth is None or stack[depth].statement is None:

@@ -63,7 +63,10 @@ class RowLocks(RowRefresh):
         self.refuse_unsent(window)
         query = window.look.query
         if query.form == "text" and (query.spot is None or query.spot.function is None):
-            return self.lock_named_text(window, query)
+            try:
+                return self.lock_named_text(window, query)
+            except Refusal as refusal:
+                return self.lock_before(window, window.look, refusal)
         if self.is_locked_here(window):
             if _chooses_several(window):
                 return self.lock_chosen(window)

@@ -92,6 +92,18 @@ def with_named_tests(tree: ast.Module) -> None:
                 test.test = ast.Name(name, ast.Load())
 
 
+def refused_by_a_helper(tree: ast.Module) -> None:
+    """`if bad: raise error` becomes `_ensure(not bad, error)`."""
+    for block in _blocks(tree):
+        for index, test in enumerate(block):
+            if isinstance(test, ast.If) and not test.orelse and len(test.body) == 1:
+                leaving = test.body[0]
+                if isinstance(leaving, ast.Raise) and isinstance(leaving.exc, ast.Call) and leaving.cause is None:
+                    call = ast.Call(_expression("_ensure"), [ast.UnaryOp(ast.Not(), test.test), leaving.exc], [])
+                    block[index] = ast.Expr(call)
+    _put_first(tree, "def _ensure(fine, error):\n    if not fine:\n        raise error")
+
+
 def narrated(tree: ast.Module) -> None:
     """There is a line for the log above each statement of a function."""
     for function in _functions(tree):
@@ -152,6 +164,7 @@ MEANINGS: dict[str, Callable[[ast.Module], None]] = {
         handed_on,
         turned_round,
         with_named_tests,
+        refused_by_a_helper,
         narrated,
         registered,
         inherited,

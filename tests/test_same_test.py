@@ -36,6 +36,10 @@ class Parcel(Base):
 async def get_session():
     async with SessionLocal() as session:
         yield session
+
+def ensure(fine, error):
+    if not fine:
+        raise error
 """
 
 CLAIMS = {
@@ -63,6 +67,11 @@ CLAIMS = {
         free = not (parcel.status != "waiting" or parcel.holder not in (None, driver))
         if not free:
             raise HTTPException(409)
+        parcel.status, parcel.holder = "taken", driver
+        await session.commit()
+    """,
+    "a helper refuses": """
+        ensure(parcel.status == "waiting" and parcel.holder in (None, driver), HTTPException(409))
         parcel.status, parcel.holder = "taken", driver
         await session.commit()
     """,

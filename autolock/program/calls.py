@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 
 from autolock.database.adapters.mappings import DUMPS
 from autolock.database.sessions import REHEARSAL
@@ -12,6 +13,7 @@ from autolock.llm.hooks import WAITING
 from autolock.program.allowance import afforded
 from autolock.program.containers import Containers
 from autolock.program.core import DEPTH, Activation, OutOfBudget, Spawn
+from autolock.program.decisions import tests_given
 from autolock.program.effects import Again, Effect, Recorder
 from autolock.program.files import Files
 from autolock.program.flights import claims_first, flies_alone, has_room
@@ -167,7 +169,8 @@ class Calls(Containers, Files):
             self.claiming[function.ref] = claims_first(function.node)
         if self.claiming[function.ref]:
             self.claims.add(node)
-        return self.activate(function, args, kwargs, None, _gives_all(node, kwargs))
+        asked = tests_given(function.node, function.receiver is not None, node)
+        return self.activate(function, args, kwargs, None, _gives_all(node, kwargs), asked)
 
     def activate(
         self,
@@ -176,26 +179,28 @@ class Calls(Containers, Files):
         kwargs: dict[str, Value],
         on_yield: Callable[[Value], None] | None,
         complete: bool = False,
+        asked: Mapping[str, ast.expr] = MappingProxyType({}),
     ) -> Value:
         """Run a function's body in the current state.
 
         `on_yield` is what happens at its `yield`; where the arguments are `complete`, what is left out has its default.
+        `asked` are the comparisons that the call hands to parameters.
         """
         again = [f.ref for f in self.frames].count(function.ref)
         if len(self.frames) > DEPTH or (again >= _RECURSION and self.turns_in_circles(function)):
             return self.unknown(*args, *kwargs.values())
-        key = self.signature(function, args, kwargs, complete) if on_yield is None else None
+        key = self.signature(function, args, kwargs, complete, asked) if on_yield is None else None
         memo = self.remembered(key, args, kwargs)
         if memo is not None:
             return self.replay(memo, function, args, kwargs)
         if on_yield is not None:
-            return self.run_body(function, args, kwargs, on_yield, complete)
+            return self.run_body(function, args, kwargs, on_yield, complete, asked)
         given_up = self.given_up
         recorder = Recorder.start(self) if key is not None else None
         if function.ref == self.entry.function:
-            result: Value | None = self.run_body(function, args, kwargs, None, complete)
+            result: Value | None = self.run_body(function, args, kwargs, None, complete, asked)
         else:
-            result = afforded(self, lambda: self.run_body(function, args, kwargs, None, complete))
+            result = afforded(self, lambda: self.run_body(function, args, kwargs, None, complete, asked))
         if result is None:
             result = self.unknown(*args, *kwargs.values())
         effect = recorder.finish(self, function, result) if recorder is not None else None
@@ -250,7 +255,12 @@ class Calls(Containers, Files):
         return Value(clone(effect.result).obj, _reads(*values) | made, "", _request(*values), effect.result.made)
 
     def signature(
-        self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], complete: bool
+        self,
+        function: FunctionValue,
+        args: list[Value],
+        kwargs: dict[str, Value],
+        complete: bool,
+        asked: Mapping[str, ast.expr],
     ) -> object | None:
         """All that could make one call of a function differ from another; None when that is not known."""
         if isinstance(function.node, ast.Lambda) or function.env is not None or not self.recording:
@@ -266,6 +276,7 @@ class Calls(Containers, Files):
         parts: list[object] = [function.ref, self.context, tuple(kwargs), complete]
         parts.extend(h.lock.location for h in self.state.held)
         parts.append(self.models.bounded)
+        parts.extend((name, id(test)) for name, test in asked.items())
         parts.extend(shape_of(value) for value in values)
         return tuple(parts)
 
@@ -276,8 +287,10 @@ class Calls(Containers, Files):
         kwargs: dict[str, Value],
         on_yield: Callable[[Value], None] | None,
         complete: bool,
+        asked: Mapping[str, ast.expr],
     ) -> Value:
         env = Env(function.ref, function.env)
+        env.tests.update(asked)
         if not isinstance(function.node, ast.Lambda):
             env.nonlocals = set(self.program.modules[function.ref.path].functions[function.ref.name].rebinds)
         self.bind_arguments(function, args, kwargs, env, complete)

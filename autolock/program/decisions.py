@@ -141,6 +141,15 @@ def name_test(tests: dict[str, ast.expr], name: str, value: ast.expr) -> None:
         tests.pop(name, None)
 
 
+def tests_given(function: ast.AST, bound: bool, call: ast.AST) -> dict[str, ast.expr]:
+    """The comparisons that a call hands to parameters of a function, by name: `ensure(stock >= wanted, error)`."""
+    if not isinstance(call, ast.Call) or not isinstance(function, ast.FunctionDef):
+        return {}
+    names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)][bound:]
+    given = [*zip(names, call.args, strict=False), *((k.arg, k.value) for k in call.keywords if k.arg is not None)]
+    return {n: test for n, test in given if isinstance(test, ast.Compare | ast.BoolOp) or is_not(test)}
+
+
 def is_not(test: ast.expr) -> TypeGuard[ast.UnaryOp]:
     """Whether a test is `not ...`."""
     return isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not)

@@ -219,3 +219,25 @@ def test_who_commits_a_unit_of_work_takes_back_that(tmp_path: Path) -> None:
     autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
     after = main.read_text(encoding="utf-8")
     assert "except IntegrityError as error:\n        await unit.rollback()\n        raise HTTPException(409" in after
+
+
+WEIGHED = """
+@app.post("/clubs/{id}/seats")
+async def sit(id: int, wanted: Wanted, rows: int, db: AsyncSession = Depends(session)):
+    seat = await db.scalar(select(Seat).where(Seat.club_id == id, Seat.name == wanted.name))
+    wide = rows if not seat else seat.club_id + rows
+    if wide > 5:
+        raise HTTPException(400, "too wide")
+    if seat:
+        seat.club_id = wide
+    else:
+        db.add(Seat(club_id=id, name=wanted.name))
+    await db.commit()
+"""
+
+
+def test_what_is_worked_out_from_a_row_is_no_check_for_it(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD.format(more="") + WEIGHED)
+    outcome = autolock.fix([tmp_path], unsafe=True, apply=True, allow_dirty=True, cache=False)
+    assert [f.rule for f in outcome.findings if f.rule == "AL203"] == ["AL203"]
+    assert (tmp_path / "main.py").read_text().count("too wide") == 1

@@ -485,3 +485,52 @@ OTP = """
 
 def test_the_row_that_a_look_has_found_is_not_another_one(tmp_path: Path) -> None:
     assert "AL208" not in [f.rule for f in findings(tmp_path, OTP.format(id="found.id"))]
+
+
+TAKE = """
+    @app.delete("/loans/{{id}}")
+    async def take(id: int, db: AsyncSession = Depends(session)):
+        {before}
+        loan = await db.scalar(select(Loan).where(Loan.id == id).with_for_update())
+        if loan is None:
+            raise HTTPException(404)
+        reader = await db.scalar(select(Reader).where(Reader.id == loan.reader_id).with_for_update())
+        reader.branch_id += loan.reader_id
+        await db.delete(loan)
+        await db.commit()
+    """
+KNOWN = "if (await db.scalar(select(Loan).where(Loan.id == id))).state == 'lost': raise HTTPException(409)"
+
+
+@pytest.mark.parametrize(("before", "rules"), [("", []), (KNOWN, ["AL206"])])
+def test_a_locked_row_is_not_taken_twice_but_may_be_old(before: str, rules: list[str], tmp_path: Path) -> None:
+    assert [f.rule for f in findings(tmp_path, TAKE.format(before=before))] == rules
+
+
+COUNTED = """
+    from redis.asyncio import Redis
+
+    redis = Redis()
+
+    @app.post("/codes/{{name}}")
+    async def send(name: str):
+        left = await redis.get(f"codes:{{name}}")
+        if int(left or 0) {test}:
+            raise HTTPException(429)
+        await redis.{change}(f"codes:{{name}}")
+    """
+
+
+@pytest.mark.parametrize(
+    ("test", "change", "severity"), [(">= 5", "incr", Severity.MEDIUM), ("<= 0", "decr", Severity.HIGH)]
+)
+def test_one_too_many_is_worth_less_than_one_spent_twice(
+    test: str, change: str, severity: Severity, tmp_path: Path
+) -> None:
+    assert told(tmp_path, COUNTED.format(test=test, change=change)) == [("AL202", severity)]
+
+
+def test_a_member_of_an_enumeration_is_a_constant_too(tmp_path: Path) -> None:
+    body = "\n    from enum import Enum\n\n    class State(Enum):\n        OUT = 'out'\n        BACK = 'back'\n"
+    asked = RETURN.replace('loan.state = "back"', "loan.state = State.BACK.value").format(more="pass")
+    assert told(tmp_path, body + asked) == [("AL202", Severity.LOW)]

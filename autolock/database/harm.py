@@ -30,6 +30,8 @@ _ENDING = re.compile(r"(?i)cancel|revok|expir|delet|archiv|abort|inactiv|disabl|
 _PACKED = re.compile(r"json|config|settings|options|preferences|meta|data|payload|blob|struct|extra|attributes")
 
 
+#: A member of an enumeration, or what it stands for.
+_MEMBER = re.compile(r"[A-Z]\w*(\.\w+)+")
 #: Arguments that are what a function gives where it finds nothing else.
 _FALLBACKS = frozenset({"default", "default_value", "fallback"})
 
@@ -175,7 +177,7 @@ class Harm:
         write, control = candidate.write, candidate.control
         if candidate.dependence != "control" or control is None or write.kind == "augment" or write.made == "atomic":
             return True
-        constant = write.made in ("const", "none") or bool(write.text)
+        constant = write.made in ("const", "none") or bool(write.text) or _is_named(write.value)
         return not constant or bool(self.consequences(candidate)) or self.is_given_away(candidate)
 
     def is_given_away(self, candidate: RowCandidate) -> bool:
@@ -538,6 +540,11 @@ def exclude(one: RowWrite, other: RowWrite) -> bool:
     """Whether the two are in different branches of one decision."""
     sides = {id(c.node): c.negated for c in one.decided}
     return any(sides.get(id(c.node), c.negated) != c.negated for c in other.decided)
+
+
+def _is_named(value: Value | None) -> bool:
+    """`Status.DONE.value`: what a name says that means the same everywhere."""
+    return value is not None and not value.reads and not value.request and _MEMBER.fullmatch(value.term) is not None
 
 
 def _asks_for_what_it_sets(write: RowWrite) -> bool:

@@ -101,6 +101,15 @@ class RowWindow(RaceWindow):
         return self.model is not None and holder == self.model.ref.name and function.path == self.model.ref.path
 
     @property
+    def counts_up(self) -> bool:
+        """Whether a number in redis goes up: too many of something were let through, and nothing is gone."""
+        call = self.change.node
+        if self.change.model.library != "redis" or not isinstance(call, ast.Call):
+            return False
+        named = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        return "incr" in named and not any(isinstance(a, ast.UnaryOp) for a in call.args)
+
+    @property
     def model_name(self) -> str:
         """The name of the class, or of the table that has none."""
         assert self.model is not None
@@ -238,13 +247,16 @@ class RowFinder:
         relation = self.relation(candidate)
         if relation is None:
             return None
-        return self.make("row-lock-lost" if relation == "lock-lost" else "row-claim", candidate, relation)
+        if relation == "stale" and write.kind != "remove":
+            return None  # the database has asked under the lock whether the row still is such a one
+        kind = {"lock-lost": "row-lock-lost", "stale": "row-stale"}.get(relation, "row-claim")
+        return self.make(kind, candidate, relation)
 
     def insert(self, candidate: RowCandidate) -> RowWindow | None:
         """A row is put where a look found none, or not too many."""
         read, write = candidate.read, candidate.write
         control = candidate.control
-        counted = self.is_number(candidate) or (control is not None and _counts(control.node))
+        counted = self.is_number(candidate) or (control is not None and counts(control.node))
         shape = _shape_of(control) if control is not None else ""
         if candidate.dependence == "control" and shape not in _ABSENT:
             return None
@@ -758,7 +770,7 @@ def _computes(value: ast.expr, column: str, function: ast.AST | None) -> bool:
     return any(mentions(given, column) for name in names for given in _given_to(name, function) or ())
 
 
-def _counts(test: ast.AST) -> bool:
+def counts(test: ast.AST) -> bool:
     """Whether a test is about how many there are: `len(rows) >= limit`."""
     return any(
         isinstance(n, ast.Compare)
@@ -850,7 +862,7 @@ def _is_rest(value: ast.expr) -> bool:
 
 def _asserts_enough(control: Control) -> bool:
     """Whether an assertion says that there are as many rows as the code goes on to take: `assert len(found) >= n`."""
-    return control.exit == "raise" and not control.negated and _counts(control.node)
+    return control.exit == "raise" and not control.negated and counts(control.node)
 
 
 def _compares(test: ast.AST) -> bool:

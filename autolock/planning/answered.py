@@ -7,7 +7,7 @@ import ast
 from autolock.database.models import Models
 from autolock.database.schema import Model
 from autolock.database.trace import DatabaseTrace
-from autolock.database.windows import RowWindow
+from autolock.database.windows import RowWindow, counts
 from autolock.edits import Edit
 from autolock.findings import Safety
 from autolock.planning.blocks import Refusal
@@ -91,8 +91,13 @@ def _is_mapped(program: Program, models: Models, function: Ref, annotation: ast.
 
 
 def answer_of_check(window: RowWindow, node: ast.AST) -> ast.Raise | None:
-    """What a function raises where its check fails, if that is all it does there."""
+    """What a function raises where its check fails, if that is all it does there.
+
+    What compares something that the row says, or that was worked out from it, does not tell that the row is there.
+    """
     test = window.control.node if window.control is not None else None
+    if test is not None and window.shape == "compare" and window.look.what == "row" and not counts(test):
+        return None
     check = next((s for s in statements_of(node) if isinstance(s, ast.If) and s.test is test), None)
     only = check.body[0] if check is not None and len(check.body) == 1 else None
     return only if isinstance(only, ast.Raise) else None

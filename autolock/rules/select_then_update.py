@@ -82,8 +82,9 @@ class SelectThenUpdate:
                 f"`{function}` checks `{what}`{loaded_at(found)} and then sets it: {who(found)} at once, or of one and "
                 "whatever else sets it, both pass the check, and the second replaces what the first has set.",
             )
+        adds = found.change.kind == "augment" or found.change.made == "atomic"
         return Match(
-            Severity.HIGH if found.change.kind == "augment" or found.change.made == "atomic" else Severity.MEDIUM,
+            Severity.HIGH if adds and not found.counts_up else Severity.MEDIUM,
             f"`{function}` checks `{what}`{loaded_at(found)} and then changes it: {who(found)} at once both "
             f"pass the check, and the second acts on what is no longer true.",
         )

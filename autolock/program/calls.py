@@ -29,7 +29,7 @@ from autolock.program.library import (
     TO_THREAD,
     TO_THREAD_METHODS,
 )
-from autolock.program.linker import Ref
+from autolock.program.linker import Ref, statements_in
 from autolock.program.shapes import shape_of, terms_of
 from autolock.program.trace import LIMITED, Control, Held, LockUse, Read
 from autolock.program.values import (
@@ -675,13 +675,12 @@ class Calls(Containers, Files):
             return value.value if ast.unparse(value.slice) == ast.unparse(key) else None
         unit, ref = self.unit(self.frame.path), self.frame.ref
         function = unit.functions.get(ref.name) if unit is not None and ref is not None else None
-        for loop in ast.walk(function) if function is not None else ():
-            if not isinstance(loop, ast.For) or not isinstance(loop.iter, ast.Call):
+        for loop in statements_in(function) if function is not None else ():
+            items = loop.iter.func if isinstance(loop, ast.For) and isinstance(loop.iter, ast.Call) else None
+            if not isinstance(loop, ast.For) or not isinstance(items, ast.Attribute) or items.attr != "items":
                 continue
-            names, items = ast.unparse(loop.target).strip("()"), loop.iter.func
-            if names != f"{ast.unparse(key)}, {ast.unparse(value)}" or not any(n is node for n in ast.walk(loop)):
-                continue
-            if isinstance(items, ast.Attribute) and items.attr == "items":
+            names = ast.unparse(loop.target).strip("()")
+            if names == f"{ast.unparse(key)}, {ast.unparse(value)}" and any(n is node for n in ast.walk(loop)):
                 return items.value
         return None
 

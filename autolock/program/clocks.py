@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from autolock.program.index import dotted
+from autolock.program.linker import statements_in
 
 _CLOCKS = frozenset({"time", "monotonic", "perf_counter", "now", "utcnow", "time_ns", "monotonic_ns"})
 
@@ -14,7 +15,7 @@ def asks_the_clock(test: ast.AST, function: ast.AST) -> bool:
     names = {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}
     told = [
         n.value
-        for n in ast.walk(function)
+        for n in statements_in(function)
         if isinstance(n, ast.Assign) and any(isinstance(t, ast.Name) and t.id in names for t in n.targets)
     ]
     return any(_reads_a_clock(n) for tree in (test, *told) for n in ast.walk(tree))

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Container, Iterator
 from itertools import pairwise
 
-from autolock.program.linker import blocks_in
+from autolock.program.linker import blocks_in, statements_in
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -24,7 +24,7 @@ def flies_alone(function: _Function, start: ast.AST, claims: Container[ast.AST] 
     if isinstance(function, ast.Lambda):
         return False
     wanted: set[Flag] = set()
-    for statement in (s for block in blocks_in(function) for s in block):
+    for statement in statements_in(function):
         if isinstance(statement, ast.If) and statement.lineno < getattr(start, "lineno", 0) and leaves(statement.body):
             wanted |= asked(statement.test)
             if isinstance(statement.test, ast.UnaryOp) and _is_told(function, statement.test, claims):

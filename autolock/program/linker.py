@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -407,6 +407,11 @@ def blocks_in(node: ast.AST, fields: Collection[str] = ("body", "orelse", "final
                 if name in fields:
                     found.append(inner)
     return found
+
+
+def statements_in(node: ast.AST) -> Iterator[ast.stmt]:
+    """The statements in a definition, those of an outer block before those of the blocks in it."""
+    return (statement for block in blocks_in(node) for statement in block)
 
 
 def _collect(body: list[ast.stmt], unit: Unit) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from autolock.findings import Severity
 from autolock.rules.base import Match
+from autolock.rules.severity import severity_of_window
 from autolock.rules.shapes import function_name, is_cache_fill, is_creation, is_harmless
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class CheckOutsideLock:
                 f"again under it: whoever waited for the lock makes it once more.",
             )
         return Match(
-            Severity.HIGH,
+            severity_of_window(window),
             f"`{function_name(window)}` looks at `{window.shown}` before it takes the lock and does "
             f"not look again under it: "
             f"several requests pass the check, then change `{window.shown}` one after the other.",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from autolock.findings import Severity
-from autolock.program.decisions import ABSENT
 from autolock.program.trace import removed_end
 from autolock.rules.base import Match
+from autolock.rules.severity import severity_of_act
 from autolock.rules.shapes import function_name, gap, is_cache_fill, is_counting, is_creation, is_file, routes_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class CheckThenAct:
         if not window.race:
             return self.latent(window) if window.dependence == "control" and is_counting(window) else None
         return Match(
-            self.severity(window),
+            severity_of_act(window),
             f"`{function_name(window)}` checks `{window.shown}`, {gap(window)}, then {_ACTS[write.kind]} it: "
             f"{self.harm(window)}",
         )
@@ -86,23 +86,6 @@ class CheckThenAct:
             at_once = routes_of(window)
             return f"{at_once} at once both pass the check before either of them has changed `{window.shown}`."
         return f"{' and '.join(rivals[:2])} may change it in between, and the check is no longer true."
-
-    @staticmethod
-    def severity(window: RaceWindow) -> Severity:
-        write = window.write
-        assert write is not None
-        if write.kind == "remove":
-            put = window.between is not None and any(w.kind != "remove" for _, w in window.rivals)
-            return Severity.MEDIUM if window.exit == "raise" or put else Severity.LOW
-        if write.kind == "insert" and not window.exit:
-            return Severity.LOW
-        if window.fleeting:
-            return Severity.MEDIUM
-        if write.kind == "assign" and not window.exit and (write.made == "const" or window.shape in ABSENT):
-            return Severity.MEDIUM  # a flag or a gap that is filled on the way: nobody was told that it was free
-        if write.kind == "augment" or window.shape in ("compare", "missing", "falsy", "equal"):
-            return Severity.HIGH if write.kind != "insert" else Severity.MEDIUM
-        return Severity.MEDIUM
 
     def latent(self, window: RaceWindow) -> Match:
         return Match(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from autolock.findings import Severity
 from autolock.rules.base import Match
+from autolock.rules.severity import severity_of_window
 from autolock.rules.shapes import function_name, gap, is_cache_fill, is_creation
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class LockReleasedEarly:
         if is_creation(window) or is_cache_fill(window):
             return None
         return Match(
-            Severity.HIGH,
+            severity_of_window(window),
             f"`{function_name(window)}` reads `{window.shown}` under a lock, gives the lock back, "
             f"{gap(window)}, and then writes "
             f"what it computed from the read: another request's change in between is lost.",

@@ -173,3 +173,28 @@ async def deliver(id: int):
         await post.deliver(session, id)
 """
     assert places(tmp_path, ROWS + body) == []
+
+
+def test_the_setter_of_a_property_is_called_by_the_name_of_the_property(tmp_path: Path) -> None:
+    body = """
+class Desk:
+    def __init__(self, session: AsyncSession):
+        self._session = session
+
+    @property
+    def letter(self):
+        return None
+
+    @letter.setter
+    def letter(self, number):
+        session = self._session
+        if session.query(Letter).filter(Letter.tries == number).first() is None:
+            session.add(Letter(tries=number))
+        session.flush()
+
+@broker.task
+def file(desk, number):
+    desk.letter = number
+"""
+    text = ROWS.replace("import async_sessionmaker", "import AsyncSession, async_sessionmaker")
+    assert places(tmp_path, text + body) == [("AL203", "Desk.letter.setter")]

@@ -102,3 +102,29 @@ HARMLESS = {
 @pytest.mark.parametrize("body", HARMLESS.values(), ids=HARMLESS)
 def test_a_check_that_no_other_request_turns_is_no_finding(body: str, tmp_path: Path) -> None:
     assert functions(tmp_path, body) == []
+
+
+PERIODS = """
+@app.post("/cases/{id}/calls")
+def call(id: int, now: datetime, db: Session = Depends(session)):
+    case = db.get(Case, id)
+    if now >= case.seen:
+        COUNT
+        case.seen = None
+    db.commit()
+
+@app.post("/cases/{id}/marks")
+def mark(id: int, db: Session = Depends(session)):
+    db.execute(update(Case).where(Case.id == id).values(best=Case.best + 1))
+    db.commit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [("case.best = 0", ["call"]), ("case.title = 'quiet'", []), ("pass", [])],
+)
+def test_a_count_that_begins_again_when_a_period_is_over(count: str, expected: list[str], tmp_path: Path) -> None:
+    text = APP.replace("BODY", "pass").replace("import create_engine,", "import create_engine, update,")
+    (tmp_path / "main.py").write_text(text + PERIODS.replace("COUNT", count), encoding="utf-8")
+    assert [f.place.function for f in autolock.check([tmp_path], cache=False).findings] == expected

@@ -159,6 +159,8 @@ class Harm:
             return True
         if write.made == "settled" or _changes_what_differs(control, write):
             return False
+        if self.starts_anew(candidate):
+            return True
         if write.made == "none" and control.shape == "compare":
             return False  # a date that has not passed yet is taken away: who comes second does that again
         if write.made != "const" and not write.text:
@@ -172,13 +174,31 @@ class Harm:
             for _, other in self.by_column[write.location]
         )
 
+    def starts_anew(self, candidate: RowCandidate) -> bool:
+        """Whether a count of the row begins again with a new period: what was counted between two resets is lost."""
+        write, control = candidate.write, candidate.control
+        return any(
+            other.row is write.row
+            and other.row is not None
+            and other.column != write.column
+            and other.made == "const"
+            and control in other.decided
+            and any(w.kind == "augment" or w.made == "atomic" for _, w in self.by_column[other.location])
+            for other in self.by_entry[id(candidate.entry)]
+        )
+
     def follows(self, candidate: RowCandidate) -> bool:
         """Whether a check lets more happen than that its column is set to a constant: a count, a new row, a message."""
         write, control = candidate.write, candidate.control
         if candidate.dependence != "control" or control is None or write.kind == "augment" or write.made == "atomic":
             return True
         constant = write.made in ("const", "none") or bool(write.text) or _is_named(write.value)
-        return not constant or bool(self.consequences(candidate)) or self.is_given_away(candidate)
+        return (
+            not constant
+            or bool(self.consequences(candidate))
+            or self.is_given_away(candidate)
+            or self.starts_anew(candidate)
+        )
 
     def is_given_away(self, candidate: RowCandidate) -> bool:
         """Whether a row in a certain state is put into another one, together with what the request names: whose it is.

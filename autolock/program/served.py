@@ -103,6 +103,9 @@ def _registers(function: FunctionFacts) -> bool:
 
 
 def _name(function: FunctionFacts) -> str:
-    """The name by which a function is called: the class's for what a constructor or the object itself runs."""
-    last = function.qualname.rpartition(".")[2]
+    """The name by which a function is called: the class's for what a constructor or the object itself runs.
+
+    Who sets a property names the property.
+    """
+    last = function.qualname.removesuffix(".setter").rpartition(".")[2]
     return function.owner.rpartition(".")[2] if last in ("__init__", "__call__") and function.owner else last

@@ -180,16 +180,21 @@ class Program:
             for _ in range(level - 1):
                 folder = folder.rpartition("/")[0]
             return self._file(f"{folder}/{tail}".strip("/") if tail else folder)
+        outer = ""
         base = folder
         while True:
             if f"{base}/__init__.py".lstrip("/") not in self.modules or not base:
                 found = self._file(f"{base}/{tail}".lstrip("/"))
                 if found:
                     return found
+            else:
+                outer = base
             if not base:
                 break
             base = base.rpartition("/")[0]
-        return self._by_suffix(importer, tail)
+        # The outermost package may be started as if it was none; a single name is that of a library.
+        started = self._file(f"{outer}/{tail}") if outer and "/" in tail else ""
+        return started if started.endswith(".py") else self._by_suffix(importer, tail)
 
     def _file(self, stem: str) -> str:
         for candidate in (f"{stem}.py", f"{stem}/__init__.py".lstrip("/")):

@@ -53,7 +53,7 @@ def follow_unreached(machine: Machine) -> list[Entry]:
     entries: list[Entry] = []
     if not concerns_databases(_imported(machine.program)):
         return entries
-    served = Served(machine.program.modules)
+    served = _served(machine.program)
     kept, machine.trace = machine.trace, Trace()
     for path, facts in sorted(machine.program.modules.items()):
         if not run_by_hand(path) and _is_concerned(facts):
@@ -61,6 +61,16 @@ def follow_unreached(machine: Machine) -> list[Entry]:
     machine.trace = kept
     machine.spawned.clear()
     return entries
+
+
+def _served(program: Program) -> Served:
+    """What leads to functions, without tasks that run one after the other."""
+    served = Served(program.modules)
+    for path, facts in program.modules.items():
+        for function in facts.functions.values():
+            if served.is_task(function) and _is_timed(program, Ref("function", path, function.qualname)):
+                served.registered.discard(id(function))
+    return served
 
 
 def _imported(program: Program) -> Iterator[str]:
@@ -77,7 +87,7 @@ def _module(machine: Machine, path: str, facts: ModuleFacts, served: Served) -> 
     candidates = [
         f
         for f in facts.functions.values()
-        if ((_works_on_rows(f) and not f.parent) or _is_task(machine.program, path, f, served))
+        if (served.is_task(f) or (_works_on_rows(f, facts) and not f.parent))
         and f.qualname not in started
         and _ONCE.match(f.qualname.rpartition(".")[2]) is None
         and served.is_served(f)
@@ -92,15 +102,25 @@ def _module(machine: Machine, path: str, facts: ModuleFacts, served: Served) -> 
         yield entry
 
 
-def _works_on_rows(facts: FunctionFacts) -> bool:
-    called = {ref.rpartition(".")[2] for ref in facts.refs if "." in ref}
+def _works_on_rows(function: FunctionFacts, module: ModuleFacts) -> bool:
+    """Whether a function looks at rows and changes some, by itself or through helpers beside it."""
+    called = _called(function)
+    for ref in function.refs:
+        first, _, name = ref.rpartition(".")
+        beside = f"{function.owner}.{name}" if first in ("self", "cls") else ref if not first else ""
+        helper = module.functions.get(beside)
+        called |= _called(helper) if helper is not None else frozenset()
     return bool(called & _WRITES) and bool(called & _LOOKS)
 
 
-def _is_task(program: Program, path: str, facts: FunctionFacts, served: Served) -> bool:
-    """Whether a worker runs a function for each job or message, and not at certain times, one run after the other."""
-    node = program.syntax_of(Ref("function", path, facts.qualname)) if served.is_task(facts) else None
-    return node is not None and not any(_TIMED.search(ast.unparse(d)) for d in node.decorator_list)
+def _called(function: FunctionFacts) -> frozenset[str]:
+    return frozenset(ref.rpartition(".")[2] for ref in function.refs if "." in ref)
+
+
+def _is_timed(program: Program, ref: Ref) -> bool:
+    """Whether a decorator says when a task runs: one run has ended when the next one begins."""
+    node = program.syntax_of(ref)
+    return node is not None and any(_TIMED.search(ast.unparse(d)) for d in node.decorator_list)
 
 
 def _follow(machine: Machine, ref: Ref, facts: FunctionFacts) -> None:

@@ -103,12 +103,11 @@ def _module(machine: Machine, path: str, facts: ModuleFacts, served: Served) -> 
 
 
 def _works_on_rows(function: FunctionFacts, module: ModuleFacts) -> bool:
-    """Whether a function looks at rows and changes some, by itself or through helpers beside it."""
+    """Whether a function looks at rows and changes some, by itself or through other methods of its class."""
     called = _called(function)
-    for ref in function.refs:
+    for ref in function.refs if function.owner else ():
         first, _, name = ref.rpartition(".")
-        beside = f"{function.owner}.{name}" if first in ("self", "cls") else ref if not first else ""
-        helper = module.functions.get(beside)
+        helper = module.functions.get(f"{function.owner}.{name}") if first in ("self", "cls") else None
         called |= _called(helper) if helper is not None else frozenset()
     return bool(called & _WRITES) and bool(called & _LOOKS)
 

@@ -198,12 +198,3 @@ def file(desk, number):
 """
     text = ROWS.replace("import async_sessionmaker", "import AsyncSession, async_sessionmaker")
     assert places(tmp_path, text + body) == [("AL203", "Desk.letter.setter")]
-
-
-def test_who_looks_and_writes_through_helpers_of_its_own_is_followed(tmp_path: Path) -> None:
-    body = """
-@on("letters")
-def receive(id, session, office):
-    office.deliver(session, id)
-"""
-    assert places(tmp_path, ROWS + body) == [("AL202", "Post.deliver")]

@@ -87,7 +87,7 @@ def _module(machine: Machine, path: str, facts: ModuleFacts, served: Served) -> 
     candidates = [
         f
         for f in facts.functions.values()
-        if (served.is_task(f) or (_works_on_rows(f, facts) and not f.parent))
+        if (served.is_task(f) or (_works_on_rows(f) and not f.parent))
         and f.qualname not in started
         and _ONCE.match(f.qualname.rpartition(".")[2]) is None
         and served.is_served(f)
@@ -102,18 +102,9 @@ def _module(machine: Machine, path: str, facts: ModuleFacts, served: Served) -> 
         yield entry
 
 
-def _works_on_rows(function: FunctionFacts, module: ModuleFacts) -> bool:
-    """Whether a function looks at rows and changes some, by itself or through other methods of its class."""
-    called = _called(function)
-    for ref in function.refs if function.owner else ():
-        first, _, name = ref.rpartition(".")
-        helper = module.functions.get(f"{function.owner}.{name}") if first in ("self", "cls") else None
-        called |= _called(helper) if helper is not None else frozenset()
+def _works_on_rows(facts: FunctionFacts) -> bool:
+    called = {ref.rpartition(".")[2] for ref in facts.refs if "." in ref}
     return bool(called & _WRITES) and bool(called & _LOOKS)
-
-
-def _called(function: FunctionFacts) -> frozenset[str]:
-    return frozenset(ref.rpartition(".")[2] for ref in function.refs if "." in ref)
 
 
 def _is_timed(program: Program, ref: Ref) -> bool:

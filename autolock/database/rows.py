@@ -647,7 +647,7 @@ def same_row(read: RowRead, write: RowWrite) -> bool:
 
 
 def _in_order(reads: frozenset[Read]) -> list[RowRead]:
-    return sorted((r for r in reads if isinstance(r, RowRead)), key=lambda r: r.serial)
+    return sorted((r for r in reads if isinstance(r, RowRead)), key=lambda r: (r.serial, r.what != "row", r.column))
 
 
 def _items(value: Value) -> Sequence[Value]:

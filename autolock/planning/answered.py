@@ -96,7 +96,7 @@ def answer_of_check(window: RowWindow, node: ast.AST) -> ast.Raise | None:
     What compares something that the row says, or that was worked out from it, does not tell that the row is there.
     """
     test = window.control.node if window.control is not None else None
-    if test is not None and window.shape == "compare" and window.look.what == "row" and not counts(test):
+    if test is not None and window.shape == "compare" and window.look.what != "aggregate" and not counts(test):
         return None
     check = next((s for s in statements_of(node) if isinstance(s, ast.If) and s.test is test), None)
     only = check.body[0] if check is not None and len(check.body) == 1 else None

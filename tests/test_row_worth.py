@@ -534,3 +534,36 @@ def test_a_member_of_an_enumeration_is_a_constant_too(tmp_path: Path) -> None:
     body = "\n    from enum import Enum\n\n    class State(Enum):\n        OUT = 'out'\n        BACK = 'back'\n"
     asked = RETURN.replace('loan.state = "back"', "loan.state = State.BACK.value").format(more="pass")
     assert told(tmp_path, body + asked) == [("AL202", Severity.LOW)]
+
+
+USELESS = """
+    async def push(code):
+        raise ValueError(code)
+
+    @app.post("/readers/{{id}}/push")
+    async def tell(id: int, db: AsyncSession = Depends(session)):
+        reader = await db.get(Reader, id)
+        if not reader.code:
+            return
+        try:
+            await push(reader.code)
+        except ValueError:
+            {failed}
+        await db.commit()
+
+    @app.put("/readers/{{id}}/code")
+    async def change(id: int, code: str, db: AsyncSession = Depends(session)):
+        await db.execute(update(Reader).where(Reader.id == id).values(code=code))
+        await db.commit()
+    """
+
+
+@pytest.mark.parametrize(
+    ("failed", "rules"),
+    [
+        ("await db.execute(update(Reader).where(Reader.id == id).values(code=None))", []),
+        ("await db.execute(update(Reader).where(Reader.id == id).values(code='none'))", ["AL202"]),
+    ],
+)
+def test_what_was_of_no_use_is_taken_away_again(failed: str, rules: list[str], tmp_path: Path) -> None:
+    assert [f.rule for f in findings(tmp_path, USELESS.format(failed=failed))] == rules

@@ -161,8 +161,8 @@ class Harm:
             return False
         if self.starts_anew(candidate):
             return True
-        if write.made == "none" and control.shape == "compare":
-            return False  # a date that has not passed yet is taken away: who comes second does that again
+        if write.made == "none" and (write.handling or not asks_for_state(control, write.column)):
+            return False  # a date that has not passed yet, or what was of no use: who comes second does that again
         if write.made != "const" and not write.text:
             own = self.by_entry[id(candidate.entry)]
             plain = write.kind == "assign" and write.value is not None and not is_invented(write.value)

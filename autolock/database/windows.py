@@ -924,16 +924,22 @@ def _merged(windows: Iterable[RowWindow]) -> Iterator[RowWindow]:
     """
     groups: dict[object, list[RowWindow]] = defaultdict(list)
     for window in windows:
-        groups[window.function, window.location.root, _family(window)].append(window)
+        groups[window.function, _table(window), _family(window)].append(window)
     shown: dict[object, list[RowWindow]] = defaultdict(list)
     for group in groups.values():
         best = min(group, key=_rank)
-        shown[best.seat.function, best.location.root, _family(best)] += group
+        shown[best.seat.function, _table(best), _family(best)] += group
     for group in shown.values():
         best = min(group, key=_rank)
         best.entries = list({id(e): e for w in group for e in w.entries}.values())
         best.candidates = [c for w in group for c in w.candidates]
         yield best
+
+
+def _table(window: RowWindow) -> object:
+    """What a function is told of once: a table; the keys of redis, which each caller puts together in its own words."""
+    model = window.look.query.model
+    return model.library if model is not None and model.library == "redis" else window.location.root
 
 
 def _family(window: RowWindow) -> str:

@@ -139,3 +139,40 @@ def test_a_client_that_tests_replace_is_a_client(tmp_path: Path) -> None:
     )
     body = LIMIT.replace("client.", "cache.") + 'await cache.incr(f"visits:{guest}")\n'
     assert [rule for rule, _ in findings(tmp_path, "from clients import cache\n" + body)] == ["AL202"]
+
+
+def test_a_helper_that_works_on_many_keys_is_told_of_once_and_by_the_key_as_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        textwrap.dedent(
+            """
+            import json
+            import redis
+            from fastapi import FastAPI
+
+            app = FastAPI()
+            client = redis.Redis()
+            HISTORY = "history:{session}"
+
+            def use(feature, org_id):
+                used = client.get(f"{feature}_usage:{org_id}")
+                client.set(f"{feature}_usage:{org_id}", int(used or 0) + 1)
+
+            @app.post("/courses")
+            def course(org_id: int):
+                use("courses", org_id)
+
+            @app.post("/members")
+            def member(id: int):
+                use("members", id)
+
+            @app.post("/say")
+            def say(session: str, text: str):
+                key = HISTORY.format(session=session)
+                said = json.loads(client.get(key))
+                client.set(key, json.dumps([*said, text]))
+            """
+        )
+    )
+    found = autolock.check([tmp_path], cache=False).findings
+    assert [(f.rule, f.place.function) for f in found] == [("AL202", "use"), ("AL202", "say")]
+    assert found[1].location == "history:{session}.value"

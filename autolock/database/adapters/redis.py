@@ -125,6 +125,7 @@ class Redis(Driver):
 def _pattern(term: str) -> str:
     """A key as people write it, `otp:{id}:{code}`, without the numbers by which the interpreter tells rows apart."""
     plain = re.sub(r"\brow\d+\.|@\d+", "", term)
+    plain = re.sub(r"^(['\"])(.*)\1\.format\(.*\)$", r"\2", plain)
     if not plain.startswith("f'"):
         return plain
     return re.sub(r"\{'([^']*)'\}", r"\1", plain[2:].removesuffix("'"))

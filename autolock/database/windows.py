@@ -599,8 +599,9 @@ class RowFinder:
         if any(lock.serial in ours for lock in read.locks):
             return "stale"
         own = [lock for lock in read.locks if lock.table is None or lock.table.root == read.location.root]
-        if own:
-            return "lock-lost"
+        if own:  # in one transaction it is lost only where it is given back; another way may not take it at all
+            given_back = any(lock.serial in self.trace.unlocked for lock in own)
+            return "lock-lost" if given_back or read.transaction != write.transaction else None
         return "early" if _acquired(read.held) & _acquired(write.held) else "unguarded"
 
     def is_guarded(self, candidate: RowCandidate) -> bool:

@@ -169,7 +169,8 @@ class Calls(Containers, Files):
             self.claiming[function.ref] = claims_first(function.node)
         if self.claiming[function.ref]:
             self.claims.add(node)
-        asked = tests_given(function.node, function.receiver is not None, node)
+        named = self.frame.env.tests if self.frames else {}
+        asked = tests_given(function.node, function.receiver is not None, node, named)
         return self.activate(function, args, kwargs, None, _gives_all(node, kwargs), asked)
 
     def activate(

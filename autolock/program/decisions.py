@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from typing import TypeGuard
 
 _SHAPES: dict[type, str] = {
@@ -141,13 +142,17 @@ def name_test(tests: dict[str, ast.expr], name: str, value: ast.expr) -> None:
         tests.pop(name, None)
 
 
-def tests_given(function: ast.AST, bound: bool, call: ast.AST) -> dict[str, ast.expr]:
-    """The comparisons that a call hands to parameters of a function, by name: `ensure(stock >= wanted, error)`."""
-    if not isinstance(call, ast.Call) or not isinstance(function, ast.FunctionDef):
+def tests_given(function: ast.AST, bound: bool, call: ast.AST, tests: Mapping[str, ast.expr]) -> dict[str, ast.expr]:
+    """The comparisons that a call hands to parameters of a function, by name: `ensure(stock >= wanted, error)`.
+
+    `tests` are those to which the caller has given names.
+    """
+    if not isinstance(call, ast.Call) or not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
         return {}
     names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)][bound:]
     given = [*zip(names, call.args, strict=False), *((k.arg, k.value) for k in call.keywords if k.arg is not None)]
-    return {n: test for n, test in given if isinstance(test, ast.Compare | ast.BoolOp) or is_not(test)}
+    meant = [(name, tests.get(value.id, value) if isinstance(value, ast.Name) else value) for name, value in given]
+    return {name: test for name, test in meant if isinstance(test, ast.Compare | ast.BoolOp) or is_not(test)}
 
 
 def is_not(test: ast.expr) -> TypeGuard[ast.UnaryOp]:

@@ -377,9 +377,14 @@ class Statements(Calls):
         self.if_(node)
 
     def keep_locks(self, test: ast.expr, one: dict[str, Value], other: dict[str, Value]) -> None:
-        """Let a query that one of two branches locks be locked after both, where the test asks which database it is."""
+        """Let a query that one of two branches locks be locked after both.
+
+        That is where the test asks which database it is, and where the caller has said when to lock:
+        `find(id, for_update=request.method == "POST")`.
+        """
         names = locked_in_one(one, other)
-        if names and asks_which_database(test, self.program.syntax_of(self.frame.ref)):
+        chosen = isinstance(test, ast.Name) and test.id in self.frame.env.tests
+        if names and (chosen or asks_which_database(test, self.program.syntax_of(self.frame.ref))):
             for name in names:
                 one[name] = other[name] = one[name] if getattr(one[name].obj, "locks", False) else other[name]
 

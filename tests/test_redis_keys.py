@@ -176,3 +176,4 @@ def test_a_helper_that_works_on_many_keys_is_told_of_once_and_by_the_key_as_it_i
     found = autolock.check([tmp_path], cache=False).findings
     assert [(f.rule, f.place.function) for f in found] == [("AL202", "use"), ("AL202", "say")]
     assert found[1].location == "history:{session}.value"
+    assert found[1].message.startswith("`say` reads the key `history:{session}`")

@@ -9,6 +9,7 @@ from autolock.rules.base import Match
 from autolock.rules.rows import loaded_at, row_window, who
 
 if TYPE_CHECKING:
+    from autolock.database.windows import RowWindow
     from autolock.program.windows import RaceWindow
 
 
@@ -73,7 +74,7 @@ class SelectThenUpdate:
         if found.dependence == "data":
             return Match(
                 Severity.HIGH,
-                f"`{function}` loads a row of `{found.model_name}`{loaded_at(found)} and writes back "
+                f"`{function}` {_loads(found)}{loaded_at(found)} and writes back "
                 f"a `{what}` computed from it: of {who(found)} at once, one overwrites what the other wrote.",
             )
         if not found.follows:
@@ -88,3 +89,11 @@ class SelectThenUpdate:
             f"`{function}` checks `{what}`{loaded_at(found)} and then changes it: {who(found)} at once both "
             f"pass the check, and the second acts on what is no longer true.",
         )
+
+
+def _loads(window: RowWindow) -> str:
+    """What is loaded, as people say it of a table, and of a store of keys."""
+    model = window.look.query.model
+    if model is not None and model.library == "redis":
+        return f"reads the key `{window.model_name}`"
+    return f"loads a row of `{window.model_name}`"

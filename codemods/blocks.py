@@ -138,11 +138,14 @@ def edit_statement(module: cst.Module, path: StatementPath, change: Callable[[St
         if isinstance(node, cst.If) and field == "orelse" and isinstance(node.orelse, cst.If):
             if index:
                 raise PlaceError("an elif is the only statement of its block")
-            return node.with_changes(orelse=change(node.orelse, margin))
+            changed = change(node.orelse, margin)
+            if not isinstance(changed, cst.If):
+                raise PlaceError("the statement is an elif, and no other kind can take its place")
+            return node.with_changes(orelse=changed)
         block = block_of(node, field, margin)
         line = block.line_of(index)
-        changed = block.with_lines(range(line, line + 1), [_statement(change(block.lines[line], block.margin))])
-        return with_block(node, field, changed)
+        made = _statement(change(block.lines[line], block.margin))
+        return with_block(node, field, block.with_lines(range(line, line + 1), [made]))
 
     return cst.ensure_type(_rebuilt(module, path.steps, _module_margin(module), leaf), cst.Module)
 

@@ -135,6 +135,7 @@ GUARD: Arguments = {"lock": "lock", "is_async": False}
         ("extend-lock", {"at": "body[5]", "before": 1, "after": 0}, "no with statement"),
         ("extend-lock", {"at": "body[5]", "before": 6, "after": 0}, "that far before"),
         ("ask-again", {"at": "body[2]"}, "no if statement"),
+        ("ask-again", {"at": "body[2].orelse[0]"}, "an elif"),
         ("snapshot-iteration", {"at": "body[2]"}, "no plain for"),
         ("release-in-finally", {"at": "body[5]", "count": 1, "lock": "lock", "is_async": True}, "await lock.acquire"),
         ("release-in-finally", {"at": "body[5]", "count": 1, "lock": "other", "is_async": False}, "other.acquire"),

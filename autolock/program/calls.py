@@ -31,6 +31,7 @@ from autolock.program.library import (
 )
 from autolock.program.linker import Ref, statements_in
 from autolock.program.shapes import shape_of, terms_of
+from autolock.program.singletons import fields_given, kept_instance
 from autolock.program.trace import LIMITED, Control, Held, LockUse, Read
 from autolock.program.values import (
     NO_READS,
@@ -525,7 +526,11 @@ class Calls(Containers, Files):
         """Whether `__new__` keeps the one instance and gives it to everybody."""
         new = self.program.method(ref, "__new__")
         facts = self.program.function(new) if new is not None else None
-        return facts is not None and any(m.rpartition(".")[2] in _INSTANCE_NAMES for m in facts.mutates)
+        if facts is None or not facts.mutates:
+            return False
+        node = self.program.syntax_of(new)
+        named = any(m.rpartition(".")[2] in _INSTANCE_NAMES for m in facts.mutates)
+        return named or (node is not None and kept_instance(node) != "")
 
     def is_making(self, ref: Ref) -> bool:
         """Whether the class's own `__new__` is running, which makes the object by way of its base."""
@@ -542,8 +547,12 @@ class Calls(Containers, Files):
         """The one instance of such a class."""
         key = (ref.path, f"{ref.name}()")
         if key not in self._variables:
-            heap = Heap(Type("instance", ref), Location(Root("class", ref.path, ref.name), ("._instance",)))
+            new = self.program.syntax_of(self.program.method(ref, "__new__"))
+            name = (kept_instance(new) if new is not None else "") or "_instance"
+            heap = Heap(Type("instance", ref), Location(Root("class", ref.path, ref.name), (f".{name}",)))
             self._variables[key] = Value(heap, term=f"{ref.name}()")
+            if new is not None:
+                self.fill_singleton(heap, ref, fields_given(new, name))
             init = self.program.method(ref, "__init__")
             bound = self.bound(init, Value(heap)).obj if init is not None else None
             if isinstance(bound, FunctionValue):
@@ -551,6 +560,16 @@ class Calls(Containers, Files):
                     self.enter_module(ref.path)
                     self.activate(bound, [], {}, None)
         return self._variables[key]
+
+    def fill_singleton(self, heap: Heap, ref: Ref, given: dict[str, ast.expr]) -> None:
+        """Put into the one instance what `__new__` puts there."""
+        with self.startup():
+            self.enter_module(ref.path)
+            for name, value in given.items():
+                held = self.evaluate(value)
+                heap.fields[f".{name}"] = held
+                if heap.location is not None:
+                    self.settle(held, heap.location.child(f".{name}"))
 
     def positional_fields(self, heap: Heap, ref: Ref, args: list[Value]) -> None:
         """Fields of a dataclass, in the order in which its body declares them."""

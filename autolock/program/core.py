@@ -100,6 +100,7 @@ class Core(ABC):
         self.log: list[tuple[Read | Write, dict[Read, Suspension], dict[Read, ast.AST], tuple[Control, ...]]] = []
         self.markers: list[Read] = []
         self.filters: dict[Read, str] = {}
+        self.measured: set[Read] = set()
         self.waited: list[LockValue] = []
         self.dumped: frozenset[Read] = frozenset()
         self.budget = BUDGET

@@ -136,10 +136,23 @@ def effective(shape: str, negated: bool) -> str:
 
 def name_test(tests: dict[str, ast.expr], name: str, value: ast.expr) -> None:
     """Keep what a name stands for where it is given a comparison; forget it where it is given anything else."""
+    value = plain_truth(value)
     if isinstance(value, ast.Compare | ast.BoolOp) or is_not(value):
         tests[name] = value
     elif tests:
         tests.pop(name, None)
+
+
+def plain_truth(value: ast.expr) -> ast.expr:
+    """The test in `bool(test)`, `True if test else False` and `False if test else True`."""
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "bool":
+        return value.args[0] if len(value.args) == 1 and not value.keywords else value
+    if not isinstance(value, ast.IfExp):
+        return value
+    outcomes = [o.value for o in (value.body, value.orelse) if isinstance(o, ast.Constant)]
+    if outcomes == [True, False]:
+        return value.test
+    return ast.copy_location(ast.UnaryOp(ast.Not(), value.test), value) if outcomes == [False, True] else value
 
 
 def tests_given(function: ast.AST, bound: bool, call: ast.AST, tests: Mapping[str, ast.expr]) -> dict[str, ast.expr]:
@@ -182,6 +195,10 @@ def leaves_at_once(block: list[ast.stmt]) -> str:
     return "return" if plain and len(block) == 1 else ""
 
 
+#: What cannot be written twice without being done twice.
+_DOING = (ast.Call, ast.Await, ast.NamedExpr, ast.Yield, ast.YieldFrom)
+
+
 class Arm(ast.If):
     """A case of a `match`, as the `if` that means the same. `origin` is the statement that stands in the file."""
 
@@ -189,8 +206,8 @@ class Arm(ast.If):
 
 
 def chained(node: ast.Match) -> list[ast.stmt] | None:
-    """A `match` of a name that only asks for values, as a chain of arms; None for any other."""
-    if not isinstance(node.subject, ast.Name):
+    """A `match` that only asks for values of what can be looked at again and again, as a chain of arms; or None."""
+    if any(isinstance(n, _DOING) for n in ast.walk(node.subject)):
         return None
     rest: list[ast.stmt] = []
     for case in reversed(node.cases):
@@ -211,6 +228,8 @@ def _asked_by(pattern: ast.pattern, subject: ast.expr) -> ast.expr | None:
     if isinstance(pattern, ast.MatchAs) and pattern.pattern is None and pattern.name is None:
         return ast.copy_location(ast.Constant(True), pattern)
     if isinstance(pattern, ast.MatchSingleton):
+        if isinstance(pattern.value, bool) and (isinstance(subject, ast.Compare | ast.BoolOp) or is_not(subject)):
+            return subject if pattern.value else ast.copy_location(ast.UnaryOp(ast.Not(), subject), pattern)
         value: ast.expr = ast.copy_location(ast.Constant(pattern.value), pattern)
         return ast.copy_location(ast.Compare(subject, [ast.Is()], [value]), pattern)
     if isinstance(pattern, ast.MatchValue):

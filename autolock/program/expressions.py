@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from autolock.program.core import Core
-from autolock.program.decisions import SHAPES, look_within, opposite, shape_of, wants_none, written_out
+from autolock.program.decisions import SHAPES, look_within, opposite, plain_truth, shape_of, wants_none, written_out
 from autolock.program.index import dotted
 from autolock.program.library import ENDS
 from autolock.program.trace import Control, Read
@@ -327,6 +327,9 @@ class Expressions(Core):
         return container
 
     def conditional(self, node: ast.IfExp) -> Value:
+        asked = plain_truth(node)
+        if asked is not node:
+            return self.evaluate(asked)
         test = self.evaluate(node.test)
         known = self.known(node.test)
         if known is not None:
@@ -419,7 +422,8 @@ class Expressions(Core):
             item = self.iterated(source, generator.iter)
             self.bind(generator.target, item.also(Value(None, reads)))
             sources.append(Value(None, source.reads | reads, "", source.request))
-            sources.extend(self.filtered(test) for test in generator.ifs)
+            looked = source.reads | reads
+            sources.extend(self.filtered(test, generator.target, looked) for test in generator.ifs)
         self.loops += 1
         if isinstance(node, ast.DictComp):
             results = [self.evaluate(node.key), self.evaluate(node.value)]
@@ -428,6 +432,8 @@ class Expressions(Core):
             results.append(self.database.all_of(results))
         else:
             results = [self.evaluate(node.elt)]
+            looked = NO_READS.union(*(s.reads for s in sources))
+            self.measure(looked, node.elt, {name for g in node.generators for name in _names_in(g.target)})
         self.loops -= 1
         heap = Heap(
             Type("dict" if isinstance(node, ast.DictComp) else "set" if isinstance(node, ast.SetComp) else "list"),
@@ -454,12 +460,27 @@ class Expressions(Core):
             return []
         return [Value(Group([Value(None, term=key, made="const"), held])).also(held) for key, held in named]
 
-    def filtered(self, test: ast.expr) -> Value:
-        """The `if` of a comprehension: what comes out was chosen by what it asks, not by whether anything came out."""
+    def filtered(self, test: ast.expr, turn: ast.expr, looked: frozenset[Read]) -> Value:
+        """The `if` of a comprehension: what comes out was chosen by what it asks, not by whether anything came out.
+
+        `turn` is what each element is called: any element at all, as far as what is asked of it goes. `looked` are
+        the looks at all of them.
+        """
+        names = _names_in(turn)
+        variables = self.frame.env.vars
+        for name in names & variables.keys():
+            held = variables[name]
+            variables[name] = Value(held.obj, held.reads, "", held.request, held.made)
         value = self.evaluate(test)
         own = {id(n) for n in ast.walk(test)}
         self.filters.update((read, shape_of(test)) for read in value.reads if id(read.node) in own)
+        self.measure(looked, test, names)
         return value
+
+    def measure(self, looked: frozenset[Read], test: ast.expr, names: set[str]) -> None:
+        """Note looks at all elements of a container that were made to compare each of them: `v >= n`."""
+        if shape_of(test) == "compare" and names & _names_in(test):
+            self.measured |= {r for r in looked if r.how == "iterate"}
 
     def iterated(self, source: Value, node: ast.AST) -> Value:
         """What a loop over a value yields."""
@@ -590,6 +611,10 @@ class Expressions(Core):
         if not value.term or "@" in value.term:
             return None
         return Location(Root("file", "", value.term))
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def _from_call(value: Value, made: str) -> Value:

@@ -114,5 +114,6 @@ class ModuleFacts:
     module_refs: frozenset[str] = frozenset()
     module_mutates: frozenset[str] = frozenset()
     global_names: frozenset[str] = frozenset()
+    handed: frozenset[str] = frozenset()
     error: str = ""
     error_line: int = 0

@@ -6,9 +6,13 @@ import ast
 from collections.abc import Container, Iterator
 from itertools import pairwise
 
+from autolock.program.index import dotted
 from autolock.program.linker import blocks_in, statements_in
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+_STARTING = frozenset({"create_task", "ensure_future", "gather", "run_in_executor"})
+_WAITING = frozenset({"wait_for", "shield", "gather", "timeout"})
 
 
 Flag = tuple[str, object]
@@ -33,6 +37,33 @@ def flies_alone(function: _Function, start: ast.AST, claims: Container[ast.AST] 
         return False
     shared = {name for n in ast.walk(function) if isinstance(n, ast.Global | ast.Nonlocal) for name in n.names}
     return not wanted.isdisjoint(_marked(function, start, shared))
+
+
+def started_for_itself(function: _Function, task: str) -> bool:
+    """Whether a name only stands for tasks that the function starts and hands to nobody: none is waited for twice.
+
+    `task = asyncio.create_task(work())`, then nothing but `await task`, `asyncio.wait_for(task, 5)`, `task.cancel()`.
+    """
+    started: list[ast.expr] = []
+    for statement in statements_in(function):
+        targets = statement.targets if isinstance(statement, ast.Assign) else []
+        if isinstance(statement, ast.Assign) and any(isinstance(t, ast.Name) and t.id == task for t in targets):
+            started.append(statement.value)
+    if not started or not all(_last_name(value) in _STARTING for value in started):
+        return False
+    named = [n for n in ast.walk(function) if isinstance(n, ast.Name) and n.id == task and isinstance(n.ctx, ast.Load)]
+    own: set[int] = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Await | ast.Attribute):
+            own.add(id(node.value))
+        elif isinstance(node, ast.Call) and _last_name(node) in _WAITING:
+            own.update(id(a) for a in node.args)
+    return all(id(n) in own for n in named)
+
+
+def _last_name(node: ast.expr) -> str:
+    """`create_task` of `asyncio.create_task(...)`."""
+    return dotted(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
 
 
 def claims_first(function: _Function) -> bool:

@@ -124,6 +124,12 @@ def _needed_version(line: bytes, message: str) -> str:
     return ""
 
 
+#: What is given to these is looked at, and neither kept nor changed.
+_ONLY_LOOKING = frozenset(
+    ["len", "sorted", "list", "dict", "set", "tuple", "frozenset", "str", "repr", "sum", "min", "max", "any", "all", "isinstance", "print", "enumerate", "zip", "iter", "range", "reversed", "bool", "int", "float", "type", "hash", "id"]
+)
+
+
 class _Scope:
     """What is collected while one function's (or the module's) own statements are walked."""
 
@@ -144,9 +150,15 @@ class _Indexer:
     def __init__(self, path: str, lines: int) -> None:
         self.facts = ModuleFacts(path=path, lines=lines)
 
+        self.handed: set[str] = set()
+
     def run(self, tree: ast.Module) -> ModuleFacts:
         scope = _Scope()
         self.block(tree.body, scope, "", "", "")
+        known = self.facts
+        self.facts.handed = frozenset(
+            n.lstrip(".") for n in self.handed if n[0] == "." or n in known.bindings or n in known.imports
+        )
         self.facts.module_refs = frozenset(scope.refs)
         self.facts.module_mutates = frozenset(scope.mutates)
         return self.facts
@@ -179,9 +191,10 @@ class _Indexer:
                 continue
             elif cls is ast.Call:
                 self.call(node, scope, prefix)
-                stack.extend(node.args)
-                for keyword in node.keywords:
-                    push(keyword.value)
+                given = [*node.args, *[k.value for k in node.keywords]]
+                if getattr(node.func, "id", "") not in _ONLY_LOOKING:
+                    self.hand(given)
+                stack += given
                 push(node.func)
             elif cls is ast.Subscript:
                 if node.ctx.__class__ is not ast.Load:
@@ -208,6 +221,7 @@ class _Indexer:
                     push(node.annotation)
                     push(node.target)
                 if node.value is not None:
+                    self.hand((node.value,))
                     push(node.value)
             elif cls is ast.FunctionDef or cls is ast.AsyncFunctionDef:
                 scope.bound.add(node.name)
@@ -220,8 +234,13 @@ class _Indexer:
                 scope.bound.add(node.target.id)
                 push(node.value)
             elif cls is ast.Lambda:
+                self.hand((node.body,))
                 push(node.body)
                 scope.bound.update(_parameters(node.args))
+            elif cls is ast.Dict:
+                self.hand(node.values)
+                stack += [k for k in node.keys if k is not None]
+                stack += node.values
             elif cls is ast.Import or cls is ast.ImportFrom:
                 self.imports(node, parent and prefix.rstrip("."))
                 scope.bound.update((a.asname or a.name.partition(".")[0]) for a in node.names)
@@ -248,6 +267,15 @@ class _Indexer:
                         push(child)
         if not parent and not owner:
             facts.module_refs = frozenset(refs)
+
+    def hand(self, given: Iterable[ast.AST]) -> None:
+        """Note what has a name and goes elsewhere, where it may be changed under another name."""
+        for node in given:
+            cls = node.__class__
+            if cls is ast.Name:
+                self.handed.add(node.id)  # type: ignore[attr-defined]
+            elif cls is ast.Attribute:
+                self.handed.add(f".{node.attr}")  # type: ignore[attr-defined]
 
     def function(self, node: Any, outer: _Scope, prefix: str, owner: str, parent: str) -> None:
         qualname = prefix + own_name(node)

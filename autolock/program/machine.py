@@ -237,6 +237,8 @@ class Machine(Statements):
         state = self.state
         if control is not None and read in self.filters:
             control = replace(control, shape=self.filters[read], negated=False)
+        elif control is not None and read in self.measured and (write.kind == "augment" or write.made == "expression"):
+            control = replace(control, shape="compare", negated=False)
         elif control is not None and isinstance(control.node, ast.BoolOp):
             control = replace(control, shape=asked_of(read.node, control.node) or control.shape)
         self.trace.candidates.append(
@@ -353,6 +355,7 @@ class Machine(Statements):
         self.log.clear()
         self.markers.clear()
         self.filters.clear()
+        self.measured.clear()
         self.waited.clear()
         self.database.reset()
         self.models.reset()

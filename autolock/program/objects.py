@@ -221,6 +221,7 @@ class Objects(Core):
         names: set[str] = set()
         for facts in self.program.modules.values():
             names.update(m.rpartition(".")[2] for m in facts.module_mutates)
+            names.update(facts.handed)
             for function in facts.functions.values():
                 names.update(m.rpartition(".")[2] for m in function.mutates)
                 names.update(m.rpartition(".")[2] for m in function.gives)
@@ -625,10 +626,13 @@ class Objects(Core):
                 self._yielded[name] = looked_up(held)
 
     def _is_set_by_requests(self, name: str) -> bool:
-        """Whether something sets `request.state.NAME`."""
-        functions = (f for facts in self.program.modules.values() for f in facts.functions.values())
-        own = (m for f in functions for m in f.mutates if m.endswith(f"state.{name}"))
-        return any(not m.endswith(f"app.state.{name}") for m in own)
+        """Whether something sets `request.state.NAME`, and not only changes what is there."""
+        return any(
+            _sets_attribute(self.program.syntax_of(Ref("function", path, function.qualname)), name)
+            for path, facts in self.program.modules.items()
+            for function in facts.functions.values()
+            if any(m.endswith(f"state.{name}") and not m.endswith(f"app.state.{name}") for m in function.mutates)
+        )
 
     def state_attribute(self, name: str) -> Value:
         """What the application puts into `app.state.NAME`, wherever it does."""
@@ -1004,6 +1008,13 @@ _MODEL_BASES = frozenset(
 
 
 _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__", "__attrs_post_init__"})
+
+
+def _sets_attribute(function: ast.AST | None, name: str) -> bool:
+    """Whether a function gives an attribute of that name another value."""
+    return function is not None and any(
+        isinstance(n, ast.Attribute) and n.attr == name and isinstance(n.ctx, ast.Store) for n in ast.walk(function)
+    )
 
 
 def _is_connection(name: str) -> bool:

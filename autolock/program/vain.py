@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from autolock.program.branches import Branches, meet_again, shared_frames
 from autolock.program.clocks import asks_the_clock
 from autolock.program.decisions import ABSENT, effective
-from autolock.program.flights import joins_flight
+from autolock.program.flights import joins_flight, started_for_itself
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.purges import chooses_itself
@@ -60,7 +60,7 @@ class Vanity:
             or _makes_room(candidate)
             or _empties_what_is_empty(candidate)
             or _settles_alike(candidate, rivals)
-            or _shares_a_task(candidate)
+            or self._shares_a_task(candidate)
             or _takes_turns(candidate)
         ):
             return True
@@ -78,6 +78,17 @@ class Vanity:
             return False
         node = self.program.syntax_of(write.function)
         return node is not None and chooses_itself(node, write.node)
+
+    def _shares_a_task(self, candidate: Candidate) -> bool:
+        """Whether what is awaited in between is a task or future that was there before: all who wait get one result."""
+        between, write = candidate.between, candidate.write
+        if between is None or write.kind not in ("assign", "remove"):
+            return False
+        if write.made not in ("await", "display", "none", "") or not isinstance(between.node, ast.Await):
+            return False
+        here = bool(between.stack) and between.stack[-1].serial == write.stack[-1].serial
+        task, node = between.node.value, self.program.syntax_of(write.function)
+        return here and isinstance(task, ast.Name) and not (node is not None and started_for_itself(node, task.id))
 
     def _tells_the_outcome(self, candidate: Candidate) -> bool:
         """Whether the write is made in an `except` clause or by what makes an error: a failure decided on it."""
@@ -375,16 +386,6 @@ def _varies(node: ast.AST) -> bool:
             if any(word in name for word in _VARYING):
                 return True
     return False
-
-
-def _shares_a_task(candidate: Candidate) -> bool:
-    """Whether what is awaited in between is a task or future that was there before: all who wait get one result."""
-    between = candidate.between
-    write = candidate.write
-    if between is None or write.kind not in ("assign", "remove") or write.made not in ("await", "display", "none", ""):
-        return False
-    here = bool(between.stack) and between.stack[-1].serial == write.stack[-1].serial
-    return here and isinstance(between.node, ast.Await) and isinstance(between.node.value, ast.Name)
 
 
 def _takes_turns(candidate: Candidate) -> bool:

@@ -10,7 +10,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Callable, Container, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -68,7 +68,8 @@ class RaceWindow:
     missing, present, equal, different) and `exit` how the other case leaves. `relation` says how it
     stands to locks: unguarded, released, waited, check-outside, fresh-lock, different-locks, forgotten, wrong-kind. Of
     what is written, `cheap` says that a second one costs and keeps nothing, `plain` that it keeps nothing; `dated`
-    says that the check asks how old it is what is there, `fleeting` that nothing takes time in between. `rival_use`
+    says that the check asks how old it is what is there, `fleeting` that nothing takes time in between, `reckoned` that
+    what is written was computed from what was there. `rival_use`
     is the other acquisition where two of them are what is wrong: in the opposite order, or by the same request again.
     `race` is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says
     that it is given what is in the Location.
@@ -103,6 +104,7 @@ class RaceWindow:
     plain: bool = False
     dated: bool = False
     fleeting: bool = False
+    reckoned: bool = False
     rival_use: LockUse | None = None
     exchange: ModelCall | None = None
     handed: bool = False
@@ -224,7 +226,10 @@ class Finder:
             if _is_moved(candidate) and not self._is_exchange(candidate):
                 continue
             if self._is_chosen_anew(candidate):
-                continue
+                if candidate.control is None or not candidate.control.exit:
+                    continue
+                # What is stored was computed anew; whether to store it was decided on what was there before.
+                candidate = replace(candidate, dependence="control")
             yield from self._window_of(candidate)
 
     def _is_chosen_anew(self, candidate: Candidate) -> bool:
@@ -417,6 +422,9 @@ class Finder:
             lock_node=common[0].node if common else None,
             mixed=mixed,
             warmed=write.location in self.warmed,
+            reckoned=any(
+                c.dependence == "data" and c.read.location == write.location for c in self.by_write[id(write)]
+            ),
             cheap=self._is_made(write, is_stateless) and not half_made,
             plain=self._is_made(write, keeps_nothing) and not half_made,
             dated=self.vanity.asks_how_old(candidate),

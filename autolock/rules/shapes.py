@@ -72,6 +72,7 @@ def is_cache_fill(window: RaceWindow) -> bool:
         or write.kind not in ("assign", "insert")
         or window.dependence != "control"
         or window.exit == "raise"
+        or window.reckoned
     ):
         return False
     if window.shape in ABSENT and _is_fetched(window):

@@ -126,7 +126,35 @@ def _needed_version(line: bytes, message: str) -> str:
 
 #: What is given to these is looked at, and neither kept nor changed.
 _ONLY_LOOKING = frozenset(
-    ["len", "sorted", "list", "dict", "set", "tuple", "frozenset", "str", "repr", "sum", "min", "max", "any", "all", "isinstance", "print", "enumerate", "zip", "iter", "range", "reversed", "bool", "int", "float", "type", "hash", "id"]
+    {
+        "len",
+        "sorted",
+        "list",
+        "dict",
+        "set",
+        "tuple",
+        "frozenset",
+        "str",
+        "repr",
+        "sum",
+        "min",
+        "max",
+        "any",
+        "all",
+        "isinstance",
+        "print",
+        "enumerate",
+        "zip",
+        "iter",
+        "range",
+        "reversed",
+        "bool",
+        "int",
+        "float",
+        "type",
+        "hash",
+        "id",
+    }
 )
 
 

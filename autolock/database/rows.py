@@ -277,6 +277,12 @@ class Rows:
                     some = other.made == "const" and (other.term == "0" or one)
                     self.trace.presence[read.serial] = some and self.trace.presence.get(read.serial, True)
 
+    def ask_whether_any(self, number: Value) -> None:
+        """A value is asked whether it is true: note of a plain count that this asks for nothing or something."""
+        for read in _in_order(number.reads):
+            if read.what == "aggregate":
+                self.trace.presence.setdefault(read.serial, True)
+
     def demand(self, read: RowRead, *, missing: bool) -> None:
         """A look raises where there are several rows and, unless one may be `missing`, where there is none."""
         self.trace.single.add(read.serial)

@@ -776,10 +776,20 @@ def counts(test: ast.AST) -> bool:
     return any(
         isinstance(n, ast.Compare)
         and any(isinstance(o, ast.Lt | ast.LtE | ast.Gt | ast.GtE) for o in n.ops)
-        and any(isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id == "len" for c in ast.walk(n))
+        and _measures(n)
         and not _asks_for_any(n)
         for n in ast.walk(test)
     )
+
+
+def finds_any(test: ast.AST) -> bool:
+    """Whether a test is about whether there is any: `len(rows) > 0`."""
+    return isinstance(test, ast.Compare) and _measures(test) and _asks_for_any(test)
+
+
+def _measures(test: ast.Compare) -> bool:
+    """Whether a comparison is about the length of something."""
+    return any(isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id == "len" for c in ast.walk(test))
 
 
 def _asks_for_any(test: ast.Compare) -> bool:

@@ -7,13 +7,15 @@ import ast
 from autolock.database.models import Models
 from autolock.database.schema import Model
 from autolock.database.trace import DatabaseTrace
-from autolock.database.windows import RowWindow, counts
+from autolock.database.windows import RowWindow, counts, finds_any
 from autolock.edits import Edit
 from autolock.findings import Safety
-from autolock.planning.blocks import Refusal
+from autolock.planning.blocks import Refusal, Sources
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.statements import statements_of
+from autolock.program.decisions import plain_truth
 from autolock.program.linker import Program, Ref
+from autolock.program.trace import Frame
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -57,6 +59,16 @@ def refuse_forgotten(program: Program, models: Models, function: Ref, node: Func
             )
 
 
+def refuse_going_on(sources: Sources, stack: tuple[Frame, ...]) -> None:
+    """Refuse to raise where a caller would catch it and go on in a transaction that has failed. Raises Refusal."""
+    for frame in stack:
+        node = sources.node_of(frame.function) if frame.function is not None else None
+        for block in ast.walk(node) if node is not None else ():
+            inside = isinstance(block, ast.Try) and any(n is frame.statement for s in block.body for n in ast.walk(s))
+            if inside and not all(isinstance(h.body[-1], ast.Raise) for h in block.handlers):  # type: ignore[attr-defined]
+                raise Refusal("a caller catches what is raised and goes on: catch the IntegrityError by hand")
+
+
 def _may_be_row(program: Program, models: Models, function: Ref, node: Function, name: str) -> bool:
     """Whether a name of a function may be a row: a parameter of a mapped class, or what was awaited or looped over."""
     arguments = (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)
@@ -96,11 +108,26 @@ def answer_of_check(window: RowWindow, node: ast.AST) -> ast.Raise | None:
     What compares something that the row says, or that was worked out from it, does not tell that the row is there.
     """
     test = window.control.node if window.control is not None else None
-    if test is not None and window.shape == "compare" and window.look.what != "aggregate" and not counts(test):
+    counted = window.look.what == "aggregate" or (test is not None and (counts(test) or finds_any(test)))
+    if test is not None and window.shape == "compare" and not counted:
         return None
-    check = next((s for s in statements_of(node) if isinstance(s, ast.If) and s.test is test), None)
+    check = next((s for s in statements_of(node) if isinstance(s, ast.If) and _asks(s.test, test, node)), None)
     only = check.body[0] if check is not None and len(check.body) == 1 else None
     return only if isinstance(only, ast.Raise) else None
+
+
+def _asks(written: ast.expr, test: ast.AST | None, node: ast.AST) -> bool:
+    """Whether a test is that one, or a name that is given it: `taken = found is not None` and `if taken:`."""
+    if written is test:
+        return True
+    given = [
+        s.value
+        for s in statements_of(node)
+        if isinstance(s, ast.Assign)
+        and isinstance(written, ast.Name)
+        and any(isinstance(t, ast.Name) and t.id == written.id for t in s.targets)
+    ]
+    return len(given) == 1 and plain_truth(given[0]) is test
 
 
 def like_failed_check(trace: DatabaseTrace, window: RowWindow, edits: list[Edit]) -> RowPlan:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from autolock.database.objects import Session
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
-from autolock.planning.answered import answer_of_check, like_failed_check, refuse_forgotten
+from autolock.planning.answered import answer_of_check, like_failed_check, refuse_forgotten, refuse_going_on
 from autolock.planning.blocks import Refusal, Region
 from autolock.planning.constraints import missing_constraint
 from autolock.planning.homes import frozen
@@ -61,12 +61,41 @@ class RowInserts(ParentLocks):
         given = answer_of_check(window, node)
         if given is None:
             raise Refusal("the answer of the failed check is not in this function: catch the IntegrityError by hand")
-        statements = self.saving(window)
+        try:
+            statements = self.saving(window)
+        except Refusal:
+            return like_failed_check(self.trace, window, self.answering_sent(window, given))
         if _session_of(window).is_async:
             refuse_forgotten(self.program, self.analysis.machine.database.models, function, node, given)
         region = self.sources.blocks(function.path).spanning(statements, node)
         answer = written(self.sources, function.path, given)
         return like_failed_check(self.trace, window, self.answering(window, region, answer))
+
+    def answering_sent(self, window: RowWindow, answer: ast.Raise) -> list[Edit]:
+        """The edits that send the row where it is added, and raise the answer where it is refused.
+
+        For who commits elsewhere: what is raised makes a dependency or a `with` block take back the transaction.
+        Raises Refusal where something else might come of it.
+        """
+        function, session = window.function, _session_of(window)
+        if window.change.function != function or not isinstance(window.last, ast.Expr):
+            raise Refusal("where the row reaches the database cannot be seen here: catch the IntegrityError by hand")
+        node, name = self.sources.node_of(function), _added(window.last)
+        if name is not None and any(_is_set_on(s, name) for s in statements_of(node) if s.lineno > window.last.lineno):
+            raise Refusal(
+                f"`{name}` is given more after it was added: flush it then, and catch the IntegrityError by hand"
+            )
+        refuse_going_on(self.sources, window.change.stack)
+        region = self.sources.blocks(function.path).spanning([window.last], node)
+        flush = f"{'await ' if session.is_async else ''}{self.session_name(function, session)}.flush()"
+        said = written(self.sources, function.path, answer)
+        error, imports = self.error_name(function)
+        trying = frozen(at=region.at, count=1, session="", is_async=session.is_async, answer=said, error=error)
+        return [
+            *imports,
+            Edit(function.path, "insert-after", frozen(at=region.at, code=flush)),
+            Edit(function.path, "answer-conflict", trying),
+        ]
 
     def answer_stored(self, window: RowWindow, refusal: Refusal) -> RowPlan:
         """The answer of a check that found the row, for who was not first to insert it; raises the refusal."""
@@ -285,6 +314,17 @@ def _added(statement: ast.stmt | None) -> str | None:
     if not isinstance(value, ast.Call) or not isinstance(value.func, ast.Attribute) or value.func.attr != "add":
         return None
     return value.args[0].id if len(value.args) == 1 and isinstance(value.args[0], ast.Name) else None
+
+
+def _is_set_on(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement gives an attribute of what has that name a value."""
+    return any(
+        isinstance(n, ast.Attribute)
+        and isinstance(n.ctx, ast.Store)
+        and isinstance(n.value, ast.Name)
+        and n.value.id == name
+        for n in ast.walk(statement)
+    )
 
 
 def _adds_unnamed(statement: ast.stmt | None) -> bool:

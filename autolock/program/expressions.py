@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _KINDS = frozenset({"iscoroutinefunction", "is_async_callable"})
+#: Keys of a dictionary that are told apart where a loop goes over them.
+_FEW = 8
 #: Tests of which the shape is not all that there is to them.
 _ASKED_ELSEWHERE = (ast.Call, ast.Await, ast.Name)
 _OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Mod: "%", ast.FloorDiv: "//"}
@@ -276,6 +278,8 @@ class Expressions(Core):
             return None
         reads = self.database.whether_found(value.reads) if self.is_about_details(test) else value.reads
         shape = self.shape(test, value)
+        if shape in ("truth", "falsy") and value.made in ("await", "call"):
+            self.database.rows.ask_whether_any(value)
         asked, flipped = written_out(test, self.frame.env.tests)
         if flipped:
             shape, negated = opposite(shape), not negated
@@ -397,6 +401,9 @@ class Expressions(Core):
                 if field != "[*]" and not isinstance(value.obj, Heap):
                     continue
                 heap.fields.setdefault("[*]", value)
+        heap.keywords = 0 < len(node.keys) <= _FEW and all(
+            isinstance(key, ast.Constant) and isinstance(key.value, str) for key in node.keys
+        )
         return Value(heap, frozenset().union(*(v.reads for v in values)), "", any(v.request for v in values), "display")
 
     def formatted(self, node: ast.JoinedStr) -> Value:
@@ -451,9 +458,11 @@ class Expressions(Core):
 
     @staticmethod
     def named_items(source: Value, node: ast.expr) -> list[Value]:
-        """The names and values of a function's `**kwargs`, where a loop goes over `kwargs.items()`."""
+        """The names and values of `**kwargs`, or of a few that are written down, where a loop goes over `x.items()`."""
         obj, called = source.obj, node.func if isinstance(node, ast.Call) else None
         if not isinstance(obj, Heap) or not obj.keywords or not isinstance(called, ast.Attribute):
+            return []
+        if obj.location is not None:
             return []
         named = [(name[1:-1], held) for name, held in obj.fields.items() if name.startswith("['")]
         if called.attr != "items" or len(named) != len(obj.fields):

@@ -89,8 +89,9 @@ UNKNOWN = Type("unknown")
 class Heap:
     """A mutable object. `location` is None as long as no other request can reach it.
 
-    `keywords` says that it is a function's `**kwargs` as they were given: all of them are known. `guessed`
-    says that the type of its elements was found by looks, and what is really put there tells more.
+    `keywords` says that all of its keys are known: a function's `**kwargs` as they were given, or a few that are
+    written down. `guessed` says that the type of its elements was found by looks, and what is really put there tells
+    more.
     """
 
     type: Type

@@ -10,7 +10,7 @@ from typing import ClassVar
 from autolock.database.adapters.base import Args, Kwargs
 from autolock.database.adapters.results import results
 from autolock.database.adapters.statements import Statements
-from autolock.database.objects import Block, Engine, Factory, Query, Result, Session
+from autolock.database.objects import Block, Condition, Engine, Factory, Query, Result, Session
 from autolock.database.rows import Rows
 from autolock.program.trace import Read
 from autolock.program.values import NO_READS, NOTHING, ClassValue, External, FunctionValue, Row, Thing, Value
@@ -259,7 +259,22 @@ class SqlAlchemy:
         return NOTHING
 
     def merge(self, session: Session, args: Args, kwargs: Kwargs, node: ast.Call) -> Value:
-        return args[0] if args else NOTHING
+        """`session.merge(row)` of an object that was made here: it writes over the row of its key, or adds one."""
+        given = args[0] if args else NOTHING
+        made = given.obj
+        model = self.rows.model_of(made) if isinstance(made, Row) else None
+        if not isinstance(made, Row) or model is None or made.origin is not None or made.session is not None:
+            return given
+        keys = {c.name: made.fields.get(f".{c.name}") for c in model.columns.values() if c.primary_key}
+        known = {name: value for name, value in keys.items() if value is not None}
+        if not keys or len(known) < len(keys):
+            self.rows.insert(session, given, node)
+            return given
+        values = {c: made.fields[f".{c}"] for c in model.columns if c not in keys and f".{c}" in made.fields}
+        conditions = tuple(Condition(model, name, "==", value) for name, value in known.items())
+        query = Query("update", model, conditions=conditions, values=values, form="merge", spot=self.rows.spot(node))
+        self.rows.update(session, query, model, node)
+        return given
 
     def commit(self, session: Session, args: Args, kwargs: Kwargs, node: ast.Call) -> Value:
         self.rows.commit(session, node)

@@ -72,14 +72,65 @@ def test_what_was_found_out_is_used_and_the_rest_is_asked_for(cli: Cli, tmp_path
 
 
 def test_settings_are_asked_for_where_the_application_does_not_start(cli: Cli, tmp_path: Path) -> None:
-    cli.write("main.py", HEAD + 'import os\nkey = os.environ["MAIL_KEY"]\n' + COUNTER.replace("GUARD", "if True:"))
+    reads = 'import os\nkey = {"eu": 1, "us": 2}[os.environ["REGION"]]\n'
+    cli.write("main.py", HEAD + reads + COUNTER.replace("GUARD", "if True:"))
     assert cli("prove", "--init", "--scenario", "how.toml").code == 0
     text = cli.read("how.toml")
-    assert "does not start: importing main:app fails: KeyError: 'MAIL_KEY'" in text
+    assert "does not start: importing main:app fails: KeyError" in text
+    assert "# REGION = " in text
     assert '# route = "POST /count"' in text
-    cli.write("how.toml", text.replace("[env]", '[env]\nMAIL_KEY = "x"'))
+    cli.write("how.toml", text.replace("[env]", '[env]\nREGION = "eu"'))
     done = cli("prove", "--scenario", "how.toml", "--against", "before")
     assert "before: witnessed" in done.out, done.err
+
+
+def test_what_the_environment_must_hold_is_made_up(cli: Cli, tmp_path: Path) -> None:
+    cli.write(
+        "main.py",
+        f"""{HEAD}
+import os
+from typing import Literal
+class BaseSettings:
+    def __init__(self):
+        for name, kind in type(self).__annotations__.items():
+            setattr(self, name, os.environ["HALL_" + name.upper()])
+class Settings(BaseSettings):
+    env_prefix = "HALL_"
+    mode: Literal["dev", "live"]
+    signing_secret: str
+    ttl_minutes: int
+    doors: str
+settings = Settings()
+assert settings.mode == "dev" and int(settings.ttl_minutes) and settings.doors == "7"
+rounds = int(os.getenv("ROUNDS"))
+"""
+        + COUNTER.replace("GUARD", "if True:"),
+    )
+    cli.write(".env.example", "HALL_DOORS=7\nHALL_SIGNING_SECRET=<your secret>\n")
+    assert cli("prove", "--init").code == 0
+    scenario = Scenario.read(tmp_path / "prove.toml")
+    assert scenario.env.keys() == {*("HALL_MODE", "HALL_SIGNING_SECRET", "HALL_TTL_MINUTES", "HALL_DOORS", "ROUNDS")}
+    assert [race.route for race in scenario.races] == ["POST /count"]
+
+
+@pytest.mark.parametrize(("imported", "name"), [("hall.doors", "hall.main:app"), ("doors", "main:app")])
+def test_an_application_is_imported_from_where_its_own_imports_are_found(
+    cli: Cli, tmp_path: Path, imported: str, name: str
+) -> None:
+    cli.write("hall/doors.py", "width = 3")
+    cli.write("hall/main.py", f"import {imported}\n{HEAD}" + COUNTER.replace("GUARD", "if True:"))
+    assert cli("prove", "--init").code == 0
+    scenario = Scenario.read(tmp_path / "prove.toml")
+    assert scenario.app == name
+    done = cli("prove", "--scenario", "prove.toml", "--against", "before")
+    assert "before: witnessed" in done.out, done.err
+
+
+def test_a_package_that_is_missing_is_named_with_the_interpreter(cli: Cli) -> None:
+    cli.write("main.py", f"import a_package_that_nobody_has\n{HEAD}" + COUNTER.replace("GUARD", "if True:"))
+    done = cli("prove", "--against", "before")
+    told = " ".join(done.out.split())
+    assert "has no module 'a_package_that_nobody_has'; --python names" in told
 
 
 def test_a_scenario_is_never_overwritten(cli: Cli) -> None:

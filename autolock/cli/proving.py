@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 App = Annotated[str, typer.Option("--app", metavar="MODULE:NAME", help="The application, where it is not found.")]
 Python = Annotated[
-    str, typer.Option("--python", metavar="FILE", help="The interpreter with the application's packages.")
+    str,
+    typer.Option(
+        "--python",
+        metavar="FILE",
+        help="The interpreter with the application's packages; else that of the active environment, or .venv.",
+    ),
 ]
 ScenarioFile = Annotated[
     Path | None, typer.Option("--scenario", metavar="FILE", help="How to drive the application, in TOML.")
@@ -81,18 +86,21 @@ def prover_of(
 ) -> "Prover":
     """A prover for the findings of a report and its fixes. Says, unless `quiet`, that the application is run."""
     from autolock.api import combined
+    from autolock.prove.application import interpreter_of
     from autolock.prove.prover import Prover
     from autolock.prove.scenario import Scenario
 
+    interpreter = python or interpreter_of(Path(report.root))
     if not quiet:
-        print(f"runs the application in a copy of {report.root}", file=sys.stderr)
+        by = f" by {interpreter}" if interpreter != sys.executable else ""
+        print(f"runs the application in a copy of {report.root}{by}", file=sys.stderr)
     watched = sys.stderr.isatty() and not quiet
     return Prover(
         Path(report.root),
         combined(report),
         frozenset(fingerprint for rewrite in report.rewrites for fingerprint in rewrite.fingerprints),
         app=app,
-        python=python or sys.executable,
+        python=interpreter,
         scenario=Scenario.read(scenario) if scenario else Scenario(),
         bounds=bounds,
         progress=(lambda text: print(text, file=sys.stderr)) if watched else (lambda text: None),

@@ -1,4 +1,4 @@
-"""A PostgreSQL for the application that is proved: started from the wheel, and named to it by its own settings."""
+"""A PostgreSQL for the application that is proved, started from the wheel."""
 
 from __future__ import annotations
 
@@ -6,27 +6,18 @@ import importlib
 import importlib.util
 import itertools
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from autolock.prove.stage.places import DRIVERS_OF_POSTGRES
-
 # Nothing here has to survive a power cut, and deadlocks are part of what is looked for.
 _SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "'4GB'", "deadlock_timeout": "'100ms'"}
 _HOST = "127.0.0.1"
-_URL = re.compile(r"\b([A-Za-z_]*(?:DATABASE|POSTGRES|PG|DB|SQLALCHEMY)[A-Za-z_]*(?:URL|URI|DSN))\b", re.IGNORECASE)
-_PART = re.compile(
-    r"\b((?:POSTGRES|PG|DB|DATABASE)_?(HOST|SERVER|PORT|USER|USERNAME|PASSWORD|DB|NAME|DATABASE))\b", re.IGNORECASE
-)
-_MEANINGS = {"SERVER": "host", "USERNAME": "user", "DB": "name", "DATABASE": "name"}
 
 
 def is_available() -> bool:
@@ -107,36 +98,3 @@ def _listening(started: Any) -> int:
     pg_ctl(arguments, pgdata=started.pgdata, user=started.system_user, timeout=60)
     started.ensure_postgres_running()
     return port
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The names under which an application reads where its database is."""
-
-    urls: tuple[str, ...]
-    parts: tuple[tuple[str, str], ...]
-
-    @classmethod
-    def of(cls, root: Path) -> Settings:
-        """Look for the usual names in the Python files of a tree."""
-        urls: set[str] = set()
-        parts: set[tuple[str, str]] = set()
-        for folder, folders, files in os.walk(root):
-            folders[:] = [
-                name for name in folders if not name.startswith(".") and name not in {"node_modules", "site-packages"}
-            ]
-            for file in files:
-                if file.endswith(".py"):
-                    text = Path(folder, file).read_text("utf-8", "replace")
-                    urls.update(name.upper() for name in _URL.findall(text))
-                    parts.update((name.upper(), part.upper()) for name, part in _PART.findall(text))
-        return cls(tuple(sorted(urls)), tuple(sorted(parts)))
-
-    @property
-    def environments(self) -> Iterator[dict[str, str]]:
-        """Environments that name a database in braces (see `stage/places.py`), one for each driver."""
-        if not self.urls and not self.parts:
-            return
-        parts = {name: "{" + _MEANINGS.get(part, part.lower()) + "}" for name, part in self.parts}
-        for driver in ("", *DRIVERS_OF_POSTGRES):
-            yield {**parts, **dict.fromkeys(self.urls, f"{{postgres+{driver}}}" if driver else "{postgres}")}

@@ -16,7 +16,7 @@ from autolock.errors import AutolockError
 from autolock.findings import FileChange
 from autolock.prove import databases
 from autolock.prove.actors import PlayFailed
-from autolock.prove.application import Application, find_application
+from autolock.prove.application import Application, find_application, named_application
 from autolock.prove.inferred import Inferred
 from autolock.prove.proof import Aim, Bounds, Proof, Side, Subject, Trial, Verdict
 from autolock.prove.requests import (
@@ -33,6 +33,7 @@ from autolock.prove.requests import (
 )
 from autolock.prove.samples import Known
 from autolock.prove.scenario import Race, Scenario
+from autolock.prove.settings import Settings
 from autolock.prove.stage.places import wants_database
 from autolock.prove.stage.windows import Span, goes_through
 from autolock.prove.theatre import Play, Theatre, copied
@@ -117,20 +118,21 @@ class Prover:
                     driven = {route: driver.drive(route) for route in routes}
                     return Inferred(self.application.name, play.environment, driven, play.dependencies)
             except PlayFailed as error:
-                names = next(databases.Settings.of(tree).environments, {})
+                settings = Settings.of(tree)
+                names = next(settings.databases, settings.made)
                 return Inferred(self.application.name, names, failure=str(error))
 
     def _wants_postgres(self) -> bool:
         """Whether the application, or the scenario, has a setting that names a database."""
         asked = wants_database(self.scenario.env)
-        named = not self.scenario.env and any(databases.Settings.of(self.root).environments)
+        named = not self.scenario.env and any(Settings.of(self.root).databases)
         return (asked or named) and databases.is_available()
 
     @cached_property
     def application(self) -> Application:
         """What is played. Raises AutolockError when there is none."""
         named = self.app or self.scenario.app
-        found = Application(named) if named else find_application(self.root)
+        found = named_application(self.root, named) if named else find_application(self.root)
         if found is None:
             raise AutolockError(f"{self.root}: no application found; name it with --app module:name")
         return found

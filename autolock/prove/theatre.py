@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from autolock.prove import databases
 from autolock.prove.actors import Actor, PlayFailed
 from autolock.prove.application import Application
 from autolock.prove.scenario import Scenario
+from autolock.prove.settings import Settings
 from autolock.prove.stage.copies import copied_tree
 from autolock.prove.stage.places import filled, wants_database
 
@@ -57,28 +59,28 @@ class Theatre:
     @contextmanager
     def opened(self, tree: Path) -> Iterator[Play]:
         """The application of a tree, set up. Raises PlayFailed when it does not start in any way that was tried."""
-        failures: list[PlayFailed] = []
+        failures: list[str] = []
         for environment, server in self._ways(tree):
             with ExitStack() as attempt:
                 try:
                     play = self._open(attempt, tree, environment, server)
                 except PlayFailed as error:
-                    failures.append(error)
+                    failures.append(str(error))
                     continue
                 with attempt.pop_all():
                     yield play
                     return
-        raise failures[-1]
+        raise PlayFailed(Counter(failures).most_common(1)[0][0])
 
     def _ways(self, tree: Path) -> Iterator[tuple[dict[str, str], databases.Server | None]]:
         """Environments to try, with the server that they need."""
         if self.scenario.env:
             yield self.scenario.env, self.server if wants_database(self.scenario.env) else None
             return
+        settings = Settings.of(tree)
         if self.server is not None:
-            for environment in databases.Settings.of(tree).environments:
-                yield environment, self.server
-        yield {}, None
+            yield from ((environment, self.server) for environment in settings.databases)
+        yield settings.made, None
 
     def _open(self, stack: ExitStack, tree: Path, environment: dict[str, str], server: databases.Server | None) -> Play:
         answers: dict[str, Callable[[], Any]] = {}

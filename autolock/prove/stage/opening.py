@@ -224,6 +224,9 @@ def _start(loop: GatedLoop, lifespans: list[Lifespan]) -> None:
 def _imported(app: str) -> Any:
     try:
         found = _named(app)
+    except ModuleNotFoundError as error:
+        told = f"importing {app} fails: {sys.executable} has no module {error.name!r}"
+        raise CannotOpen(f"{told}; --python names an interpreter with the application's packages") from error
     except BaseException as error:
         raise CannotOpen(f"importing {app} fails: {type(error).__name__}: {error}") from error
     if inspect.isfunction(found) and not inspect.iscoroutinefunction(found):

@@ -12,6 +12,7 @@ from test_prove import played
 
 from autolock.prove.patterns import shortest_match
 from autolock.prove.proof import Verdict
+from autolock.prove.scenario import Race, Scenario
 
 COUNT = """
 count = 0
@@ -88,7 +89,44 @@ async def allowed(x_gate: str = Header("")):
     if not hmac.compare_digest(x_gate, settings.gate.get_secret_value()):
         raise HTTPException(401)
 """
-SIGNED_BY = {"constant": CONSTANT, "cookie": COOKIE, "registered": REGISTERED, "setting": SETTING}
+#: A member who must know the house's word is asked for nothing that could be guessed.
+MEMBERS = """
+from fastapi import Cookie, Depends, Response
+from pydantic import BaseModel
+
+members, visits = {}, {}
+
+class Member(BaseModel):
+    email: str
+    password: str
+    WORD
+
+@app.post("/join")
+async def join(member: Member):
+    REFUSE
+    members[member.email] = member.password
+    return {}
+
+@app.post("/enter")
+async def enter(member: Member, response: Response):
+    if members.get(member.email) != member.password:
+        raise HTTPException(401)
+    visit = str(uuid.uuid4())
+    visits[visit] = member.email
+    response.set_cookie("visit", visit)
+    return {"visit": {"number": visit}}
+
+async def allowed(visit: str = Cookie("")):
+    if visit not in visits:
+        raise HTTPException(401)
+"""
+SIGNED_BY = {
+    "constant": CONSTANT,
+    "cookie": COOKIE,
+    "registered": REGISTERED,
+    "setting": SETTING,
+    "cookie of a sign-in": MEMBERS.replace("WORD", "").replace("REFUSE", ""),
+}
 
 
 @pytest.mark.parametrize("source", SIGNED_BY.values(), ids=SIGNED_BY.keys())
@@ -97,6 +135,23 @@ def test_a_route_that_wants_to_know_who_asks_is_driven(tmp_path: Path, source: s
     assert side.verdict is Verdict.WITNESSED, side.why_not
     assert side.decisive is not None
     assert side.decisive.result["witness"]["state"]["main.count"] == 1
+
+
+@pytest.mark.parametrize("proof", ["{enter.cookies}", "visit={enter.body.visit.number}"])
+def test_a_scenario_refers_to_what_was_answered_before(tmp_path: Path, proof: str) -> None:
+    word = "if member.word != 'swordfish' * 2: raise HTTPException(400)"
+    source = MEMBERS.replace("WORD", "word: str = ''").replace("REFUSE", word) + COUNT
+    assert played(tmp_path, source, "POST /count").verdict is Verdict.NOT_DRIVEN
+    ada = {"email": "ada@example.com", "password": "secret", "word": "swordfishswordfish"}
+    joins = {"method": "POST", "path": "/join", "body": ada}
+    enters = {"method": "POST", "path": "/enter", "body": ada, "name": "enter"}
+    counts = {"method": "POST", "path": "/count", "headers": {"Cookie": proof}}
+    for scenario in (
+        Scenario(setup=(joins, enters), races=(Race((counts,)),)),
+        Scenario(setup=(joins,), races=(Race((counts,), prelude=(enters,)),)),
+    ):
+        side = played(tmp_path, source, "POST /count", scenario)
+        assert side.verdict is Verdict.WITNESSED, side.why_not
 
 
 def test_a_pattern_of_a_body_is_kept_to(tmp_path: Path) -> None:

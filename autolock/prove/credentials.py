@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from autolock.prove.samples import Known, Sampler
+from autolock.prove.stage.asgi import cookie_header
 
 RequestDoc = dict[str, Any]
 
@@ -71,12 +72,21 @@ def registrations(document: dict[str, Any], sampler: Sampler) -> Iterator[list[R
                 yield from ([registered, second.filled(sampler, name)] for name in names)
 
 
-def token_in(answer: dict[str, Any] | None) -> str:
+def _token_in(answer: dict[str, Any] | None) -> str:
     """The token that an answer gives; empty where it gives none."""
     body = answer["body"] if answer is not None and answer["status"] < 400 else None
     inside = [body, *body.values()] if isinstance(body, dict) else []
     tables = [one for one in inside if isinstance(one, dict)]
     return next((str(one[name]) for one in tables for name in _TOKENS if isinstance(one.get(name), str)), "")
+
+
+def proof_in(answer: dict[str, Any] | None) -> dict[str, str]:
+    """The headers with which later requests prove who sends them: the token of an answer, or the cookies it sets."""
+    token = _token_in(answer)
+    if token:
+        return {"Authorization": f"Bearer {token}"}
+    cookies = answer["cookies"] if answer is not None and answer["status"] < 400 else {}
+    return {"cookie": cookie_header(cookies)} if cookies else {}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from autolock.prove.credentials import registrations, signed, texts_of, token_in
+from autolock.prove.credentials import proof_in, registrations, signed, texts_of
 from autolock.prove.samples import FREE_KEY, Known, Sampler, is_amount
 
 RequestDoc = dict[str, Any]
@@ -180,9 +180,9 @@ class Drivers:
             yield prelude, one
         sampler = Sampler(self._document, Known.of(self._state))
         for steps in registrations(self._document, sampler):
-            token = token_in(self._attempt(steps)["responses"][-1])
-            if token:
-                headers = {**request["headers"], "Authorization": f"Bearer {token}"}
+            proof = proof_in(self._attempt(steps)["responses"][-1])
+            if proof:
+                headers = {**request["headers"], **proof}
                 yield (*steps, *prelude), {**request, "headers": headers}
 
 

@@ -7,9 +7,10 @@ DATABASE_URL = "{postgres}"
 [overrides]                                 # dependencies by name
 "deps:current_user" = { value = { id = 1 } }
 [[setup]]                                   # sent once, in turn, before the races
+name = "login"                              # later requests may say "{login.body.token}" and "{login.cookies}"
 method = "POST"
-path = "/items"
-body = { name = "mug" }
+path = "/login"
+body = { user = "ada" }
 [[race]]                                    # what is sent at once
 route = "POST /purchase"
 before = []                                 # sent first, one after the other, for this race alone
@@ -99,7 +100,7 @@ def _race(table: dict[str, Any]) -> Race:
 
 
 def _request(table: dict[str, Any]) -> RequestDoc:
-    return {key: table[key] for key in ("method", "path", "query", "headers", "body") if key in table}
+    return {key: table[key] for key in ("method", "path", "query", "headers", "body", "name") if key in table}
 
 
 def _parse(text: str) -> dict[str, Any]:

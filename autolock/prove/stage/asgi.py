@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import unquote, urlencode
+
+#: What an earlier request was answered, in a later one: `{login.body.token}`, `{login.cookies}`.
+_REFERENCE = re.compile(r"\{(\w+)\.(body|cookies)((?:\.[\w-]+)*)\}")
 
 
 @dataclass(frozen=True)
 class Request:
     """What a client sends: `path` percent-encoded, `body` as JSON unless it is text, which is sent as it is.
 
-    With the method WEBSOCKET it opens a connection, sends the messages that `body` lists, and stays.
+    With the method WEBSOCKET it opens a connection, sends the messages that `body` lists, and stays. Later requests may
+    refer to what it is answered, by its `name`.
     """
 
     method: str
@@ -25,6 +31,12 @@ class Request:
     query: dict[str, str] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     body: Any = None
+    name: str = ""
+
+    def filled(self, answers: Mapping[str, Response]) -> Request:
+        """The request with what earlier ones were answered in the places of their names."""
+        parts = {part: _filled(getattr(self, part), answers) for part in ("path", "query", "headers", "body")}
+        return replace(self, **parts) if answers else self
 
     @property
     def title(self) -> str:
@@ -39,6 +51,37 @@ class Response:
     status: int
     body: Any
     error: str = ""
+    cookies: dict[str, str] = field(default_factory=dict)
+
+
+def _filled(value: Any, answers: Mapping[str, Response]) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(inside, answers) for name, inside in value.items()}
+    if isinstance(value, list):
+        return [_filled(inside, answers) for inside in value]
+    if not isinstance(value, str):
+        return value
+    whole = _REFERENCE.fullmatch(value)
+    if whole is not None:
+        return _referred(whole, answers)
+    return _REFERENCE.sub(lambda found: str(_referred(found, answers)), value)
+
+
+def _referred(found: re.Match[str], answers: Mapping[str, Response]) -> Any:
+    """What a reference stands for; its own text where there is no such thing."""
+    name, part, path = found.groups()
+    if name not in answers:
+        return found[0]
+    value: Any = getattr(answers[name], part)
+    for step in path.split(".")[1:]:
+        inside = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else {}
+        value = inside.get(int(step) if isinstance(value, list) and step.isdigit() else step, found[0])
+    return cookie_header(value) if part == "cookies" and isinstance(value, dict) else value
+
+
+def cookie_header(cookies: Mapping[str, str]) -> str:
+    """Cookies as a client sends them back."""
+    return "; ".join(f"{name}={value}" for name, value in cookies.items())
 
 
 def scope_of(request: Request, app: Any) -> dict[str, Any]:
@@ -79,6 +122,7 @@ async def send(app: Any, request: Request, state: dict[str, Any]) -> Response:
     """
     parts: list[bytes] = []
     status = 500
+    cookies: dict[str, str] = {}
     messages = [{"type": "http.request", "body": payload(request), "more_body": False}]
 
     async def receive() -> dict[str, Any]:
@@ -91,6 +135,7 @@ async def send(app: Any, request: Request, state: dict[str, Any]) -> Response:
         nonlocal status
         if message["type"] == "http.response.start":
             status = message["status"]
+            cookies.update(_cookies_in(message.get("headers", ())))
         elif message["type"] == "http.response.body":
             parts.append(bytes(message.get("body", b"")))
 
@@ -100,7 +145,16 @@ async def send(app: Any, request: Request, state: dict[str, Any]) -> Response:
     except Exception as raised:
         error = f"{type(raised).__name__}: {raised}"
         status = 500 if not parts else status
-    return Response(status, _read(b"".join(parts)), error)
+    return Response(status, _read(b"".join(parts)), error, cookies)
+
+
+def _cookies_in(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Cookies as they were set, their values as they are written."""
+    found: dict[str, str] = {}
+    for name, value in headers:
+        if name.lower() == b"set-cookie":
+            found.update((one.key, one.coded_value) for one in SimpleCookie(value.decode("latin-1")).values())
+    return found
 
 
 async def converse(

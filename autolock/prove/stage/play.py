@@ -75,7 +75,7 @@ class Stage:
 
     With `spread`, requests go to the `instances` in turn, else all to the first. With `keeps_open`, connections of
     clients that stay are not ended after a run. `kept` counts the requests whose work is in the state from the start.
-    With `rows_are_one`, the database lets one request write at a time.
+    With `rows_are_one`, the database lets one request write at a time. `answers` are those to requests with a name.
     """
 
     instances: tuple[Instance, ...]
@@ -88,6 +88,7 @@ class Stage:
     keeps_open: bool = False
     rows_are_one: bool = True
     kept: int = 0
+    answers: dict[str, Response] = field(default_factory=dict)
 
     def play(self, requests: tuple[Request, ...], choose: Chooser) -> Run:
         """Run the requests at once, as `choose` decides, from the same state as every other run."""
@@ -171,6 +172,7 @@ class Stage:
         begin = self.loop.create_future()
         lane.gates.append(Gate("start", request.title, partial(begin.set_result, None)))
         await begin
+        request = request.filled(self.answers)
         try:
             served = self.instances[lane.number % len(self.instances) if self.spread else 0]
             if request.method == "WEBSOCKET":
@@ -178,6 +180,8 @@ class Stage:
                 responses[lane.number] = await converse(served.app, request, served.state, self._pause, at_rest)
             else:
                 responses[lane.number] = await send(served.app, request, served.state)
+                if request.name:
+                    self.answers[request.name] = responses[lane.number]
         except (Abandoned, asyncio.CancelledError):
             return
         finally:

@@ -56,7 +56,7 @@ class Trial:
         """What this set of requests showed."""
         if self.result.get("problems"):
             return Verdict.NOT_DRIVEN
-        if self.result["witness"] and not self.result["witness"]["elsewhere"]:
+        if self.result["witness"] and not self.result["witness"]["beside"]:
             return Verdict.WITNESSED
         return Verdict.HELD if self.result["exhausted"] else Verdict.INCONCLUSIVE
 
@@ -71,10 +71,15 @@ class Trial:
         return self.answers_only, self.off_target
 
     @property
-    def elsewhere(self) -> tuple[str, ...]:
-        """What else goes wrong: places that the race before the fix left alone."""
+    def beside(self) -> bool:
+        """Whether something goes wrong that was not asked about."""
         witness = self.result.get("witness")
-        return tuple(witness["places"]) if witness and witness["elsewhere"] else ()
+        return bool(witness and witness["beside"])
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """What else goes wrong: places that the race before the fix left alone; none where it is an answer."""
+        return tuple(self.result["witness"]["places"]) if self.beside else ()
 
 
 @dataclass(frozen=True)
@@ -116,6 +121,11 @@ class Side:
         return tuple(dict.fromkeys(place for trial in self.trials for place in trial.elsewhere))
 
     @property
+    def beside(self) -> bool:
+        """Whether something goes wrong that was not asked about."""
+        return any(trial.beside for trial in self.trials)
+
+    @property
     def why_not(self) -> str:
         """What is missing to drive it, in one sentence."""
         problems = [problem for trial in self.trials for problem in trial.result.get("problems", ())]
@@ -125,19 +135,27 @@ class Side:
 @dataclass(frozen=True)
 class Aim:
     """What is asked about: `places` of the state (None for all there are), the lines of a `window` (none for all of
-    them), and whether the tasks of one request are played `apart`. `seen` where it was witnessed before a fix.
+    them), and whether the tasks of one request are played `apart`. `seen` where it was witnessed before a fix. With
+    `lenient`, an answer alone that no order gives is no witness; where it is `plain`, nobody says that there is a race.
     """
 
     places: tuple[str, ...] | None = None
     window: tuple[Span, ...] = ()
     apart: bool = False
     seen: bool = False
+    lenient: bool = False
+    plain: bool = False
 
-    @classmethod
-    def after(cls, before: Side) -> Aim:
+    def after(self, before: Side) -> Aim:
         """What is asked about after a fix: where it went wrong before."""
         trial = before.decisive if before.verdict is Verdict.WITNESSED else None
-        return cls(before.places, apart=trial is not None and trial.race.apart, seen=trial is not None)
+        return Aim(
+            before.places,
+            apart=trial is not None and trial.race.apart,
+            seen=trial is not None,
+            lenient=trial is None or not trial.answers_only,
+            plain=self.plain,
+        )
 
 
 @dataclass(frozen=True)
@@ -173,7 +191,7 @@ class Subject:
         it; everything where it is a route.
         """
         if self.finding is None:
-            return Aim()
+            return Aim(lenient=True, plain=True)
         place = self.finding.place
         spans = {(place.path, place.function): (place.line, place.end_line)}
         for step in self.finding.window.steps:

@@ -98,7 +98,8 @@ class Prover:
 
     def after(self, subjects: Sequence[Subject], before: Sides) -> Sides:
         """Play each subject after the changes; where it went wrong before, only there it is asked about."""
-        return self._side(subjects, self.changes, "after", {key: Aim.after(side) for key, side in before.items()})
+        aims = {one.key: one.aim.after(before[one.key]) for one in subjects if one.key in before}
+        return self._side(subjects, self.changes, "after", aims)
 
     def routes(self) -> tuple[str, ...]:
         """All routes of the application's document. Raises AutolockError when the application does not start."""
@@ -355,7 +356,7 @@ class _Driver:
 
     def _trial(self, race: Race, aim: Aim, window: tuple[Span, ...]) -> Trial:
         """What a race comes to; what is known of it already, unless other schedules first may tell more."""
-        key, aimed = repr((race, aim.places, aim.seen, window)), repr((race, aim, window))
+        key, aimed = repr((race, replace(aim, window=()), window)), repr((race, aim, window))
         known = self._trials.get(aimed) or self._trials.get(key)
         if known is None or (known.verdict is Verdict.INCONCLUSIVE and aimed not in self._trials):
             result = self._play.actor.do(
@@ -375,7 +376,8 @@ class _Driver:
                 window=window,
                 towards=aim.window,
                 apart=race.apart,
-                may_change_nothing=aim.seen,
+                may_change_nothing=aim.seen or aim.plain,
+                lenient=aim.lenient,
             )
             known = self._trials[key] = self._trials[aimed] = Trial(race, result)
         return known

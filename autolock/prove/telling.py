@@ -69,11 +69,13 @@ def summary(name: str, side: Side, bounds: Bounds) -> str:
         return f"{name}: witnessed by schedule {number}: {result['witness']['why']}"
     played = sum(one.result.get("played", 0) for one in side.trials)
     within = _within(side, bounds)
-    if side.verdict is Verdict.HELD and side.elsewhere:
+    if side.verdict is Verdict.HELD and side.beside:
         places = ", ".join(side.elsewhere)
-        return f"{name}: held: in all {played} schedules within {within}; what other races leave wrong is in {places}"
+        beside = f"what other races leave wrong is in {places}" if places else "an answer may be of another moment"
+        return f"{name}: held: in all {played} schedules within {within}; {beside}"
     if side.verdict is Verdict.HELD:
-        return f"{name}: held: all {played} schedules within {within} give what some order of the requests gives"
+        idle = "" if any(one.result.get("changes", True) for one in side.trials) else "; no request changes anything"
+        return f"{name}: held: all {played} schedules within {within} give what some order of the requests gives{idle}"
     reason = result["diverged"] or f"the budget was spent after {played} schedules"
     drawn = result["drawn"]
     if drawn:

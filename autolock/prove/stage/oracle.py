@@ -61,7 +61,8 @@ class Oracle:
     """What the serial orders of some requests come to, and what they leave open.
 
     `problems` says what makes the orders worth nothing as a measure; `masked` what differs from run to run; `longest`
-    is the number of steps of the longest order. With `may_change_nothing` answers are enough of a measure.
+    is the number of steps of the longest order; `changes` says whether a request changes anything. With
+    `may_change_nothing` answers are enough of a measure.
     """
 
     stage: Stage
@@ -71,6 +72,7 @@ class Oracle:
     problems: list[str] = field(default_factory=list)
     of_what: str = "requests"
     longest: int = 0
+    changes: bool = True
     may_change_nothing: bool = False
     _serial: dict[tuple[int, ...], Outcome] = field(default_factory=dict)
     _start: dict[str, Any] = field(default_factory=dict)
@@ -90,7 +92,7 @@ class Oracle:
             self.problems.append(f"no request succeeds: {self.requests[0].title} gives {_told(outcomes[0])}")
         elif self.stage.spread and len({n for outcome in outcomes for n in outcome.served()}) < len(self.requests):
             self.problems.append("the second instance of the application does not serve the request")
-        elif not self.may_change_nothing and not any(map(partial(self._changes, before), range(len(self.requests)))):
+        elif not self._change_anything(before) and not self.may_change_nothing:
             self.problems.append("no request changes the state that is watched")
 
     def _begin(self) -> Outcome:
@@ -103,6 +105,10 @@ class Oracle:
         """Whether the requests are refused on purpose, and this is counted somewhere."""
         fails = any(answer is not None and answer.error for outcome in outcomes for answer in outcome.responses)
         return not fails and self._state(outcomes[0]) != self._state(before)
+
+    def _change_anything(self, before: Outcome) -> bool:
+        self.changes = any(map(partial(self._changes, before), range(len(self.requests))))
+        return self.changes
 
     def _changes(self, before: Outcome, number: int) -> bool:
         """Whether a request changes anything when it is alone: two may undo each other."""

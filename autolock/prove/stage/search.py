@@ -37,7 +37,8 @@ class Search:
     `answers_matter`, and so is a run that leaves nobody inside the `window` that somebody asks about. Schedules that
     leave somebody inside the window `towards` come first. With `apart` there is one request, whose tasks are played
     against each other. Requests that change nothing prove nothing, unless they did before the application was mended
-    (`may_change_nothing`).
+    (`may_change_nothing`). What goes wrong beside what is asked about is no proof: other places than those that are
+    watched, and where the search is `lenient` an answer by itself.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Search:
         towards: tuple[Span, ...] = (),
         apart: bool = False,
         may_change_nothing: bool = False,
+        lenient: bool = False,
     ) -> None:
         self._stage = stage
         self._requests = requests
@@ -62,6 +64,7 @@ class Search:
         )
         self._watched = watched
         self._answers_matter = answers_matter
+        self._lenient = lenient
         self._window = window
         self._towards = towards
         self._witness: Told | None = None
@@ -138,6 +141,7 @@ class Search:
             "steps": self._longest,
             "meeting": self._meeting,
             "witness": self._witness,
+            "changes": self._oracle.changes,
             "serial": self._serial(),
             "masked": sorted(".".join(path) for path in self._oracle.masked),
         }
@@ -216,9 +220,11 @@ class Search:
         return bool(self._window) and not told["stuck"] and not goes_through(told["steps"], self._window)
 
     def _told(self, violation: Violation) -> Told:
+        elsewhere = bool(self._watched and violation.places and not violation.places & self._watched)
+        answers_only = violation.answers_only and not self._answers_matter
         return {
-            "elsewhere": bool(self._watched and violation.places and not violation.places & self._watched),
-            "answers_only": violation.answers_only and not self._answers_matter,
+            "beside": elsewhere or (answers_only and self._lenient),
+            "answers_only": answers_only,
             "why": violation.why,
             "differences": [list(difference) for difference in violation.differences],
             "places": sorted(violation.places),
@@ -240,7 +246,7 @@ def outcome_told(outcome: Outcome) -> Told:
 
 def _flaws(witness: Told) -> tuple[bool, bool, bool]:
     """What makes a witness worth less than another."""
-    return witness["elsewhere"], witness["answers_only"], witness["off_target"]
+    return witness["beside"], witness["answers_only"], witness["off_target"]
 
 
 _OFF_TARGET_ONLY = (False, False, True)

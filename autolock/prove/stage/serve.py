@@ -106,6 +106,7 @@ class Server:
                 towards=_spans(message["towards"]),
                 apart=message["apart"],
                 may_change_nothing=message["may_change_nothing"],
+                lenient=message["lenient"],
             )
             if message["failing"]:
                 return search.run_failing(message["failing"])

@@ -8,9 +8,10 @@ from test_prove import HEAD, played
 
 import autolock
 from autolock.findings import FileChange
-from autolock.prove.proof import Aim, Subject, Verdict
+from autolock.prove.proof import Aim, Bounds, Subject, Verdict
 from autolock.prove.prover import Prover
 from autolock.prove.scenario import Race, Scenario
+from autolock.prove.telling import summary
 
 LISTENER = """
 count = 0
@@ -40,6 +41,46 @@ def test_a_listener_that_a_request_starts_does_not_keep_it_from_coming_to_an_end
         folder.mkdir()
         side = played(folder, LISTENER.replace("AWAIT", text), "POST /count")
         assert side.verdict is (Verdict.WITNESSED if folder is racy else Verdict.HELD), side
+
+
+POSTMEN = """
+from contextlib import asynccontextmanager
+
+letters = asyncio.Queue()
+stamps = {"left": 9}
+
+async def deliver():
+    while True:
+        stamped = await letters.get()
+        await asyncio.sleep(0.1)
+        stamped.set_result(True)
+
+@asynccontextmanager
+async def lifespan(app):
+    postmen = [asyncio.create_task(deliver()) for _ in range(2)]
+    yield
+    for one in postmen:
+        one.cancel()
+
+app.router.lifespan_context = lifespan
+
+@app.post("/letters")
+async def send():
+    left = stamps["left"]
+    stamped = asyncio.get_running_loop().create_future()
+    await letters.put(stamped)
+    await stamped
+    stamps["left"] = SPENT
+    return {}
+"""
+
+
+def test_workers_that_no_request_has_started_answer_in_every_run(tmp_path: Path) -> None:
+    racy, right = tmp_path / "racy", tmp_path / "right"
+    for folder, spent in ((racy, "left - 1"), (right, 'stamps["left"] - 1')):
+        folder.mkdir()
+        side = played(folder, POSTMEN.replace("SPENT", spent), "POST /letters")
+        assert side.verdict is (Verdict.WITNESSED if folder is racy else Verdict.HELD), side.why_not
 
 
 CLOCK = """
@@ -87,8 +128,9 @@ def test_a_fix_after_which_nothing_is_shared_holds(tmp_path: Path) -> None:
 
 def test_requests_that_never_changed_anything_prove_nothing(tmp_path: Path) -> None:
     side = played(tmp_path, OWN, "POST /greetings", SCENARIO)
-    assert side.verdict is Verdict.NOT_DRIVEN
-    assert not Aim.after(side).seen
+    assert side.verdict is Verdict.HELD
+    assert summary("before", side, Bounds()).endswith("no request changes anything")
+    assert not Aim().after(side).seen
 
 
 SHARED_SESSION = """

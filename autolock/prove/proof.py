@@ -136,7 +136,8 @@ class Side:
 class Aim:
     """What is asked about: `places` of the state (None for all there are), the lines of a `window` (none for all of
     them), and whether the tasks of one request are played `apart`. `seen` where it was witnessed before a fix. With
-    `lenient`, an answer alone that no order gives is no witness; where it is `plain`, nobody says that there is a race.
+    `lenient`, an answer that was right at another moment is no witness; where it is `plain`, nobody says that there is
+    a race.
     """
 
     places: tuple[str, ...] | None = None

@@ -27,6 +27,8 @@ GRACE = 0.02
 LONGEST_STEP = 2.0
 #: Seconds which a request may spend inside a driver before the run is given up.
 LONGEST_WAIT = 5.0
+#: Seconds for which a task is waited for that no request has started.
+LONGEST_OTHERS = 1.0
 _OF_DATABASES = frozenset(["statement", "commit", "rollback"])
 
 #: Gates that one run may pass; a run that goes on is hung in a loop.
@@ -106,6 +108,8 @@ class Director:
     stuck: Stuck | None = None
     _ticks: int = 0
     _holders: set[int] = field(default_factory=set)
+    _others_since: float = 0.0
+    _busy_before: set[asyncio.Task[Any]] = field(default_factory=set)
     _waiting_since: float | None = None
     _fire_timer: Callable[[], bool] = bool
     _at_end: Callable[[], object] = bool
@@ -113,6 +117,7 @@ class Director:
     def attach(self, fire_timer: Callable[[], bool], at_end: Callable[[], None]) -> None:
         """`fire_timer` makes the earliest timer of a lane due, False when there is none; `at_end` is called once."""
         self._fire_timer, self._at_end = fire_timer, at_end
+        self._busy_before = self._working()
 
     @property
     def over(self) -> bool:
@@ -122,6 +127,8 @@ class Director:
     def decide(self) -> float:
         """Let one gate go, or end the run. Returns for how many seconds to wait for input before asking again."""
         if self.over or self.stuck:
+            if not self.stuck and self._others_work():
+                return PATIENCE
             self._at_end()
             return 0
         if self._in_driver():
@@ -129,6 +136,10 @@ class Director:
         gates = self._gates()
         if not gates:
             return self._nobody_can_go()
+        if self._is_waited_for(gates):
+            wait = self._passes_time()
+            if wait is not None:
+                return wait
         self._waiting_since = None
         if len(self.steps) >= LONGEST_RUN:
             self._give_up("the requests go on for ever")
@@ -148,11 +159,8 @@ class Director:
 
     def _nobody_can_go(self) -> float:
         """Wait a moment, as a thread may be about to hand its result over; then let time pass, or give up."""
-        now = time.perf_counter()
-        self._waiting_since = self._waiting_since or now
-        if now - self._waiting_since < GRACE:
+        if self._is_too_soon():
             return PATIENCE
-        self._waiting_since = None
         if all(lane.answered for lane in self.lanes):
             self._ticks += 1
         if self._ticks > MOST_TICKS:
@@ -160,6 +168,55 @@ class Director:
         elif not self._fire_timer() and not self._expire():
             self._give_up("every request waits for another one")
         return 0
+
+    def _is_too_soon(self) -> bool:
+        """Whether a thread, or a task that no request has started, may be about to let somebody go on."""
+        now = time.perf_counter()
+        self._waiting_since = self._waiting_since or now
+        if now - self._waiting_since < GRACE or self._others_work():
+            return True
+        self._waiting_since = None
+        return False
+
+    def _is_waited_for(self, gates: dict[int, Gate]) -> bool:
+        """Whether the one that went last has not come to its end, before which nobody else begins, and can't go on."""
+        if not self.in_turn or self.apart or not self.steps:
+            return False
+        last = self.steps[-1].lane
+        return last not in gates and not self.lanes[last].finished
+
+    def _passes_time(self) -> float | None:
+        """Let time pass for one that others wait for; None where that does not help: it waits for one of them."""
+        if self._is_too_soon():
+            return PATIENCE
+        last = self.lanes[self.steps[-1].lane]
+        if last.answered:
+            self._ticks += 1
+            last.resting = self._ticks > MOST_TICKS
+        return 0 if last.resting or self._fire_timer() else None
+
+    def _others_work(self) -> bool:
+        """Whether a task that no request has started is inside a driver, in which it was not when the run began.
+
+        It may be a worker that goes on with what a request has put into its queue. It is waited for only so long.
+        """
+        if not self._others_since and not self._working():
+            return False
+        now = time.perf_counter()
+        self._others_since = self._others_since or now
+        if now - self._others_since < LONGEST_OTHERS and self._working():
+            return True
+        self._others_since = 0.0
+        return False
+
+    def _working(self) -> set[asyncio.Task[Any]]:
+        """The tasks of no request that are inside a driver now."""
+        own = {task for lane in self.lanes for task in lane.tasks}
+        return {
+            task
+            for task in asyncio.all_tasks() - own - self._busy_before
+            if self.project.in_driver(await_chain(task.get_coro()))
+        }
 
     def _let_rest(self) -> None:
         """All that is left, such as a listener that a request has started, only looks again from time to time."""

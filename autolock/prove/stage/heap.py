@@ -26,6 +26,9 @@ _STATEFUL = (
     *(asyncio.Lock, asyncio.Semaphore, asyncio.Event, asyncio.Condition, asyncio.Queue),
     *(threading.Condition, threading.Semaphore, threading.Event, queue.Queue),
 )
+#: Where what belongs to asyncio keeps those who wait. They are tasks that no request has started: the others are over
+#: when the memory is put back.
+_WAITING = frozenset(["_getters", "_putters", "_waiters"])
 _APPLICATIONS = {"fastapi.applications", "starlette.applications"}
 _LRU = type(functools.lru_cache(lambda: None))
 _PLAIN = (bool, int, float, complex, str, bytes, type(None))
@@ -116,9 +119,14 @@ class Checkpoint:
         self._seen[id(thing)] = thing
         contents = getattr(thing, "__dict__", None)
         if isinstance(contents, dict):
+            waiting = _WAITING if type(thing).__module__.startswith("asyncio.") else frozenset()
             before = dict(contents)
-            self._restores.append(lambda: self._refill_dict(contents, before))
-            yield from before.values()
+            self._restores.append(
+                lambda: self._refill_dict(
+                    contents, {**before, **{name: contents[name] for name in waiting & contents.keys()}}
+                )
+            )
+            yield from (value for name, value in before.items() if name not in waiting)
             if title:
                 self._holders.append((title, lambda: {k: v for k, v in contents.items() if not k.startswith("__")}))
         for name in _slots(type(thing)):

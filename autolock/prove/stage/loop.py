@@ -18,7 +18,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from .director import Director, current_task_of
+from .director import MOST_TICKS, Director, current_task_of
 from .frames import await_chain
 from .lanes import LANE, STRAND, Gate, Lane, Strand
 from .values import plain_locals
@@ -39,6 +39,7 @@ class GatedLoop(asyncio.SelectorEventLoop):
         self.awaits_executor = False
         self._passed: set[asyncio.Handle] = set()
         self._held_timers: list[asyncio.TimerHandle] = []
+        self._others_fired = 0
         self.set_task_factory(_task_of_lane)
 
     def call_at(  # type: ignore[override]
@@ -90,12 +91,24 @@ class GatedLoop(asyncio.SelectorEventLoop):
             self._ready.append(timer)
 
     def fire_timer(self) -> bool:
-        """Make the earliest timer of a request due; False when there is none."""
+        """Make the earliest timer due, of a request or, not too often, of a task that no request has started.
+
+        False when there is none.
+        """
         waiting = [timer for timer in self._held_timers if not timer.cancelled()]
-        if not waiting:
+        others = (
+            [timer for timer in self._scheduled if not timer.cancelled()] if self._others_fired < MOST_TICKS else []
+        )
+        if not waiting and not others:
             return False
-        first = min(waiting, key=lambda timer: timer.when())
-        self._held_timers.remove(first)
+        first = min((*waiting, *others), key=lambda timer: timer.when())
+        if first in self._held_timers:
+            self._held_timers.remove(first)
+        else:
+            self._others_fired += 1
+            self._scheduled.remove(first)
+            heapq.heapify(self._scheduled)
+            first._scheduled = False  # type: ignore[attr-defined]
         self._ready.append(first)
         return True
 
@@ -151,6 +164,7 @@ class GatedLoop(asyncio.SelectorEventLoop):
         """Direct everything from now on; `at_end` is called when every request has come to rest."""
         director.attach(self.fire_timer, at_end)
         self._held_timers.clear()
+        self._others_fired = 0
         self._passed.clear()
         self.director = director
 

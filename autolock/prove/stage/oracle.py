@@ -32,12 +32,14 @@ TURNED_AWAY = frozenset([409, 423, 429, 503])
 class Violation:
     """Why an outcome is wrong, and where it differs from the nearest serial order: what, found, expected.
 
-    `places` are the parts of the state in which it does: a variable, a table's column.
+    `places` are the parts of the state in which it does: a variable, a table's column. `possible` where each answer
+    is one that its request gets in some order.
     """
 
     why: str
     differences: tuple[tuple[str, str, str], ...] = ()
     places: frozenset[str] = frozenset()
+    possible: bool = False
 
     @property
     def answers_only(self) -> bool:
@@ -202,7 +204,12 @@ class Oracle:
                     return None
                 told = tuple((".".join(path), _text(seen, path), _text(expected, path)) for path in differing)
                 places = frozenset(_place(path) for path in differing if path[0] == "state")
-                one = Violation(f"no order of the {self.of_what}, one after the other, gives this", told, places)
+                possible = all(
+                    any(flat(one).get(path) == seen[path] for one in orders) for path in differing if path in seen
+                )
+                one = Violation(
+                    f"no order of the {self.of_what}, one after the other, gives this", told, places, possible
+                )
                 if nearest is None or _weight(one) < _weight(nearest):
                     nearest = one
         return nearest

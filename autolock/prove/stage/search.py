@@ -38,7 +38,7 @@ class Search:
     leave somebody inside the window `towards` come first. With `apart` there is one request, whose tasks are played
     against each other. Requests that change nothing prove nothing, unless they did before the application was mended
     (`may_change_nothing`). What goes wrong beside what is asked about is no proof: other places than those that are
-    watched, and where the search is `lenient` an answer by itself.
+    watched, and where the search is `lenient` answers that are right, but not all of them at once.
     """
 
     def __init__(
@@ -223,7 +223,7 @@ class Search:
         elsewhere = bool(self._watched and violation.places and not violation.places & self._watched)
         answers_only = violation.answers_only and not self._answers_matter
         return {
-            "beside": elsewhere or (answers_only and self._lenient),
+            "beside": elsewhere or (answers_only and violation.possible and self._lenient),
             "answers_only": answers_only,
             "why": violation.why,
             "differences": [list(difference) for difference in violation.differences],

@@ -50,6 +50,7 @@ _AT_ONCE = """It sends these requests at once and lets them go on as is told her
 fails while the race is there; then in other ways, and passes when all end as in some order, one after the other."""
 _FAILING = """It lets the first request fail at each of its steps, and sends the second after it.
 It passes when a request that fails leaves nothing half done, and no lock taken."""
+_CROWD = """It sends this request many times. It passes when no number of them stands in the way of another one."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class GeneratedTests:
         name = slug(proof.subject)
         text = _TEST.format(
             title=_title(proof),
-            what=_FAILING if trial.race.failing else _AT_ONCE,
+            what=_FAILING if trial.race.failing else _CROWD if trial.race.crowd else _AT_ONCE,
             story=_escaped(textwrap.indent("\n".join(_story(trial)), "    ")),
             fields="".join(self._fields(trial, proof.before.environment)),
             name=name,
@@ -100,13 +101,15 @@ class GeneratedTests:
         yield f"    root=str(HERE / {os.path.relpath(self.root, self.folder).replace(os.sep, '/')!r}),\n"
         if self.application.folder != ".":
             yield f"    folder={self.application.folder!r},\n"
-        if not trial.race.failing:
+        if not trial.race.failing and not trial.race.crowd:
             yield f"    schedule={schedule!r},\n"
         fields: dict[str, Any] = {
             "before": [*self.scenario.setup, *trial.race.prelude],
             "requests": list(trial.race.requests),
             "answers_matter": trial.answers_only or trial.race.answers_matter,
             "failing": trial.race.failing,
+            "crowd": trial.race.crowd,
+            "at_once": trial.race.at_once,
             "apart": trial.race.apart,
             "instances": trial.race.instances if trial.race.instances > 1 else 0,
             "environment": environment,

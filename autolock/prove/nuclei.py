@@ -42,7 +42,7 @@ class NucleiTemplates:
 def _can_be_sent(trial: Trial) -> bool:
     """Whether requests over HTTP, sent at once, are all that the witness needs."""
     sockets = any(request["method"] == "WEBSOCKET" for request in trial.race.requests)
-    return not (trial.race.failing or trial.race.apart or sockets)
+    return not (trial.race.failing or trial.race.crowd or trial.race.apart or sockets)
 
 
 def _template(proof: Proof, trial: Trial, before: tuple[RequestDoc, ...]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from autolock.prove import databases
 from autolock.prove.actors import PlayFailed
 from autolock.prove.application import Application, find_application, named_application
 from autolock.prove.inferred import Inferred
+from autolock.prove.manners import Manner
 from autolock.prove.proof import Aim, Bounds, Proof, Side, Subject, Trial, Verdict
 from autolock.prove.requests import (
     Driven,
@@ -141,7 +142,7 @@ class Prover:
     def _side(
         self, subjects: Sequence[Subject], changes: Sequence[FileChange], name: str, aims: Mapping[str, Aim]
     ) -> Sides:
-        sides: Sides = {one.key: Side(missing=one.manner.unseen) for one in subjects if one.manner.unseen}
+        sides: Sides = {}
         with copied(self.root, changes) as tree:
             while left := [subject for subject in subjects if subject.key not in sides]:
                 try:
@@ -192,8 +193,6 @@ class _Driver:
             trials.append(trial)
             if trial.verdict is Verdict.WITNESSED and not any(trial.flaws):
                 break
-        if subject.manner.blind and not aim.seen and all(trial.verdict is not Verdict.WITNESSED for trial in trials):
-            return Side(missing=subject.manner.blind, environment=self._play.environment)
         return Side(tuple(trials), self._missing(subject), self._play.environment)
 
     def _on_instances(self, races: Iterator[Race]) -> Iterator[Race]:
@@ -201,17 +200,41 @@ class _Driver:
         given = list(races) if self._bounds.instances > 1 else races
         yield from given
         if self._bounds.instances > 1:
-            yield from (replace(race, instances=self._bounds.instances) for race in given if not race.failing)
+            yield from (
+                replace(race, instances=self._bounds.instances) for race in given if not race.failing and not race.crowd
+            )
 
     def _races(self, subject: Subject) -> Iterator[Race]:
         """The scenario's races for the subject's routes; where there are none, those that can be made."""
         given = [race for race in self._scenario.races if not race.route or race.route in subject.routes]
+        manner = subject.manner
         if given:
-            yield from (replace(race, requests=self._as_many(race.requests)) for race in given)
-            return
-        if subject.manner.failing:
+            yield from (self._in_manner(race, manner) for race in given)
+        elif manner.crowd:
+            yield from self._crowds(subject)
+        elif manner.failing:
             yield from self._failing(subject)
-            return
+        elif manner.at_once:
+            yield from (replace(race, at_once=True) for race in self._made(subject))
+        else:
+            yield from self._made(subject)
+
+    def _in_manner(self, race: Race, manner: Manner) -> Race:
+        """A race of the scenario, as its finding is played."""
+        alone = manner.crowd or manner.failing == "told"
+        as_many = race.requests[:1] if alone else self._as_many(race.requests)
+        return replace(race, requests=as_many, failing=manner.failing, crowd=manner.crowd, at_once=manner.at_once)
+
+    def _crowds(self, subject: Subject) -> Iterator[Race]:
+        """Requests that are sent many times; also one that fails even alone, where nothing else is to be had."""
+        for route in (subject.routes or self._drivers.routes())[:_MOST_ROUTES]:
+            driven = self._drivers.drive(route)
+            served = [driven.request] if driven.request is not None else []
+            for request in served or list(driven.refused[:1] if subject.manner.crowd == "turns" else ()):
+                yield Race((request,), prelude=driven.prelude, crowd=subject.manner.crowd)
+
+    def _made(self, subject: Subject) -> Iterator[Race]:
+        """The races that can be made for the routes of a subject."""
         own = self._driven(subject.routes or self._drivers.routes())
         rivals = self._driven(subject.rivals)
         for one, other in [*combinations_with_replacement(own, 2), *product(own, rivals)]:
@@ -235,7 +258,7 @@ class _Driver:
                 continue
             for request in (one.request, several(one.request)):
                 if request is not None and self._is_served(one.prelude, request):
-                    yield Race((request,), prelude=one.prelude, apart=True)
+                    yield Race((request,), prelude=one.prelude, apart=True, at_once=subject.manner.at_once)
 
     def _refused(self, driven: Driven) -> Iterator[Race]:
         """Requests that are refused as often as they may be: one wrong password more closes the account."""
@@ -272,8 +295,9 @@ class _Driver:
             served = [driven.request] if driven.request is not None else []
             others = [other for one in served if (other := variant(one)) is not None]
             for request in [*served, *others, *(_unserved(driven, route) if failing == "locks" else ())]:
-                yield Race((request, request), prelude=driven.prelude, failing=failing)
-                if failing == "tables":  # one that comes after it may complete what it has left
+                if failing != "told":
+                    yield Race((request, request), prelude=driven.prelude, failing=failing)
+                if failing != "locks":  # one that comes after it may complete what it has left
                     yield Race((request,), prelude=driven.prelude, failing=failing)
 
     def _against_others(self, subject: Subject, one: Driven) -> Iterator[Race]:
@@ -349,7 +373,7 @@ class _Driver:
     def _aimed(self, race: Race, aim: Aim) -> Trial:
         """The trial of a race. Where its first witness is not of the window, others are looked for."""
         trial = self._trial(race, aim, ())
-        if not aim.window or race.failing or _is_of(trial, aim.window):
+        if not aim.window or race.failing or race.crowd or race.at_once or _is_of(trial, aim.window):
             return trial
         trial = self._trial(race, aim, aim.window)
         return replace(trial, off_target=not _is_of(trial, aim.window))
@@ -371,12 +395,14 @@ class _Driver:
                 seed=self._bounds.seed,
                 reduce_beyond=self._bounds.reduce_beyond,
                 failing=race.failing,
+                crowd=race.crowd,
+                at_once=race.at_once,
                 answers_matter=race.answers_matter,
                 instances=race.instances,
                 window=window,
                 towards=aim.window,
                 apart=race.apart,
-                may_change_nothing=aim.seen or aim.plain,
+                may_change_nothing=aim.seen or aim.plain or race.at_once,
                 lenient=aim.lenient,
             )
             known = self._trials[key] = self._trials[aimed] = Trial(race, result)

@@ -37,15 +37,17 @@ _KEYS = {"app", "env", "overrides", "setup", "race", "invariants", "allow", "ign
 class Race:
     """Requests that are sent at once, after those of the `prelude`, one after the other.
 
-    Where they are fewer than those that race, they are taken again from the first. `failing` and `answers_matter`
-    are as in a Manner and a Search; the requests go to as many `instances` of the application. With `apart` there is
-    one request, whose tasks are played against each other.
+    Where they are fewer than those that race, they are taken again from the first. `failing`, `crowd`, `at_once` and
+    `answers_matter` are as in a Manner and a Search; the requests go to as many `instances` of the application. With
+    `apart` there is one request, whose tasks are played against each other.
     """
 
     requests: tuple[RequestDoc, ...]
     route: str = ""
     prelude: tuple[RequestDoc, ...] = ()
     failing: str = ""
+    crowd: str = ""
+    at_once: bool = False
     answers_matter: bool = False
     apart: bool = False
     instances: int = 1

@@ -60,6 +60,8 @@ def summary(name: str, side: Side, bounds: Bounds) -> str:
     result = trial.result
     if trial.race.failing:
         return f"{name}: {_told_of_failures(side, trial)}"
+    if trial.race.crowd:
+        return f"{name}: {_told_of_crowds(side, trial)}"
     if side.verdict is Verdict.WITNESSED:
         number = result["witness"]["number"]
         if trial.answers_only:
@@ -90,12 +92,24 @@ def _told_of_failures(side: Side, trial: Trial) -> str:
     if side.verdict is Verdict.WITNESSED:
         return f"witnessed: {trial.result['witness']['why']}"
     points = sum(one.result.get("played", 0) for one in side.trials)
-    looked_at = (
-        "the tables are as with the request or without it"
-        if trial.race.failing == "tables"
-        else "the next request comes to its end"
-    )
-    return f"held: whichever of {points} steps of a request fails, {looked_at}"
+    looked_at = {
+        "tables": f"whichever of {points} steps of a request fails, the tables are as with the request or without it",
+        "locks": f"whichever of {points} steps of a request fails, the next request comes to its end",
+        "told": f"whichever of {points} commits fails, nobody was told of what it was to keep",
+    }
+    return f"held: {looked_at[trial.race.failing]}"
+
+
+def _told_of_crowds(side: Side, trial: Trial) -> str:
+    if side.verdict is Verdict.WITNESSED:
+        return f"witnessed: {trial.result['witness']['why']}"
+    sent, most = trial.result["crowd"]["sent"], trial.result["crowd"]["most"]
+    fared = {
+        "calls": f"of {sent} requests at once at most {most} are inside it at the same time",
+        "connections": f"of {sent} requests at once none waits for what one keeps that is answered already",
+        "turns": f"{sent} requests, one after the other, are all served",
+    }
+    return f"held: {fared[trial.race.crowd]}"
 
 
 def _within(side: Side, bounds: Bounds) -> str:
@@ -135,7 +149,9 @@ def setting(trial: Trial) -> Iterator[str]:
     """The requests of a trial, a line each."""
     if trial.race.apart:
         yield f"{title_of(trial.race.requests[0])} does several things at a time, each of which has a letter"
-    for number, request in enumerate(() if trial.race.apart else trial.race.requests):
+    if trial.race.crowd:
+        yield f"{trial.result['crowd']['sent']} times {title_of(trial.race.requests[0])}"
+    for number, request in enumerate(() if trial.race.apart or trial.race.crowd else trial.race.requests):
         later = ", when A has come to its end" if trial.race.failing and number else ""
         to = f" to instance {number % trial.race.instances + 1}" if trial.race.instances > 1 else ""
         yield f"{chr(ord('A') + number)} sends {title_of(request)}{to}{later}"
@@ -152,7 +168,7 @@ def _counted(requests: Sequence[RequestDoc]) -> Iterator[str]:
 
 def played_as(trial: Trial, drawn: Lanes, width: int, glyphs: Glyphs, *, color: bool) -> Iterator[Text]:
     """The witness of a trial: two requests side by side, more of them as a list of steps."""
-    if len(trial.race.requests) == 2 and not trial.race.apart:
+    if len(trial.race.requests) == 2 and not trial.race.apart and not trial.race.crowd:
         yield from lanes(list(drawn.steps(trial)), ("", ""), width, glyphs, color)
     else:
         yield from (Text(line) for line in step_lines(worth_telling(trial)))

@@ -114,11 +114,11 @@ def payload(request: Request) -> bytes:
     return request.body.encode() if isinstance(request.body, str) else json.dumps(request.body).encode()
 
 
-async def send(app: Any, request: Request, state: dict[str, Any]) -> Response:
+async def send(app: Any, request: Request, state: dict[str, Any], at_answer: Callable[[], object] = bool) -> Response:
     """Send one request and wait until the application has done with it, background tasks included.
 
-    `state` is what the lifespan left for requests. An exception that the application does not handle is
-    the status 500, as with a server; its text is in `error`.
+    `state` is what the lifespan left for requests; `at_answer` is called when the client has the whole answer. An
+    exception that the application does not handle is the status 500, as with a server; its text is in `error`.
     """
     parts: list[bytes] = []
     status = 500
@@ -138,6 +138,8 @@ async def send(app: Any, request: Request, state: dict[str, Any]) -> Response:
             cookies.update(_cookies_in(message.get("headers", ())))
         elif message["type"] == "http.response.body":
             parts.append(bytes(message.get("body", b"")))
+            if not message.get("more_body"):
+                at_answer()
 
     error = ""
     try:

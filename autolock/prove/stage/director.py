@@ -62,10 +62,15 @@ class Stuck(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """A lane is to fail, at the gate of this number among those at which it can."""
+    """A lane is to fail, at the gate of this number among those of the `kinds` (none for all) at which it can."""
 
     lane: int
     at: int
+    kinds: frozenset[str] = frozenset()
+
+    def counts(self, gate: Gate) -> bool:
+        """Whether it may be at this gate."""
+        return gate.fail is not None and (not self.kinds or gate.kind in self.kinds)
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,8 @@ class Director:
     """Runs the lanes of one schedule; `choose` takes the decisions, and one lane may have a `failure`.
 
     `in_turn` lets each lane come to its end before the next, even one that only waits for time to pass. With `apart`
-    there is one request, and those that go on or stop are its strands. With `touches`, which knows nothing of strands,
+    there is one request, and those that go on or stop are its strands. With `at_once` nobody is held back, nor waited
+    for while inside a driver. With `touches`, which knows nothing of strands,
     nobody is left at a step that meets nobody.
     """
 
@@ -103,6 +109,7 @@ class Director:
     failure: Failure | None = None
     in_turn: bool = False
     apart: bool = False
+    at_once: bool = False
     touches: Touches | None = None
     steps: list[Step] = field(default_factory=list)
     stuck: Stuck | None = None
@@ -130,6 +137,8 @@ class Director:
             if not self.stuck and self._others_work():
                 return PATIENCE
             self._at_end()
+            return 0
+        if self.at_once and self._let_all_go():
             return 0
         if self._in_driver():
             return PATIENCE
@@ -247,6 +256,16 @@ class Director:
         self._pass(number, lane, gate, enabled, failing=failing is not None)
         (failing or gate.go)()
 
+    def _let_all_go(self) -> bool:
+        """Open every gate; False where nobody stands at one."""
+        gates = self._gates()
+        for number, gate in gates.items():
+            lane = self.lanes[0 if self.apart else number]
+            lane.gates.remove(gate)
+            self._pass(number, lane, gate, (number,))
+            gate.go()
+        return bool(gates)
+
     def passes(self, lane: Lane, gate: Gate) -> bool:
         """Whether the thread of a lane may go on past a line without waiting for a decision, which could be no other;
         the step is taken then. Asked from that thread, while all others stand.
@@ -288,9 +307,10 @@ class Director:
         return self.touches is None or self.touches.is_choice(self.lanes[number], gate)
 
     def _is_to_fail(self, number: int, gate: Gate) -> bool:
-        if self.failure is None or self.failure.lane != number or gate.fail is None:
+        failure = self.failure
+        if failure is None or failure.lane != number or not failure.counts(gate):
             return False
-        return sum(step.lane == number and step.gate.fail is not None for step in self.steps) == self.failure.at
+        return sum(step.lane == number and failure.counts(step.gate) for step in self.steps) == failure.at
 
     def _only_polls(self, number: int, gate: Gate) -> bool:
         """A loop that sleeps and looks again learns nothing new until somebody else has moved.

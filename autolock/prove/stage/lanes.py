@@ -58,7 +58,8 @@ class Gate:
 class Lane:
     """One request: its tasks, its worker threads, the gates at which it stands.
 
-    `client` is its number among all that were ever sent to the state in which it runs.
+    `client` is its number among all that were ever sent to the state in which it runs. It is `told` when its client has
+    the answer, and `answered` when the application has done with it.
     """
 
     def __init__(self, number: int, client: int) -> None:
@@ -68,6 +69,7 @@ class Lane:
         self.tasks: dict[asyncio.Task[Any], Strand] = {}
         self._strands: dict[Strand | None, int] = {}
         self.workers = 0
+        self.told = False
         self.answered = False
         self.resting = False
         self.closed = False

@@ -173,6 +173,25 @@ class Oracle:
             found = violation if found is None or _weight(violation) < _weight(found) else found
         return found and replace(found, why="a request that fails on its way leaves a part of what it writes")
 
+    def judge_told(self, run: Run) -> Violation | None:
+        """None when nobody heard of what a request did whose commit has failed: neither others, nor who has sent it.
+
+        Where something of it is left in the tables, that is another matter.
+        """
+        outcome = run.outcome
+        (without,), (done,) = self.orders(()).values(), self.orders(self.everybody).values()
+        seen, never, usual = flat(outcome), flat(without), flat(done)
+        tables = [path for path in differences(seen, never) if _is_of_a_table(path) and path not in self.masked]
+        if tables or not any(map(_is_of_a_table, differences(usual, never))):
+            return None
+        heard = [path for path in differences(seen, never) if path[0] == "state" and not self._is_left_out(path, set())]
+        told = [(".".join(path), _text(seen, path), _text(never, path)) for path in heard]
+        told += [("sent", repr(one), "nothing") for one in outcome.sent if one not in without.sent]
+        answer = outcome.responses[0]
+        if answer is not None and answer.status < 400:
+            told.append(("responses.0.status", repr(answer.status), "an error"))
+        return Violation("a commit fails, and others were told of what it was to keep", tuple(told)) if told else None
+
     def _left_locked(self, outcome: Outcome) -> Violation | None:
         before = flat(replace(outcome, state=self._start))
         left = [path for path, value in flat(outcome).items() if value == LOCKED and before.get(path) != LOCKED]

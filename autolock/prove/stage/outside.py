@@ -29,6 +29,10 @@ ANSWER = {
 }
 
 
+#: What the stubs were asked for in the current run, by method and address.
+SENT: list[str] = []
+
+
 class Refused(OSError):
     """The application wanted to leave the machine. The message names the address."""
 
@@ -48,11 +52,15 @@ def _stub_httpx(allowed: frozenset[str]) -> None:
     async def handle_async_request(self: Any, request: Any) -> Any:
         if request.url.host in allowed:
             return await really_async(self, request)
+        SENT.append(f"{request.method} {request.url}")
         await asyncio.sleep(0)
         return httpx.Response(200, json=ANSWER)
 
     def handle_request(self: Any, request: Any) -> Any:
-        return really(self, request) if request.url.host in allowed else httpx.Response(200, json=ANSWER)
+        if request.url.host in allowed:
+            return really(self, request)
+        SENT.append(f"{request.method} {request.url}")
+        return httpx.Response(200, json=ANSWER)
 
     httpx.AsyncHTTPTransport.handle_async_request = handle_async_request
     httpx.HTTPTransport.handle_request = handle_request
@@ -68,6 +76,7 @@ def _stub_requests(allowed: frozenset[str]) -> None:
     def send(self: Any, request: Any, *args: Any, **options: Any) -> Any:
         if any(f"//{host}" in request.url for host in allowed):
             return really(self, request, *args, **options)
+        SENT.append(f"{request.method} {request.url}")
         answer = Response()
         answer.status_code, answer.url, answer.request = 200, request.url, request
         answer._content = json.dumps(ANSWER).encode()

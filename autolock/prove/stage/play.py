@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
 from .asgi import Request, Response, converse, send
 from .chance import start_again
+from .crowds import Crowd
 from .director import Chooser, Director, Failure, Probe, Step
 from .frames import Project, stack
 from .lanes import LANE, Gate, Lane
 from .loop import GatedLoop
+from .outside import SENT
 from .renaming import in_order
+from .sessions import close_sessions, empty_pools
 from .threads import Abandoned, Stepper
 from .values import plain_locals
 
@@ -32,11 +35,14 @@ class Data(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run came to: the answers in the order of the requests, and the state that was left."""
+    """What a run came to: the answers in the order of the requests, the state that was left, and what was `sent` to
+    others.
+    """
 
     responses: tuple[Response | None, ...]
     state: dict[str, Any]
     stuck: str = ""
+    sent: tuple[str, ...] = ()
 
     def served(self) -> tuple[int, ...]:
         """The numbers of the requests that were answered with success."""
@@ -105,6 +111,15 @@ class Stage:
             self._play(requests, lambda enabled, previous: next(n for n in order if n in enabled), order, failure)
         )
 
+    def play_crowd(self, requests: tuple[Request, ...], crowd: Crowd) -> Run:
+        """Run many requests at once, as a crowd wants them to be played."""
+        return self.loop.run_until_complete(self._play(requests, crowd.choose, meet=crowd.meet))
+
+    def play_at_once(self, requests: tuple[Request, ...], *, apart: bool) -> Run:
+        """Run requests, or the tasks of one, without waiting for what they ask of drivers, whose pools are empty."""
+        self.loop.run_until_complete(empty_pools())
+        return self.loop.run_until_complete(self._play(requests, _first, apart=apart, at_once=True))
+
     def play_apart(self, request: Request, choose: Chooser, *, in_turn: bool = False) -> Run:
         """Run one request, whose tasks go on as `choose` decides; `in_turn`, until they can't, before others do."""
         return self.loop.run_until_complete(self._play((request,), choose, apart=True, in_turn=in_turn))
@@ -118,9 +133,14 @@ class Stage:
         *,
         apart: bool = False,
         in_turn: bool = False,
+        at_once: bool = False,
+        meet: Callable[[list[Lane]], None] | None = None,
     ) -> Run:
+        if not self.keeps_open:
+            await close_sessions()
         for data in self.data:
             data.restore()
+        SENT.clear()
         start_again(self.kept)
         lanes = [Lane(number, self.kept + number) for number in range(len(requests))]
         for lane in lanes:
@@ -128,7 +148,9 @@ class Stage:
         over = self.loop.create_future()
         in_turn = in_turn or sent is not None
         touches = self.stepper.touches
-        director = Director(self.project, lanes, choose, self.probe, failure, in_turn, apart, touches)
+        director = Director(self.project, lanes, choose, self.probe, failure, in_turn, apart, at_once, touches)
+        if meet is not None:
+            meet(lanes)
         if touches is not None:
             touches.begin()
         responses: dict[int, Response] = {}
@@ -151,7 +173,7 @@ class Stage:
             await _abandon([lane for lane in lanes if not (lane.resting and self.keeps_open)])
         state = self._picture() if open_state is None else open_state
         answers = tuple(responses.get(lane.number) for lane in lanes)
-        return Run(Outcome(answers, state, str(director.stuck or "")), tuple(director.steps))
+        return Run(Outcome(answers, state, str(director.stuck or ""), tuple(SENT)), tuple(director.steps))
 
     def _picture(self) -> dict[str, Any]:
         return in_order({name: value for data in self.data for name, value in data.picture().items()})
@@ -179,13 +201,21 @@ class Stage:
                 at_rest = partial(_rest, lane, responses)
                 responses[lane.number] = await converse(served.app, request, served.state, self._pause, at_rest)
             else:
-                responses[lane.number] = await send(served.app, request, served.state)
+                responses[lane.number] = await send(served.app, request, served.state, partial(_tell, lane))
                 if request.name:
                     self.answers[request.name] = responses[lane.number]
         except (Abandoned, asyncio.CancelledError):
             return
         finally:
             lane.answered = True
+
+
+def _tell(lane: Lane) -> None:
+    lane.told = True
+
+
+def _first(enabled: tuple[int, ...], previous: int | None) -> int:
+    return enabled[0]
 
 
 def _rest(lane: Lane, responses: dict[int, Response], answer: Response) -> None:

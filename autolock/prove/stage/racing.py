@@ -41,9 +41,11 @@ class Race:
     `root` is the project, `folder` (in it) where `app` (`module:name`) is imported from. `schedule` says who
     goes on at each point where the requests stop: "ABBA". `before` is sent first, one after the other.
     Answers are compared to the letter only where `answers_matter`; statuses and what is left always are.
-    With `failing`, the first request fails at each of its steps instead, and its `tables`, or the `locks` it took,
-    are looked at. With two `instances`, requests go to them in turn. With `apart` there is one request,
-    whose tasks are played against each other.
+    With `failing`, the first request fails at each of its steps instead, and its `tables`, the `locks` it took, or who
+    is `told` of what a commit did not keep, are looked at. With a `crowd` it is sent many times, and `calls`,
+    `connections` or `turns` are looked at. With `at_once` drivers are asked for several things at the same moment, too.
+    With two `instances`, requests go to them in turn. With `apart` there is one request, whose tasks are played against
+    each other.
     """
 
     app: str
@@ -54,6 +56,8 @@ class Race:
     before: list[dict[str, Any]] = field(default_factory=list)
     answers_matter: bool = False
     failing: str = ""
+    crowd: str = ""
+    at_once: bool = False
     instances: int = 1
     apart: bool = False
     environment: dict[str, str] = field(default_factory=dict)
@@ -167,7 +171,16 @@ def _searched(race: Race, url: str) -> dict[str, Any]:
     requests = tuple(Request(**request) for request in race.requests)
     opened.stage.spread = race.instances > 1
     opened.warm(requests)
-    search = Search(opened.stage, requests, Rules(race.invariants, frozenset(race.ignore)), apart=race.apart)
+    search = Search(
+        opened.stage,
+        requests,
+        Rules(race.invariants, frozenset(race.ignore)),
+        apart=race.apart,
+        at_once=race.at_once,
+        may_change_nothing=race.at_once,
+    )
+    if race.crowd:
+        return search.run_crowd(race.crowd)
     if race.failing:
         return search.run_failing(race.failing)
     schedule = tuple(ord(name) - ord("A") for name in race.schedule)

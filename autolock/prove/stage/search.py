@@ -4,14 +4,17 @@ as plain data.
 
 from __future__ import annotations
 
+import gc
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
-from .asgi import Request
+from .asgi import Request, Response
+from .crowds import SIZES, Crowd
 from .director import Chooser, Failure, Step
 from .explore import Bound, Diverged, Drawing, Exploration, follow
 from .frames import Project
@@ -24,6 +27,11 @@ Told = dict[str, Any]
 
 #: Schedules that could not be repeated before it is given up to repeat them.
 _MOST_DIVERGENCES = 3
+
+_RUN_DRY = re.compile(r"time(?:d )?out|exhausted|too many", re.IGNORECASE)
+
+#: Requests of a crowd whose steps are told.
+_MOST_SHOWN = 2
 
 #: Seconds for which a witness of another window than the one that is asked about is not enough.
 _LONGER = 3.0
@@ -38,7 +46,8 @@ class Search:
     leave somebody inside the window `towards` come first. With `apart` there is one request, whose tasks are played
     against each other. Requests that change nothing prove nothing, unless they did before the application was mended
     (`may_change_nothing`). What goes wrong beside what is asked about is no proof: other places than those that are
-    watched, and where the search is `lenient` answers that are right, but not all of them at once.
+    watched, and where the search is `lenient` answers that are right, but not all of them at once. With `at_once` a run
+    comes first in which nobody waits for a driver that somebody else has asked for something.
     """
 
     def __init__(
@@ -54,6 +63,7 @@ class Search:
         apart: bool = False,
         may_change_nothing: bool = False,
         lenient: bool = False,
+        at_once: bool = False,
     ) -> None:
         self._stage = stage
         self._requests = requests
@@ -65,6 +75,7 @@ class Search:
         self._watched = watched
         self._answers_matter = answers_matter
         self._lenient = lenient
+        self._at_once, self._apart = at_once, apart
         self._window = window
         self._towards = towards
         self._witness: Told | None = None
@@ -88,6 +99,8 @@ class Search:
         self._began = time.monotonic()
         if first:
             self._look_at(self._play(follow(first)), 0)
+        if self._at_once:
+            self._look_at(self._stage.play_at_once(self._requests, apart=self._apart), 1)
         many = len(self._requests) > 2
         touches = None
         if self._oracle.longest > bound.reduce_beyond:
@@ -149,7 +162,8 @@ class Search:
     def run_failing(self, kind: str) -> Told:
         """Let the first request fail at each point where it can, and the others come after it.
 
-        `kind` is what is looked at: its `tables`, or whether `locks` are free again. Returns as `run`.
+        `kind` is what is looked at: its `tables`, whether `locks` are free again, or who is `told` of what a commit
+        that has failed was to keep. Returns as `run`.
         """
         self._oracle.prepare()
         alone = self._stage.play_in_turn(self._requests, (0,))
@@ -159,15 +173,41 @@ class Search:
             return {"problems": self._oracle.problems}
         order = tuple(range(len(self._requests)))
         usual = self._stage.play_in_turn(self._requests, order)
-        points = sum(step.lane == 0 and step.gate.fail is not None for step in usual.steps)
-        runs: list[Failure | None] = [None, *(Failure(0, at) for at in range(points))]
-        for number, failure in enumerate(runs):
+        kinds = frozenset(["commit"] if kind == "told" else [])
+        points = sum(step.lane == 0 and Failure(0, 0, kinds).counts(step.gate) for step in usual.steps)
+        if kind == "told" and not points:
+            return {"problems": ["the request commits nothing"]}
+        runs: list[Failure | None] = [None, *(Failure(0, at, kinds) for at in range(points))]
+        for number, failure in enumerate(runs[1:] if kind == "told" else runs):
             run = self._stage.play_in_turn(self._requests, order, failure)
-            violation = self._oracle.judge_failed(run, 0, tables_only=kind == "tables")
+            if kind == "told":
+                violation = self._oracle.judge_told(run)
+            else:
+                violation = self._oracle.judge_failed(run, 0, tables_only=kind == "tables")
             if violation is not None:
                 self._keep(run, violation, number)
                 break
         return self._result(played=len(runs), exhausted=True)
+
+    def run_crowd(self, kind: str) -> Told:
+        """Send the request many times; `kind` is what is looked at, one of SIZES. Returns as `run`."""
+        self._oracle.prepare()
+        requests = self._requests[:1] * SIZES[kind]
+        crowd = Crowd()
+        if kind == "turns":
+            gc.disable()  # what nobody closes is closed by chance only
+            run = self._stage.play_in_turn(requests, tuple(range(len(requests))))
+            gc.enable()
+        else:
+            run = self._stage.play_crowd(requests, crowd)
+        violation = _judged(kind, run, crowd)
+        if violation is not None:
+            self._keep(replace(run, steps=tuple(step for step in run.steps if step.lane < _MOST_SHOWN)), violation, 1)
+        elif kind == "calls" and not crowd.most:
+            return {"problems": ["no request waits for anything"]}
+        elif not run.outcome.served():
+            return {"problems": self._oracle.problems or ["no request succeeds"]}
+        return {**self._result(played=1, exhausted=True), "crowd": {"sent": len(requests), "most": crowd.most}}
 
     def _drawn(self, bound: Bound) -> Told:
         """Schedules by chance for the other half of the budget, where there are too many to play them all."""
@@ -233,6 +273,29 @@ class Search:
     def _serial(self) -> list[Told]:
         orders = self._oracle.orders(self._oracle.everybody)
         return [{"order": list(order), **outcome_told(outcome)} for order, outcome in orders.items()]
+
+
+def _has_run_dry(answer: Response, number: int) -> bool:
+    """Whether a request failed by itself, or because nothing is left for it. Others may fail as what they make is there
+    already.
+    """
+    return answer.status >= 500 and (number == 0 or _RUN_DRY.search(answer.error) is not None)
+
+
+def _judged(kind: str, run: Run, crowd: Crowd) -> Violation | None:
+    """What is wrong with how a crowd fared; None where nothing is."""
+    sent, answers = len(run.outcome.responses), run.outcome.responses
+    failed = next((n for n, answer in enumerate(answers) if answer is None or _has_run_dry(answer, n)), None)
+    if kind == "calls" and crowd.most == sent:
+        return Violation(f"{sent} requests are inside it at once: nothing holds any of them back")
+    if kind == "connections" and crowd.starving:
+        return Violation(f"{crowd.starving} requests wait for what those keep that are answered already")
+    if kind == "turns" and failed is not None:
+        answer = answers[failed]
+        told = f"status {answer.status}: {answer.error or answer.body}" if answer else run.outcome.stuck or "no answer"
+        which = "even when it is alone" if failed == 0 else f"after {failed} others, one after the other"
+        return Violation(f"a request fails {which}: {' '.join(told.split())[:200]}")
+    return None
 
 
 def outcome_told(outcome: Outcome) -> Told:

@@ -107,7 +107,10 @@ class Server:
                 apart=message["apart"],
                 may_change_nothing=message["may_change_nothing"],
                 lenient=message["lenient"],
+                at_once=message["at_once"],
             )
+            if message["crowd"]:
+                return search.run_crowd(message["crowd"])
             if message["failing"]:
                 return search.run_failing(message["failing"])
             bound = Bound(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Collection
 from types import ModuleType
 from typing import Any
 
 from .loop import GatedLoop
+from .sessions import instances_of
 
 
 def make_missing_tables(loop: GatedLoop, modules: Collection[ModuleType]) -> None:
@@ -20,8 +20,8 @@ def make_missing_tables(loop: GatedLoop, modules: Collection[ModuleType]) -> Non
     known = [] if library is None else _metadata_of(modules, library)
     if library is None or not known:
         return
-    over_async = {id(one.sync_engine): one for one in _instances_of("sqlalchemy.ext.asyncio", "AsyncEngine")}
-    for engine in _instances_of("sqlalchemy.engine", "Engine"):
+    over_async = {id(one.sync_engine): one for one in instances_of("sqlalchemy.ext.asyncio", "AsyncEngine")}
+    for engine in instances_of("sqlalchemy.engine", "Engine"):
         other = over_async.get(id(engine))
         try:
             if other is not None:
@@ -53,8 +53,3 @@ def _metadata_of(modules: Collection[ModuleType], library: Any) -> list[Any]:
             if isinstance(metadata, library.MetaData) and metadata.tables:
                 found[id(metadata)] = metadata
     return list(found.values())
-
-
-def _instances_of(module: str, name: str) -> list[Any]:
-    kind = getattr(sys.modules.get(module), name, None)
-    return [] if kind is None else [thing for thing in gc.get_objects() if isinstance(thing, kind)]

@@ -57,7 +57,7 @@ def listen() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGINT"])
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGINT", "SIGKILL"])
 def test_nothing_is_left_when_it_is_ended_from_outside(number: str, tmp_path: Path) -> None:
     root = tmp_path / "service"
     root.mkdir()
@@ -78,6 +78,9 @@ def test_nothing_is_left_when_it_is_ended_from_outside(number: str, tmp_path: Pa
         assert running.poll() is None
         running.send_signal(getattr(signal, number))
         assert running.wait(60) != 0
+        until = time.monotonic() + (20 if number == "SIGKILL" else 2)
+        while (in_use(Path(place)) or any(Path(place).iterdir())) and time.monotonic() < until:
+            time.sleep(0.1)
         left = [path.name for path in Path(place).iterdir()]
         assert left == []
         assert in_use(Path(place)) == []

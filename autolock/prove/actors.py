@@ -16,6 +16,7 @@ from typing import Any
 
 from autolock.errors import AutolockError
 from autolock.prove.stage.wire import Wire
+from autolock.prove.warden import guarded
 
 _STAGE = Path(__file__).parent / "stage"
 _MEBI = 1024 * 1024
@@ -58,9 +59,11 @@ class Actor:
             preexec_fn=lambda: _limit_memory(mebibytes),
         )
         theirs.close()
+        self._guard = guarded("group", self._process.pid)
         self._wire = Wire(ours)
 
     def __enter__(self) -> Actor:
+        self._guard.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
@@ -69,6 +72,7 @@ class Actor:
             self._process.wait(0.5)
         except subprocess.TimeoutExpired:
             _end_group(self._process)
+        self._guard.__exit__(kind, error, tb)
         self._output.close()
 
     def do(self, command: str, **more: Any) -> dict[str, Any]:

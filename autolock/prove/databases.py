@@ -8,12 +8,14 @@ import itertools
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from autolock.prove.warden import guarded
 
 # Nothing here has to survive a power cut, and deadlocks are part of what is looked for.
 _SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "'4GB'", "deadlock_timeout": "'100ms'"}
@@ -64,10 +66,12 @@ class Server:
 @contextmanager
 def running() -> Iterator[Server]:
     """A server of its own, with its data in the system's temporary folder; both are gone afterwards."""
-    library, _ = _library()
+    library, place = _library()
     data = Path(tempfile.mkdtemp(prefix="autolock-proof-"))
-    with library.get_server(data, cleanup_mode="delete") as started:
-        server = Server(_listening(started))
+    with ExitStack() as stack:
+        stack.enter_context(guarded("folder", place.name))
+        stack.enter_context(guarded("server", str(data)))
+        server = Server(_listening(stack.enter_context(library.get_server(data, cleanup_mode="delete"))))
         server.configure()
         yield server
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,6 +18,7 @@ from autolock.prove.scenario import Scenario
 from autolock.prove.settings import Settings
 from autolock.prove.stage.copies import copied_tree
 from autolock.prove.stage.places import filled, wants_database
+from autolock.prove.warden import guarded
 
 
 @contextmanager
@@ -24,7 +26,7 @@ def copied(root: Path, changes: Sequence[FileChange]) -> Iterator[Path]:
     """A copy of a tree with changes made; gone afterwards. The original is not touched by what the
     application writes.
     """
-    with copied_tree(str(root)) as tree:
+    with copied_tree(str(root)) as tree, guarded("folder", os.path.dirname(tree)):
         for change in changes:
             Path(tree, change.path).write_bytes(change.after)
         yield Path(tree)

@@ -125,6 +125,9 @@ SIGNED_BY = {
     "cookie": COOKIE,
     "registered": REGISTERED,
     "setting": SETTING,
+    "registered with a plain password": REGISTERED.replace(
+        "    password: str", "    password: str = Field(pattern='^[a-zA-Z0-9]{9,}$')"
+    ).replace("import BaseModel", "import BaseModel, Field"),
     "cookie of a sign-in": MEMBERS.replace("WORD", "").replace("REFUSE", ""),
 }
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from autolock.prove.samples import Known, Sampler
+from autolock.prove.samples import Known, Sampler, fits
 from autolock.prove.stage.asgi import cookie_header
 
 RequestDoc = dict[str, Any]
@@ -15,7 +15,8 @@ RequestDoc = dict[str, Any]
 _MOST_TEXTS = 30
 _TOKENS = ("access_token", "token", "jwt", "auth_token", "session_token", "id_token")
 _NAMES = ("username", "email", "login", "user")
-_PASSWORD = "correct-horse-1"
+#: Passwords, of which everybody here has the first that keeps to all the patterns.
+_PASSWORDS = ("correct-horse-1", "CorrectHorse1", "Correct-Horse-1!")
 _URLENCODED = "application/x-www-form-urlencoded"
 
 
@@ -61,15 +62,24 @@ def texts_of(state: dict[str, Any], hints: list[str]) -> list[str]:
 def registrations(document: dict[str, Any], sampler: Sampler) -> Iterator[list[RequestDoc]]:
     """Requests that sign in, or register and sign in, of which the last may be answered with a token."""
     forms = [form for path in document.get("paths", {}) for form in _forms(document, path)]
+    password = _password_for(forms, sampler)
     for form in forms:
-        yield [form.filled(sampler)]
+        yield [form.filled(sampler, password)]
     for first in forms:
-        registered = first.filled(sampler)
+        registered = first.filled(sampler, password)
         body = registered["body"]
         names = [body[name] for name in _NAMES if isinstance(body, dict) and name in body]
         for second in forms:
             if second.path != first.path:
-                yield from ([registered, second.filled(sampler, name)] for name in names)
+                yield from ([registered, second.filled(sampler, password, name)] for name in names)
+
+
+def _password_for(forms: Sequence[_Form], sampler: Sampler) -> str:
+    """The one password that everybody has here: it keeps to what each form says of one."""
+    schemas = [sampler.resolve(form.schema["properties"]["password"]) for form in forms]
+    fitting = (one for one in _PASSWORDS if all(fits(one, schema) for schema in schemas))
+    made = (sampler.value(schema, "password") for schema in schemas if not fits(_PASSWORDS[0], schema))
+    return next(fitting, None) or next(made, _PASSWORDS[0])
 
 
 def _token_in(answer: dict[str, Any] | None) -> str:
@@ -97,9 +107,9 @@ class _Form:
     schema: dict[str, Any]
     kind: str
 
-    def filled(self, sampler: Sampler, name: str = "") -> RequestDoc:
-        """A request with the one password that everybody has here, and the name of who has registered."""
-        fields = {**sampler.value(self.schema, "body"), "password": _PASSWORD}
+    def filled(self, sampler: Sampler, password: str, name: str = "") -> RequestDoc:
+        """A request with a password, and the name of who has registered."""
+        fields = {**sampler.value(self.schema, "body"), "password": password}
         if name:
             fields.update((one, name) for one in _NAMES if one in fields)
         request: RequestDoc = {"method": "POST", "path": self.path, "query": {}, "headers": {}, "body": fields}

@@ -172,13 +172,13 @@ class Sampler:
     def _scalar(self, schema: dict[str, Any], kind: str, name: str) -> Any:
         if kind == "boolean":
             return True
-        known = [value for value in self.known.candidates(name, kind) if _fits(value, schema)]
+        known = [value for value in self.known.candidates(name, kind) if fits(value, schema)]
         options = [*known, *_smallest(schema, kind, name)]
         self.choices[name] = len(options)
         return options[self.picks.get(name, 0) % len(options)]
 
 
-def _fits(value: Any, schema: dict[str, Any]) -> bool:
+def fits(value: Any, schema: dict[str, Any]) -> bool:
     """Whether a value keeps to the bounds and the pattern of a schema."""
     if isinstance(value, str):
         size = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))

@@ -20,9 +20,13 @@ async def close_sessions() -> None:
 
 
 async def empty_pools() -> None:
-    """Let every engine connect anew, as after a start or a pause."""
+    """Let every engine connect anew, as after a start or a pause.
+
+    What SQLite keeps in memory would be gone with its connection.
+    """
     for engine in instances_of("sqlalchemy.engine", "Engine"):
-        await _in_greenlet(engine.dispose)
+        if engine.dialect.name != "sqlite":
+            await _in_greenlet(engine.dispose)
 
 
 async def _in_greenlet(work: Any) -> None:

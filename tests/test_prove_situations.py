@@ -173,22 +173,6 @@ def test_another_race_of_the_same_route_is_told_as_such_and_no_fault_of_the_fix(
     assert "another race" in summary("before", proofs["gifts"].before, Bounds())
 
 
-def test_what_no_answer_tells_is_not_driven(tmp_path: Path) -> None:
-    source = """
-    from openai import AsyncOpenAI
-    client = AsyncOpenAI()
-
-    @app.post("/chat")
-    async def chat(text: str):
-        answer = await client.responses.create(model="small", input=text)
-        return {"answer": answer.output_text}
-    """
-    (proof,) = proved(tmp_path, source, fixed=False)
-    assert proof.subject.finding.rule == "AL401"
-    assert proof.before.verdict is Verdict.NOT_DRIVEN
-    assert "how many calls" in summary("before", proof.before, Bounds())
-
-
 def test_what_is_left_half_done_is_seen_although_the_next_request_completes_it(tmp_path: Path) -> None:
     source = """
     import os, sqlite3

@@ -223,7 +223,8 @@ class _Driver:
         """A race of the scenario, as its finding is played."""
         alone = manner.crowd or manner.failing == "told"
         as_many = race.requests[:1] if alone else self._as_many(race.requests)
-        return replace(race, requests=as_many, failing=manner.failing, crowd=manner.crowd, at_once=manner.at_once)
+        failing = manner.failing or race.failing
+        return replace(race, requests=as_many, failing=failing, crowd=manner.crowd, at_once=manner.at_once)
 
     def _crowds(self, subject: Subject) -> Iterator[Race]:
         """Requests that are sent many times; also one that fails even alone, where nothing else is to be had."""

@@ -8,7 +8,7 @@ import re
 from autolock.program.index import dotted
 
 _SENDING = re.compile(
-    r"(?i)(^|_)(send|notify|e?mail|enqueue|queue|publish|broadcast|emit|dispatch|charge|refund|pay|transfer|credit|debit"
+    r"(?i)(^|_)(send|deliver|notify|e?mail|enqueue|queue|publish|broadcast|emit|dispatch|charge|refund|pay|transfer|credit|debit"
     r"|start|launch|run|submit|schedule|trigger|create_task|add_task|delay|apply_async|kiq)(_|$)"
 )
 
@@ -16,6 +16,21 @@ _SENDING = re.compile(
 def sends(function: ast.AST) -> bool:
     """Whether a function calls something whose name says what it does, and makes no use of what that returns."""
     return any(isinstance(n, ast.Expr) and _SENDING.search(_name_of_call(n.value)) for n in ast.walk(function))
+
+
+def sends_each(loop: ast.For | ast.AsyncFor) -> bool:
+    """Whether a loop calls such a thing about what it goes over."""
+    turns = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}
+    calls = (n for s in loop.body for n in ast.walk(s) if isinstance(n, ast.Call))
+    return any(
+        _SENDING.search(_name_of_call(call))
+        and any(isinstance(n, ast.Name) and n.id in turns for a in _given_to(call) for n in ast.walk(a))
+        for call in calls
+    )
+
+
+def _given_to(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(k.value for k in call.keywords)]
 
 
 def _name_of_call(value: ast.expr) -> str:

@@ -18,6 +18,16 @@ def sends(function: ast.AST) -> bool:
     return any(isinstance(n, ast.Expr) and _SENDING.search(_name_of_call(n.value)) for n in ast.walk(function))
 
 
+def sent_between(function: ast.AST, first: ast.AST, last: ast.AST) -> str:
+    """Such a call that stands between two places of a function, as it is written; empty where there is none."""
+    since, until = getattr(first, "lineno", 0), getattr(last, "lineno", 0)
+    for node in ast.walk(function):
+        if isinstance(node, ast.Expr) and since < node.lineno < until and _SENDING.search(_name_of_call(node.value)):
+            call = node.value.value if isinstance(node.value, ast.Await) else node.value
+            return ast.unparse(call.func) if isinstance(call, ast.Call) else ""
+    return ""
+
+
 def sends_each(loop: ast.For | ast.AsyncFor) -> bool:
     """Whether a loop calls such a thing about what it goes over."""
     turns = {n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)}

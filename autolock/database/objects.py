@@ -80,11 +80,15 @@ class Session(Thing):
 
 @dataclass(slots=True, eq=False)
 class Block(Thing):
-    """`session.begin()` and its like: entered with `with`, committed at the end. `nested` for a savepoint."""
+    """`session.begin()` and its like: entered with `with`, committed at the end. `nested` for a savepoint.
+
+    A `quiet` one is no transaction: nothing is flushed by itself inside.
+    """
 
     session: Session
     nested: bool = False
     gives: Session | None = None
+    quiet: bool = False
 
 
 @dataclass(slots=True, eq=False)

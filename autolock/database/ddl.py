@@ -27,15 +27,15 @@ def may_make_tables(path: str) -> bool:
     return _PLACES.search(path.rpartition("/")[2]) is not None
 
 
-def tables_made(paths: Iterable[str]) -> Uniques:
-    """The unique sets of columns of each table that the text of some files makes, its primary key among them.
+def tables_made(texts: Iterable[str]) -> Uniques:
+    """The unique sets of columns of each table that some SQL makes, its primary key among them.
 
     Nothing is said of a table that is made in different ways, and of none where text changes tables later.
     """
     found: dict[str, tuple[frozenset[str], ...]] = {}
     indexes: list[tuple[str, frozenset[str]]] = []
     unsure: set[str] = set()
-    for said in (text for path in paths for text in _texts(path)):
+    for said in texts:
         if _CHANGES.search(said):
             return {}
         for table, made in _made_by(said):
@@ -51,18 +51,15 @@ def tables_made(paths: Iterable[str]) -> Uniques:
     return {table: uniques for table, uniques in found.items() if table not in unsure}
 
 
-def _texts(path: str) -> Iterator[str]:
-    """The SQL of a file that makes tables, or changes them."""
+def texts_in(path: str) -> Iterator[str]:
+    """The SQL in the strings of a Python file that makes tables, or changes them."""
     try:
         with open(path, "rb") as file:
             data = file.read(_LARGEST)
-        text = data.decode("utf-8", "replace")
-        if _MAKES.search(text) is None:
-            return
-        tree = parse(data, path)
+        tree = parse(data, path) if _MAKES.search(data.decode("utf-8", "replace")) else None
     except (OSError, SyntaxError, ValueError):
         return
-    for node in ast.walk(tree):
+    for node in ast.walk(tree) if tree is not None else ():
         said = node.value if isinstance(node, ast.Constant) else None
         if isinstance(said, str) and (_MAKES.search(said) or _CHANGES.search(said)):
             yield said

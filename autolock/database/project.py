@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from autolock.database.ddl import may_make_tables, tables_made
+from autolock.database.ddl import may_make_tables, tables_made, texts_in
 from autolock.database.dialect import dialect_of
 from autolock.database.migrations import NOTHING_MIGRATED, Migrated, migrated, migration_files
 from autolock.llm.project import NO_PROJECT, ModelProject, ModelSettings
@@ -77,8 +77,9 @@ class ProjectDatabases:
 
     @cached_property
     def _texts(self) -> tuple[str, ...]:
-        """The files that may hold the text of tables."""
-        return tuple(str(self._root / path) for path in sorted(self._imports) if may_make_tables(path))
+        """The SQL in the code that makes tables."""
+        paths = (str(self._root / path) for path in sorted(self._imports) if may_make_tables(path))
+        return tuple(text for path in paths for text in texts_in(path))
 
     @cached_property
     def _dialect(self) -> str:
@@ -90,8 +91,8 @@ class ProjectDatabases:
         wanted = str(self._models.settings)
         if not self.concerned:
             return wanted.encode("utf-8", "surrogatepass")
-        stamps = (stamp for path in (*self._migrations, *self._texts) for stamp in _stamp(path))
-        return "\0".join((wanted, self._dialect, *stamps)).encode("utf-8", "surrogatepass")
+        stamps = (stamp for path in self._migrations for stamp in _stamp(path))
+        return "\0".join((wanted, self._dialect, *stamps, *self._texts)).encode("utf-8", "surrogatepass")
 
 
 def _stamp(path: str) -> Iterator[str]:

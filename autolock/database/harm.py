@@ -241,11 +241,32 @@ class Harm:
         chosen = read.query.limited or read.query.topmost
         if write.loops and not chosen:
             return False
+        if self.puts_a_name(candidate):
+            return True
         if self.has_key(read) and (write.request or _renames(candidate)):
             return False  # a new name for the row that the old one names
         if chosen and (read.query.ordered or not self.has_key(read)) and not _ENDING.search(write.text):
             return True
         return bool(self.consequences(candidate))
+
+    def puts_a_name(self, candidate: RowCandidate) -> bool:
+        """Whether a row that was found free is given to whom the request names, who is told that it is theirs."""
+        read, write = candidate.read, candidate.write
+        states = (c for c in read.query.conditions if c.column == write.column and c.operator in ("==", "is null"))
+        asked = write.row is not None and write.column in write.row.asked
+        if not asked and not any(is_fixed(c.value) for c in states):
+            return False
+        given = [
+            w for w in self.by_entry[id(candidate.entry)] if w is write or (w.row is not None and w.row is write.row)
+        ]
+        return any(
+            w.form == "attribute"
+            and w.made != "const"
+            and w.request
+            and w.serial > read.serial
+            and is_empty_at_first(w)
+            for w in given
+        )
 
     def credits(self, candidate: RowCandidate) -> list[RowWrite]:
         """What is worked out from a row that is taken away, and added somewhere: a voucher's worth."""
@@ -593,6 +614,12 @@ def _leads_to(query: Query, write: RowWrite) -> bool:
     origin = write.row.origin if write.row is not None else None
     conditions = origin.query.conditions if isinstance(origin, RowRead) else ()
     return any(isinstance(r, RowRead) and r.query is query for c in conditions for r in c.value.reads)
+
+
+def is_fixed(value: Value) -> bool:
+    """Whether every request asks for the same: a literal, or `Role.USER`."""
+    plain = not value.reads and not value.request and value.obj is None
+    return plain and (value.made in ("const", "none") or (value.made == "" and "." in value.term))
 
 
 def is_telling(write: RowWrite) -> bool:

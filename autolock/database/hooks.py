@@ -479,6 +479,18 @@ class Databases:
         origin = value.obj.origin if isinstance(value.obj, Row) else None
         if isinstance(origin, RowRead):
             origin.query.topmost |= origin.query.ordered
+            origin.query.picked = True
+
+    def asked_of_each(self, value: Value, *, taken: bool) -> None:
+        """A test is made of one row after the other: what it asks is what it chooses by.
+
+        `taken` where the first that fits ends the search.
+        """
+        for read in value.reads:
+            if isinstance(read, RowRead) and read.what == "column" and read.row is not None:
+                read.row.asked.add(read.column)
+                if taken:
+                    self.taken_first(Value(read.row))
 
     # -- operators ---------------------------------------------------------------------------
 

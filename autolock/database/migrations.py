@@ -29,11 +29,12 @@ _Name = tuple[str, str]
 class Migrated(NamedTuple):
     """The unique sets of columns by table, and the tables of which something else may be unique.
 
-    A table without a name among those stands for all tables.
+    A table without a name among those stands for all tables. `made` has the same of tables that SQL text makes.
     """
 
     uniques: Mapping[str, tuple[frozenset[str], ...]]
     unclear: frozenset[str]
+    made: Mapping[str, tuple[frozenset[str], ...]] = {}
 
 
 NOTHING_MIGRATED = Migrated({}, frozenset())

@@ -75,6 +75,12 @@ class Models:
                 self._by_table.setdefault(table.lower(), model)
         return self._by_table.get(name) or self._by_table.get(name.lower())
 
+    def unmapped(self, table: str) -> Model:
+        """A table of which the project has no class, with what the text that makes it says."""
+        uniques = self._migrations.made.get(table.lower())
+        model = Model(Ref("table", "", table), table, "sql")
+        return replace(model, uniques=uniques, settled=True) if uniques is not None else model
+
     def all(self) -> tuple[Model, ...]:
         """Every model and Core table of the program, by file and name, without the copies that migrations keep."""
         return tuple(self._every())

@@ -80,11 +80,15 @@ class Session(Thing):
 
 @dataclass(slots=True, eq=False)
 class Block(Thing):
-    """`session.begin()` and its like: entered with `with`, committed at the end. `nested` for a savepoint."""
+    """`session.begin()` and its like: entered with `with`, committed at the end. `nested` for a savepoint.
+
+    A `quiet` one is no transaction: nothing is flushed by itself inside.
+    """
 
     session: Session
     nested: bool = False
     gives: Session | None = None
+    quiet: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -144,8 +148,9 @@ class Query(Thing):
     `kind` is select, insert, update, delete or other; `entity` what a select gives: row, column,
     aggregate or exists. `form` is how it is written: select, query, get, refresh, text, attribute, or a
     library's own. `spot` is where the expression that builds it is, as far as it has been built.
-    `topmost` when the first row is taken of all that an ordered select gives. `inner` is the SELECT whose
-    rows this one takes. `beside` are other tables of which it gives a row each, in one tuple with its own;
+    `topmost` when the first row is taken of all that an ordered select gives, `picked` when one is, ordered or
+    not. `inner` is the SELECT whose rows this one takes.
+    `beside` are other tables of which it gives a row each, in one tuple with its own;
     `of` those that it locks where it says which. `advisory` is how long it takes an advisory lock for, or `unlock`.
     """
 
@@ -161,6 +166,7 @@ class Query(Thing):
     of: tuple[Model, ...] = ()
     limited: bool = False
     topmost: bool = False
+    picked: bool = False
     ordered: bool = False
     joined: bool = False
     grouped: bool = False

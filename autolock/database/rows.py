@@ -487,7 +487,9 @@ class Rows:
                 if write.form != "insert" or read.what != "row" or not self.has_found(read):
                     self.trace.candidates.append(RowCandidate(self.core.entry, read, write, "control", control))
         origin = write.row.origin if write.row is not None else self.found_for(write)
-        if isinstance(origin, RowRead) and self.is_chosen_by(origin.query, write):
+        if isinstance(origin, RowRead) and (
+            self.is_chosen_by(origin.query, write) or self.is_picked(origin.query, write)
+        ):
             self.candidate(origin, write, "where")
 
     @staticmethod
@@ -519,6 +521,11 @@ class Rows:
             return True
         asked = (c.column for c in query.conditions if not c.operator.endswith("like"))
         return bool(write.column) and write.column in asked
+
+    @staticmethod
+    def is_picked(query: Query, write: RowWrite) -> bool:
+        """Whether the row was picked out of several, in Python, by the column that is changed."""
+        return query.picked and write.row is not None and write.column in write.row.asked
 
     def candidate(self, read: RowRead, write: RowWrite, dependence: str) -> None:
         control = next((c for c in self.core.state.control if read in c.reads), None)

@@ -266,8 +266,9 @@ def _unordered(one: RowRead, other: RowRead) -> bool:
         len(r.query.conditions) == 1 and r.query.conditions[0].operator == "==" and not r.query.limited
         for r in (one, other)
     )
-    if not plain or one.node is other.node:
-        return False
+    _, first, last = meeting(one.stack, other.stack)
+    if not plain or (one.node is other.node and first is last):
+        return False  # the turns of a loop
     terms = {r.query.conditions[0].value.term for r in (one, other)}
     return len(terms) == 2 and "" not in terms
 

@@ -9,7 +9,6 @@ from autolock.database.objects import Column, Condition, Expression, Query
 from autolock.database.sqlpieces import UNKNOWN
 from autolock.database.sqltext import Assigned, Sql, parse
 from autolock.database.sqltext import Condition as Compared
-from autolock.program.linker import Ref
 from autolock.program.values import Value
 
 _KINDS = frozenset({"select", "insert", "update", "delete"})
@@ -25,7 +24,7 @@ def query_of_text(text: str, models: Models, exact: bool = True) -> Query | None
 
 
 def _query(sql: Sql, models: Models, text: str, exact: bool) -> Query:
-    model = (models.by_table(sql.table) or unmapped(sql.table)) if sql.table else None
+    model = (models.by_table(sql.table) or models.unmapped(sql.table)) if sql.table else None
     return Query(
         sql.kind,
         model,
@@ -63,11 +62,6 @@ def _entity(sql: Sql) -> str:
     if sql.aggregates and not sql.grouped:
         return "aggregate"
     return "row"
-
-
-def unmapped(table: str) -> Model:
-    """A table of which the project has no class."""
-    return Model(Ref("table", "", table), table, "sql")
 
 
 def named(model: Model | None, column: str) -> str:

@@ -9,12 +9,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from autolock.database.chosen import subquery
-from autolock.database.harm import Harm, is_invented, keeps, mentions, same_value
+from autolock.database.harm import Harm, is_fixed, is_invented, keeps, mentions, same_value
 from autolock.database.hooks import CONFLICTS, VIOLATIONS
 from autolock.database.models import Model, Models
 from autolock.database.objects import Condition, Query
 from autolock.database.rows import Rows, same_row
-from autolock.database.sending import sends
+from autolock.database.sending import sends, sends_each
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
 from autolock.program.branches import Branches, shared_frames
 from autolock.program.decisions import asked_with_details, asks_of_any, effective, says_different, shape_of
@@ -242,7 +242,7 @@ class RowFinder:
             return None
         if write.kind == "remove" and write.handling:
             return None  # what could not be finished is taken back
-        if not self.harm.is_claim(candidate):
+        if not self.harm.is_claim(candidate) and not self.is_sent_each(write):
             return None
         relation = self.relation(candidate)
         if relation is None:
@@ -251,6 +251,18 @@ class RowFinder:
             return None  # the database has asked under the lock whether the row still is such a one
         kind = {"lock-lost": "row-lock-lost", "stale": "row-stale"}.get(relation, "row-claim")
         return self.make(kind, candidate, relation)
+
+    def is_sent_each(self, write: RowWrite) -> bool:
+        """Whether each row that a loop marks is sent somewhere by it: two that see it unmarked both send it."""
+        if write.kind == "remove" or not write.loops:
+            return False
+        for frame in write.stack:
+            function = self.node_of(frame.function) if frame.function is not None else None
+            for loop in ast.walk(function) if function is not None else ():
+                inside = isinstance(loop, ast.For | ast.AsyncFor) and any(n is frame.statement for n in ast.walk(loop))
+                if inside and isinstance(loop, ast.For | ast.AsyncFor) and sends_each(loop):
+                    return True
+        return False
 
     def insert(self, candidate: RowCandidate) -> RowWindow | None:
         """A row is put where a look found none, or not too many."""
@@ -704,12 +716,6 @@ def _is_of_a_row(value: Value) -> bool:
     """Whether a value is a column of a row that was there before: `user.team_id`."""
     found = (isinstance(r, RowRead) and r.what == "column" for r in value.reads)
     return value.made == "expression" and bool(value.reads) and bool(value.term) and all(found)
-
-
-def is_fixed(value: Value) -> bool:
-    """Whether every request asks for the same: a literal, or `Role.USER`."""
-    plain = not value.reads and not value.request and value.obj is None
-    return plain and (value.made in ("const", "none") or (value.made == "" and "." in value.term))
 
 
 def _are_two_rows(one: Iterable[Condition], other: Iterable[Condition]) -> bool:

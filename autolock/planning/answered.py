@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from autolock.database.harm import Harm
 from autolock.database.models import Models
 from autolock.database.schema import Model
 from autolock.database.trace import DatabaseTrace
@@ -33,7 +34,10 @@ def other_conflict(trace: DatabaseTrace, window: RowWindow) -> str:
         for entry, read in trace.reads
         if entry is window.entry and read.query.model is write.model and read.serial < write.serial
     ]
+    given = Harm.given(write)
     for unique in _beside_key(write.model):
+        if given is not None and unique.isdisjoint(given):
+            continue  # a number that the database gives
         if unique != window.unique and not any(unique <= columns for columns in asked):
             return f"the unique constraint on {', '.join(f'`{n}`' for n in sorted(unique))}"
     return ""

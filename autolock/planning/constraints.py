@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from typing import NamedTuple
 
+from autolock.database.harm import is_fixed
 from autolock.database.objects import Condition
-from autolock.database.windows import RowWindow, is_fixed
+from autolock.database.windows import RowWindow
 from autolock.planning.blocks import Sources
 from autolock.planning.statements import header_nodes
 

@@ -43,6 +43,33 @@ class OpenedPlans:
         title = f"Look at `{window.shown}` and write it in one transaction, with the row locked"
         if look.transaction == write.transaction:
             return RowPlan([lock], f"Lock the row of `{window.shown}` that is looked at", _LOCKED, holds="look")
+        wrap, *moved = self.wrapped(window, first, last, otherwise)
+        reason = f"{_LOCKED} Outside of a transaction the lock would be given back at once."
+        return RowPlan([wrap, lock, *moved], title, reason, holds="look")
+
+    def kept(self, window: RowWindow) -> RowPlan | None:
+        """A transaction round a look that locks and a write, each of which commits by itself; None for other looks.
+
+        Raises Refusal.
+        """
+        look, write, function = window.look, window.change, window.function
+        first, last = look.stack[-1].statement, write.stack[-1].statement
+        alone = look.function == function == write.function
+        if not look.session.autocommits or not alone or first is None or last is None:
+            return None
+        otherwise = "each statement is a transaction of its own: open one round both by hand"
+        if write.loops:
+            raise Refusal(otherwise)
+        return RowPlan(
+            self.wrapped(window, first, last, otherwise),
+            f"Look at `{window.shown}` and write it in one transaction",
+            "Outside of a transaction the lock is given back at once; inside, it is held until the write is committed.",
+            holds="look",
+        )
+
+    def wrapped(self, window: RowWindow, first: ast.stmt, last: ast.stmt, otherwise: str) -> list[Edit]:
+        """The edits that put a transaction round the statements from a look to a write; raises Refusal."""
+        look, function = window.look, window.function
         if look.session.library not in _OPENING or not _ends_here(window):
             raise Refusal(otherwise)
         region = self.sources.blocks(function.path).spanning([first, last], self.sources.node_of(function))
@@ -50,9 +77,7 @@ class OpenedPlans:
         self.splits.refuse_between(function, first, last, last.end_lineno or last.lineno, look.session)
         header, edits = self.opening(look, function, region, otherwise)
         wrap = frozen(at=region.at, count=region.count, header=header, is_async=True)
-        edits = [Edit(function.path, "wrap-in-transaction", wrap), lock, *edits]
-        reason = f"{_LOCKED} Outside of a transaction the lock would be given back at once."
-        return RowPlan(edits, title, reason, holds="look")
+        return [Edit(function.path, "wrap-in-transaction", wrap), *edits]
 
     def opening(self, look: RowRead, function: Ref, region: Region, otherwise: str) -> tuple[str, list[Edit]]:
         """What opens the transaction, and what else must be changed for it; raises Refusal."""

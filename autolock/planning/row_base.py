@@ -63,11 +63,9 @@ class RowBase:
             return self.session_name(function, look.session)
         except Refusal:
             name = session_of_object(function, look.session)
-            name = name or session_through_calls(
-                function,
-                look.session,
-                *(without_wrappers(self.program, stack) for stack in (look.stack, window.change.stack)),
-            )
+            then = window.write or window.second or look
+            stacks = (without_wrappers(self.program, stack) for stack in (look.stack, then.stack))
+            name = name or session_through_calls(function, look.session, *stacks)
             if name is None:
                 raise
             return name

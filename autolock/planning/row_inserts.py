@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from autolock.database.objects import Session
+from autolock.database.sending import sent_between
 from autolock.database.windows import RowWindow
 from autolock.edits import Edit
 from autolock.planning.answered import answer_of_check, like_failed_check, refuse_forgotten, refuse_going_on
@@ -44,6 +45,12 @@ class RowInserts(ParentLocks):
             raise Refusal(_ADDED_LATER)
         if control is None or window.first is None or window.last is None:
             raise Refusal("the check and the insert meet in no function that could answer the conflict")
+        sent = sent_between(self.sources.node_of(window.function), control.node, window.last)
+        if sent:
+            raise Refusal(
+                f"`{sent}` is called before the row is there, by whoever found none: insert the row first, say as "
+                "pending, and go on only where that succeeds"
+            )
         if window.exit == "raise":
             return self.answer(window)
         if window.change.form != "insert":

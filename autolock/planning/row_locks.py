@@ -287,7 +287,10 @@ class RowLocks(RowRefresh):
         )
 
     def keep_lock(self, window: RowWindow) -> RowPlan:
-        """The commits between the lock and the write become flushes."""
+        """The commits between the lock and the write become flushes, or there is a transaction where there was none."""
+        kept = self.opened.kept(window)
+        if kept is not None:
+            return kept
         assert window.first is not None
         assert window.last is not None
         edits = self.splits.flushes(window.function, window.look.session, window.first, window.last)

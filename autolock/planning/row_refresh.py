@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 from autolock.planning.row_base import RowBase
 
+#: What sends a new row to the database.
+_SENT = frozenset({"flush", "commit", "begin_nested"})
+
 
 class RowRefresh(RowBase):
     """Plans a lock without an edit of the query that loads the row."""
@@ -119,6 +122,7 @@ class RowRefresh(RowBase):
         `method` is what does so for the object that keeps the session.
         """
         self.refuse_missing(function, row, region)
+        self.refuse_unsent_new(window, function, row, region)
         session = session or self.session_at(window, function)
         session = named_before(self.sources.node_of(function), session, region.statements[0].lineno)
         names = ", ".join(f'"{c}"' for c in columns)
@@ -140,6 +144,24 @@ class RowRefresh(RowBase):
             raise Refusal(
                 f"`{row}` may be None where it would be locked: leave where it is, and lock it by hand after that"
             )
+
+    def refuse_unsent_new(self, window: RowWindow, function: Ref, row: str, region: Region) -> None:
+        """Refuse a refresh of what may be a new row that has not reached the database yet: it has nothing to read."""
+        node, start = self.sources.node_of(function), region.statements[0].lineno
+        made = [s for s in statements_of(node) if isinstance(s, ast.Assign) and s.lineno < start and _names(s, row)]
+        made = [s for s in made if isinstance(s.value, ast.Call | ast.Await)]
+        look = next((f.statement for f in reversed(window.look.stack) if f.function == function), None)
+        for write in (w for entry, w in self.trace.writes if entry is window.entry and w.form == "insert"):
+            own = next((f.statement for f in reversed(write.stack) if f.function == function), None)
+            between = own is not None and own is not look and own.lineno < start and write.model is window.model
+            if not between or own is None or not any(s.lineno <= own.lineno for s in made if s is not look):
+                continue
+            sent = [self.sources.node_of(f.function) for f in write.stack if f.function is not None]
+            if not any(_sends(n, start if n is node else 0) for n in sent):
+                raise Refusal(
+                    f"`{row}` may be a new row, which is not in the database yet: flush it where it is added, then "
+                    "lock and read it again"
+                )
 
     def refuse_pending(self, window: RowWindow, function: Ref, columns: Sequence[str]) -> None:
         """Refuse a refresh that would take back what another function has assigned and nobody has flushed."""
@@ -231,6 +253,20 @@ def _before(edits: list[Edit], name: str) -> RowPlan:
         "The row is loaded elsewhere, for readers too: a SELECT of its own locks it first, so that the second "
         "request loads what the first has left.",
         holds="look",
+    )
+
+
+def _names(statement: ast.Assign, name: str) -> bool:
+    return any(isinstance(t, ast.Name) and t.id == name for t in statement.targets)
+
+
+def _sends(function: ast.AST, until: int) -> bool:
+    """Whether a function flushes or commits, up to a line where one is given."""
+    return any(
+        isinstance(n, ast.Attribute)
+        and n.attr in ("flush", "commit", "begin_nested")
+        and (not until or n.lineno < until)
+        for n in ast.walk(function)
     )
 
 

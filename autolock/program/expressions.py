@@ -481,6 +481,7 @@ class Expressions(Core):
             held = variables[name]
             variables[name] = Value(held.obj, held.reads, "", held.request, held.made)
         value = self.evaluate(test)
+        self.database.asked_of_each(value, taken=False)
         own = {id(n) for n in ast.walk(test)}
         self.filters.update((read, shape_of(test)) for read in value.reads if id(read.node) in own)
         self.measure(looked, test, names)

@@ -344,6 +344,8 @@ class Statements(Calls):
         if known is not None:
             self.execute(node.body if known else node.orelse)
             return
+        if node.body and isinstance(node.body[-1], ast.Break):
+            self.database.asked_of_each(value, taken=True)
         env = self.frame.env
         before, names = self.state.copy(), dict(env.vars)
         tried, negated = self.tried(node.test)

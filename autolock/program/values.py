@@ -112,7 +112,8 @@ class Row(Heap):
     belongs to one session. `reads` has what is known of its columns, `origin` how it was loaded
     (None for one that the request makes), `session` what it was loaded through. A `copied` one is
     another object made from the row (`Model(**row)`): what is assigned to it stays in it. `instead` is
-    the new object that stands for the row where none was loaded, `decided` what had led to a new one.
+    the new object that stands for the row where none was loaded, `decided` what had led to a new one. `asked`
+    has the columns by which one of several rows was chosen in Python.
     """
 
     table: Location | None = None
@@ -123,6 +124,7 @@ class Row(Heap):
     copied: bool = False
     instead: Row | None = None
     decided: tuple[Control, ...] = ()
+    asked: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True, eq=False)

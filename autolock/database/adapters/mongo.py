@@ -10,7 +10,6 @@ from autolock.database.adapters.base import Args, Kwargs
 from autolock.database.adapters.drivers import Driver, first
 from autolock.database.objects import Condition, Expression, Query, Result, Session
 from autolock.database.rows import Rows
-from autolock.database.sqlquery import unmapped
 from autolock.program.values import NOTHING, Heap, Thing, Value
 
 _CLIENTS = frozenset({"MongoClient", "AsyncMongoClient", "AsyncIOMotorClient"})
@@ -75,7 +74,7 @@ class Mongo(Driver):
         return self.on_collection(thing.names[-1], name, args, kwargs, node)
 
     def on_collection(self, collection: str, name: str, args: Args, kwargs: Kwargs, node: ast.Call) -> Value:
-        model = self.rows.models.by_table(collection) or unmapped(collection)
+        model = self.rows.models.by_table(collection) or self.rows.models.unmapped(collection)
         query = self.where(Query("select", model, form="mongo"), first(args, kwargs, "filter"))
         if name in _FINDS:
             how = _FINDS[name]

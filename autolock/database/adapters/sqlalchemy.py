@@ -128,7 +128,9 @@ class SqlAlchemy:
             return Value(None, term=f"rowcount{thing.serial}", made="rowcount")
         if isinstance(thing, Factory) and name == "session":
             return Value(thing)
-        if isinstance(thing, Session) and name in ("no_autoflush", "sync_session", "session"):
+        if isinstance(thing, Session) and name == "no_autoflush":
+            return Value(Block(thing, quiet=True))
+        if isinstance(thing, Session) and name in ("sync_session", "session"):
             return Value(thing)
         return self.statements.attribute(thing, name, node)
 
@@ -325,7 +327,9 @@ class SqlAlchemy:
 
     def enter(self, thing: Thing, node: ast.AST) -> Value | None:
         if isinstance(thing, Block):
-            if not thing.nested:
+            if thing.quiet:
+                thing.session.autoflush = False  # also for the plans that are made when the run is over
+            elif not thing.nested:
                 self.rows.enter_block(thing.session)
             return Value(thing.gives if thing.gives is not None else thing.session)
         if isinstance(thing, Factory) and thing.scoped:
@@ -335,6 +339,8 @@ class SqlAlchemy:
         return None
 
     def leave(self, thing: Thing, node: ast.AST) -> None:
+        if isinstance(thing, Block) and thing.quiet:
+            return
         if isinstance(thing, Block) and not thing.nested:
             self.rows.leave_block(thing.session, node)
         elif isinstance(thing, Block):

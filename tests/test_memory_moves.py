@@ -288,3 +288,173 @@ def test_a_key_taken_before_anything_else_can_run_is_given_once(tmp_path: Path) 
     waits, gives = "await ask(number)", "lockers[number] = guest"
     text = text.replace(f"{waits}\n    {gives}", f"{gives}\n    {waits}")
     assert found(tmp_path, text) == []
+
+
+BOOTH = """
+class Booth:
+    def __init__(self):
+        self.caller = None
+        self.line = None
+        self.calls = []
+
+booth = Booth()
+
+@app.post("/connect")
+async def connect(name: str):
+    if booth.caller is None:
+        booth.caller = name
+        return "wait"
+    TAKE
+
+@app.get("/")
+async def calls():
+    return booth.calls
+"""
+
+TAKEN = {
+    "put elsewhere after it": """
+    other = booth.caller
+    await ask(other)
+    booth.caller = None
+    booth.calls.append((other, name))
+    """,
+    "put elsewhere before it": """
+    other = booth.caller
+    booth.line = f"{other} and {name}"
+    await ask(other)
+    booth.caller = None
+    """,
+}
+
+THROWN_AWAY = {
+    "only closed": """
+    other = booth.caller
+    await ask(other)
+    booth.caller = None
+    """,
+    "taken at once": """
+    other, booth.caller = booth.caller, None
+    await ask(other)
+    booth.calls.append((other, name))
+    """,
+}
+
+
+@pytest.mark.parametrize("take", TAKEN.values(), ids=TAKEN)
+def test_who_is_taken_from_a_slot_that_is_emptied_later_is_taken_twice(tmp_path: Path, take: str) -> None:
+    assert found(tmp_path, BOOTH.replace("    TAKE", take.strip("\n"))) == [("AL102", "connect")]
+
+
+@pytest.mark.parametrize("take", THROWN_AWAY.values(), ids=THROWN_AWAY)
+def test_what_is_thrown_away_may_be_thrown_away_twice(tmp_path: Path, take: str) -> None:
+    assert found(tmp_path, BOOTH.replace("    TAKE", take.strip("\n"))) == []
+
+
+LOCKERS = """
+free = set(range(1, 20))
+given = {}
+
+@app.post("/{guest}")
+async def give(guest: str):
+    number = CHOSEN
+    await ask(guest, number)
+    free.discard(number)
+    given[guest] = NUMBER
+
+@app.delete("/{guest}")
+async def back(guest: str):
+    free.add(given.pop(guest, 0))
+"""
+
+
+@pytest.mark.parametrize("chosen", ["min(free)", "next(iter(free))", "sorted(free)[0]"])
+def test_what_is_chosen_of_a_set_and_given_to_somebody_is_given_twice(tmp_path: Path, chosen: str) -> None:
+    assert found(tmp_path, LOCKERS.replace("CHOSEN", chosen).replace("NUMBER", "number")) == [("AL102", "give")]
+
+
+def test_what_is_chosen_of_a_set_and_given_to_nobody_may_be_discarded_twice(tmp_path: Path) -> None:
+    assert found(tmp_path, LOCKERS.replace("CHOSEN", "min(free)").replace("NUMBER", "0")) == []
+
+
+SHELVES = """
+new = {1: {"title": "a"}}
+seen = {1: []}
+
+@app.post("/{number}")
+async def move(number: int, reader: int):
+    if not (book := new.get(number)):
+        raise HTTPException(404)
+    await ask(reader)
+    new.pop(number, None)
+    seen[reader].append({**book, "read": True})
+"""
+
+
+def test_what_is_moved_from_one_container_to_another_after_an_await_is_moved_twice(tmp_path: Path) -> None:
+    assert found(tmp_path, SHELVES) == [("AL102", "move")]
+
+
+NAMED = """
+class Door:
+    def __init__(self):
+        self.opened = 0
+
+doors = {"front": Door()}
+
+@app.post("/{door}")
+async def enter(door: str):
+    opened = doors[door].opened
+    await ask(door)
+    setattr(doors[door], "opened", opened + 1)
+"""
+
+
+def test_setattr_with_a_constant_name_is_an_assignment(tmp_path: Path) -> None:
+    assert found(tmp_path, NAMED) == [("AL101", "enter")]
+
+
+AWAITED = """
+sums = {"n": 0}
+guard = asyncio.Lock()
+
+async def add(amount):
+    n = sums["n"]
+    await ask(amount)
+    sums["n"] = n + amount
+
+@app.post("/")
+async def post(amount: int):
+    async with guard:
+        await STARTED
+
+@app.post("/more")
+async def more(amount: int):
+    async with guard:
+        await add(amount)
+"""
+
+
+@pytest.mark.parametrize(
+    "started", ["asyncio.create_task(add(amount))", "asyncio.wait_for(asyncio.ensure_future(add(amount)), 5)"]
+)
+def test_a_task_that_is_waited_for_where_it_is_started_runs_under_the_locks_held_there(
+    tmp_path: Path, started: str
+) -> None:
+    assert found(tmp_path, AWAITED.replace("STARTED", started)) == []
+    assert found(tmp_path, AWAITED.replace("STARTED", started).replace("async with guard", "if amount")) != []
+
+
+COUNTED = """
+seats = {"left": 3}
+
+async def take(left):
+    seats["left"] = left - 1
+
+@app.post("/")
+async def post():
+    await asyncio.create_task(take(seats["left"]))
+"""
+
+
+def test_something_else_runs_before_a_task_that_is_waited_for(tmp_path: Path) -> None:
+    assert found(tmp_path, COUNTED) == [("AL101", "post")]

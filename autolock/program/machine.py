@@ -120,12 +120,22 @@ class Machine(Statements):
         switched = {m: state.switched[m] for m in self.markers if m in state.switched}
         self.log.append((write, stale, switched, state.control))
         self.trace.writes.append((self.entry, write))
+        self.carry(write, data)
         self.close_windows(write, data)
         self.supersede(write)
         self.claim(write)
         self.refill(write, data)
         self.pair(write)
         self.remember_write(write)
+
+    def carry(self, write: Write, data: frozenset[Read]) -> None:
+        """Note what this function has looked at and puts into other shared state: it was taken for a purpose."""
+        if write.kind == "remove":
+            return
+        base, here = write.location.base, self.frame.serial
+        for read in data:
+            if read.stack[-1].serial == here and read.location.base != base:
+                self.trace.carried.setdefault(write.function, {})[read.node] = read.location
 
     def close_windows(self, write: Write, data: frozenset[Read]) -> None:
         """Every read of the same Location that this write depends on makes a candidate."""
@@ -733,6 +743,8 @@ def _repeats(
         return False
     if older.how == "iterate" and len(newer.location.fields) > len(older.location.fields):
         return False  # what each of them is says nothing of which ones there are
+    if newer_check is older_check and newer.how == "iterate" and newer.location == older.location.child("[*]"):
+        return False  # whether there is anything in what was found says nothing of whether it is still there
     found = effective(newer_check.shape, newer_check.negated) == "present" and newer.how == "contains"
     if write.kind == "remove" and found:
         return True

@@ -183,7 +183,7 @@ class Finder:
         self.program = program
         self.trace = trace
         self.warmed = warmed
-        self.vanity = Vanity(program)
+        self.vanity = Vanity(program, trace)
         self.claims = Claims(program, trace)
         self.by_write: dict[int, list[Candidate]] = defaultdict(list)
         for candidate in trace.candidates:

@@ -76,7 +76,7 @@ class Vanity:
     def _is_carried(self, candidate: Candidate) -> bool:
         """Whether what was there goes into other shared state: it is taken away as it was given to somebody.
 
-        `other = self.waiting`, a wait, `self.waiting = None`, `self.matches.append(Match(other, player))`: whoever looks
+        `other = self.waiting`, a wait, `self.waiting = None`, `self.matches.append(Match(other, player))`: who looks
         meanwhile takes the same. What is only closed and thrown away may be thrown away twice.
         """
         write = candidate.write

@@ -21,6 +21,7 @@ from autolock.program.claims import Claims
 from autolock.program.decisions import ABSENT, effective
 from autolock.program.fleeting import is_fleeting
 from autolock.program.linker import Program, Ref
+from autolock.program.lock_keys import LockKeys
 from autolock.program.release import is_leaked, waits
 from autolock.program.stateless import is_stateless, keeps_nothing
 from autolock.program.trace import (
@@ -185,6 +186,7 @@ class Finder:
         self.warmed = warmed
         self.vanity = Vanity(program, trace)
         self.claims = Claims(program, trace)
+        self.lock_keys = LockKeys(program)
         self.by_write: dict[int, list[Candidate]] = defaultdict(list)
         for candidate in trace.candidates:
             self.by_write[id(candidate.write)].append(candidate)
@@ -368,7 +370,7 @@ class Finder:
         valid = [
             h
             for h in common
-            if not h.lock.fresh and h.lock.location not in self.dropped and not _is_for_one_of_many(h, write)
+            if not h.lock.fresh and h.lock.location not in self.dropped and not self._is_for_another(h, candidate)
         ]
         rivals = self._rivals(candidate, shape, valid)
         claim = self.claims.around(candidate)
@@ -376,7 +378,7 @@ class Finder:
             rivals = Rivals([w for w in rivals.writers if not claim.covers(w[1])])
         if not rivals.writers or self._is_nothing(write.location):
             return
-        relation = self._relation(read, write, common, valid)
+        relation = self._relation(candidate, common, valid)
         if control is not None and control.let_go is not None and not valid:
             relation = "waited"
         if relation == "check-outside" and self.vanity.notes_the_time(candidate):
@@ -521,10 +523,15 @@ class Finder:
         is_slot = not write.location.fields[-1:] or not write.location.fields[-1].startswith("[")
         return is_slot and write.kind == "assign" and write.request
 
-    @staticmethod
-    def _relation(read: Read, write: Write, common: list[Held], valid: list[Held]) -> str:
+    def _is_for_another(self, held: Held, candidate: Candidate) -> bool:
+        """Whether two requests that change the same may hold two locks of one table."""
+        write = candidate.write
+        return _is_for_one_of_many(held, write) or self.lock_keys.differ(held, write, candidate.entry)
+
+    def _relation(self, candidate: Candidate, common: list[Held], valid: list[Held]) -> str:
+        read, write = candidate.read, candidate.write
         if common and not valid:
-            if any(_is_for_one_of_many(h, write) for h in common):
+            if any(self._is_for_another(h, candidate) for h in common):
                 return "different-locks"
             return "fresh-lock" if all(h.lock.fresh for h in common) else "dropped-lock"
         if _own(valid, write):

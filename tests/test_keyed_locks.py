@@ -186,3 +186,42 @@ def test_a_lock_for_each_member_does_not_guard_what_all_members_share(tmp_path: 
 )
 def test_a_lock_by_another_name_may_be_for_the_same(tmp_path: Path, lock: str, route: str, check: str) -> None:
     assert by_key(tmp_path, lock, route, check) == []
+
+
+HALLS = """
+import asyncio
+from fastapi import FastAPI
+
+app = FastAPI()
+
+class Hall:
+    def __init__(self):
+        self.lock = asyncio.Lock()
+        self.guests = 0
+
+hall = Hall()
+
+@app.post("/")
+async def enter():
+    async with hall.lock:
+        guests = hall.guests
+        await asyncio.sleep(0.1)
+        hall.guests = guests + 1
+
+@app.post("/again")
+async def again():
+    CHANGE
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("hall.lock = asyncio.Lock()", ["AL501"]),
+        ("if hall.lock is None: hall.lock = asyncio.Lock()", []),
+        ("return hall.lock.locked()", []),
+    ],
+)
+def test_a_lock_in_whose_place_a_new_one_is_put_lets_two_in(tmp_path: Path, change: str, expected: list[str]) -> None:
+    (tmp_path / "main.py").write_text(HALLS.replace("CHANGE", change), encoding="utf-8")
+    assert [f.rule for f in autolock.check([tmp_path], cache=False, certainty="race").findings] == expected

@@ -458,3 +458,45 @@ async def post():
 
 def test_something_else_runs_before_a_task_that_is_waited_for(tmp_path: Path) -> None:
     assert found(tmp_path, COUNTED) == [("AL101", "post")]
+
+
+GIFTS = """
+gifts = {"a": 5}
+sent = []
+
+async def send(what):
+    await ask(what)
+    sent.append(what)
+
+@app.post("/{code}")
+async def redeem(code: str):
+    try:
+        euros = gifts[code]
+    except KeyError:
+        raise HTTPException(410)
+    DONE
+"""
+
+
+@pytest.mark.parametrize(
+    ("done", "expected"),
+    [
+        ("await send(euros); gifts.pop(code, None)", [("AL102", "redeem")]),
+        ("await send(euros); del gifts[code]", [("AL102", "redeem")]),
+        ("gifts.pop(code, None); await send(euros)", []),
+        ("await ask(euros); gifts.pop(code, None)", []),
+    ],
+)
+def test_what_a_lookup_that_may_fail_has_found_is_taken_twice(
+    tmp_path: Path, done: str, expected: list[tuple[str, str]]
+) -> None:
+    assert found(tmp_path, GIFTS.replace("DONE", done)) == expected
+
+
+def test_what_is_given_to_two_is_bad(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(
+        textwrap.dedent(HEAD + GIFTS.replace("DONE", "await send(euros); gifts.pop(code, None)")), encoding="utf-8"
+    )
+    (finding,) = autolock.check([tmp_path], cache=False).findings
+    assert finding.severity.value == "high"
+    assert "both take the same" in finding.message

@@ -129,13 +129,15 @@ class Machine(Statements):
         self.remember_write(write)
 
     def carry(self, write: Write, data: frozenset[Read]) -> None:
-        """Note what this function has looked at and puts into other shared state: it was taken for a purpose."""
+        """Note what a function has looked at and puts into other shared state, itself or through what it calls."""
         if write.kind == "remove":
             return
-        base, here = write.location.base, self.frame.serial
-        for read in data:
-            if read.stack[-1].serial == here and read.location.base != base:
-                self.trace.carried.setdefault(write.function, {})[read.node] = read.location
+        base = write.location.base
+        foreign = [read for read in data if read.location.base != base]
+        open_calls = {frame.serial for frame in write.stack} if foreign else ()
+        for read in foreign:
+            if read.stack[-1].serial in open_calls:
+                self.trace.carried.setdefault(read.function, {})[read.node] = read.location
 
     def close_windows(self, write: Write, data: frozenset[Read]) -> None:
         """Every read of the same Location that this write depends on makes a candidate."""

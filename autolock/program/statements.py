@@ -656,6 +656,8 @@ class Statements(Calls):
         if attempted and not done.alive and all(_is_lookup(h) for h in node.handlers):
             way_out = self.exit_of(node.orelse or node.body, Value(None, attempted))
             missed = Control(attempted, node, "missing", False, way_out, frame.serial)
+        found = None
+        sought = frozenset(r for r in attempted if _is_element(r)) if done.alive else frozenset()
         raised = State(alive=False)
         for snapshot in snapshots:
             # The first one is continued with, of the others only what is in them is taken.
@@ -675,12 +677,14 @@ class Statements(Calls):
             with self.deciding(missing), self.database.rows.in_handler():
                 self.execute(handler.body)
             state, handler_names = self.state, env.vars
+            if sought and not state.alive and _is_missed(handler):
+                found = Control(sought, node, "missing", True, self.exit_of(handler.body, NOTHING), frame.serial)
             self.state, env.vars = done, done_names
             self.meet(state, handler_names)
             done, done_names = self.state, env.vars
         self.state, env.vars = done, done_names
-        if missed is not None and self.state.alive:
-            decided = self.state.control = (*self.state.control, missed)
+        if self.state.alive:
+            decided = self.state.control = (*self.state.control, *(c for c in (missed, found) if c is not None))
         if node.finalbody:
             self.on_leaving(marks, lambda: self.execute_undecided(node.finalbody, decided))
             if not self.state.alive and not snapshots:
@@ -900,6 +904,17 @@ def _answers(read: Read) -> bool:
     call = read.node
     asks = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "get"
     return asks or read.how == "contains"
+
+
+def _is_element(read: Read) -> bool:
+    """Whether a look is at an element that must be there: `d[key]`."""
+    return read.how == "load" and read.location.fields[-1:] != () and read.location.fields[-1].startswith("[")
+
+
+def _is_missed(handler: ast.ExceptHandler) -> bool:
+    """`except KeyError`: there is no such element."""
+    text = ast.unparse(handler.type) if handler.type is not None else ""
+    return any(name in text for name in ("KeyError", "IndexError", "LookupError"))
 
 
 def _is_lookup(handler: ast.ExceptHandler) -> bool:

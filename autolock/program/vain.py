@@ -40,7 +40,7 @@ class Vanity:
         write, control = candidate.write, candidate.control
         if write.kind == "remove" and self._chooses_itself(candidate):
             return True
-        taken = self._is_carried(candidate)
+        taken = self.is_carried(candidate)
         forgiven = not taken and (_forgives(write) or self._expects_to_miss(write))
         if candidate.read.how == "iterate" and (forgiven or self.branches.queues_again(candidate)):
             return True
@@ -73,7 +73,7 @@ class Vanity:
             return False
         return all(w.kind == "assign" and w.made == "const" and w.text == write.text for w in rivals)
 
-    def _is_carried(self, candidate: Candidate) -> bool:
+    def is_carried(self, candidate: Candidate) -> bool:
         """Whether what was there goes into other shared state: it is taken away as it was given to somebody.
 
         `other = self.waiting`, a wait, `self.waiting = None`, `self.matches.append(Match(other, player))`: who looks

@@ -67,10 +67,11 @@ class RaceWindow:
     ends, at its statements `first` and `last` (None where the two ends meet only in FastAPI, in a
     dependency and a handler). `shape` is what is known to have been true of the Location (compare,
     missing, present, equal, different) and `exit` how the other case leaves. `relation` says how it
-    stands to locks: unguarded, released, waited, check-outside, fresh-lock, different-locks, forgotten, wrong-kind. Of
-    what is written, `cheap` says that a second one costs and keeps nothing, `plain` that it keeps nothing; `dated`
-    says that the check asks how old it is what is there, `fleeting` that nothing takes time in between, `reckoned` that
-    what is written was computed from what was there. `rival_use`
+    stands to locks: unguarded, released, waited, check-outside, fresh-lock, replaced-lock, dropped-lock,
+    different-locks, forgotten, wrong-kind. Of what is written, `cheap` says that a second one costs and keeps nothing,
+    `plain` that it keeps nothing; `dated` says that the check asks how old it is what is there, `fleeting` that nothing
+    takes time in between, `reckoned` that what is written was computed from what was there, `taken` that what is taken
+    away has been put somewhere else. `rival_use`
     is the other acquisition where two of them are what is wrong: in the opposite order, or by the same request again.
     `race` is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says
     that it is given what is in the Location.
@@ -106,6 +107,7 @@ class RaceWindow:
     dated: bool = False
     fleeting: bool = False
     reckoned: bool = False
+    taken: bool = False
     rival_use: LockUse | None = None
     exchange: ModelCall | None = None
     handed: bool = False
@@ -370,7 +372,10 @@ class Finder:
         valid = [
             h
             for h in common
-            if not h.lock.fresh and h.lock.location not in self.dropped and not self._is_for_another(h, candidate)
+            if not h.lock.fresh
+            and h.lock.location not in self.dropped
+            and h.lock.location not in self.replaced
+            and not self._is_for_another(h, candidate)
         ]
         rivals = self._rivals(candidate, shape, valid)
         claim = self.claims.around(candidate)
@@ -431,6 +436,7 @@ class Finder:
             plain=self._is_made(write, keeps_nothing) and not half_made,
             dated=self.vanity.asks_how_old(candidate),
             fleeting=is_fleeting(self.program, candidate),
+            taken=(write.kind == "remove" or write.made == "none") and self.vanity.is_carried(candidate),
         )
 
     def _is_nothing(self, location: Location) -> bool:
@@ -533,7 +539,9 @@ class Finder:
         if common and not valid:
             if any(self._is_for_another(h, candidate) for h in common):
                 return "different-locks"
-            return "fresh-lock" if all(h.lock.fresh for h in common) else "dropped-lock"
+            if all(h.lock.fresh for h in common):
+                return "fresh-lock"
+            return "replaced-lock" if any(h.lock.location in self.replaced for h in common) else "dropped-lock"
         if _own(valid, write):
             return "unguarded"
         mine = [h for h in _own(read.held, read) if not h.lock.fresh]
@@ -555,6 +563,21 @@ class Finder:
             for _, write in self.trace.writes
             if write.kind == "remove"
             and (write.location, write.function) in taken
+            and not self.vanity.branches.is_conditional(write)
+        )
+
+    @cached_property
+    def replaced(self) -> frozenset[Location]:
+        """The locks in whose place a request puts a new one, whoever has the old one."""
+        taken = {use.lock.location for use in self.trace.locks if use.style in TAKING}
+        return frozenset(
+            write.location
+            for entry, write in self.trace.writes
+            if write.kind == "assign"
+            and write.made == "new"
+            and write.location in taken
+            and not isinstance(write.location, Own)
+            and entry.context != "startup"
             and not self.vanity.branches.is_conditional(write)
         )
 
@@ -1041,6 +1064,7 @@ def _merged(windows: list[RaceWindow]) -> list[RaceWindow]:
         if best.relation != "forgotten":
             best.rivals = _all_rivals(group)
         best.mixed = any(w.mixed for w in group)
+        best.taken = any(w.taken for w in group)
         best.cheap, best.plain = all(w.cheap for w in group), all(w.plain for w in group)
         merged.append(best)
     return merged

@@ -71,9 +71,8 @@ class RaceWindow:
     different-locks, forgotten, wrong-kind. Of what is written, `cheap` says that a second one costs and keeps nothing,
     `plain` that it keeps nothing; `dated` says that the check asks how old it is what is there, `fleeting` that nothing
     takes time in between, `reckoned` that what is written was computed from what was there, `taken` that what is taken
-    away has been put somewhere else. `rival_use`
-    is the other acquisition where two of them are what is wrong: in the opposite order, or by the same request again.
-    `race` is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says
+    away has been put somewhere else. `rival_use` is the other acquisition where two of them are what is wrong: in the
+    opposite order, or by the same request again. `race` is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says
     that it is given what is in the Location.
     """
 

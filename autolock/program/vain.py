@@ -105,6 +105,10 @@ class Vanity:
         task, node = between.node.value, self.program.syntax_of(write.function)
         return here and isinstance(task, ast.Name) and not (node is not None and started_for_itself(node, task.id))
 
+    def is_a_fallback(self, write: Write) -> bool:
+        """Whether a write is made only where some test comes out so, or something else has failed."""
+        return self.branches.is_conditional(write) or self._handler(write.stack[-1]) is not None
+
     def _tells_the_outcome(self, candidate: Candidate) -> bool:
         """Whether the write is made in an `except` clause or by what makes an error: a failure decided on it."""
         control, read, write = candidate.control, candidate.read, candidate.write

@@ -577,7 +577,8 @@ class Finder:
             and write.location in taken
             and not isinstance(write.location, Own)
             and entry.context != "startup"
-            and not self.vanity.branches.is_conditional(write)
+            and not self.by_write[id(write)]
+            and not self.vanity.is_a_fallback(write)
         )
 
     @classmethod

@@ -500,3 +500,80 @@ def test_what_is_given_to_two_is_bad(tmp_path: Path) -> None:
     (finding,) = autolock.check([tmp_path], cache=False).findings
     assert finding.severity.value == "high"
     assert "both take the same" in finding.message
+
+
+ROOMS = """
+class Rooms:
+    def __init__(self):
+        self.taken = {1: "ann"}
+
+    def __getitem__(self, number):
+        return self.taken[number]
+
+    def __setitem__(self, number, guest):
+        self.taken[number] = guest
+
+    def __delitem__(self, number):
+        del self.taken[number]
+
+    def __contains__(self, number):
+        return number in self.taken
+
+rooms = Rooms()
+
+@app.post("/{number}")
+async def change(number: int, guest: str):
+    CHANGE
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ("names = rooms[number]; await ask(guest); rooms[number] = names + guest", "AL101"),
+        ("rooms[number] += await ask(guest)", "AL101"),
+        ("if number in rooms: raise HTTPException(409)\n    await ask(guest); rooms[number] = guest", "AL102"),
+        ("if number not in rooms: raise HTTPException(404)\n    await ask(guest); del rooms[number]", "AL102"),
+    ],
+)
+def test_operators_do_what_the_methods_of_the_class_say(tmp_path: Path, change: str, rule: str) -> None:
+    assert found(tmp_path, ROOMS.replace("CHANGE", change)) == [(rule, "change")]
+
+
+LISTENERS = """
+listeners = ["a"]
+
+async def is_there(name):
+    await asyncio.sleep(0)
+    return True
+
+@app.post("/{name}")
+async def listen(name: str):
+    listeners.append(name)
+
+@app.post("/")
+async def sweep():
+    global listeners
+    kept = []
+    for listener in list(listeners):
+        TURN
+    listeners = kept
+"""
+
+
+@pytest.mark.parametrize(
+    ("turn", "expected"),
+    [
+        ("if await is_there(listener):\n            kept.append(listener)", [("AL101", "sweep")]),
+        ("if listener:\n            kept.append(listener)", []),
+    ],
+)
+def test_who_comes_while_a_list_is_built_anew_is_lost(
+    tmp_path: Path, turn: str, expected: list[tuple[str, str]]
+) -> None:
+    assert found(tmp_path, LISTENERS.replace("TURN", turn)) == expected
+
+
+def test_a_list_that_is_filled_from_elsewhere_does_not_depend_on_the_one_it_replaces(tmp_path: Path) -> None:
+    text = LISTENERS.replace("TURN", "if await is_there(listener):\n            kept.append(listener)")
+    assert found(tmp_path, text.replace("in list(listeners)", "in ['x', 'y']")) == []

@@ -14,6 +14,7 @@ from autolock.program.decisions import ABSENT, asked_of, effective
 from autolock.program.index import dotted
 from autolock.program.injection import is_provider, provided, wired
 from autolock.program.linker import Ref
+from autolock.program.rebuilding import sources_of
 from autolock.program.route_dependencies import Dependency
 from autolock.program.state import State
 from autolock.program.statements import Statements
@@ -148,7 +149,7 @@ class Machine(Statements):
             self.trace.drained.update(r.stack[-1].statement for r in ended)
         if write.kind == "assign" and write.made == "const" and write.text in ("0", "0.0"):
             data |= self.counted(write)
-        data |= self.worked_on(write)
+        data |= self.worked_on(write) | self.rebuilt(write)
         # What was found made the request put in what it takes out again now.
         claimed = state.claims.get((write.location.base, write.key), 0) if write.kind == "remove" else 0
         for read in in_order(data):
@@ -227,6 +228,22 @@ class Machine(Statements):
             and r.location.base == write.location.base
             and r.stack[-1].serial == here
         )
+
+    def rebuilt(self, write: Write) -> frozenset[Read]:
+        """Looks of a loop, with waits in it, that has filled what takes the place of the container now."""
+        state, here = self.state, self.frame.serial
+        looks = [
+            r
+            for r in state.stale
+            if r.how == "iterate"
+            and write.kind == "assign"
+            and r.location.base == write.location.base
+            and r.stack[-1].serial == here
+            and r not in state.superseded
+        ]
+        node = self.program.syntax_of(write.function) if looks else None
+        sources = sources_of(node, write.node) if node is not None else frozenset()
+        return frozenset(r for r in looks if r.node in sources)
 
     def takes_all(self, write: Write) -> bool:
         """Whether a container is emptied of what this function has just taken out of it, whatever was seen before."""

@@ -261,6 +261,9 @@ class Statements(Calls):
         self, holder: Value, key: Value, value: Value, node: ast.stmt, kind: str, operand: str, own: frozenset[Read]
     ) -> None:
         obj = holder.obj
+        if isinstance(obj, Heap) and obj.type.kind == "instance":
+            given = Value(value.obj, value.reads | own, value.term, value.request, value.made)
+            self.by_method(holder, "__setitem__", [key, given], node)
         if not isinstance(obj, Heap) or obj.type.kind in ("instance", "external", "view"):
             return
         obj.keywords = False
@@ -283,6 +286,8 @@ class Statements(Calls):
             if isinstance(target, ast.Subscript):
                 holder, key = self.evaluate(target.value), self.evaluate(target.slice)
                 obj = holder.obj
+                if self.by_method(holder, "__delitem__", [key], node) is not None:
+                    continue
                 if isinstance(obj, Heap) and obj.location is not None and obj.type.kind not in ("instance", "external"):
                     term = "" if obj.type.kind == "list" else key.term
                     self.write(obj.location.child(self.field_of(obj, key)), term, "remove", NOTHING, node)

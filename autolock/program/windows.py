@@ -72,8 +72,8 @@ class RaceWindow:
     `plain` that it keeps nothing; `dated` says that the check asks how old it is what is there, `fleeting` that nothing
     takes time in between, `reckoned` that what is written was computed from what was there, `taken` that what is taken
     away has been put somewhere else. `rival_use` is the other acquisition where two of them are what is wrong: in the
-    opposite order, or by the same request again. `race` is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says
-    that it is given what is in the Location.
+    opposite order, or by the same request again. `race` is False for what is atomic today. `exchange` is the call of a
+    language model in between, and `handed` says that it is given what is in the Location.
     """
 
     kind: str

@@ -762,7 +762,13 @@ def _repeats(
         return False
     if older.how == "iterate" and len(newer.location.fields) > len(older.location.fields):
         return False  # what each of them is says nothing of which ones there are
-    if newer_check is older_check and newer.how == "iterate" and newer.location == older.location.child("[*]"):
+    element = older.location.fields[-1:] != () and older.location.fields[-1].startswith("[")
+    if (
+        element
+        and newer_check is older_check
+        and newer.how == "iterate"
+        and newer.location == older.location.child("[*]")
+    ):
         return False  # whether there is anything in what was found says nothing of whether it is still there
     found = effective(newer_check.shape, newer_check.negated) == "present" and newer.how == "contains"
     if write.kind == "remove" and found:

@@ -74,6 +74,18 @@ NOT_HELD = {
         else:
             take()
     """,
+    "where nobody asks": """
+        lock.acquire(blocking=False)
+        take()
+        if lock.locked():
+            lock.release()
+    """,
+    "where nobody asks, by position": """
+        lock.acquire(False)
+        take()
+        if lock.locked():
+            lock.release()
+    """,
     "where it was refused": """
         if not lock.acquire(timeout=1):
             take()

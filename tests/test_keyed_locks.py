@@ -139,3 +139,89 @@ def test_one_lock_of_a_table_that_is_named_guards_what_there_is_once(tmp_path: P
     text = named.replace("class Box", "locks = {'opened': asyncio.Lock()}\n\nclass Box")
     (tmp_path / "main.py").write_text(text, encoding="utf-8")
     assert autolock.check([tmp_path], cache=False).findings == ()
+
+
+CHOSEN = """
+import asyncio
+from collections import defaultdict
+from fastapi import FastAPI, Header, HTTPException
+
+app = FastAPI()
+desks = {{"a": 1, "b": 1}}
+renters = {{"a": "ann"}}
+locks = defaultdict(asyncio.Lock)
+
+async def confirm(*about):
+    await asyncio.sleep(0)
+
+@app.post("{route}")
+async def rent(desk: str, member: str = Header()):
+    {check}
+    async with {lock}:
+        left = desks[desk]
+        await confirm(desk, member)
+        desks[desk] = left - 1
+"""
+
+
+def by_key(folder: Path, lock: str, route: str = "/desks/{desk}", check: str = "pass") -> list[str]:
+    (folder / "main.py").write_text(CHOSEN.format(route=route, lock=lock, check=check), encoding="utf-8")
+    return [f.rule for f in autolock.check([folder], cache=False, certainty="race").findings]
+
+
+@pytest.mark.parametrize("lock", ["locks[member]", "locks.setdefault(member, asyncio.Lock())", "named"])
+def test_a_lock_for_each_member_does_not_guard_what_all_members_share(tmp_path: Path, lock: str) -> None:
+    check = "named = locks[member]" if lock == "named" else "pass"
+    assert by_key(tmp_path, lock, check=check) == ["AL504"]
+
+
+@pytest.mark.parametrize(
+    ("lock", "route", "check"),
+    [
+        ("locks[desk]", "/desks/{desk}", "pass"),
+        ("locks[desk, member]", "/desks/{desk}", "pass"),  # who knows what they mean by this
+        ("locks[member]", "/members/{member}/desks/{desk}", "pass"),
+        ("locks[member]", "/desks/{desk}", "if renters.get(desk) != member: raise HTTPException(403)"),
+    ],
+)
+def test_a_lock_by_another_name_may_be_for_the_same(tmp_path: Path, lock: str, route: str, check: str) -> None:
+    assert by_key(tmp_path, lock, route, check) == []
+
+
+HALLS = """
+import asyncio
+from fastapi import FastAPI
+
+app = FastAPI()
+
+class Hall:
+    def __init__(self):
+        self.lock = asyncio.Lock()
+        self.guests = 0
+
+hall = Hall()
+
+@app.post("/")
+async def enter():
+    async with hall.lock:
+        guests = hall.guests
+        await asyncio.sleep(0.1)
+        hall.guests = guests + 1
+
+@app.post("/again")
+async def again():
+    CHANGE
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("hall.lock = asyncio.Lock()", ["AL501"]),
+        ("if hall.lock is None: hall.lock = asyncio.Lock()", []),
+        ("return hall.lock.locked()", []),
+    ],
+)
+def test_a_lock_in_whose_place_a_new_one_is_put_lets_two_in(tmp_path: Path, change: str, expected: list[str]) -> None:
+    (tmp_path / "main.py").write_text(HALLS.replace("CHANGE", change), encoding="utf-8")
+    assert [f.rule for f in autolock.check([tmp_path], cache=False, certainty="race").findings] == expected

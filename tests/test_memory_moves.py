@@ -288,3 +288,292 @@ def test_a_key_taken_before_anything_else_can_run_is_given_once(tmp_path: Path) 
     waits, gives = "await ask(number)", "lockers[number] = guest"
     text = text.replace(f"{waits}\n    {gives}", f"{gives}\n    {waits}")
     assert found(tmp_path, text) == []
+
+
+BOOTH = """
+class Booth:
+    def __init__(self):
+        self.caller = None
+        self.line = None
+        self.calls = []
+
+booth = Booth()
+
+@app.post("/connect")
+async def connect(name: str):
+    if booth.caller is None:
+        booth.caller = name
+        return "wait"
+    TAKE
+
+@app.get("/")
+async def calls():
+    return booth.calls
+"""
+
+TAKEN = {
+    "put elsewhere after it": """
+    other = booth.caller
+    await ask(other)
+    booth.caller = None
+    booth.calls.append((other, name))
+    """,
+    "put elsewhere before it": """
+    other = booth.caller
+    booth.line = f"{other} and {name}"
+    await ask(other)
+    booth.caller = None
+    """,
+}
+
+THROWN_AWAY = {
+    "only closed": """
+    other = booth.caller
+    await ask(other)
+    booth.caller = None
+    """,
+    "taken at once": """
+    other, booth.caller = booth.caller, None
+    await ask(other)
+    booth.calls.append((other, name))
+    """,
+}
+
+
+@pytest.mark.parametrize("take", TAKEN.values(), ids=TAKEN)
+def test_who_is_taken_from_a_slot_that_is_emptied_later_is_taken_twice(tmp_path: Path, take: str) -> None:
+    assert found(tmp_path, BOOTH.replace("    TAKE", take.strip("\n"))) == [("AL102", "connect")]
+
+
+@pytest.mark.parametrize("take", THROWN_AWAY.values(), ids=THROWN_AWAY)
+def test_what_is_thrown_away_may_be_thrown_away_twice(tmp_path: Path, take: str) -> None:
+    assert found(tmp_path, BOOTH.replace("    TAKE", take.strip("\n"))) == []
+
+
+LOCKERS = """
+free = set(range(1, 20))
+given = {}
+
+@app.post("/{guest}")
+async def give(guest: str):
+    number = CHOSEN
+    await ask(guest, number)
+    free.discard(number)
+    given[guest] = NUMBER
+
+@app.delete("/{guest}")
+async def back(guest: str):
+    free.add(given.pop(guest, 0))
+"""
+
+
+@pytest.mark.parametrize("chosen", ["min(free)", "next(iter(free))", "sorted(free)[0]"])
+def test_what_is_chosen_of_a_set_and_given_to_somebody_is_given_twice(tmp_path: Path, chosen: str) -> None:
+    assert found(tmp_path, LOCKERS.replace("CHOSEN", chosen).replace("NUMBER", "number")) == [("AL102", "give")]
+
+
+def test_what_is_chosen_of_a_set_and_given_to_nobody_may_be_discarded_twice(tmp_path: Path) -> None:
+    assert found(tmp_path, LOCKERS.replace("CHOSEN", "min(free)").replace("NUMBER", "0")) == []
+
+
+SHELVES = """
+new = {1: {"title": "a"}}
+seen = {1: []}
+
+@app.post("/{number}")
+async def move(number: int, reader: int):
+    if not (book := new.get(number)):
+        raise HTTPException(404)
+    await ask(reader)
+    new.pop(number, None)
+    seen[reader].append({**book, "read": True})
+"""
+
+
+def test_what_is_moved_from_one_container_to_another_after_an_await_is_moved_twice(tmp_path: Path) -> None:
+    assert found(tmp_path, SHELVES) == [("AL102", "move")]
+
+
+NAMED = """
+class Door:
+    def __init__(self):
+        self.opened = 0
+
+doors = {"front": Door()}
+
+@app.post("/{door}")
+async def enter(door: str):
+    opened = doors[door].opened
+    await ask(door)
+    setattr(doors[door], "opened", opened + 1)
+"""
+
+
+def test_setattr_with_a_constant_name_is_an_assignment(tmp_path: Path) -> None:
+    assert found(tmp_path, NAMED) == [("AL101", "enter")]
+
+
+AWAITED = """
+sums = {"n": 0}
+guard = asyncio.Lock()
+
+async def add(amount):
+    n = sums["n"]
+    await ask(amount)
+    sums["n"] = n + amount
+
+@app.post("/")
+async def post(amount: int):
+    async with guard:
+        await STARTED
+
+@app.post("/more")
+async def more(amount: int):
+    async with guard:
+        await add(amount)
+"""
+
+
+@pytest.mark.parametrize(
+    "started", ["asyncio.create_task(add(amount))", "asyncio.wait_for(asyncio.ensure_future(add(amount)), 5)"]
+)
+def test_a_task_that_is_waited_for_where_it_is_started_runs_under_the_locks_held_there(
+    tmp_path: Path, started: str
+) -> None:
+    assert found(tmp_path, AWAITED.replace("STARTED", started)) == []
+    assert found(tmp_path, AWAITED.replace("STARTED", started).replace("async with guard", "if amount")) != []
+
+
+COUNTED = """
+seats = {"left": 3}
+
+async def take(left):
+    seats["left"] = left - 1
+
+@app.post("/")
+async def post():
+    await asyncio.create_task(take(seats["left"]))
+"""
+
+
+def test_something_else_runs_before_a_task_that_is_waited_for(tmp_path: Path) -> None:
+    assert found(tmp_path, COUNTED) == [("AL101", "post")]
+
+
+GIFTS = """
+gifts = {"a": 5}
+sent = []
+
+async def send(what):
+    await ask(what)
+    sent.append(what)
+
+@app.post("/{code}")
+async def redeem(code: str):
+    try:
+        euros = gifts[code]
+    except KeyError:
+        raise HTTPException(410)
+    DONE
+"""
+
+
+@pytest.mark.parametrize(
+    ("done", "expected"),
+    [
+        ("await send(euros); gifts.pop(code, None)", [("AL102", "redeem")]),
+        ("await send(euros); del gifts[code]", [("AL102", "redeem")]),
+        ("gifts.pop(code, None); await send(euros)", []),
+        ("await ask(euros); gifts.pop(code, None)", []),
+    ],
+)
+def test_what_a_lookup_that_may_fail_has_found_is_taken_twice(
+    tmp_path: Path, done: str, expected: list[tuple[str, str]]
+) -> None:
+    assert found(tmp_path, GIFTS.replace("DONE", done)) == expected
+
+
+def test_what_is_given_to_two_is_bad(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(
+        textwrap.dedent(HEAD + GIFTS.replace("DONE", "await send(euros); gifts.pop(code, None)")), encoding="utf-8"
+    )
+    (finding,) = autolock.check([tmp_path], cache=False).findings
+    assert finding.severity.value == "high"
+    assert "both take the same" in finding.message
+
+
+ROOMS = """
+class Rooms:
+    def __init__(self):
+        self.taken = {1: "ann"}
+
+    def __getitem__(self, number):
+        return self.taken[number]
+
+    def __setitem__(self, number, guest):
+        self.taken[number] = guest
+
+    def __delitem__(self, number):
+        del self.taken[number]
+
+    def __contains__(self, number):
+        return number in self.taken
+
+rooms = Rooms()
+
+@app.post("/{number}")
+async def change(number: int, guest: str):
+    CHANGE
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ("names = rooms[number]; await ask(guest); rooms[number] = names + guest", "AL101"),
+        ("rooms[number] += await ask(guest)", "AL101"),
+        ("if number in rooms: raise HTTPException(409)\n    await ask(guest); rooms[number] = guest", "AL102"),
+        ("if number not in rooms: raise HTTPException(404)\n    await ask(guest); del rooms[number]", "AL102"),
+    ],
+)
+def test_operators_do_what_the_methods_of_the_class_say(tmp_path: Path, change: str, rule: str) -> None:
+    assert found(tmp_path, ROOMS.replace("CHANGE", change)) == [(rule, "change")]
+
+
+LISTENERS = """
+listeners = ["a"]
+
+async def is_there(name):
+    await asyncio.sleep(0)
+    return True
+
+@app.post("/{name}")
+async def listen(name: str):
+    listeners.append(name)
+
+@app.post("/")
+async def sweep():
+    global listeners
+    kept = []
+    for listener in list(listeners):
+        TURN
+    listeners = kept
+"""
+
+
+@pytest.mark.parametrize(
+    ("turn", "expected"),
+    [
+        ("if await is_there(listener):\n            kept.append(listener)", [("AL101", "sweep")]),
+        ("if listener:\n            kept.append(listener)", []),
+    ],
+)
+def test_who_comes_while_a_list_is_built_anew_is_lost(
+    tmp_path: Path, turn: str, expected: list[tuple[str, str]]
+) -> None:
+    assert found(tmp_path, LISTENERS.replace("TURN", turn)) == expected
+
+
+def test_a_list_that_is_filled_from_elsewhere_does_not_depend_on_the_one_it_replaces(tmp_path: Path) -> None:
+    text = LISTENERS.replace("TURN", "if await is_there(listener):\n            kept.append(listener)")
+    assert found(tmp_path, text.replace("in list(listeners)", "in ['x', 'y']")) == []

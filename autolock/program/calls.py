@@ -30,6 +30,7 @@ from autolock.program.library import (
     TO_THREAD_METHODS,
 )
 from autolock.program.linker import Ref, statements_in
+from autolock.program.release import waits
 from autolock.program.shapes import shape_of, terms_of
 from autolock.program.singletons import fields_given, kept_instance
 from autolock.program.trace import LIMITED, Control, Held, LockUse, Read
@@ -63,6 +64,8 @@ _STREAMS = ("StreamingResponse", "EventSourceResponse", "ContentStream")
 
 #: What an attempt to take a lock is called, followed by the acquisition that it was.
 TRIED = "acquired"
+#: Functions that wait for one task.
+_WAITING_FOR_ONE = frozenset({"wait_for", "shield"})
 
 
 #: What gives a variable of the environment, or what it is given.
@@ -596,8 +599,7 @@ class Calls(Containers, Files):
                 self.limited(kwargs, node)
             return self.on_thread(args, kwargs, TO_THREAD[name], node)
         if name in SPAWN:
-            self.spawn(args, kwargs, node, "task")
-            return NOTHING
+            return self.start_task(args, kwargs, node)
         if name in AWAITING:
             self.database.sessions.gathers(name, node)
             return Value(Group([a for a in args if isinstance(a.obj, Coroutine | Group)]), _reads(*args), made="call")
@@ -756,8 +758,7 @@ class Calls(Containers, Files):
                     return NOTHING
                 return self.on_thread(args, kwargs, position, node)
         if name in SPAWN_METHODS and args:
-            self.spawn(args, kwargs, node, "task")
-            return NOTHING
+            return self.start_task(args, kwargs, node)
         if name == "add_task" and args:
             self.spawn(args, kwargs, node, "background task")
             return NOTHING
@@ -795,6 +796,8 @@ class Calls(Containers, Files):
 
     def call_lock(self, lock: LockValue, name: str, node: ast.AST) -> Value:
         if name in ("acquire", "acquire_on_behalf_of", "acquire_lock"):
+            if not waits(node) and self.is_unasked(node):
+                return NOTHING  # nobody knows whether it was free
             self.acquire(lock, node, "acquire")
             conditional = isinstance(node, ast.Call) and bool(node.args or node.keywords) and bool(self.state.held)
             term = f"{TRIED}@{self.state.held[-1].acquisition}" if conditional else ""
@@ -807,6 +810,11 @@ class Calls(Containers, Files):
             # A condition gives its lock away while it waits and has it again afterwards: whatever was seen may be old.
             self.suspend(node, f"{lock.location}.{name}" if lock.location else name)
         return Value(None, made="call")
+
+    def is_unasked(self, call: ast.AST) -> bool:
+        """Whether the answer of a call is thrown away."""
+        statement = self.frame.statement
+        return isinstance(statement, ast.Expr) and statement.value is call
 
     def acquire(self, lock: LockValue, node: ast.AST, style: str) -> None:
         if lock.family == "asyncio" and self.context == "loop":
@@ -849,6 +857,17 @@ class Calls(Containers, Files):
         )
 
     # -- what runs by itself ----------------------------------------------------------------
+
+    def start_task(self, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value:
+        """`create_task(f())`: runs by itself, unless it is waited for where it is started, which is a call of `f`."""
+        waited_for = self.awaiting
+        while isinstance(waited_for, ast.Call) and waited_for is not node and waited_for.args:
+            wrapped = dotted(waited_for.func).rpartition(".")[2] in _WAITING_FOR_ONE
+            waited_for = waited_for.args[0] if wrapped else None
+        if waited_for is node and args and isinstance(args[0].obj, Coroutine):
+            return Value(Group(args[:1]), made="call")
+        self.spawn(args, kwargs, node, "task")
+        return NOTHING
 
     def spawn(
         self, args: list[Value], kwargs: dict[str, Value], node: ast.AST, kind: str, many: bool | None = None

@@ -141,6 +141,10 @@ class Core(ABC):
         """Run a function of the project and give what it returns."""
 
     @abstractmethod
+    def bound(self, ref: Ref, receiver: Value) -> Value:
+        """A method of a class of the project, bound to an object."""
+
+    @abstractmethod
     def call(self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> Value:
         """Call anything."""
 

@@ -142,6 +142,9 @@ class Expressions(Core):
             found = self.database.element(value, key, node)
             if found is not None:
                 return found
+        own = self.by_method(value, "__getitem__", [key], node)
+        if own is not None:
+            return own
         if isinstance(obj, Group):
             items = obj.items
             return items[0].also(*items[1:], value, key) if items else value
@@ -168,6 +171,15 @@ class Expressions(Core):
         return Value(
             child.obj, value.reads | key.reads | reads, f"{obj.location}[{key.term}]" if key.term else "", False, ""
         )
+
+    def by_method(self, holder: Value, name: str, args: list[Value], node: ast.AST) -> Value | None:
+        """What an operator comes to where the object's own class says how; None where it does not."""
+        obj = holder.obj
+        if not isinstance(obj, Heap) or obj.type.kind != "instance" or obj.type.ref is None:
+            return None
+        method = self.program.method(obj.type.ref, name)
+        bound = self.bound(method, holder).obj if method is not None else None
+        return self.invoke(bound, args, {}, node) if isinstance(bound, FunctionValue) else None
 
     @staticmethod
     def slice_of(node: ast.AST) -> ast.AST | None:
@@ -324,6 +336,9 @@ class Expressions(Core):
     def membership(self, key: Value, container: Value, right: ast.expr, node: ast.AST) -> Value:
         """`key in container`."""
         obj = container.obj
+        own = self.by_method(container, "__contains__", [key], node)
+        if own is not None:
+            return own
         if isinstance(obj, Heap) and obj.location is not None and obj.type.kind not in ("instance", "external"):
             term = key.term if obj.type.kind in ("dict", "set", "unknown") else ""
             field = self.field_of(obj, key)

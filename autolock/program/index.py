@@ -424,8 +424,11 @@ class _Indexer:
                 given = keyword.value if keyword.arg == "exception_handlers" else _entry(keyword.value)
                 if given is not None:
                     self.exception_handlers(given, prefix.rstrip("."))
-        if node.args and getattr(func, "attr", getattr(func, "id", "")) in _CHANGING:
+        called = getattr(func, "attr", getattr(func, "id", ""))
+        if node.args and called in _CHANGING:
             scope.mutates.add(_named(_base(node.args[0])))
+        if called in _SETTING and len(node.args) == 3 and _text(node.args[1]):
+            scope.mutates.add(f"{dotted(node.args[0]) or '?'}.{_text(node.args[1])}")
         if func.__class__ is not ast.Attribute:
             if func.__class__ is ast.Name and func.id in _ROUTE_CLASSES:
                 self.route_object(node, func.id, prefix)
@@ -535,6 +538,8 @@ def _fields_of(cls: type) -> tuple[str, ...]:
 _ROUTE_CLASSES = ("Route", "APIRoute", "WebSocketRoute", "Middleware")
 #: Last names of functions that change their first argument.
 _CHANGING = frozenset(name.rpartition(".")[2] for name in ON_CONTAINERS)
+#: Functions that assign the attribute that their second argument names.
+_SETTING = frozenset({"setattr", "__setattr__"})
 _REGISTERING = frozenset(
     {
         "include_router",

@@ -14,6 +14,7 @@ from autolock.program.decisions import ABSENT, asked_of, effective
 from autolock.program.index import dotted
 from autolock.program.injection import is_provider, provided, wired
 from autolock.program.linker import Ref
+from autolock.program.rebuilding import sources_of
 from autolock.program.route_dependencies import Dependency
 from autolock.program.state import State
 from autolock.program.statements import Statements
@@ -120,12 +121,24 @@ class Machine(Statements):
         switched = {m: state.switched[m] for m in self.markers if m in state.switched}
         self.log.append((write, stale, switched, state.control))
         self.trace.writes.append((self.entry, write))
+        self.carry(write, data)
         self.close_windows(write, data)
         self.supersede(write)
         self.claim(write)
         self.refill(write, data)
         self.pair(write)
         self.remember_write(write)
+
+    def carry(self, write: Write, data: frozenset[Read]) -> None:
+        """Note what a function has looked at and puts into other shared state, itself or through what it calls."""
+        if write.kind == "remove":
+            return
+        base = write.location.base
+        foreign = [read for read in data if read.location.base != base]
+        open_calls = {frame.serial for frame in write.stack} if foreign else ()
+        for read in foreign:
+            if read.stack[-1].serial in open_calls:
+                self.trace.carried.setdefault(read.function, {})[read.node] = read.location
 
     def close_windows(self, write: Write, data: frozenset[Read]) -> None:
         """Every read of the same Location that this write depends on makes a candidate."""
@@ -136,7 +149,7 @@ class Machine(Statements):
             self.trace.drained.update(r.stack[-1].statement for r in ended)
         if write.kind == "assign" and write.made == "const" and write.text in ("0", "0.0"):
             data |= self.counted(write)
-        data |= self.worked_on(write)
+        data |= self.worked_on(write) | self.rebuilt(write)
         # What was found made the request put in what it takes out again now.
         claimed = state.claims.get((write.location.base, write.key), 0) if write.kind == "remove" else 0
         for read in in_order(data):
@@ -215,6 +228,22 @@ class Machine(Statements):
             and r.location.base == write.location.base
             and r.stack[-1].serial == here
         )
+
+    def rebuilt(self, write: Write) -> frozenset[Read]:
+        """Looks of a loop, with waits in it, that has filled what takes the place of the container now."""
+        state, here = self.state, self.frame.serial
+        looks = [
+            r
+            for r in state.stale
+            if r.how == "iterate"
+            and write.kind == "assign"
+            and r.location.base == write.location.base
+            and r.stack[-1].serial == here
+            and r not in state.superseded
+        ]
+        node = self.program.syntax_of(write.function) if looks else None
+        sources = sources_of(node, write.node) if node is not None else frozenset()
+        return frozenset(r for r in looks if r.node in sources)
 
     def takes_all(self, write: Write) -> bool:
         """Whether a container is emptied of what this function has just taken out of it, whatever was seen before."""
@@ -733,6 +762,14 @@ def _repeats(
         return False
     if older.how == "iterate" and len(newer.location.fields) > len(older.location.fields):
         return False  # what each of them is says nothing of which ones there are
+    element = older.location.fields[-1:] != () and older.location.fields[-1].startswith("[")
+    if (
+        element
+        and newer_check is older_check
+        and newer.how == "iterate"
+        and newer.location == older.location.child("[*]")
+    ):
+        return False  # whether there is anything in what was found says nothing of whether it is still there
     found = effective(newer_check.shape, newer_check.negated) == "present" and newer.how == "contains"
     if write.kind == "remove" and found:
         return True

@@ -261,6 +261,9 @@ class Statements(Calls):
         self, holder: Value, key: Value, value: Value, node: ast.stmt, kind: str, operand: str, own: frozenset[Read]
     ) -> None:
         obj = holder.obj
+        if isinstance(obj, Heap) and obj.type.kind == "instance":
+            given = Value(value.obj, value.reads | own, value.term, value.request, value.made)
+            self.by_method(holder, "__setitem__", [key, given], node)
         if not isinstance(obj, Heap) or obj.type.kind in ("instance", "external", "view"):
             return
         obj.keywords = False
@@ -283,6 +286,8 @@ class Statements(Calls):
             if isinstance(target, ast.Subscript):
                 holder, key = self.evaluate(target.value), self.evaluate(target.slice)
                 obj = holder.obj
+                if self.by_method(holder, "__delitem__", [key], node) is not None:
+                    continue
                 if isinstance(obj, Heap) and obj.location is not None and obj.type.kind not in ("instance", "external"):
                     term = "" if obj.type.kind == "list" else key.term
                     self.write(obj.location.child(self.field_of(obj, key)), term, "remove", NOTHING, node)
@@ -658,6 +663,8 @@ class Statements(Calls):
         if attempted and not done.alive and all(_is_lookup(h) for h in node.handlers):
             way_out = self.exit_of(node.orelse or node.body, Value(None, attempted))
             missed = Control(attempted, node, "missing", False, way_out, frame.serial)
+        found = None
+        sought = frozenset(r for r in attempted if _is_element(r)) if done.alive else frozenset()
         raised = State(alive=False)
         for snapshot in snapshots:
             # The first one is continued with, of the others only what is in them is taken.
@@ -677,12 +684,14 @@ class Statements(Calls):
             with self.deciding(missing), self.database.rows.in_handler():
                 self.execute(handler.body)
             state, handler_names = self.state, env.vars
+            if sought and not state.alive and _is_missed(handler):
+                found = Control(sought, node, "missing", True, self.exit_of(handler.body, NOTHING), frame.serial)
             self.state, env.vars = done, done_names
             self.meet(state, handler_names)
             done, done_names = self.state, env.vars
         self.state, env.vars = done, done_names
-        if missed is not None and self.state.alive:
-            decided = self.state.control = (*self.state.control, missed)
+        if self.state.alive:
+            decided = self.state.control = (*self.state.control, *(c for c in (missed, found) if c is not None))
         if node.finalbody:
             self.on_leaving(marks, lambda: self.execute_undecided(node.finalbody, decided))
             if not self.state.alive and not snapshots:
@@ -902,6 +911,17 @@ def _answers(read: Read) -> bool:
     call = read.node
     asks = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "get"
     return asks or read.how == "contains"
+
+
+def _is_element(read: Read) -> bool:
+    """Whether a look is at an element that must be there: `d[key]`."""
+    return read.how == "load" and read.location.fields[-1:] != () and read.location.fields[-1].startswith("[")
+
+
+def _is_missed(handler: ast.ExceptHandler) -> bool:
+    """`except KeyError`: there is no such element."""
+    text = ast.unparse(handler.type) if handler.type is not None else ""
+    return any(name in text for name in ("KeyError", "IndexError", "LookupError"))
 
 
 def _is_lookup(handler: ast.ExceptHandler) -> bool:

@@ -304,7 +304,7 @@ class Trace:
     """Everything that was recorded, over all entry points.
 
     `looked` has the first read of a place and Location, `drained` the loops after which at once all is thrown away that
-    the container holds.
+    the container holds, `carried` for each function the looks of which what they saw went into other shared state.
     """
 
     looked: dict[object, tuple[Entry, Read]] = field(default_factory=dict)
@@ -315,6 +315,7 @@ class Trace:
     refills: list[Pair] = field(default_factory=list)
     iterations: list[Iteration] = field(default_factory=list)
     drained: set[ast.stmt | None] = field(default_factory=set)
+    carried: dict[Ref, dict[ast.AST, Location]] = field(default_factory=dict)
     locks: list[LockUse] = field(default_factory=list)
     orders: dict[tuple[Location, Location], LockUse] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from autolock.program.flights import joins_flight, started_for_itself
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.purges import chooses_itself
-from autolock.program.trace import Candidate, Frame, Pair, Write
+from autolock.program.trace import Candidate, Frame, Pair, Trace, Write
 
 #: Parts of names of calls that give another value each time.
 _VARYING = ("uuid", "random", "secret", "token", "time", "now", "next", "count", "nonce", "id")
@@ -23,8 +23,9 @@ _TELLING = frozenset({"debug", "info", "warning", "warn", "error", "exception", 
 class Vanity:
     """Judges windows of one program."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, trace: Trace) -> None:
         self.program = program
+        self.carried = trace.carried
         self.branches = Branches(program)
         self._handlers: dict[tuple[str, str], dict[int, ast.ExceptHandler]] = {}
 
@@ -39,7 +40,8 @@ class Vanity:
         write, control = candidate.write, candidate.control
         if write.kind == "remove" and self._chooses_itself(candidate):
             return True
-        forgiven = _forgives(write) or self._expects_to_miss(write)
+        taken = self.is_carried(candidate)
+        forgiven = not taken and (_forgives(write) or self._expects_to_miss(write))
         if candidate.read.how == "iterate" and (forgiven or self.branches.queues_again(candidate)):
             return True
         if self.branches.exclude(candidate):
@@ -50,7 +52,7 @@ class Vanity:
             return write.made == "same" and all(w.kind != "assign" or w.made == "same" for w in rivals)
         if self._is_one_flight(candidate) or self._renews(candidate):
             return True
-        if write.mine or (write.made == "none" and all(w.made == "none" for w in rivals)):
+        if write.mine or (write.made == "none" and not taken and all(w.made == "none" for w in rivals)):
             return True
         if self._tells_the_outcome(candidate) or self._is_permission(candidate) or self._only_notes(candidate):
             return True
@@ -71,6 +73,19 @@ class Vanity:
             return False
         return all(w.kind == "assign" and w.made == "const" and w.text == write.text for w in rivals)
 
+    def is_carried(self, candidate: Candidate) -> bool:
+        """Whether what was there goes into other shared state: it is taken away as it was given to somebody.
+
+        `other = self.waiting`, a wait, `self.waiting = None`, `self.matches.append(Match(other, player))`: who looks
+        meanwhile takes the same. What is only closed and thrown away may be thrown away twice.
+        """
+        write = candidate.write
+        gap = _line_of_gap(candidate)
+        return any(
+            node is not write.node and location.base == write.location.base and getattr(node, "lineno", gap) < gap
+            for node, location in self.carried.get(write.function, {}).items()
+        )
+
     def _chooses_itself(self, candidate: Candidate) -> bool:
         """Whether another call than the one that looked removes what it has found itself."""
         read, write = candidate.read, candidate.write
@@ -89,6 +104,10 @@ class Vanity:
         here = bool(between.stack) and between.stack[-1].serial == write.stack[-1].serial
         task, node = between.node.value, self.program.syntax_of(write.function)
         return here and isinstance(task, ast.Name) and not (node is not None and started_for_itself(node, task.id))
+
+    def is_a_fallback(self, write: Write) -> bool:
+        """Whether a write is made only where some test comes out so, or something else has failed."""
+        return self.branches.is_conditional(write) or self._handler(write.stack[-1]) is not None
 
     def _tells_the_outcome(self, candidate: Candidate) -> bool:
         """Whether the write is made in an `except` clause or by what makes an error: a failure decided on it."""
@@ -274,6 +293,15 @@ def asked_again(candidate: Candidate) -> bool:
     if write.kind == "assign" and (write.request or write.made == "expression"):
         return False
     return meet_again(read.stack, write.stack)
+
+
+def _line_of_gap(candidate: Candidate) -> int:
+    """The line below which, in the function that writes, nothing else has run yet; 0 where nothing does."""
+    write, between = candidate.write, candidate.between
+    if between is None:
+        return getattr(write.node, "lineno", 0) if candidate.switch is not None else 0
+    statements = [f.statement for f in between.stack if f.serial == write.stack[-1].serial and f.statement is not None]
+    return max((s.lineno + isinstance(s, ast.Expr | ast.Assign | ast.AnnAssign) for s in statements), default=0)
 
 
 def _looks_anew(other: Candidate, candidate: Candidate) -> bool:

@@ -21,6 +21,7 @@ from autolock.program.claims import Claims
 from autolock.program.decisions import ABSENT, effective
 from autolock.program.fleeting import is_fleeting
 from autolock.program.linker import Program, Ref
+from autolock.program.lock_keys import LockKeys
 from autolock.program.release import is_leaked, waits
 from autolock.program.stateless import is_stateless, keeps_nothing
 from autolock.program.trace import (
@@ -66,13 +67,13 @@ class RaceWindow:
     ends, at its statements `first` and `last` (None where the two ends meet only in FastAPI, in a
     dependency and a handler). `shape` is what is known to have been true of the Location (compare,
     missing, present, equal, different) and `exit` how the other case leaves. `relation` says how it
-    stands to locks: unguarded, released, waited, check-outside, fresh-lock, different-locks, forgotten, wrong-kind. Of
-    what is written, `cheap` says that a second one costs and keeps nothing, `plain` that it keeps nothing; `dated`
-    says that the check asks how old it is what is there, `fleeting` that nothing takes time in between, `reckoned` that
-    what is written was computed from what was there. `rival_use`
-    is the other acquisition where two of them are what is wrong: in the opposite order, or by the same request again.
-    `race` is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says
-    that it is given what is in the Location.
+    stands to locks: unguarded, released, waited, check-outside, fresh-lock, replaced-lock, dropped-lock,
+    different-locks, forgotten, wrong-kind. Of what is written, `cheap` says that a second one costs and keeps nothing,
+    `plain` that it keeps nothing; `dated` says that the check asks how old it is what is there, `fleeting` that nothing
+    takes time in between, `reckoned` that what is written was computed from what was there, `taken` that what is taken
+    away has been put somewhere else. `rival_use` is the other acquisition where two of them are what is wrong: in the
+    opposite order, or by the same request again. `race` is False for what is atomic today. `exchange` is the call of a
+    language model in between, and `handed` says that it is given what is in the Location.
     """
 
     kind: str
@@ -105,6 +106,7 @@ class RaceWindow:
     dated: bool = False
     fleeting: bool = False
     reckoned: bool = False
+    taken: bool = False
     rival_use: LockUse | None = None
     exchange: ModelCall | None = None
     handed: bool = False
@@ -183,8 +185,9 @@ class Finder:
         self.program = program
         self.trace = trace
         self.warmed = warmed
-        self.vanity = Vanity(program)
+        self.vanity = Vanity(program, trace)
         self.claims = Claims(program, trace)
+        self.lock_keys = LockKeys(program)
         self.by_write: dict[int, list[Candidate]] = defaultdict(list)
         for candidate in trace.candidates:
             self.by_write[id(candidate.write)].append(candidate)
@@ -368,7 +371,10 @@ class Finder:
         valid = [
             h
             for h in common
-            if not h.lock.fresh and h.lock.location not in self.dropped and not _is_for_one_of_many(h, write)
+            if not h.lock.fresh
+            and h.lock.location not in self.dropped
+            and h.lock.location not in self.replaced
+            and not self._is_for_another(h, candidate)
         ]
         rivals = self._rivals(candidate, shape, valid)
         claim = self.claims.around(candidate)
@@ -376,7 +382,7 @@ class Finder:
             rivals = Rivals([w for w in rivals.writers if not claim.covers(w[1])])
         if not rivals.writers or self._is_nothing(write.location):
             return
-        relation = self._relation(read, write, common, valid)
+        relation = self._relation(candidate, common, valid)
         if control is not None and control.let_go is not None and not valid:
             relation = "waited"
         if relation == "check-outside" and self.vanity.notes_the_time(candidate):
@@ -429,6 +435,7 @@ class Finder:
             plain=self._is_made(write, keeps_nothing) and not half_made,
             dated=self.vanity.asks_how_old(candidate),
             fleeting=is_fleeting(self.program, candidate),
+            taken=(write.kind == "remove" or write.made == "none") and self.vanity.is_carried(candidate),
         )
 
     def _is_nothing(self, location: Location) -> bool:
@@ -521,12 +528,19 @@ class Finder:
         is_slot = not write.location.fields[-1:] or not write.location.fields[-1].startswith("[")
         return is_slot and write.kind == "assign" and write.request
 
-    @staticmethod
-    def _relation(read: Read, write: Write, common: list[Held], valid: list[Held]) -> str:
+    def _is_for_another(self, held: Held, candidate: Candidate) -> bool:
+        """Whether two requests that change the same may hold two locks of one table."""
+        write = candidate.write
+        return _is_for_one_of_many(held, write) or self.lock_keys.differ(held, write, candidate.entry)
+
+    def _relation(self, candidate: Candidate, common: list[Held], valid: list[Held]) -> str:
+        read, write = candidate.read, candidate.write
         if common and not valid:
-            if any(_is_for_one_of_many(h, write) for h in common):
+            if any(self._is_for_another(h, candidate) for h in common):
                 return "different-locks"
-            return "fresh-lock" if all(h.lock.fresh for h in common) else "dropped-lock"
+            if all(h.lock.fresh for h in common):
+                return "fresh-lock"
+            return "replaced-lock" if any(h.lock.location in self.replaced for h in common) else "dropped-lock"
         if _own(valid, write):
             return "unguarded"
         mine = [h for h in _own(read.held, read) if not h.lock.fresh]
@@ -549,6 +563,22 @@ class Finder:
             if write.kind == "remove"
             and (write.location, write.function) in taken
             and not self.vanity.branches.is_conditional(write)
+        )
+
+    @cached_property
+    def replaced(self) -> frozenset[Location]:
+        """The locks in whose place a request puts a new one, whoever has the old one."""
+        taken = {use.lock.location for use in self.trace.locks if use.style in TAKING}
+        return frozenset(
+            write.location
+            for entry, write in self.trace.writes
+            if write.kind == "assign"
+            and write.made == "new"
+            and write.location in taken
+            and not isinstance(write.location, Own)
+            and entry.context != "startup"
+            and not self.by_write[id(write)]
+            and not self.vanity.is_a_fallback(write)
         )
 
     @classmethod
@@ -1034,6 +1064,7 @@ def _merged(windows: list[RaceWindow]) -> list[RaceWindow]:
         if best.relation != "forgotten":
             best.rivals = _all_rivals(group)
         best.mixed = any(w.mixed for w in group)
+        best.taken = any(w.taken for w in group)
         best.cheap, best.plain = all(w.cheap for w in group), all(w.plain for w in group)
         merged.append(best)
     return merged

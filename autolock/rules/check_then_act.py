@@ -84,6 +84,8 @@ class CheckThenAct:
         rivals = sorted({f"`{write.function.name}`" for _, write in window.rivals})
         if any(entry.many for entry in window.entries) or not rivals:
             at_once = routes_of(window)
+            if window.taken:
+                return f"{at_once} at once both take the same, before either of them has taken it away."
             return f"{at_once} at once both pass the check before either of them has changed `{window.shown}`."
         return f"{' and '.join(rivals[:2])} may change it in between, and the check is no longer true."
 

@@ -50,6 +50,12 @@ class LockPerCall:
                 f"`{function_name(window)}` guards `{window.shown}` with a lock that whoever had it takes out of its "
                 f"table: others may still wait for it, and who comes next makes a new one.",
             )
+        if window.kind == "read-write" and window.relation == "replaced-lock" and window.race:
+            return Match(
+                Severity.HIGH,
+                f"`{function_name(window)}` guards `{window.shown}` with a lock in whose place another request may put "
+                f"a new one: who has the old one and who takes the new one do not wait for each other.",
+            )
         if window.kind != "read-write" or window.relation != "fresh-lock" or not window.race:
             return None
         return Match(

@@ -15,6 +15,8 @@ def severity_of_act(window: RaceWindow) -> Severity:
     """Of a change that a check allows: high where something is spent twice, low where only work is done twice."""
     write = window.write
     assert write is not None
+    if window.taken:
+        return Severity.HIGH
     if write.kind == "remove":
         put = window.between is not None and any(w.kind != "remove" for _, w in window.rivals)
         return Severity.MEDIUM if window.exit == "raise" or put else Severity.LOW

@@ -1,0 +1,71 @@
+"""Tables of locks that go by one key, while what they are to guard goes by another."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from autolock.program.linker import Program
+from autolock.program.trace import Entry, Held, Write
+
+
+class LockKeys:
+    """Knows by which parameters the functions of one program choose locks and elements."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def differ(self, held: Held, write: Write, entry: Entry) -> bool:
+        """Whether a lock is one of a table, chosen by another parameter than the element that is written under it.
+
+        `async with locks[user]: stock[article] -= 1`: two users hold two locks. What has a place below the other in the
+        address, as `/projects/{project}/files/{file}`, and what is compared with something may belong together.
+        """
+        function, lock = write.function, held.lock.location
+        if lock is None or "[*]" not in lock.fields or held.stack[-1].serial != write.stack[-1].serial:
+            return False
+        node = self.program.syntax_of(function)
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            return False
+        parameters = {a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
+        parameters -= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        chosen, element = _names(_lock_expression(held.node, node)) & parameters, _key(write)
+        if len(chosen) != 1 or element not in parameters - chosen:
+            return False
+        (key,) = chosen
+        return not any(f"{{{key}" in route for route in entry.routes) and not _is_compared(key, node)
+
+
+def _lock_expression(taking: ast.AST, function: ast.AST) -> ast.AST | None:
+    """How the lock of a `with` is found: what the name that it has there was given, if it has one."""
+    if not isinstance(taking, ast.With | ast.AsyncWith) or len(taking.items) != 1:
+        return None
+    expression = taking.items[0].context_expr
+    if not isinstance(expression, ast.Name):
+        return expression
+    given = [v for name, v in _assigned(function) if name == expression.id]
+    return given[0] if len(given) == 1 else None
+
+
+def _assigned(function: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign):
+            yield from ((t.id, node.value) for t in node.targets if isinstance(t, ast.Name))
+
+
+def _key(write: Write) -> str:
+    """The name by which an assignment chooses the only element that it is about."""
+    node = write.node
+    target = node.target if isinstance(node, ast.AugAssign) else next(iter(getattr(node, "targets", ())), None)
+    keys = [n.slice for n in ast.walk(target) if isinstance(n, ast.Subscript)] if target is not None else []
+    deep = sum(field.startswith("[") for field in write.location.fields)
+    return keys[0].id if len(keys) == deep == 1 and isinstance(keys[0], ast.Name) else ""
+
+
+def _names(node: ast.AST | None) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} if node is not None else set()
+
+
+def _is_compared(name: str, function: ast.AST) -> bool:
+    """Whether something is compared with a parameter: whose it is, most of the time."""
+    return any(name in _names(n) for n in ast.walk(function) if isinstance(n, ast.Compare))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from report_samples import STORE, latent, place, race, report, step, thread_race
 from rich.cells import cell_len
 
-from autolock.findings import Action, Certainty, Finding, Place, Report, Statistics, Step, Window
+from autolock.findings import Action, Certainty, Finding, Place, Report, Safety, Severity, Statistics, Step, Window
 from autolock.report.base import RenderOptions
 from autolock.report.frames import frame
 from autolock.report.lines import split_lines
@@ -176,6 +176,30 @@ class TestReport:
     def test_latent_findings_come_after_the_races(self) -> None:
         page = text(report(latent(), race()))
         assert page.index("AL102") < page.index("AL101")
+
+    def test_what_has_one_cause_is_told_once_with_the_other_places(self) -> None:
+        other = race(place=replace(race().place, line=31, function="refund"), routes=("POST /refunds",))
+        page = text(report(race(), thread_race(), other))
+        assert page.count("request A") == 2
+        assert page.index("the same at 1 other place:\n  app/shop.py:31:8  refund  · POST /refunds") < page.index(
+            "app/store.py:6:9"
+        )
+        assert "3 races" in page
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"severity": Severity.LOW},
+            {"location": "orders"},
+            {"rule": "AL101"},
+            {"fix": replace(race().fix, reason="another lock")},
+            {"fix": replace(race().fix, safety=Safety.UNSAFE)},
+        ],
+    )
+    def test_what_has_another_cause_is_told_in_full(self, changes: dict[str, object]) -> None:
+        page = text(report(race(), race(**changes)))
+        assert page.count("request A") == 2
+        assert "the same at" not in page
 
     def test_nothing_found(self) -> None:
         assert text(Report("/", statistics=Statistics(files=1, lines=10))).startswith(

@@ -237,3 +237,37 @@ def build(code: str, session: Session = Depends(get_session)):
 @pytest.mark.parametrize("harbour", ["Harbour(session)", "Harbour(session, None)", "Harbour(session, Berths(session))"])
 def test_what_is_made_where_nothing_was_given_is_known(harbour: str, tmp_path: Path) -> None:
     assert rules(tmp_path, GIVEN.replace("HARBOUR", harbour)) == ["AL203"]
+
+
+SPREAD = """
+class Wanted(BaseModel):
+    code: str | None = None
+    metres: int = 0
+
+def register(session, code=None, metres=0):
+    if not code:
+        return
+    if session.scalar(select(Berth).where(Berth.code == code)) is None:
+        session.add(Berth(code=code, metres=metres))
+        session.commit()
+
+@app.post("/berths")
+def create(wanted: Wanted, session: Session = Depends(get_session)):
+    register(session, {given})
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("**wanted.model_dump()", ["AL203"]),
+        ("**{'code': wanted.code}", ["AL203"]),
+        ("**{'metres': wanted.metres}", []),
+        ("metres=wanted.metres", []),
+    ],
+)
+def test_a_mapping_that_nobody_has_written_out_may_name_any_parameter(
+    given: str, expected: list[str], tmp_path: Path
+) -> None:
+    body = "\nfrom pydantic import BaseModel\n" + SPREAD.format(given=given)
+    assert rules(tmp_path, body) == expected

@@ -359,3 +359,40 @@ def test_a_column_that_is_asked_for_again_under_the_lock(
 ) -> None:
     text = NAMED_ONCE.format(asked=asked, locked=locked, test=test)
     assert bool(rules(tmp_path, text + CLEARED)) is racy
+
+
+NAMED = """
+@app.put("/articles/{{slug}}")
+async def article_of(slug: str, db: AsyncSession = Depends(session)):
+    try:
+        known = await db.scalar(select(Article).where(Article.slug == slug))
+        if known is not None:
+            {found}
+        article = Article(slug=slug)
+        db.add(article)
+        await db.commit()
+        return article
+    except {caught}:
+        {then}
+"""
+
+RETURNED = "return known"
+REFUSED = "raise HTTPException(409, 'taken')"
+
+
+@pytest.mark.parametrize(
+    ("found", "caught", "then", "expected"),
+    [
+        (RETURNED, "Exception", "raise HTTPException(500, 'failed')", ["AL203"]),
+        (RETURNED, "Exception", "await db.rollback()\n        raise ValueError(slug)", ["AL203"]),
+        (RETURNED, "Exception", "return await db.scalar(select(Article).where(Article.slug == slug))", []),
+        (RETURNED, "Exception as e", "if 'slug' in str(e): return None\n        raise HTTPException(500)", []),
+        (RETURNED, "IntegrityError", "raise HTTPException(409, 'taken')", []),
+        (REFUSED, "Exception", "raise HTTPException(500, 'failed')", []),
+    ],
+)
+def test_who_only_fails_has_no_answer_where_the_row_that_is_there_was_wanted(
+    found: str, caught: str, then: str, expected: list[str], tmp_path: Path
+) -> None:
+    body = "\nfrom sqlalchemy.exc import IntegrityError\n" + NAMED.format(found=found, caught=caught, then=then)
+    assert rules(tmp_path, body) == expected

@@ -42,7 +42,7 @@ from autolock.database.rows import Rows, table_of
 from autolock.database.sessions import Sessions
 from autolock.database.side_effects import SideEffects
 from autolock.database.sqlpieces import SqlText, is_sql, put_together
-from autolock.database.trace import RowRead
+from autolock.database.trace import Caught, RowRead
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.trace import Read
@@ -538,17 +538,24 @@ class Databases:
             adapter.leave(thing, node)
 
 
-def expected(program: Program, ref: Ref | None, handlers: list[ast.ExceptHandler]) -> frozenset[str]:
-    """The names of the exceptions that handlers in a function answer: those that they only pass on do not count."""
-    names: set[str] = set()
+def expected(program: Program, ref: Ref | None, handlers: list[ast.ExceptHandler]) -> frozenset[Caught]:
+    """The exceptions that handlers in a function answer: those that they only pass on do not count."""
+    caught: set[Caught] = set()
     for handler in handlers:
         last = handler.body[-1]
         passed = isinstance(last, ast.Raise) and _is_passed(last, handler)
         if passed and not any(_answers(n, handler) for s in handler.body for n in ast.walk(s)):
             continue
         types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-        names.update(_imported(program, ref, node) if node is not None else "BaseException" for node in types)
-    return frozenset(names)
+        names = (_imported(program, ref, node) if node is not None else "BaseException" for node in types)
+        caught.update(Caught(name, _only_fails(handler)) for name in names)
+    return frozenset(caught)
+
+
+def _only_fails(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler does nothing but raise, and always the same: `raise HTTPException(500)`."""
+    ways = [n for s in handler.body for n in ast.walk(s) if isinstance(n, ast.Raise | ast.Return | ast.Continue)]
+    return len(ways) == 1 and ways[0] is handler.body[-1] and isinstance(ways[0], ast.Raise)
 
 
 def _imported(program: Program, ref: Ref | None, node: ast.expr) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from autolock.database.chosen import chosen_by
 from autolock.database.objects import Expression, Query, Session, Spot
-from autolock.database.trace import Commit, DatabaseTrace, RowCandidate, RowRead, RowWrite, Split
+from autolock.database.trace import Caught, Commit, DatabaseTrace, RowCandidate, RowRead, RowWrite, Split
 from autolock.database.transactions import RowLock, Transaction
 from autolock.program.branches import Branches
 from autolock.program.trace import Read
@@ -43,7 +43,7 @@ class Rows:
         self.models = models
         self.branches = Branches(core.program)
         self.trace = DatabaseTrace()
-        self.catching: list[frozenset[str]] = []
+        self.catching: list[frozenset[Caught]] = []
         self.handling = 0
         self.unsaved: dict[Row, dict[str, Change]] = {}
         self.since = 0
@@ -93,7 +93,7 @@ class Rows:
         if ref is not None and ref not in session.names and isinstance(node.func, ast.Attribute):
             session.names[ref] = self.core.text_of(node.func.value)
 
-    def caught(self) -> frozenset[str]:
+    def caught(self) -> frozenset[Caught]:
         """The exceptions that somebody up the calls expects."""
         return frozenset().union(*self.catching) if self.catching else frozenset()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autolock.program.trace import Control, Entry, Event, Held, Read, Write
 
@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from autolock.database.objects import Condition, Query, Session
     from autolock.database.transactions import RowLock
     from autolock.program.values import Row, Value
+
+
+class Caught(NamedTuple):
+    """An exception that somebody expects, by its name; `fails` where all that comes of it is another exception."""
+
+    name: str
+    fails: bool = False
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -56,14 +63,14 @@ class RowWrite(Write):
     query: Query | None = None
     conditions: tuple[Condition, ...] = ()
     locks: tuple[RowLock, ...] = ()
-    catching: frozenset[str] = frozenset()
+    catching: frozenset[Caught] = frozenset()
     decided: tuple[Control, ...] = ()
     earlier: tuple[Control, ...] = ()
     loops: int = 0
     handling: int = 0
     found: RowRead | None = None
     commits: list[Commit] = field(default_factory=list)
-    flushes: list[frozenset[str]] = field(default_factory=list)
+    flushes: list[frozenset[Caught]] = field(default_factory=list)
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -145,7 +152,7 @@ class DatabaseTrace:
     returned: dict[int, set[str]] = field(default_factory=dict)
     presence: dict[int, bool] = field(default_factory=dict)
     unlocked: set[int] = field(default_factory=set)
-    demanded: dict[int, tuple[frozenset[str], ...]] = field(default_factory=dict)
+    demanded: dict[int, tuple[frozenset[Caught], ...]] = field(default_factory=dict)
     single: set[int] = field(default_factory=set)
     lost: set[RowWrite] = field(default_factory=set)
     failed: set[Row] = field(default_factory=set)

@@ -393,7 +393,9 @@ class Calls(Containers, Files):
                 env.vars[argument.arg] = kwargs[argument.arg]
             said = argument.arg in env.vars
             if not said:
-                env.vars[argument.arg] = self.default_of(function, argument)
+                spread = kwargs.get("**")
+                left_out = self.default_of(function, argument)
+                env.vars[argument.arg] = left_out if spread is None else _named_in(spread, argument.arg, left_out)
             if (said or complete) and truth(env.vars[argument.arg]) is not None:
                 env.switches |= {argument.arg}
             held = env.vars[argument.arg]
@@ -1018,3 +1020,11 @@ def _reads(*values: Value) -> frozenset[Read]:
 
 def _request(*values: Value) -> bool:
     return any(v.request for v in values)
+
+
+def _named_in(spread: Value, name: str, left_out: Value) -> Value:
+    """What `**spread` gives a parameter: only of a mapping that is written out is it known what it leaves out."""
+    mapping = spread.obj
+    if isinstance(mapping, Heap) and mapping.fields:
+        return mapping.fields.get(f"['{name}']", left_out)
+    return Value(left_out.obj, spread.reads, name, spread.request)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from autolock.findings import Certainty, Safety, Severity
+from autolock.report.alike import told_together
 from autolock.report.frames import frame
 from autolock.report.lines import one_line, split_lines
 from autolock.report.picture import picture
@@ -66,9 +67,9 @@ class _Page:
 
     def lines(self) -> Iterator[Text]:
         findings = self._report.findings
-        for finding in findings:
-            if finding.certainty is Certainty.RACE:
-                yield from self._race(finding)
+        races = [finding for finding in findings if finding.certainty is Certainty.RACE]
+        for first, *others in told_together(races):
+            yield from self._race(first, others)
         latent = [finding for finding in findings if finding.certainty is Certainty.LATENT]
         if latent:
             yield self._rule(Text("atomic today, one await away from a race", style="bold"))
@@ -79,7 +80,7 @@ class _Page:
             yield from self._notes(self._report.notes)
         yield from self._summary()
 
-    def _race(self, finding: Finding) -> Iterator[Text]:
+    def _race(self, finding: Finding, others: list[Finding]) -> Iterator[Text]:
         yield self._rule(self._headline(finding))
         yield from self._where(finding)
         yield Text()
@@ -95,6 +96,11 @@ class _Page:
             yield from self._indented(picture(finding, inner, self._glyphs, self._options.color))
             yield Text()
         yield from self._fix(finding)
+        if others:
+            yield Text()
+            yield Text(f"{_INDENT}the same at {count(len(others), 'other place')}:", style="bold")
+        for other in others:
+            yield from self._where(other)
         yield Text()
 
     def _latent(self, finding: Finding) -> Iterator[Text]:

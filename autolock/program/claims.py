@@ -70,6 +70,19 @@ class Claims:
                     return claim
         return None
 
+    def decide(self, candidate: Candidate) -> bool:
+        """Whether a removal is made within a claim of what is removed, whatever was seen before that was made."""
+        write = candidate.write
+        if write.kind != "remove" or write.context != "loop":
+            return False
+        seen = shared_frames(candidate.read.stack, write.stack)
+        return any(
+            claim.first < frame.statement.lineno <= claim.last and _is_for(claim.flag, write.location)
+            for frame in write.stack[seen:]
+            if frame.function is not None and frame.statement is not None
+            for claim in self._claims_of(frame.function)
+        )
+
     def _claims_of(self, function: Ref) -> list[Claim]:
         if function not in self._known:
             node = self.program.syntax_of(function)
@@ -83,7 +96,7 @@ class Claims:
                     continue
                 for statement in takewhile(_is_at_once, block[index + 1 :]):
                     flag = set_by(statement) & asked(test.test)
-                    place = self._place(function, test.test) if flag else None
+                    place = self._place(function, test.test, flag) if flag else None
                     if place is not None and not self._is_set_by_others(place, function):
                         yield Claim(function, statement.lineno, _put_back(node, flag, statement), place)
 
@@ -94,10 +107,12 @@ class Claims:
             for location, setter in self._setters[place.root]
         )
 
-    def _place(self, function: Ref, test: ast.expr) -> Location | None:
+    def _place(self, function: Ref, test: ast.expr, flags: set[Flag]) -> Location | None:
         """Where the flag that a test asks about is shared."""
-        nodes = set(ast.walk(test))
-        found = {r.location for r in self._looks[function] if r.node in nodes and not isinstance(r.location, Own)}
+        nodes, texts = set(ast.walk(test)), {text for text, _ in flags}
+        looks = [r for r in self._looks[function] if r.node in nodes and not isinstance(r.location, Own)]
+        named = [r for r in looks if isinstance(r.node, ast.expr) and ast.unparse(r.node) in texts]
+        found = {r.location for r in named or looks}
         return found.pop() if len(found) == 1 else None
 
 

@@ -209,7 +209,21 @@ class Finder:
             *self.lock_uses(),
             *self.lock_orders(),
         ]
-        return _merged(found)
+        return self._without_stamps(_merged(found))
+
+    def _without_stamps(self, windows: list[RaceWindow]) -> list[RaceWindow]:
+        """Without those about when a value was made, where the value itself is told of: it is one race."""
+        stamped = [w.kind == "read-write" and w.write is not None and self.vanity.is_stamp(w.write) for w in windows]
+        told = {
+            (w.function, id(w.first), id(w.control.node))
+            for w, stamp in zip(windows, stamped, strict=True)
+            if not stamp and w.control is not None
+        }
+        return [
+            w
+            for w, stamp in zip(windows, stamped, strict=True)
+            if not stamp or w.control is None or (w.function, id(w.first), id(w.control.node)) not in told
+        ]
 
     # -- read .. write -------------------------------------------------------------
 
@@ -218,12 +232,14 @@ class Finder:
         for candidate in self._distinct():
             read, write = candidate.read, candidate.write
             if (
-                (candidate.dependence == "control" or write.kind == "remove")
+                (candidate.dependence == "control" or write.kind == "remove" or write.made == "const")
                 and any(_is_newer(r, read, write) for r in rechecked.get(id(write), ()))
                 and not self._kept(candidate)
             ):
                 continue
             if _is_moved(candidate) and not self._is_exchange(candidate):
+                continue
+            if self.claims.decide(candidate):
                 continue
             if self._is_chosen_anew(candidate):
                 if candidate.control is None or not candidate.control.exit:
@@ -740,6 +756,7 @@ class Finder:
                 w
                 for w in self.writers(item.location, item.entry)
                 if _resizes(w[1])
+                and not self.vanity.branches.replaces(w[1])
                 and not (item.container == "list" and is_added_at_end(w[1]))
                 and w[1].location.fields[:-1] == item.location.fields[:-1]
                 and not any(_holds(w[1].held, h.lock) for h in item.held)

@@ -426,3 +426,125 @@ def test_another_value_for_a_key_that_is_there_upsets_no_loop(change: str, least
     (tmp_path / "main.py").write_text(HEAD + RANGES.format(change), encoding="utf-8")
     (loop,) = [f for f in autolock.check([tmp_path], cache=False).findings if f.rule == "AL108"]
     assert ("`measure`" in loop.message) is (least == 2)
+
+
+SETTINGS = """
+class Settings:
+    def __init__(self):
+        self.colour = "red"
+        self.size = 1
+
+    async def save(self):
+        await asyncio.to_thread(log.info, "saved")
+
+settings = Settings()
+
+@app.put("/settings")
+async def change(colour: str, size: int):
+    settings.colour = colour.lower()
+    settings.size = size
+    await settings.save()
+    return {"colour": settings.colour, "size": settings.size}
+"""
+LOOKED_AT = """
+@app.get("/settings")
+async def read():
+    return settings.colour, settings.size
+"""
+
+
+@pytest.mark.parametrize(("looks", "severity"), [("", "high"), (LOOKED_AT, "low")])
+def test_what_one_request_keeps_is_told_of_once_and_last_where_others_only_look(
+    looks: str, severity: str, tmp_path: Path
+) -> None:
+    assert told(tmp_path, SETTINGS + looks) == [("AL107", severity)]
+
+
+ANSWERS = """
+films = None
+
+async def all_films():
+    global films
+    if films is None:
+        async with httpx.AsyncClient() as client:
+            films = list((await client.get("/films")).json())
+    return films
+
+@app.get("/")
+async def read():
+    return await all_films()
+
+@app.post("/{{title}}")
+async def rename(title: str):
+    global films
+    for film in await all_films():
+        if film["title"] == title:
+            async with httpx.AsyncClient() as client:
+                await client.post("/films", json=film)
+            films = None
+            break
+{}
+"""
+OWN_FILMS = """
+@app.put("/{title}")
+async def add(title: str):
+    films.append({"title": title})
+"""
+
+
+@pytest.mark.parametrize(("others", "rules"), [("", {"AL104"}), (OWN_FILMS, {"AL104", "AL102"})])
+def test_a_copy_that_is_given_up_is_fetched_again(others: str, rules: set[str], tmp_path: Path) -> None:
+    assert {rule for rule, _ in told(tmp_path, ANSWERS.format(others))} == rules
+
+
+COUNTED = """
+
+counts = {"a": 0.0, "b": 0.0}
+
+def key_of(name):
+    return requests.get(name).text
+
+@app.post("/{name}")
+def count(name: str, amount: str):
+    counts[key_of(name)] += %s
+"""
+
+
+@pytest.mark.parametrize(("amount", "severity"), [("float(amount)", "medium"), ("requests.get(amount).json()", "high")])
+def test_what_threads_lose_in_an_instant_is_not_told_of_first(amount: str, severity: str, tmp_path: Path) -> None:
+    assert told(tmp_path, COUNTED % amount) == [("AL101", severity)]
+
+
+JOBS = """
+class Job:
+    def __init__(self):
+        self.state = "new"
+
+    def work(self):
+        self.state = "running"
+        time.sleep(5)
+        self.state = "done"
+
+class Jobs:
+    def __init__(self):
+        self.jobs = {}
+
+    def add(self, name):
+        if len([job for job in self.jobs.values() if job.state == "running"]) >= 2:
+            return None
+        job = self.jobs[name] = Job()
+        return job
+
+jobs = Jobs()
+
+@app.post("/{name}")
+async def start(name: str):
+    job = jobs.add(name)
+    if job is None:
+        raise HTTPException(429)
+    asyncio.create_task(asyncio.to_thread(job.work))
+"""
+
+
+def test_what_worker_threads_change_beside_the_event_loop_is_not_told_of_first(tmp_path: Path) -> None:
+    assert all(severity != "high" for _, severity in told(tmp_path, JOBS))

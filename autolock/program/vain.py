@@ -59,6 +59,7 @@ class Vanity:
             or self._only_fills(candidate)
             or _makes_room(candidate)
             or _empties_what_is_empty(candidate)
+            or _forgets_answers(candidate, rivals)
             or self._only_tells(candidate)
             or _settles_alike(candidate, rivals)
             or self._shares_a_task(candidate)
@@ -334,6 +335,21 @@ def _empties_what_is_empty(candidate: Candidate) -> bool:
     if control is None or not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
         return False
     return call.func.attr == "clear" and effective(control.shape, control.negated) in ABSENT
+
+
+def _forgets_answers(candidate: Candidate, rivals: Sequence[Write]) -> bool:
+    """Whether a copy of what can be had again is given up because of one of its elements: the next look fetches it.
+
+    Nobody puts anything into the copy, and whoever fetches it replaces it as a whole.
+    """
+    read, write = candidate.read, candidate.write
+    depth = len(write.location.fields)
+    if write.kind != "assign" or write.made != "none" or len(read.location.fields) <= depth:
+        return False
+    fills = [w for w in rivals if w.made != "none"]
+    return bool(fills) and all(
+        w.kind == "assign" and w.location == write.location and w.value_type in ("list", "dict", "set") for w in fills
+    )
 
 
 def _makes_room(candidate: Candidate) -> bool:

@@ -71,8 +71,8 @@ class RaceWindow:
     says that the check asks how old it is what is there, `fleeting` that nothing takes time in between, `reckoned` that
     what is written was computed from what was there. `rival_use`
     is the other acquisition where two of them are what is wrong: in the opposite order, or by the same request again.
-    `race` is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says
-    that it is given what is in the Location.
+    `published` says that others look at it who put nothing there. `race` is False for what is atomic today. `exchange`
+    is the call of a language model in between, and `handed` says that it is given what is in the Location.
     """
 
     kind: str
@@ -106,6 +106,7 @@ class RaceWindow:
     fleeting: bool = False
     reckoned: bool = False
     rival_use: LockUse | None = None
+    published: bool = False
     exchange: ModelCall | None = None
     handed: bool = False
 
@@ -444,7 +445,7 @@ class Finder:
             cheap=self._is_made(write, is_stateless) and not half_made,
             plain=self._is_made(write, keeps_nothing) and not half_made,
             dated=self.vanity.asks_how_old(candidate),
-            fleeting=is_fleeting(self.program, candidate),
+            fleeting=(mixed and candidate.between is None) or is_fleeting(self.program, candidate),
         )
 
     def _is_nothing(self, location: Location) -> bool:
@@ -606,6 +607,8 @@ class Finder:
     # -- write .. late read ----------------------------------------------------------
 
     def late(self) -> Iterator[RaceWindow]:
+        """What a request keeps and expects back: of the attributes of one object that it fills at once, the first."""
+        told: set[object] = set()
         for item in self.trace.late:
             rivals = [w for w in self.writers(item.write.location, item.entry) if w[1].request]
             common = self._common(item.write.held, item.read.held)
@@ -619,6 +622,10 @@ class Finder:
             if first is None:
                 # They meet in FastAPI only: what is wrong is that the dependency or middleware keeps it there.
                 function, last = item.write.function, item.write.stack[-1].statement
+            place = (id(item.entry), function, item.write.function, _holder(item.write.location))
+            if place in told:
+                continue
+            told.add(place)
             yield RaceWindow(
                 "late-read",
                 item.write.location,
@@ -634,6 +641,7 @@ class Finder:
                 switch=item.switch,
                 rivals=rivals,
                 entries=[item.entry],
+                published=self._has_readers(item.write.location),
             )
 
     def _is_remembered(self, write: Write) -> bool:
@@ -653,9 +661,12 @@ class Finder:
 
         What the client has sent is no such object, and a middleware puts things there for whoever comes after it.
         """
-        location = write.location
+        return write.made in ("new", "call", "await") and self._has_readers(write.location)
+
+    def _has_readers(self, location: Location) -> bool:
+        """Whether some request looks at what is kept in a place and puts nothing there itself."""
         writers = {id(e): e for e, w in self.by_root[location.root] if overlaps(w.location, location)}
-        if write.made not in ("new", "call", "await") or any(e.kind == "middleware" for e in writers.values()):
+        if any(e.kind == "middleware" for e in writers.values()):
             return False
         return any(
             overlaps(read.location, location) and entry.routes and not _descends(entry, writers)
@@ -862,6 +873,11 @@ def _is_of_the_last_call(item: LateRead) -> bool:
     """Whether a function looks at what its last call has left there, before it leaves something itself."""
     one, other = item.write.stack[-1], item.read.stack[-1]
     return one.function == other.function and one.serial != other.serial
+
+
+def _holder(location: Location) -> object:
+    """What has an attribute: the object, or the file of a module's name."""
+    return (location.root, location.fields[:-1]) if location.fields else location.root.path
 
 
 def _descends(entry: Entry | None, of: Container[int]) -> bool:

@@ -548,3 +548,36 @@ async def start(name: str):
 
 def test_what_worker_threads_change_beside_the_event_loop_is_not_told_of_first(tmp_path: Path) -> None:
     assert all(severity != "high" for _, severity in told(tmp_path, JOBS))
+
+
+MODELS = """
+import engines
+
+class Speaker:
+    def __init__(self):
+        self.size = None
+        self.model = None
+        self.voice = None
+
+    def load(self, size):
+        self.size = size
+        self.model = engines.Model(size)
+
+    def speak(self, text, size):
+        if self.model is None or self.size != size:
+            self.load(size)
+        {}
+        return self.model.speak(text)
+
+speaker = Speaker()
+
+@app.post("/{{size}}")
+def speak(size: str, text: str):
+    return speaker.speak(text, size)
+"""
+ASKED_TWICE = "if self.voice is None:\n            self.voice = engines.Voice(size)"
+
+
+@pytest.mark.parametrize(("again", "count"), [("log.info(text)", 1), (ASKED_TWICE, 2)])
+def test_what_one_test_decides_is_told_of_once(again: str, count: int, tmp_path: Path) -> None:
+    assert len(told(tmp_path, MODELS.format(again))) == count

@@ -210,21 +210,25 @@ class Finder:
             *self.lock_uses(),
             *self.lock_orders(),
         ]
-        return self._without_stamps(_merged(found))
+        return self._one_of_each_decision(_merged(found))
 
-    def _without_stamps(self, windows: list[RaceWindow]) -> list[RaceWindow]:
-        """Without those about when a value was made, where the value itself is told of: it is one race."""
-        stamped = [w.kind == "read-write" and w.write is not None and self.vanity.is_stamp(w.write) for w in windows]
-        told = {
-            (w.function, id(w.first), id(w.control.node))
-            for w, stamp in zip(windows, stamped, strict=True)
-            if not stamp and w.control is not None
-        }
-        return [
-            w
-            for w, stamp in zip(windows, stamped, strict=True)
-            if not stamp or w.control is None or (w.function, id(w.first), id(w.control.node)) not in told
-        ]
+    def _one_of_each_decision(self, windows: list[RaceWindow]) -> list[RaceWindow]:
+        """Of what one test lets a function set, the one that tells most: a value rather than its name or its age."""
+        best: dict[object, RaceWindow] = {}
+        for window in windows:
+            place = _decision(window)
+            if place is not None and (place not in best or self._says_more(window, best[place])):
+                best[place] = window
+        return [w for w in windows if best.get(_decision(w), w) is w]
+
+    def _says_more(self, one: RaceWindow, other: RaceWindow) -> bool:
+        """Whether what one window is about is made, and what the other is about only noted down."""
+        return self._weight(one) > self._weight(other)
+
+    def _weight(self, window: RaceWindow) -> tuple[bool, bool]:
+        write = window.write
+        assert write is not None
+        return not self.vanity.is_stamp(write), write.made in ("new", "await", "call", "display")
 
     # -- read .. write -------------------------------------------------------------
 
@@ -873,6 +877,16 @@ def _is_of_the_last_call(item: LateRead) -> bool:
     """Whether a function looks at what its last call has left there, before it leaves something itself."""
     one, other = item.write.stack[-1], item.read.stack[-1]
     return one.function == other.function and one.serial != other.serial
+
+
+def _decision(window: RaceWindow) -> object:
+    """The test of a function that lets something be set; None for what is computed, added, taken away or counted."""
+    control, write = window.control, window.write
+    if window.kind != "read-write" or window.dependence != "control" or control is None or write is None:
+        return None
+    if write.kind != "assign" or write.location.fields[-1:] == ("[*]",) or not window.race:
+        return None
+    return window.function, id(window.first), id(control.node), window.relation, write.function
 
 
 def _holder(location: Location) -> object:

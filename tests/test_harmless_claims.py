@@ -165,3 +165,46 @@ def test_a_lock_that_is_made_in_a_run_guards_it_where_there_is_no_other_run(
 )
 def test_two_who_lock_the_same_file_have_one_lock(wait: str, expected: set[str], tmp_path: Path) -> None:
     assert rules(tmp_path, LOCK_OF_A_FILE.format(wait=wait)) == expected
+
+
+OUTSIDE = """
+import marks
+
+sessions = {{}}
+total = {{"sessions": 0}}
+
+async def acquire_lock(key):
+    return await marks.put_if_new(key, expires=30)
+
+async def release_lock(key):
+    await marks.remove(key)
+
+@app.post("/{{name}}")
+async def open_session(name: str):
+    taken = await acquire_lock(name)
+    {}
+    try:
+        if name in sessions:
+            return sessions[name]
+        began = total["sessions"]
+        sessions[name] = await fetch(name)
+        {}
+        return sessions[name]
+    finally:
+        await release_lock(name)
+"""
+LEAVES = "if not taken:\n        raise HTTPException(409)"
+
+
+@pytest.mark.parametrize(
+    ("test", "counts", "expected"),
+    [
+        (LEAVES, "print(name)", set()),
+        ("print(taken)", "print(name)", {"AL104"}),
+        (LEAVES, 'total["sessions"] = began + 1', {"AL101"}),
+    ],
+)
+def test_a_lock_outside_of_the_process_guards_what_is_kept_under_its_key(
+    test: str, counts: str, expected: set[str], tmp_path: Path
+) -> None:
+    assert rules(tmp_path, OUTSIDE.format(test, counts)) == expected

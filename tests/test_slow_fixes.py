@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 QUOTA = """
-import asyncio, hashlib
+import asyncio, hashlib, tkinter.filedialog
 from fastapi import FastAPI, HTTPException
 from openai import AsyncOpenAI
 import mail
@@ -34,6 +34,9 @@ backend = Backend()
 
 def is_valid(password):
     return hashlib.pbkdf2_hmac("sha256", password, b"salt", 100_000)
+
+def choose():
+    return tkinter.filedialog.askdirectory()
 
 async def wait_long():
     await asyncio.sleep(30)
@@ -66,6 +69,8 @@ SLOW = {
     "a generation": "await llm.chat.completions.create(prompt=prompt)",
     "a generation below a method": "await backend.think(prompt)",
     "a task": "task = asyncio.create_task(wait_long())\n    await task",
+    "a task that is kept": "await asyncio.wait_for(backend.task, timeout=2)",
+    "a dialog": "await asyncio.to_thread(choose)",
     "a stream": "async for part in mail.stream(prompt):\n        print(part)",
     "a long sleep in a helper": "await wait_long()",
     "a password on another thread": "await asyncio.to_thread(is_valid, prompt)",
@@ -236,11 +241,11 @@ def test_a_lock_for_all_that_a_decorator_wraps_is_left_to_a_person(tmp_path: Pat
 
 
 CACHED = """
-import httpx
+import engines, httpx
 from fastapi import FastAPI
 
 app = FastAPI()
-client = httpx.AsyncClient()
+client = {client}
 pages = {{}}
 
 @app.get("/{{name}}")
@@ -248,7 +253,7 @@ async def read(name: str):
     if name not in pages:
         pages[name] = (await client.get(name)).text
     return pages[name]
-{}
+{others}
 """
 FORGET = """
 @app.delete("/{name}")
@@ -257,9 +262,12 @@ async def forget(name: str):
 """
 
 
+@pytest.mark.parametrize("client", ["httpx.AsyncClient()", "engines.client()"])
 @pytest.mark.parametrize(("others", "safety"), [("", "safe"), (FORGET, "unsafe")])
-def test_who_waited_for_nothing_does_not_wait_for_another_service(others: str, safety: str, tmp_path: Path) -> None:
-    (fix,) = fixes(tmp_path, CACHED.format(others))
+def test_who_waited_for_nothing_does_not_wait_for_another_service(
+    others: str, safety: str, client: str, tmp_path: Path
+) -> None:
+    (fix,) = fixes(tmp_path, CACHED.format(client=client, others=others))
     assert fix.startswith(f"{safety}: ")
     assert ("`read` waits for `client.get` under the lock" in fix) is (safety == "unsafe")
 

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from autolock.database.trace import Wait
+from autolock.program.index import dotted
 from autolock.program.values import External, Heap, Method, Value
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ _SERVICES = frozenset(
 #: Methods of what these packages make that answer at once.
 _AT_ONCE = frozenset({"close", "quit", "poll", "kill", "terminate"})
 _PAUSES = frozenset({"time.sleep", "os.system", "urllib.request.urlopen"})
+_OF_THE_LOOP = frozenset({"asyncio", "anyio", "trio", "loop"})
 #: Methods of sessions and connections, of which it is not always known that they are some.
 _OF_SESSIONS = frozenset(
     {
@@ -130,9 +132,11 @@ class Outside:
         """Something that is neither the project's nor the database's is awaited."""
         if isinstance(node, ast.Call) and (id(node) in self.answered or _is_quiet(node)):
             return
-        self.note(node)
+        wait = self.note(node)
+        if wait is not None and isinstance(node, ast.Call) and not _is_of_the_loop(node):
+            self.core.database.rows.trace.strangers.append(wait)
 
-    def note(self, node: ast.expr) -> None:
+    def note(self, node: ast.expr) -> Wait | None:
         """The request waits here, with these transactions open."""
         core = self.core
         self.count += 1
@@ -140,13 +144,14 @@ class Outside:
         state = core.state
         begun = frozenset(t.serial for t in state.transactions.values() if t.begun or t.blocks)
         if not core.recording or not core.frames or core.frame.ref is None:
-            return
+            return None
         text = core.text_of(node.func if isinstance(node, ast.Call) else node)
         wait = Wait(node, core.stack(), core.context, core.entry, core.next_serial(), text, begun)
         if id(node) in self.services:
             core.database.rows.trace.services.append(wait)
         if state.transactions:
             core.database.rows.trace.waits.append(wait)
+        return wait
 
 
 def _waits(name: str) -> bool:
@@ -154,6 +159,11 @@ def _waits(name: str) -> bool:
     package, _, last = name.rpartition(".")
     made = last[:1].isupper() or last in ("client", "resource", "from_env")
     return name in _PAUSES or (name.partition(".")[0] in _SERVICES and bool(package) and not made)
+
+
+def _is_of_the_loop(call: ast.Call) -> bool:
+    """Whether what is awaited is the event loop's own, or a plain name: nobody outside has to answer."""
+    return not isinstance(call.func, ast.Attribute) or dotted(call.func).partition(".")[0] in _OF_THE_LOOP
 
 
 def _is_quiet(call: ast.Call) -> bool:

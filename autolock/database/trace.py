@@ -134,6 +134,7 @@ class DatabaseTrace:
 
     `counted` are the statements whose count of rows was asked for, `returned` the rows that each has given back,
     `presence` the looks that count, by serial: whether the number is only asked to be nothing or something,
+    `strangers` the awaited calls of which nothing is known but that others answer them,
     `unlocked` the advisory locks that are given back before what was written under them is committed, `demanded` the
     looks that raise where there is no row, each with who expects exceptions, `single` those that raise where there are
     several, `lost` the changes of rows that their session has let go of, `failed` the new rows that
@@ -148,6 +149,7 @@ class DatabaseTrace:
     effects: list[Effect] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     services: list[Wait] = field(default_factory=list)
+    strangers: list[Wait] = field(default_factory=list)
     counted: set[int] = field(default_factory=set)
     returned: dict[int, set[str]] = field(default_factory=dict)
     presence: dict[int, bool] = field(default_factory=dict)

@@ -31,7 +31,7 @@ _PROGRAMS = frozenset(
     }
 )
 #: Calls that wait for work that is under way already, when they are given tasks by name.
-_TASKS = frozenset({"asyncio.gather", "asyncio.wait", "asyncio.shield", "asyncio.as_completed"})
+_TASKS = frozenset({"asyncio.gather", "asyncio.wait", "asyncio.wait_for", "asyncio.shield", "asyncio.as_completed"})
 #: Names of what generates, loads a model, moves a file, hashes or waits for a client, whatever library it is of.
 _NAMES = {
     "generates": (
@@ -53,6 +53,7 @@ _NAMES = {
     "runs another program": ("communicate",),
     "hashes a password": ("hashpw", "checkpw", "pbkdf2_hmac", "scrypt"),
     "waits for the client": ("send_text", "send_json", "send_bytes"),
+    "waits for the user": ("askopenfilename", "askopenfilenames", "asksaveasfilename", "askdirectory"),
 }
 _WHAT = {name: what for what, names in _NAMES.items() for name in names}
 #: Ends of dotted calls of clients of language models.
@@ -147,7 +148,7 @@ def _outside(call: ast.Call) -> str:
         return f"sleeps for `{ast.unparse(call.args[0])}` seconds" if _is_long(call.args) else ""
     if name in _PROGRAMS:
         return f"runs another program (`{name}`)"
-    if name in _TASKS and any(isinstance(a, ast.Starred | ast.Name) for a in call.args):
+    if name in _TASKS and any(isinstance(a, ast.Starred | ast.Name | ast.Attribute) for a in call.args):
         return f"waits for other work (`{name}`)"
     if name.endswith(_MODELS):
         return f"generates (`{name}`)"

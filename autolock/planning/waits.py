@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from autolock.planning.blocks import Region, own_nodes
 from autolock.planning.needs import Need
@@ -13,6 +14,9 @@ from autolock.planning.spans import Regions
 from autolock.program.linker import Ref
 from autolock.program.values import Location
 from autolock.program.windows import RaceWindow
+
+if TYPE_CHECKING:
+    from autolock.database.trace import Wait
 
 
 class Waits(Places):
@@ -47,19 +51,21 @@ class Waits(Places):
     def delaying(self, regions: Regions, windows: Sequence[RaceWindow]) -> str:
         """What one function waits for under the lock, while others waited for nothing, or want another element."""
         every = [(function, region) for function, spans in regions.items() for region in spans]
-        asking = [self._asked(function, region) for function, region in every]
+        trace = self.machine.database.rows.trace
+        asking = [self._asked(function, region, trace.services) for function, region in every]
         acting = [w for w in windows if not self.is_lazy(w.function, windows)]
         if all(asking) and not any(_is_keyed(w) for w in acting):
             return ""
+        if not any(asking):
+            asking = [self._asked(function, region, trace.strangers) for function, region in every]
+            if all(asking):
+                return ""
         found = next(((function, text) for (function, _), text in zip(every, asking, strict=True) if text), None)
         return f"`{found[0].name}` waits for `{found[1]}`" if found is not None else ""
 
-    def _asked(self, function: Ref, region: Region) -> str:
+    def _asked(self, function: Ref, region: Region, waits: Sequence[Wait]) -> str:
         """The call of another service in a region, itself or through what it calls; empty for none."""
-        for wait in self.machine.database.rows.trace.services:
-            if self.is_reached_in(wait.stack, function, region):
-                return wait.text
-        return ""
+        return next((wait.text for wait in waits if self.is_reached_in(wait.stack, function, region)), "")
 
     def taken_back(self, regions: Regions, windows: Sequence[RaceWindow]) -> str:
         """Where all of the work is under the lock, as who claims something gives it back at the end of it."""

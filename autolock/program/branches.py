@@ -49,6 +49,19 @@ class Branches:
         """Whether a write is made only where some test of its own function comes out so."""
         return bool(self._branches(write.function).get(id(write.stack[-1].statement)))
 
+    def replaces(self, write: Write) -> bool:
+        """Whether an element that is there gets another value: `d[k] = max(d[k], n)`, `if k in d: d[k] = n`."""
+        statement = write.stack[-1].statement
+        targets = [t for t in getattr(statement, "targets", ()) if isinstance(t, ast.Subscript)]
+        if not isinstance(statement, ast.Assign) or len(targets) != len(statement.targets):
+            return False
+        looked = {ast.unparse(n) for n in ast.walk(statement.value) if isinstance(n, ast.Subscript)}
+        around = self._branches(write.function).get(id(statement), ())
+        tests = {ast.unparse(part) for test, side in around if side for part in _parts(test.test)}
+        return all(
+            ast.unparse(t) in looked or f"{ast.unparse(t.slice)} in {ast.unparse(t.value)}" in tests for t in targets
+        )
+
     def queues_again(self, candidate: Candidate) -> bool:
         """Whether a loop adds to the end of what it came from: nothing is overwritten by that."""
         write, frame = candidate.write, candidate.read.stack[-1]
@@ -83,6 +96,11 @@ class Branches:
         bound = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store | ast.Del)}
         plain = all(isinstance(n, _PLAIN) for n in ast.walk(test))
         return plain and bool(names) and names <= own and not names & bound
+
+
+def _parts(test: ast.expr) -> list[ast.expr]:
+    """What is true where a test is: `a and b` says both."""
+    return test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
 
 
 def _names(nodes: Iterable[ast.AST]) -> set[str]:

@@ -22,6 +22,7 @@ from autolock.program.injection import is_provider, provided, wired
 from autolock.program.library import (
     AWAITING,
     CONTAINER_TYPES,
+    MANNERS,
     ON_CONTAINERS,
     PURE_BUILTINS,
     SPAWN,
@@ -118,7 +119,7 @@ class Calls(Containers, Files):
             return provided(self, callee)
         self.spawn_callbacks(args, kwargs, node)
         return Value(
-            None, _reads(callee, *args, *kwargs.values()), "", _request(callee, *args, *kwargs.values()), "call"
+            None, _reads(callee, *args, *_given(kwargs)), "", _request(callee, *args, *kwargs.values()), "call"
         )
 
     # -- functions of the project ---------------------------------------------------
@@ -622,7 +623,7 @@ class Calls(Containers, Files):
             return handled
         if name == "sys.getsizeof":
             return Value(None, made="call")  # says nothing of what the object holds
-        reads = _reads(callee, *args, *kwargs.values()) | self.all_contents([*args, *kwargs.values()], node)
+        reads = self.reads_of_call(callee, args, kwargs, node)
         if name in _ENVIRONMENT:
             reads = frozenset()  # what is kept where a variable is not set is the same for all
         if reads:
@@ -708,6 +709,14 @@ class Calls(Containers, Files):
                 return items.value
         return None
 
+    def reads_of_call(
+        self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.AST
+    ) -> frozenset[Read]:
+        """What the answer of something unknown may be computed from; what says how it is asked is read, and no more."""
+        self.all_contents([v for k, v in kwargs.items() if k in MANNERS], node)
+        given = [*args, *_given(kwargs)]
+        return _reads(callee, *given) | self.all_contents(given, node)
+
     def all_contents(self, values: list[Value], node: ast.AST) -> frozenset[Read]:
         """Passing a shared container to something reads what is in it."""
         found: frozenset[Read] = frozenset()
@@ -782,7 +791,7 @@ class Calls(Containers, Files):
             if found is not None:
                 return found
         self.spawn_callbacks(args, kwargs, node)
-        reads = _reads(receiver, *args, *kwargs.values()) | self.all_contents([*args, *kwargs.values()], node)
+        reads = self.reads_of_call(receiver, args, kwargs, node)
         if "lock" in name.lower() and name not in ("unlock", "locked", "block", "clock"):
             return Value(LockValue("both", True, None, node, unknown=True), reads)
         term = ""
@@ -1016,6 +1025,11 @@ def same_lock(one: LockValue, other: LockValue) -> bool:
 
 def _reads(*values: Value) -> frozenset[Read]:
     return NO_READS.union(*[v.reads for v in values if v.reads])
+
+
+def _given(kwargs: dict[str, Value]) -> list[Value]:
+    """What is given by keyword to be worked on."""
+    return [value for name, value in kwargs.items() if name not in MANNERS]
 
 
 def _request(*values: Value) -> bool:

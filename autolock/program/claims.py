@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from autolock.program.branches import shared_frames
-from autolock.program.flights import Flag, asked, leaves, set_by
+from autolock.program.flights import Flag, asked, leaves, lock_given_back, lock_taken, set_by
 from autolock.program.linker import Program, Ref
 from autolock.program.trace import Candidate, Read, Trace, Write
 from autolock.program.values import Location, Own, Root, overlaps
@@ -24,12 +24,16 @@ _ENDLESS = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The lines of a function from where a flag is set to where it is put back; `flag` is where it is kept."""
+    """The lines of a function from where a flag is set to where it is put back; `flag` is where it is kept.
+
+    It is None for a lock that is kept outside of the process; `keyed` says that there is one for each key.
+    """
 
     function: Ref
     first: int
     last: int
-    flag: Location
+    flag: Location | None
+    keyed: bool = False
 
     def covers(self, write: Write) -> bool:
         """Whether a write is made within, or in what is called there."""
@@ -66,9 +70,24 @@ class Claims:
             for claim in self._claims_of(one.function):
                 begins = claim.first < one.statement.lineno
                 ends = (other.statement.end_lineno or other.statement.lineno) <= claim.last
-                if begins and ends and _is_for(claim.flag, write.location):
+                if begins and ends and _is_for(claim, write.location):
                     return claim
         return None
+
+    def decide(self, candidate: Candidate) -> bool:
+        """Whether a removal is made within a claim of what is removed, whatever was seen before that was made."""
+        write = candidate.write
+        if write.kind != "remove" or write.context != "loop":
+            return False
+        seen = shared_frames(candidate.read.stack, write.stack)
+        return any(
+            claim.flag is not None
+            and claim.first < frame.statement.lineno <= claim.last
+            and _is_for(claim, write.location)
+            for frame in write.stack[seen:]
+            if frame.function is not None and frame.statement is not None
+            for claim in self._claims_of(frame.function)
+        )
 
     def _claims_of(self, function: Ref) -> list[Claim]:
         if function not in self._known:
@@ -81,9 +100,12 @@ class Claims:
             for index, test in enumerate(block):
                 if not isinstance(test, ast.If) or test.orelse or not leaves(test.body):
                     continue
+                taken = lock_taken(test, block[:index])
+                if taken is not None:
+                    yield Claim(function, test.lineno, lock_given_back(node), None, bool(taken.args))
                 for statement in takewhile(_is_at_once, block[index + 1 :]):
                     flag = set_by(statement) & asked(test.test)
-                    place = self._place(function, test.test) if flag else None
+                    place = self._place(function, test.test, flag) if flag else None
                     if place is not None and not self._is_set_by_others(place, function):
                         yield Claim(function, statement.lineno, _put_back(node, flag, statement), place)
 
@@ -94,10 +116,12 @@ class Claims:
             for location, setter in self._setters[place.root]
         )
 
-    def _place(self, function: Ref, test: ast.expr) -> Location | None:
+    def _place(self, function: Ref, test: ast.expr, flags: set[Flag]) -> Location | None:
         """Where the flag that a test asks about is shared."""
-        nodes = set(ast.walk(test))
-        found = {r.location for r in self._looks[function] if r.node in nodes and not isinstance(r.location, Own)}
+        nodes, texts = set(ast.walk(test)), {text for text, _ in flags}
+        looks = [r for r in self._looks[function] if r.node in nodes and not isinstance(r.location, Own)]
+        named = [r for r in looks if isinstance(r.node, ast.expr) and ast.unparse(r.node) in texts]
+        found = {r.location for r in named or looks}
         return found.pop() if len(found) == 1 else None
 
 
@@ -120,7 +144,10 @@ def _put_back(function: ast.AST, flags: set[Flag], since: ast.stmt) -> int:
     return min(later, default=_ENDLESS)
 
 
-def _is_for(flag: Location, written: Location) -> bool:
-    """Whether a flag is one for all that could write there: that of one of many objects is for that object only."""
+def _is_for(claim: Claim, written: Location) -> bool:
+    """Whether a claim is one for all that could write there: that of one of many objects is for that object only."""
+    flag = claim.flag
+    if flag is None:
+        return not claim.keyed or "[*]" in written.fields
     many = max((n for n, name in enumerate(flag.fields) if name == "[*]"), default=-1) + 1
     return not many or (flag.root == written.root and flag.fields[:many] == written.fields[:many])

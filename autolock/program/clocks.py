@@ -18,8 +18,9 @@ def asks_the_clock(test: ast.AST, function: ast.AST) -> bool:
         for n in statements_in(function)
         if isinstance(n, ast.Assign) and any(isinstance(t, ast.Name) and t.id in names for t in n.targets)
     ]
-    return any(_reads_a_clock(n) for tree in (test, *told) for n in ast.walk(tree))
+    return any(reads_a_clock(n) for tree in (test, *told) for n in ast.walk(tree))
 
 
-def _reads_a_clock(node: ast.AST) -> bool:
+def reads_a_clock(node: ast.AST) -> bool:
+    """Whether an expression asks what time it is."""
     return isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in _CLOCKS

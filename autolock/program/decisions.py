@@ -6,6 +6,8 @@ import ast
 from collections.abc import Mapping
 from typing import TypeGuard
 
+from autolock.program.index import dotted
+
 _SHAPES: dict[type, str] = {
     ast.Lt: "compare",
     ast.LtE: "compare",
@@ -37,6 +39,17 @@ ABSENT = ("missing", "falsy")
 _IDENTITIES = (ast.Is, ast.IsNot, ast.Eq, ast.NotEq)
 
 
+#: What a comparison of `len(x)` with a number asks where it only asks whether there is anything.
+_COUNTS: dict[tuple[type, object], str] = {
+    (ast.Eq, 0): "falsy",
+    (ast.LtE, 0): "falsy",
+    (ast.Lt, 1): "falsy",
+    (ast.NotEq, 0): "truth",
+    (ast.Gt, 0): "truth",
+    (ast.GtE, 1): "truth",
+}
+
+
 def opposite(shape: str) -> str:
     """The shape of the negated test."""
     return _OPPOSITE[shape]
@@ -49,6 +62,9 @@ def shape_of(test: ast.AST) -> str:
     if isinstance(test, ast.Compare):
         operator = test.ops[0]
         right = test.comparators[0]
+        counted = _counts_any(test)
+        if counted:
+            return counted
         if isinstance(operator, ast.Is | ast.IsNot) or (isinstance(right, ast.Constant) and right.value is None):
             if isinstance(right, ast.Constant) and right.value is None:
                 return "missing" if isinstance(operator, ast.Is | ast.Eq) else "present"
@@ -62,6 +78,16 @@ def shape_of(test: ast.AST) -> str:
             if shape in shapes:
                 return shape
     return "truth"
+
+
+def _counts_any(test: ast.Compare) -> str:
+    """`falsy` for `len(x) == 0`, `truth` for `len(x) > 0`; empty for what asks for another number."""
+    right = test.comparators[0]
+    if len(test.ops) != 1 or not isinstance(right, ast.Constant) or isinstance(right.value, bool):
+        return ""
+    if not isinstance(test.left, ast.Call) or dotted(test.left.func) != "len":
+        return ""
+    return _COUNTS.get((type(test.ops[0]), right.value), "")
 
 
 def look_within(test: ast.expr) -> ast.expr | None:

@@ -42,7 +42,11 @@ def is_fleeting(program: Program, candidate: Candidate) -> bool:
     read, write = candidate.read, candidate.write
     if candidate.between is not None or read.stack[-1].serial != write.stack[-1].serial:
         return False
-    node = program.syntax_of(read.function)
+    node, statement = program.syntax_of(read.function), write.stack[-1].statement
+    if (
+        isinstance(statement, ast.AugAssign) and read.stack[-1].statement is statement
+    ):  # its key is there before it reads
+        return all(_is_quick(n) for n in ast.walk(statement.value) if isinstance(n, ast.Call))
     begin, end = getattr(read.node, "lineno", 0), getattr(write.node, "end_lineno", 0)
     calls = [n for n in ast.walk(node) if isinstance(n, ast.Call) and begin <= n.lineno <= end] if node else []
     return node is not None and all(_is_quick(call) for call in calls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Container, Iterator
 from itertools import pairwise
 
@@ -14,6 +15,9 @@ _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 _STARTING = frozenset({"create_task", "ensure_future", "gather", "run_in_executor"})
 _WAITING = frozenset({"wait_for", "shield", "gather", "timeout"})
 
+
+_TAKES_LOCK = re.compile(r"(acquire|take|obtain|get)_\w*lock$")
+_GIVES_LOCK = re.compile(r"(release|drop|free|give)_\w*lock$|^unlock$")
 
 Flag = tuple[str, object]
 """What is asked and set, as it is written, and the value that says that something runs."""
@@ -163,6 +167,31 @@ def _joins(function: ast.AST, table: str, marked: int) -> bool:
         if waits and not later and looked & {table, *found} and leaves(branch.body):
             return True
     return False
+
+
+def lock_taken(test: ast.If, before: list[ast.stmt]) -> ast.Call | None:
+    """The call that tells whether a lock outside of the process was got, where a test leaves when it was not.
+
+    `if not await acquire_lock(key): return`, or the same by a name that the statement before has given it.
+    """
+    if not isinstance(test.test, ast.UnaryOp) or not isinstance(test.test.op, ast.Not):
+        return None
+    told: ast.expr = test.test.operand
+    last = before[-1] if before else None
+    if isinstance(told, ast.Name) and isinstance(last, ast.Assign) and ast.unparse(last.targets[0]) == told.id:
+        told = last.value
+    call = told.value if isinstance(told, ast.Await) else told
+    return call if isinstance(call, ast.Call) and _TAKES_LOCK.search(_called(call)) else None
+
+
+def lock_given_back(function: ast.AST) -> int:
+    """The last line at which a function gives such a lock back, by the name of what it calls; 0 where it does not."""
+    calls = (n for n in ast.walk(function) if isinstance(n, ast.Call))
+    return max((call.lineno for call in calls if _GIVES_LOCK.search(_called(call))), default=0)
+
+
+def _called(call: ast.Call) -> str:
+    return getattr(call.func, "attr", getattr(call.func, "id", ""))
 
 
 def leaves(body: list[ast.stmt]) -> bool:

@@ -261,3 +261,8 @@ PURE_BUILTINS = frozenset(
         "chr",
     }
 )
+
+#: Keywords by which something is told how to ask, or where to begin: what it answers is not computed from them.
+MANNERS = frozenset(
+    {"headers", "cookies", "auth", "timeout", "proxy", "proxies", "verify", "initialdir", "initialfile"}
+)

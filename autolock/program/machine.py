@@ -838,7 +838,7 @@ def _single(value: Value, location: Location) -> str:
     Where it becomes one of many, it is the asking that counts.
     """
     heap = value.obj
-    if value.made not in ("call", "await") or not isinstance(heap, Heap):
+    if value.made not in ("call", "await", "new") or not isinstance(heap, Heap):
         return ""
     if heap.type.kind not in ("instance", "external", "unknown"):
         return ""

@@ -21,6 +21,7 @@ from autolock.program.linker import Ref
 from autolock.program.state import State
 from autolock.program.trace import Control, Iteration, Read, sense_of
 from autolock.program.values import (
+    NO_READS,
     NOTHING,
     ClassValue,
     Coroutine,
@@ -492,6 +493,8 @@ class Statements(Calls):
         if isinstance(last, ast.Return):
             returned = self.frame.exits[-1][0] if self.frame.exits else NOTHING
             roots = {r.location.root for r in test.reads}
+            if last.value is None and any(r.location.root in roots for r in self.handed_over(body)):
+                return "cached"
             plain = isinstance(last.value, ast.Name | ast.Attribute | ast.Subscript | ast.Call)
             return (
                 "cached"
@@ -499,6 +502,11 @@ class Statements(Calls):
                 else "return"
             )
         return "raise"
+
+    def handed_over(self, body: list[ast.stmt]) -> frozenset[Read]:
+        """What a block has looked up and puts elsewhere as it is: `answers[name] = found`."""
+        given = [s.value for s in body if isinstance(s, ast.Assign) and isinstance(s.value, ast.Name)]
+        return NO_READS.union(*(self.frame.env.vars.get(name.id, NOTHING).reads for name in given))
 
     def match(self, node: ast.Match) -> None:
         chain = chained(node)

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from autolock.program.branches import Branches, meet_again, shared_frames
-from autolock.program.clocks import asks_the_clock
+from autolock.program.clocks import asks_the_clock, reads_a_clock
 from autolock.program.decisions import ABSENT, effective
 from autolock.program.flights import joins_flight, started_for_itself
 from autolock.program.index import dotted
@@ -61,6 +61,8 @@ class Vanity:
             or self._only_fills(candidate)
             or _makes_room(candidate)
             or _empties_what_is_empty(candidate)
+            or _forgets_answers(candidate, rivals)
+            or self._only_tells(candidate)
             or _settles_alike(candidate, rivals)
             or self._shares_a_task(candidate)
             or _takes_turns(candidate)
@@ -200,16 +202,39 @@ class Vanity:
 
     def notes_the_time(self, candidate: Candidate) -> bool:
         """Whether what is written is when something was done last, and the check asks how long ago that is."""
-        value, control = getattr(candidate.write.node, "value", None), candidate.control
-        node = self._reader(candidate)
-        if control is None or control.exit == "raise" or not isinstance(value, ast.AST) or node is None:
+        control, node = candidate.control, self._reader(candidate)
+        if control is None or control.exit == "raise" or node is None:
             return False
-        return asks_the_clock(control.node, node) and asks_the_clock(value, node)
+        return asks_the_clock(control.node, node) and self.is_stamp(candidate.write)
+
+    def is_stamp(self, write: Write) -> bool:
+        """Whether what is written is what time it is."""
+        value, node = getattr(write.node, "value", None), self.program.syntax_of(write.function)
+        return isinstance(value, ast.AST) and node is not None and asks_the_clock(value, node)
+
+    def _only_tells(self, candidate: Candidate) -> bool:
+        """Whether something is told of again because the last time is long ago: two who tell of it do no harm."""
+        write, read, control = candidate.write, candidate.read, candidate.control
+        node = self.program.syntax_of(write.function)
+        if control is None or candidate.between is not None or read.stack[-1].serial != write.stack[-1].serial:
+            return False
+        block = (
+            next((n.body for n in ast.walk(node) if isinstance(n, ast.If) and n.test is control.node), [])
+            if node
+            else []
+        )
+        inside = [n for s in block for n in ast.walk(s)]
+        calls = [n for n in inside if isinstance(n, ast.Call)]
+        marks = any(n is write.node for n in inside)
+        return marks and self.notes_the_time(candidate) and all(self._is_quiet(c) or reads_a_clock(c) for c in calls)
 
     def asks_how_old(self, candidate: Candidate) -> bool:
-        """Whether the check asks how old it is what is there."""
+        """Whether the check asks how old it is what is there, itself or by a method that answers it."""
         control, node = candidate.control, self._reader(candidate)
-        return control is not None and node is not None and asks_the_clock(control.node, node)
+        if control is None or node is None:
+            return False
+        answer = candidate.read.stack[-1].statement
+        return asks_the_clock(control.node, node) or (isinstance(answer, ast.Return) and asks_the_clock(answer, node))
 
     def _reader(self, candidate: Candidate) -> ast.AST | None:
         """The function in which the candidate reads."""
@@ -323,10 +348,13 @@ def _looks_anew(other: Candidate, candidate: Candidate) -> bool:
 
 def _keeps_what_was(candidate: Candidate) -> bool:
     """Whether the constant that is written is what the check found there: nothing was decided by it."""
-    control, write = candidate.control, candidate.write
-    if control is None or write.kind != "assign" or write.made != "const":
+    control, write, read = candidate.control, candidate.write, candidate.read
+    if control is None or write.kind != "assign":
         return False
-    return (effective(control.shape, control.negated), write.text) in (("falsy", "False"), ("truth", "True"))
+    found = effective(control.shape, control.negated)
+    if write.made == "none":  # what is not there is still not there, and whoever needs it makes it
+        return found in ABSENT and read.location == write.location and read.key == write.key
+    return write.made == "const" and (found, write.text) in (("falsy", "False"), ("truth", "True"))
 
 
 def _empties_what_is_empty(candidate: Candidate) -> bool:
@@ -337,13 +365,32 @@ def _empties_what_is_empty(candidate: Candidate) -> bool:
     return call.func.attr == "clear" and effective(control.shape, control.negated) in ABSENT
 
 
+def _forgets_answers(candidate: Candidate, rivals: Sequence[Write]) -> bool:
+    """Whether a copy of what can be had again is given up because of one of its elements: the next look fetches it.
+
+    Nobody puts anything into the copy, and whoever fetches it replaces it as a whole.
+    """
+    read, write = candidate.read, candidate.write
+    depth = len(write.location.fields)
+    if write.kind != "assign" or write.made != "none" or len(read.location.fields) <= depth:
+        return False
+    fills = [w for w in rivals if w.made != "none"]
+    return bool(fills) and all(
+        w.kind == "assign" and w.location == write.location and w.value_type in ("list", "dict", "set") for w in fills
+    )
+
+
 def _makes_room(candidate: Candidate) -> bool:
     """Whether something is thrown out of a container that has too many: one more is no loss.
 
     `while len(cache) > LIMIT: cache.popitem(last=False)`, where nobody takes what is thrown out.
     """
     control, call, statement = candidate.control, candidate.write.node, candidate.write.stack[-1].statement
-    if control is None or candidate.write.kind != "remove" or not isinstance(call, ast.Call):
+    if control is None or candidate.write.kind != "remove":
+        return False
+    if isinstance(call, ast.Delete):
+        return all(map(_is_surplus, call.targets))
+    if not isinstance(call, ast.Call):
         return False
     if not isinstance(statement, ast.Expr) or statement.value is not call or not isinstance(control.node, ast.Compare):
         return False
@@ -356,6 +403,18 @@ def _makes_room(candidate: Candidate) -> bool:
         and dotted(size.func) == "len"
         and not (isinstance(limit, ast.Constant) and limit.value in (0, 1))
     )
+
+
+def _is_surplus(target: ast.expr) -> bool:
+    """Whether `del` takes all but a fixed number: `del lines[:-100]`, `del lines[LIMIT:]`."""
+    part = target.slice if isinstance(target, ast.Subscript) else None
+    if not isinstance(part, ast.Slice) or part.step is not None or (part.lower is None) == (part.upper is None):
+        return False
+    bound = part.lower or part.upper
+    negative = isinstance(bound, ast.UnaryOp) and isinstance(bound.op, ast.USub)
+    number = bound.operand if isinstance(bound, ast.UnaryOp) and negative else bound
+    fixed = isinstance(number, ast.Constant) or (dotted(number) if number else "").rpartition(".")[2].isupper()
+    return fixed and negative == (part.lower is None)
 
 
 def _forgives(write: Write) -> bool:
@@ -383,6 +442,8 @@ def _settles_alike(candidate: Candidate, rivals: Sequence[Write]) -> bool:
         return False
     if effective(control.shape, control.negated) not in ABSENT or control.exit == "raise":
         return False
+    if write.made == "shared" and all(w.kind == "assign" and w.made == "shared" for w in rivals):
+        return True  # whoever asks is given the one object that there is
     if any(w.function != write.function or w.kind != "assign" for w in rivals):
         return False
     if write.made == "const":  # an answer that is remembered: found out twice, it is the same

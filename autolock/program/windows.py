@@ -72,8 +72,9 @@ class RaceWindow:
     `plain` that it keeps nothing; `dated` says that the check asks how old it is what is there, `fleeting` that nothing
     takes time in between, `reckoned` that what is written was computed from what was there, `taken` that what is taken
     away has been put somewhere else. `rival_use` is the other acquisition where two of them are what is wrong: in the
-    opposite order, or by the same request again. `race` is False for what is atomic today. `exchange` is the call of a
-    language model in between, and `handed` says that it is given what is in the Location.
+    opposite order, or by the same request again. `published` says that others look at it who put nothing there. `race`
+    is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says that it
+    is given what is in the Location.
     """
 
     kind: str
@@ -108,6 +109,7 @@ class RaceWindow:
     reckoned: bool = False
     taken: bool = False
     rival_use: LockUse | None = None
+    published: bool = False
     exchange: ModelCall | None = None
     handed: bool = False
 
@@ -212,7 +214,25 @@ class Finder:
             *self.lock_uses(),
             *self.lock_orders(),
         ]
-        return _merged(found)
+        return self._one_of_each_decision(_merged(found))
+
+    def _one_of_each_decision(self, windows: list[RaceWindow]) -> list[RaceWindow]:
+        """Of what one test lets a function set, the one that tells most: a value rather than its name or its age."""
+        best: dict[object, RaceWindow] = {}
+        for window in windows:
+            place = _decision(window)
+            if place is not None and (place not in best or self._says_more(window, best[place])):
+                best[place] = window
+        return [w for w in windows if best.get(_decision(w), w) is w]
+
+    def _says_more(self, one: RaceWindow, other: RaceWindow) -> bool:
+        """Whether what one window is about is made, and what the other is about only noted down."""
+        return self._weight(one) > self._weight(other)
+
+    def _weight(self, window: RaceWindow) -> tuple[bool, bool]:
+        write = window.write
+        assert write is not None
+        return not self.vanity.is_stamp(write), write.made in ("new", "await", "call", "display")
 
     # -- read .. write -------------------------------------------------------------
 
@@ -221,12 +241,14 @@ class Finder:
         for candidate in self._distinct():
             read, write = candidate.read, candidate.write
             if (
-                (candidate.dependence == "control" or write.kind == "remove")
+                (candidate.dependence == "control" or write.kind == "remove" or write.made == "const")
                 and any(_is_newer(r, read, write) for r in rechecked.get(id(write), ()))
                 and not self._kept(candidate)
             ):
                 continue
             if _is_moved(candidate) and not self._is_exchange(candidate):
+                continue
+            if self.claims.decide(candidate):
                 continue
             if self._is_chosen_anew(candidate):
                 if candidate.control is None or not candidate.control.exit:
@@ -434,7 +456,7 @@ class Finder:
             cheap=self._is_made(write, is_stateless) and not half_made,
             plain=self._is_made(write, keeps_nothing) and not half_made,
             dated=self.vanity.asks_how_old(candidate),
-            fleeting=is_fleeting(self.program, candidate),
+            fleeting=(mixed and candidate.between is None) or is_fleeting(self.program, candidate),
             taken=(write.kind == "remove" or write.made == "none") and self.vanity.is_carried(candidate),
         )
 
@@ -620,6 +642,8 @@ class Finder:
     # -- write .. late read ----------------------------------------------------------
 
     def late(self) -> Iterator[RaceWindow]:
+        """What a request keeps and expects back: of the attributes of one object that it fills at once, the first."""
+        told: set[object] = set()
         for item in self.trace.late:
             rivals = [w for w in self.writers(item.write.location, item.entry) if w[1].request]
             common = self._common(item.write.held, item.read.held)
@@ -633,6 +657,10 @@ class Finder:
             if first is None:
                 # They meet in FastAPI only: what is wrong is that the dependency or middleware keeps it there.
                 function, last = item.write.function, item.write.stack[-1].statement
+            place = (id(item.entry), function, item.write.function, _holder(item.write.location))
+            if place in told:
+                continue
+            told.add(place)
             yield RaceWindow(
                 "late-read",
                 item.write.location,
@@ -648,6 +676,7 @@ class Finder:
                 switch=item.switch,
                 rivals=rivals,
                 entries=[item.entry],
+                published=self._has_readers(item.write.location),
             )
 
     def _is_remembered(self, write: Write) -> bool:
@@ -667,9 +696,12 @@ class Finder:
 
         What the client has sent is no such object, and a middleware puts things there for whoever comes after it.
         """
-        location = write.location
+        return write.made in ("new", "call", "await") and self._has_readers(write.location)
+
+    def _has_readers(self, location: Location) -> bool:
+        """Whether some request looks at what is kept in a place and puts nothing there itself."""
         writers = {id(e): e for e, w in self.by_root[location.root] if overlaps(w.location, location)}
-        if write.made not in ("new", "call", "await") or any(e.kind == "middleware" for e in writers.values()):
+        if any(e.kind == "middleware" for e in writers.values()):
             return False
         return any(
             overlaps(read.location, location) and entry.routes and not _descends(entry, writers)
@@ -770,6 +802,7 @@ class Finder:
                 w
                 for w in self.writers(item.location, item.entry)
                 if _resizes(w[1])
+                and not self.vanity.branches.replaces(w[1])
                 and not (item.container == "list" and is_added_at_end(w[1]))
                 and w[1].location.fields[:-1] == item.location.fields[:-1]
                 and not any(_holds(w[1].held, h.lock) for h in item.held)
@@ -875,6 +908,21 @@ def _is_of_the_last_call(item: LateRead) -> bool:
     """Whether a function looks at what its last call has left there, before it leaves something itself."""
     one, other = item.write.stack[-1], item.read.stack[-1]
     return one.function == other.function and one.serial != other.serial
+
+
+def _decision(window: RaceWindow) -> object:
+    """The test of a function that lets something be set; None for what is computed, added, taken away or counted."""
+    control, write = window.control, window.write
+    if window.kind != "read-write" or window.dependence != "control" or control is None or write is None:
+        return None
+    if write.kind != "assign" or write.location.fields[-1:] == ("[*]",) or not window.race:
+        return None
+    return window.function, id(window.first), id(control.node), window.relation, write.function
+
+
+def _holder(location: Location) -> object:
+    """What has an attribute: the object, or the file of a module's name."""
+    return (location.root, location.fields[:-1]) if location.fields else location.root.path
 
 
 def _descends(entry: Entry | None, of: Container[int]) -> bool:

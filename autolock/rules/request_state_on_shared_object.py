@@ -44,7 +44,7 @@ class RequestStateOnSharedObject:
         if window.kind != "late-read":
             return None
         return Match(
-            Severity.HIGH,
+            Severity.LOW if window.published else Severity.HIGH,
             f"`{function_name(window)}` keeps what this request sent in `{window.shown}`, "
             f"{gap(window)}, then reads it back: "
             f"another request has put its own data there by then.",

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from autolock.program.decisions import ABSENT
+from autolock.program.index import dotted
+from autolock.program.trace import is_empty_display
 
 if TYPE_CHECKING:
     from autolock.program.windows import RaceWindow
 
+_COLLECTIONS = ("dict", "list", "set")
 #: Values that every maker makes alike, so that a second one replaces the first without loss.
 _INTERCHANGEABLE = frozenset(
     {
-        "dict",
-        "list",
-        "set",
+        *_COLLECTIONS,
         "deque",
         "view",
         "sqlalchemy.orm.sessionmaker",
@@ -60,8 +62,35 @@ def has_identity(window: RaceWindow) -> bool:
 
 
 def is_creation(window: RaceWindow) -> bool:
-    """`if x is None: x = make()`: a slot that is filled on first use."""
-    return makes_value(window) and not is_element(window) and window.shape in ABSENT and window.exit != "raise"
+    """`if x is None: x = make()`: a slot that is filled on first use, with what is there once."""
+    if not makes_value(window) or is_element(window) or window.shape not in ABSENT or window.exit == "raise":
+        return False
+    return not window.dated and not _is_memory_of_answers(window)
+
+
+def _is_memory_of_answers(window: RaceWindow) -> bool:
+    """Whether a slot keeps a copy of what can be had again: it is called a cache, or it gets a list of what was found.
+
+    An empty list is no answer: others put into it what is lost with it.
+    """
+    write = window.write
+    if write is None or window.between is None:
+        return False
+    named = (
+        "cache" in window.location.fields[-1].lower()
+        if window.location.fields
+        else "cache" in str(window.location).lower()
+    )
+    plain = write.value_type in _COLLECTIONS and not _is_empty(write.node)
+    return plain or (named and not has_identity(window))
+
+
+def _is_empty(node: ast.AST) -> bool:
+    """Whether an assignment makes a container without anything in it: `x = []`, `x = dict()`."""
+    value = getattr(node, "value", None)
+    if isinstance(value, ast.Call):
+        return dotted(value.func) in _COLLECTIONS and not value.args
+    return is_empty_display(value)
 
 
 def is_cache_fill(window: RaceWindow) -> bool:
@@ -75,7 +104,7 @@ def is_cache_fill(window: RaceWindow) -> bool:
         or window.reckoned
     ):
         return False
-    if window.shape in ABSENT and _is_fetched(window):
+    if window.shape in ABSENT and (_is_fetched(window) or _is_memory_of_answers(window)):
         return True
     if is_element(window) and window.shape in ABSENT:
         return write.kind == "assign" and (
@@ -96,7 +125,11 @@ def _is_renewed(window: RaceWindow) -> bool:
     write = window.write
     if write is None or write.kind != "assign" or write.made not in ("new", "await", "call", "display"):
         return False
-    return is_element(window) and (window.dated or (window.shape == "different" and not write.request))
+    if window.dated:
+        return is_element(window) or window.shape in ABSENT
+    if window.exit == "cached" and write.made == "display" and window.shape == "different":
+        return True  # one answer is kept together with the question, and returned where that is asked again
+    return is_element(window) and window.shape == "different" and not write.request
 
 
 def _is_fetched(window: RaceWindow) -> bool:

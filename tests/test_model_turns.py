@@ -215,13 +215,23 @@ def test_a_budget_has_a_lock_for_each_key_as_the_function_names_it(tmp_path: Pat
 FORGETTING = '\n@app.delete("/chats/{name}")\nasync def forget(name: str):\n    sessions[name] = []\n'
 
 
+HELPER = """
+class Helper:
+    async def chat(self, model, messages):
+        await asyncio.sleep(0.01)
+        return messages[-1]
+
+helper = Helper()
+"""
+
+
 @pytest.mark.parametrize(("bound", "safety"), [("slots", "unsafe"), ("asyncio.Semaphore(8)", "safe")])
 def test_one_lock_for_all_is_only_offered_where_it_would_leave_one_slot_in_use(
     tmp_path: Path, bound: str, safety: str
 ) -> None:
     asks = f"async with {bound}:\n        reply = await helper.chat(model='small', messages=[*history, said.text])"
     text = STORED.replace("reply = await ask([*history, said.text])", asks) + FORGETTING
-    (finding,) = found(tmp_path, "from vendor import Client\n\nhelper = Client()\n" + text)
+    (finding,) = found(tmp_path, HELPER + text)
     assert finding.fix.safety.value == safety
     assert ("`slots`" in finding.fix.reason) is (safety == "unsafe")
 

@@ -83,8 +83,13 @@ def test_the_first_of_ordered_rows_is_given_away_once(look: str, lock: str, tmp_
     assert lock in text
 
 
-def test_one_of_unordered_rows_is_not_taken_for_the_next_in_a_line(tmp_path: Path) -> None:
-    assert rules(tmp_path, MOOR.replace("LOOK", f"session.scalars({SELECT}).first()")) == []
+def test_one_of_the_free_rows_is_given_away_once_in_whatever_order_they_come(tmp_path: Path) -> None:
+    assert rules(tmp_path, MOOR.replace("LOOK", f"session.scalars({SELECT}).first()")) == ["AL207"]
+
+
+def test_one_of_unordered_rows_that_are_not_free_is_not_taken_for_the_next_in_a_line(tmp_path: Path) -> None:
+    any_of_them = "session.scalars(select(Berth).where(Berth.metres > 5)).first()"
+    assert rules(tmp_path, MOOR.replace("LOOK", any_of_them)) == []
 
 
 BOOK = """

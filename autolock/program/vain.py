@@ -65,6 +65,7 @@ class Vanity:
             or self._only_tells(candidate)
             or _settles_alike(candidate, rivals)
             or self._shares_a_task(candidate)
+            or self._puts_back(candidate)
             or _takes_turns(candidate)
         ):
             return True
@@ -95,6 +96,19 @@ class Vanity:
             return False
         node = self.program.syntax_of(write.function)
         return node is not None and chooses_itself(node, write.node)
+
+    def _puts_back(self, candidate: Candidate) -> bool:
+        """Whether what was taken as a whole goes back to what has come since: `batch = rows`, `rows = batch + rows`."""
+        write, function = candidate.write.node, self.program.syntax_of(candidate.write.function)
+        if not isinstance(write, ast.Assign) or not isinstance(write.value, ast.BinOp) or function is None:
+            return False
+        targets = {dotted(t) for t in write.targets} - {""}
+        parts = [dotted(write.value.left), dotted(write.value.right)]
+        others = {part for part in parts if part and part not in targets}
+        return bool(targets & set(parts)) and any(
+            isinstance(s, ast.Assign) and dotted(s.value) in targets and any(dotted(t) in others for t in s.targets)
+            for s in ast.walk(function)
+        )
 
     def _shares_a_task(self, candidate: Candidate) -> bool:
         """Whether what is awaited in between is a task or future that was there before: all who wait get one result."""

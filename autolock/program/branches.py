@@ -72,9 +72,9 @@ class Branches:
             return False
         body = self.program.syntax_of(frame.function)
         loops = [n for n in ast.walk(body) if isinstance(n, ast.For | ast.AsyncFor)] if body is not None else []
-        taken = _names(getattr(frame.statement, "targets", ()))
+        taken = names_in(getattr(frame.statement, "targets", ()))
         return any(
-            (loop is frame.statement or taken & _names([loop.iter])) and any(n is call for n in ast.walk(loop))
+            (loop is frame.statement or taken & names_in([loop.iter])) and any(n is call for n in ast.walk(loop))
             for loop in loops
         )
 
@@ -103,7 +103,7 @@ def _parts(test: ast.expr) -> list[ast.expr]:
     return test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
 
 
-def _names(nodes: Iterable[ast.AST]) -> set[str]:
+def names_in(nodes: Iterable[ast.AST]) -> set[str]:
     """The names that some expressions mention."""
     return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
+from autolock.program.branches import names_in
 from autolock.program.core import Core
 from autolock.program.decisions import SHAPES, look_within, opposite, plain_truth, shape_of, wants_none, written_out
 from autolock.program.index import dotted
@@ -443,8 +444,8 @@ class Expressions(Core):
                 self.suspend(node, "async for")
             item = self.iterated(source, generator.iter)
             self.bind(generator.target, item.also(Value(None, reads)))
-            sources.append(Value(None, source.reads | reads, "", source.request))
             looked = source.reads | reads
+            sources.append(Value(None, looked, "", source.request))
             sources.extend(self.filtered(test, generator.target, looked) for test in generator.ifs)
         self.loops += 1
         if isinstance(node, ast.DictComp):
@@ -454,8 +455,7 @@ class Expressions(Core):
             results.append(self.database.all_of(results))
         else:
             results = [self.evaluate(node.elt)]
-            looked = NO_READS.union(*(s.reads for s in sources))
-            self.measure(looked, node.elt, {name for g in node.generators for name in _names_in(g.target)})
+            self.measure(NO_READS.union(*(s.reads for s in sources)), node.elt, [g.target for g in node.generators])
         self.loops -= 1
         heap = Heap(
             Type("dict" if isinstance(node, ast.DictComp) else "set" if isinstance(node, ast.SetComp) else "list"),
@@ -490,7 +490,7 @@ class Expressions(Core):
         `turn` is what each element is called: any element at all, as far as what is asked of it goes. `looked` are
         the looks at all of them.
         """
-        names = _names_in(turn)
+        names = names_in([turn])
         variables = self.frame.env.vars
         for name in names & variables.keys():
             held = variables[name]
@@ -499,12 +499,12 @@ class Expressions(Core):
         self.database.asked_of_each(value, taken=False)
         own = {id(n) for n in ast.walk(test)}
         self.filters.update((read, shape_of(test)) for read in value.reads if id(read.node) in own)
-        self.measure(looked, test, names)
+        self.measure(looked, test, [turn])
         return value
 
-    def measure(self, looked: frozenset[Read], test: ast.expr, names: set[str]) -> None:
+    def measure(self, looked: frozenset[Read], test: ast.expr, turns: list[ast.expr]) -> None:
         """Note looks at all elements of a container that were made to compare each of them: `v >= n`."""
-        if shape_of(test) == "compare" and names & _names_in(test):
+        if shape_of(test) == "compare" and names_in(turns) & names_in([test]):
             self.measured |= {r for r in looked if r.how == "iterate"}
 
     def iterated(self, source: Value, node: ast.AST) -> Value:
@@ -636,10 +636,6 @@ class Expressions(Core):
         if not value.term or "@" in value.term:
             return None
         return Location(Root("file", "", value.term))
-
-
-def _names_in(node: ast.AST) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def _from_call(value: Value, made: str) -> Value:

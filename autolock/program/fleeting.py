@@ -43,9 +43,8 @@ def is_fleeting(program: Program, candidate: Candidate) -> bool:
     if candidate.between is not None or read.stack[-1].serial != write.stack[-1].serial:
         return False
     node, statement = program.syntax_of(read.function), write.stack[-1].statement
-    if (
-        isinstance(statement, ast.AugAssign) and read.stack[-1].statement is statement
-    ):  # its key is there before it reads
+    # The key of `d[key] += n` is there before it reads.
+    if isinstance(statement, ast.AugAssign) and read.stack[-1].statement is statement:
         return all(_is_quick(n) for n in ast.walk(statement.value) if isinstance(n, ast.Call))
     begin, end = getattr(read.node, "lineno", 0), getattr(write.node, "end_lineno", 0)
     calls = [n for n in ast.walk(node) if isinstance(n, ast.Call) and begin <= n.lineno <= end] if node else []

@@ -21,7 +21,7 @@ from autolock.program.facts import (
     ModuleFacts,
     RouteFacts,
 )
-from autolock.program.library import JOB_DECORATORS, MUTATORS, ON_CONTAINERS, ROUTE_DECORATORS
+from autolock.program.library import JOB_DECORATORS, MUTATORS, ON_CONTAINERS, PURE_BUILTINS, ROUTE_DECORATORS
 from codemods.parsing import parse as parsed_module
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -124,38 +124,8 @@ def _needed_version(line: bytes, message: str) -> str:
     return ""
 
 
-#: What is given to these is looked at, and neither kept nor changed.
-_ONLY_LOOKING = frozenset(
-    {
-        "len",
-        "sorted",
-        "list",
-        "dict",
-        "set",
-        "tuple",
-        "frozenset",
-        "str",
-        "repr",
-        "sum",
-        "min",
-        "max",
-        "any",
-        "all",
-        "isinstance",
-        "print",
-        "enumerate",
-        "zip",
-        "iter",
-        "range",
-        "reversed",
-        "bool",
-        "int",
-        "float",
-        "type",
-        "hash",
-        "id",
-    }
-)
+#: What is given to these is looked at, and neither kept nor changed; the others hand on what is in it.
+_ONLY_LOOKING = PURE_BUILTINS - {"getattr", "map", "filter", "next"}
 
 
 class _Scope:
@@ -177,7 +147,6 @@ class _Scope:
 class _Indexer:
     def __init__(self, path: str, lines: int) -> None:
         self.facts = ModuleFacts(path=path, lines=lines)
-
         self.handed: set[str] = set()
 
     def run(self, tree: ast.Module) -> ModuleFacts:

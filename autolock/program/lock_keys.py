@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from autolock.program.branches import names_in
 from autolock.program.linker import Program
 from autolock.program.trace import Entry, Held, Write
 
@@ -29,7 +30,8 @@ class LockKeys:
             return False
         parameters = {a.arg for a in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs)}
         parameters -= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        chosen, element = _names(_lock_expression(held.node, node)) & parameters, _key(write)
+        found = _lock_expression(held.node, node)
+        chosen, element = names_in([found] if found is not None else []) & parameters, _key(write)
         if len(chosen) != 1 or element not in parameters - chosen:
             return False
         (key,) = chosen
@@ -62,10 +64,6 @@ def _key(write: Write) -> str:
     return keys[0].id if len(keys) == deep == 1 and isinstance(keys[0], ast.Name) else ""
 
 
-def _names(node: ast.AST | None) -> set[str]:
-    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} if node is not None else set()
-
-
 def _is_compared(name: str, function: ast.AST) -> bool:
     """Whether something is compared with a parameter: whose it is, most of the time."""
-    return any(name in _names(n) for n in ast.walk(function) if isinstance(n, ast.Compare))
+    return any(name in names_in([n]) for n in ast.walk(function) if isinstance(n, ast.Compare))

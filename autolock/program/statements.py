@@ -921,6 +921,9 @@ def _answers(read: Read) -> bool:
     return asks or read.how == "contains"
 
 
+_NO_ELEMENT = ("KeyError", "IndexError", "LookupError")
+
+
 def _is_element(read: Read) -> bool:
     """Whether a look is at an element that must be there: `d[key]`."""
     return read.how == "load" and read.location.fields[-1:] != () and read.location.fields[-1].startswith("[")
@@ -928,17 +931,17 @@ def _is_element(read: Read) -> bool:
 
 def _is_missed(handler: ast.ExceptHandler) -> bool:
     """`except KeyError`: there is no such element."""
-    text = ast.unparse(handler.type) if handler.type is not None else ""
-    return any(name in text for name in ("KeyError", "IndexError", "LookupError"))
+    return _catches(handler, _NO_ELEMENT)
 
 
 def _is_lookup(handler: ast.ExceptHandler) -> bool:
     """`except KeyError` and its like: what was looked for is not there."""
+    return _catches(handler, (*_NO_ELEMENT, "AttributeError", "FileNotFoundError", "ValueError"))
+
+
+def _catches(handler: ast.ExceptHandler, names: tuple[str, ...]) -> bool:
     text = ast.unparse(handler.type) if handler.type is not None else ""
-    return any(
-        n in text
-        for n in ("KeyError", "IndexError", "LookupError", "AttributeError", "FileNotFoundError", "ValueError")
-    )
+    return any(name in text for name in names)
 
 
 def _is_there_already(value: Value, place: Location, container: Heap, key: Value) -> bool:

@@ -128,6 +128,11 @@ class RaceWindow:
         return self.handed and self.dependence == "data" and self.write is not None and self.write.kind == "assign"
 
     @property
+    def is_beside_threads(self) -> bool:
+        """Whether the window is on the event loop, where only what worker threads do can come into it."""
+        return self.mixed and self.between is None
+
+    @property
     def seat(self) -> Seat:
         """Where the Window is shown."""
         return Seat(self.function, self.first, self.last)
@@ -402,6 +407,8 @@ class Finder:
         claim = self.claims.around(candidate)
         if claim is not None:
             rivals = Rivals([w for w in rivals.writers if not claim.covers(w[1])])
+        if self._only_threads(candidate) and rivals.threaded:
+            rivals = rivals.in_threads
         if not rivals.writers or self._is_nothing(write.location):
             return
         relation = self._relation(candidate, common, valid)
@@ -614,6 +621,11 @@ class Finder:
     def _common(one: Iterable[Held], other: Iterable[Held]) -> list[Held]:
         acquired = {h.acquisition for h in one}
         return [h for h in other if h.acquisition in acquired]
+
+    @staticmethod
+    def _only_threads(candidate: Candidate) -> bool:
+        """Whether nothing but worker threads can come in between: the event loop runs nothing else without a suspension."""
+        return candidate.read.context == "loop" and candidate.between is None
 
     @staticmethod
     def _separable(candidate: Candidate, mixed: bool) -> bool:
@@ -1110,7 +1122,7 @@ def _merged(windows: list[RaceWindow]) -> list[RaceWindow]:
         best = min(group, key=_rank)
         best.entries = list({id(e): e for w in group for e in w.entries}.values())
         if best.relation != "forgotten":
-            best.rivals = _all_rivals(group)
+            best.rivals = _all_rivals([w for w in group if w.race is best.race])
         best.mixed = any(w.mixed for w in group)
         best.taken = any(w.taken for w in group)
         best.cheap, best.plain = all(w.cheap for w in group), all(w.plain for w in group)

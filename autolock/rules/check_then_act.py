@@ -82,7 +82,7 @@ class CheckThenAct:
     def harm(window: RaceWindow) -> str:
         """What goes wrong: two do the same, or, where only one of its kind runs, another one comes in between."""
         rivals = sorted({f"`{write.function.name}`" for _, write in window.rivals})
-        if any(entry.many for entry in window.entries) or not rivals:
+        if not rivals or (any(entry.many for entry in window.entries) and not window.is_beside_threads):
             at_once = routes_of(window)
             if window.taken:
                 return f"{at_once} at once both take the same, before either of them has taken it away."

@@ -75,10 +75,17 @@ class LostUpdate:
             return self.set_back(window)
         message = (
             f"`{function_name(window)}` reads `{window.shown}`, {gap(window)}, then writes a value "
-            f"computed from what it read: "
-            f"of {routes_of(window)} at once, one overwrites what the other wrote to `{window.shown}`."
+            f"computed from what it read: {self.harm(window)}"
         )
         return Match(Severity.MEDIUM if window.fleeting else Severity.HIGH, message)
+
+    @staticmethod
+    def harm(window: RaceWindow) -> str:
+        """Whose change is lost: that of another request, or of the worker thread that alone can come in between."""
+        if window.is_beside_threads:
+            rivals = sorted({f"`{write.function.name}`" for _, write in window.rivals})
+            return f"what {' and '.join(rivals[:2])} writes to `{window.shown}` meanwhile on a worker thread is overwritten."
+        return f"of {routes_of(window)} at once, one overwrites what the other wrote to `{window.shown}`."
 
     @staticmethod
     def emptied(window: RaceWindow) -> Match | None:

@@ -624,7 +624,7 @@ class Finder:
 
     @staticmethod
     def _only_threads(candidate: Candidate) -> bool:
-        """Whether nothing but worker threads can come in between: the event loop runs nothing else without a suspension."""
+        """Whether only worker threads can come in between: the event loop runs nothing else without a suspension."""
         return candidate.read.context == "loop" and candidate.between is None
 
     @staticmethod

@@ -84,7 +84,8 @@ class LostUpdate:
         """Whose change is lost: that of another request, or of the worker thread that alone can come in between."""
         if window.is_beside_threads:
             rivals = sorted({f"`{write.function.name}`" for _, write in window.rivals})
-            return f"what {' and '.join(rivals[:2])} writes to `{window.shown}` meanwhile on a worker thread is overwritten."
+            others = " and ".join(rivals[:2])
+            return f"what {others} writes to `{window.shown}` meanwhile on a worker thread is overwritten."
         return f"of {routes_of(window)} at once, one overwrites what the other wrote to `{window.shown}`."
 
     @staticmethod

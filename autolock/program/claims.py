@@ -1,7 +1,7 @@
 """Stretches of a function of which only one run is in at a time: it leaves where a flag is set, and sets it at once.
 
 `if self.busy: return`, `self.busy = True`, ..., `self.busy = False`. On the event loop nothing can come in between the
-look and the setting, as long as nothing is awaited there.
+look and the setting, as long as nothing is awaited there; on worker threads, where both are in one `with lock:`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ _ENDLESS = 1 << 30
 class Claim:
     """The lines of a function from where a flag is set to where it is put back; `flag` is where it is kept.
 
-    It is None for a lock that is kept outside of the process; `keyed` says that there is one for each key.
+    It is None for a lock that is kept outside of the process; `keyed` says that there is one for each key. One that
+    is `locked` is made under a lock, with whose taking it begins, and counts for threads too.
     """
 
     function: Ref
@@ -34,10 +35,15 @@ class Claim:
     last: int
     flag: Location | None
     keyed: bool = False
+    locked: bool = False
+
+    def counts_in(self, context: str) -> bool:
+        """Whether no other run can claim the same at the same time, on the event loop or on a worker thread."""
+        return self.locked or context == "loop"
 
     def covers(self, write: Write) -> bool:
         """Whether a write is made within, or in what is called there."""
-        return write.context == "loop" and any(
+        return self.counts_in(write.context) and any(
             frame.function == self.function
             and frame.statement is not None
             and self.first < frame.statement.lineno <= self.last
@@ -57,31 +63,33 @@ class Claims:
         for entry, write in trace.writes:
             if entry.context != "startup" and not isinstance(write.location, Own):
                 self._setters[write.location.root].add((write.location, write.function))
+        self._locked = {
+            id(use.stack[-1].statement) for use in trace.locks if use.style in ("with", "async with") and use.stack
+        }
         self._known: dict[Ref, list[Claim]] = {}
 
     def around(self, candidate: Candidate) -> Claim | None:
         """The claim within which a candidate reads and writes, for all who could come in between."""
         read, write = candidate.read, candidate.write
-        if read.context != "loop":
-            return None
         for one, other in zip(read.stack[: shared_frames(read.stack, write.stack)], write.stack, strict=False):
             if one.function is None or one.statement is None or other.statement is None:
                 continue
             for claim in self._claims_of(one.function):
                 begins = claim.first < one.statement.lineno
                 ends = (other.statement.end_lineno or other.statement.lineno) <= claim.last
-                if begins and ends and _is_for(claim, write.location):
+                if begins and ends and claim.counts_in(read.context) and _is_for(claim, write.location):
                     return claim
         return None
 
     def decide(self, candidate: Candidate) -> bool:
         """Whether a removal is made within a claim of what is removed, whatever was seen before that was made."""
         write = candidate.write
-        if write.kind != "remove" or write.context != "loop":
+        if write.kind != "remove":
             return False
         seen = shared_frames(candidate.read.stack, write.stack)
         return any(
             claim.flag is not None
+            and claim.counts_in(write.context)
             and claim.first < frame.statement.lineno <= claim.last
             and _is_for(claim, write.location)
             for frame in write.stack[seen:]
@@ -96,7 +104,11 @@ class Claims:
         return self._known[function]
 
     def _found(self, function: Ref, node: ast.AST) -> Iterator[Claim]:
-        for block in (b for n in ast.walk(node) if isinstance(b := getattr(n, "body", None), list)):
+        for owner in ast.walk(node):
+            block = getattr(owner, "body", None)
+            if not isinstance(block, list):
+                continue
+            locked = isinstance(owner, ast.With | ast.AsyncWith) and id(owner) in self._locked
             for index, test in enumerate(block):
                 if not isinstance(test, ast.If) or test.orelse or not leaves(test.body):
                     continue
@@ -107,7 +119,8 @@ class Claims:
                     flag = set_by(statement) & asked(test.test)
                     place = self._place(function, test.test, flag) if flag else None
                     if place is not None and not self._is_set_by_others(place, function):
-                        yield Claim(function, statement.lineno, _put_back(node, flag, statement), place)
+                        since = owner.lineno if locked and isinstance(owner, ast.stmt) else statement.lineno
+                        yield Claim(function, since, _put_back(node, flag, statement), place, locked=locked)
 
     def _is_set_by_others(self, place: Location, function: Ref) -> bool:
         """Whether another function than the one that asks may put a flag back; a new object has a flag of its own."""

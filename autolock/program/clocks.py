@@ -11,14 +11,18 @@ _CLOCKS = frozenset({"time", "monotonic", "perf_counter", "now", "utcnow", "time
 
 
 def asks_the_clock(test: ast.AST, function: ast.AST) -> bool:
-    """Whether a test of a function reads a clock, or a name that the function has set from one."""
-    names = {n.id for n in ast.walk(test) if isinstance(n, ast.Name)}
-    told = [
-        n.value
-        for n in statements_in(function)
-        if isinstance(n, ast.Assign) and any(isinstance(t, ast.Name) and t.id in names for t in n.targets)
-    ]
-    return any(reads_a_clock(n) for tree in (test, *told) for n in ast.walk(tree))
+    """Whether a test of a function reads a clock, or a name that was computed in the function from what one says."""
+    told = [n for n in statements_in(function) if isinstance(n, ast.Assign)]
+    seen: set[str] = set()
+    trees = [test]
+    while trees:
+        tree = trees.pop()
+        if any(reads_a_clock(n) for n in ast.walk(tree)):
+            return True
+        names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} - seen
+        seen |= names
+        trees += [n.value for n in told if any(isinstance(t, ast.Name) and t.id in names for t in n.targets)]
+    return False
 
 
 def reads_a_clock(node: ast.AST) -> bool:

@@ -48,6 +48,8 @@ class Vanity:
             return True
         if _is_filter(write.node) and all(w.node is write.node for w in rivals):
             return True
+        if candidate.between is None and _keeps_the_newest(write.node):
+            return True
         if candidate.dependence != "control":
             return write.made == "same" and all(w.kind != "assign" or w.made == "same" for w in rivals)
         if self._is_one_flight(candidate) or self._renews(candidate):
@@ -474,6 +476,31 @@ def _is_filter(node: ast.AST) -> bool:
     targets = [ast.dump(t) for t in getattr(node, "targets", ())]
     same = [t.replace("Store()", "Load()") for t in targets] == [ast.dump(source)]
     return same and ast.unparse(kept) == ast.unparse(value.elt)
+
+
+def _keeps_the_newest(node: ast.AST) -> bool:
+    """Whether an assignment shortens a list to its last elements: `seen = seen[-100:]`, `h[k] = [h[k][0]] + h[k][-9:]`.
+
+    What threads add in the instant of it is missed in a record of what was, and nowhere else.
+    """
+    target = ast.unparse(node.targets[0]) if isinstance(node, ast.Assign) else ""
+    parts: list[ast.expr] = []
+    rest = [node.value] if isinstance(node, ast.Assign) else []
+    while rest:
+        part = rest.pop()
+        if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Add):
+            rest += [part.left, part.right]
+        elif isinstance(part, ast.List):
+            rest += part.elts
+        else:
+            parts.append(part)
+    taken = [p.slice for p in parts if isinstance(p, ast.Subscript) and ast.unparse(p.value) == target]
+    ends = [p for p in taken if isinstance(p, ast.Slice)]
+    newest = all(
+        isinstance(p.lower, ast.UnaryOp) and isinstance(p.lower.op, ast.USub) and not p.upper and not p.step
+        for p in ends
+    )
+    return bool(ends) and newest and len(taken) == len(parts)
 
 
 def _varies(node: ast.AST) -> bool:

@@ -21,7 +21,9 @@ from autolock.program.claims import Claims
 from autolock.program.decisions import ABSENT, effective
 from autolock.program.fleeting import is_fleeting
 from autolock.program.linker import Program, Ref
+from autolock.program.loading import loads_once
 from autolock.program.lock_keys import LockKeys
+from autolock.program.memo import keeps_answers
 from autolock.program.release import is_leaked, waits
 from autolock.program.stateless import is_stateless, keeps_nothing
 from autolock.program.trace import (
@@ -253,7 +255,9 @@ class Finder:
                 continue
             if _is_moved(candidate) and not self._is_exchange(candidate):
                 continue
-            if self.claims.decide(candidate):
+            if self.claims.decide(candidate) or self._is_loaded(candidate):
+                continue
+            if self._is_filled_anew(candidate):
                 continue
             if self._is_chosen_anew(candidate):
                 if candidate.control is None or not candidate.control.exit:
@@ -261,6 +265,14 @@ class Finder:
                 # What is stored was computed anew; whether to store it was decided on what was there before.
                 candidate = replace(candidate, dependence="control")
             yield from self._window_of(candidate)
+
+    def _is_loaded(self, candidate: Candidate) -> bool:
+        """Whether what others looked at is loaded on the first call of a function, which nothing of that decides."""
+        read, write = candidate.read, candidate.write
+        if candidate.dependence != "control" or write.kind != "assign" or read.function == write.function:
+            return False
+        node = self.program.syntax_of(write.function)
+        return node is not None and loads_once(node)
 
     def _is_chosen_anew(self, candidate: Candidate) -> bool:
         """Whether the write goes by a newer look that nothing can come after: what it does was not decided before.
@@ -275,6 +287,19 @@ class Finder:
             and (self._kept(other) or not self._separable(other, self._is_threaded(other.write)))
             for other in self.by_write[id(candidate.write)]
         )
+
+    def _is_filled_anew(self, candidate: Candidate) -> bool:
+        """Whether the function that writes keeps its answers, has looked for this one, and did not find it.
+
+        What another call of it gave back told at most what to ask for: `find(find(token).owner)`.
+        """
+        older, write = candidate.read, candidate.write
+        if candidate.dependence != "data" or write.kind != "assign":
+            return False
+        if older.stack[-1].serial == write.stack[-1].serial:
+            return False
+        node = self.program.syntax_of(write.function)
+        return node is not None and isinstance(write.node, ast.stmt) and keeps_answers(node, write.node)
 
     def _is_threaded(self, write: Write) -> bool:
         """Whether worker threads write what is written, too."""
@@ -414,7 +439,7 @@ class Finder:
         relation = self._relation(candidate, common, valid)
         if control is not None and control.let_go is not None and not valid:
             relation = "waited"
-        if relation == "check-outside" and self.vanity.notes_the_time(candidate):
+        if relation == "check-outside" and (self.vanity.notes_the_time(candidate) or self._is_brought_up(candidate)):
             return
         if (candidate.dependence == "data" or candidate.between is None) and self._is_on_its_own(candidate):
             return
@@ -621,6 +646,19 @@ class Finder:
     def _common(one: Iterable[Held], other: Iterable[Held]) -> list[Held]:
         acquired = {h.acquisition for h in one}
         return [h for h in other if h.acquisition in acquired]
+
+    def _is_brought_up(self, candidate: Candidate) -> bool:
+        """Whether all that there is is replaced under a lock by what becomes of it: a part seen before chose a branch.
+
+        `name = settings["name"] or "?"`, and then `with lock: settings = {**settings, **changes}`.
+        """
+        read, write, control = candidate.read, candidate.write, candidate.control
+        if control is None or control.exit or len(read.location.fields) <= len(write.location.fields):
+            return False
+        return write.kind == "assign" and any(
+            other.dependence == "data" and other.read.location.base == write.location.base and self._kept(other)
+            for other in self.by_write[id(write)]
+        )
 
     @staticmethod
     def _only_threads(candidate: Candidate) -> bool:

@@ -32,7 +32,7 @@ def severity_of_act(window: RaceWindow) -> Severity:
 
 
 def severity_of_window(window: RaceWindow) -> Severity:
-    """Of a window that a lock leaves open: as of the same window without any lock."""
-    if window.dependence == "control":
+    """Of a window that a lock leaves open: as of the same one without; what adds or takes out overwrites nothing."""
+    if window.dependence == "control" or (window.write is not None and window.write.kind in ("insert", "remove")):
         return severity_of_act(window)
     return Severity.MEDIUM if window.fleeting else Severity.HIGH

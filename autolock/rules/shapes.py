@@ -69,7 +69,7 @@ def is_creation(window: RaceWindow) -> bool:
 
 
 def _is_memory_of_answers(window: RaceWindow) -> bool:
-    """Whether a slot keeps a copy of what can be had again: it is called a cache, or it gets a list of what was found.
+    """Whether a slot keeps a copy of what can be had again: it is called a cache, or it gets a list or a part of that.
 
     An empty list is no answer: others put into it what is lost with it.
     """
@@ -82,7 +82,17 @@ def _is_memory_of_answers(window: RaceWindow) -> bool:
         else "cache" in str(window.location).lower()
     )
     plain = write.value_type in _COLLECTIONS and not _is_empty(write.node)
+    plain = plain or (not write.value_type and _is_part(getattr(write.node, "value", None)))
     return plain or (named and not has_identity(window))
+
+
+def _is_part(value: ast.AST | None) -> bool:
+    """Whether an expression takes something out of what is there: `answer.get("url")`, `given or answer["url"]`."""
+    if isinstance(value, ast.BoolOp):
+        return any(map(_is_part, value.values))
+    if isinstance(value, ast.Call):
+        return isinstance(value.func, ast.Attribute) and value.func.attr == "get" and 0 < len(value.args) < 3
+    return isinstance(value, ast.Subscript)
 
 
 def _is_empty(node: ast.AST) -> bool:
@@ -108,7 +118,9 @@ def is_cache_fill(window: RaceWindow) -> bool:
         return True
     if is_element(window) and window.shape in ABSENT:
         return write.kind == "assign" and (
-            write.made in ("new", "await", "call") or (write.made == "display" and window.exit in ("", "cached"))
+            write.made in ("new", "await", "call")
+            or (write.made == "display" and not window.exit)
+            or (window.exit == "cached" and write.made not in ("const", "none"))
         )
     if _is_renewed(window):
         return True
@@ -116,7 +128,7 @@ def is_cache_fill(window: RaceWindow) -> bool:
         window.shape == "compare"
         and (write.kind == "assign" or window.exit == "cached")
         and (not write.request or window.exit == "cached")
-        and write.made not in ("const", "none")
+        and (write.made not in ("const", "none") or (window.dated and window.exit == "cached"))
     )
 
 

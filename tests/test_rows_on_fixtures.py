@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,24 +49,17 @@ def test_the_fix_ends_the_race(fixture: Fixture, tmp_path: Path, postgres: Postg
         for part in fixture.parts(kind)
     }
     assert {part: outcome.output for part, outcome in outcomes.items() if outcome.code != HELD} == {}
-    assert run_fix(copy).stdout == ""
+    assert autolock.fix([copy]).rewrites == ()
 
 
 def fixed(fixture: Fixture, folder: Path) -> Path:
-    """A copy of the application on which `fix --apply` was run."""
+    """A copy of the application with its fixes applied."""
     copy = folder / "app"
     shutil.copytree(fixture.before, copy, ignore=JUDGE_ONLY)
     before = sources(copy)
-    run_fix(copy, "--apply")
+    autolock.fix([copy], apply=True)
     assert sources(copy) != before
     return copy
-
-
-def run_fix(application: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "autolock", "fix", *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=application)
-    assert done.returncode in (0, 1), done.stderr
-    return done
 
 
 def sources(application: Path) -> dict[str, str]:

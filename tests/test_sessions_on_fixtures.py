@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,9 +45,6 @@ def test_after_and_look_alikes_have_their_sessions_in_order(fixture: Fixture) ->
 def test_the_fix_is_what_after_shows(fixture: Fixture, tmp_path: Path) -> None:
     copy = tmp_path / "app"
     shutil.copytree(fixture.before, copy, ignore=JUDGE_ONLY)
-    unsafe = ["--unsafe"] if any(finding["fix"] == "unsafe" for finding in fixture.findings) else []
-    command = [sys.executable, "-m", "autolock", "fix", "--apply", *unsafe]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=copy)
-    assert done.returncode == 0, done.stderr
+    autolock.fix([copy], apply=True, unsafe=any(finding["fix"] == "unsafe" for finding in fixture.findings))
     after = {path.relative_to(fixture.after): path.read_text() for path in fixture.after.rglob("*.py")}
     assert {path.relative_to(copy): path.read_text() for path in copy.rglob("*.py")} == after

@@ -727,3 +727,14 @@ def test_whoever_adds_to_what_another_removes_takes_the_lock_and_looks_again_und
     after = fixed(tmp_path, MEMBERS)
     assert "    async with rooms_lock:\n        if room not in rooms:\n            rooms[room] = set()\n" in after
     assert after.count("async with rooms_lock:") == 2
+
+
+def test_what_a_helper_gives_that_has_caught_an_error_may_be_kept(tmp_path: Path) -> None:
+    """A call that raises inside of a `try` is nothing that the handler has looked at."""
+    (tmp_path / "main.py").write_text(
+        "from fastapi import FastAPI\n\napp = FastAPI()\nlatest = {}\n\n"
+        "def parsed(text):\n    if not text:\n        raise ValueError(text)\n    return int(text)\n\n"
+        "def weight(text):\n    try:\n        return parsed(text)\n    except ValueError:\n        return 0\n\n"
+        "@app.post('/parcels/{name}')\nasync def weigh(name: str, text: str):\n    latest[name] = weight(text)\n"
+    )
+    assert not autolock.check([tmp_path], cache=False).findings

@@ -664,7 +664,8 @@ class Statements(Calls):
         self.execute(node.body)
         self.database.rows.catching.pop()
         snapshots = frame.caught.pop()
-        attempted = frozenset(r for r in set().union(*(s.fresh for s in snapshots)) - known if not _answers(r))
+        seen = set().union(*(s.fresh for s in snapshots)) - known
+        attempted = frozenset(r for r in seen if r.stack and not _answers(r))  # marks of calls have no place
         self.execute(node.orelse)
         done, done_names = self.state, env.vars
         missed = None

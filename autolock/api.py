@@ -148,7 +148,7 @@ class _Run:
         return Report(
             root=str(self.workspace.root),
             findings=_without_fixes(shown.findings, dropped),
-            errors=(*self.workspace.errors, *survey.loaded.problems),
+            errors=(*self.workspace.errors, *survey.loaded.problems, *survey.failures),
             notes=(*self.workspace.notes, *shown.notes, *(drop.problem for drop in dropped), *self._stopped()),
             rewrites=rewritten.rewrites if rewritten else (),
             statistics=Statistics(

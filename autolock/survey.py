@@ -12,6 +12,7 @@ from autolock.database.project import DatabaseFacts, ProjectDatabases
 from autolock.errors import AutolockError
 from autolock.findings import Certainty, Finding, Problem
 from autolock.outcomes import Mending, Outcome, Outcomes, Part, look_into, without_collection
+from autolock.program.giving_up import INTERNAL
 from autolock.program.load import Loaded, load, processors
 from autolock.source import decode
 from autolock.suppress import apply_suppressions
@@ -96,8 +97,19 @@ class Survey:
     @property
     def stopped(self) -> tuple[Problem, ...]:
         """Where the analysis gave up, and why."""
-        stopped = sorted(stop for outcome in self._outcomes.values() for stop in outcome.stopped)
-        return tuple(Problem(label, f"not followed: {why}") for label, why in stopped)
+        return tuple(
+            Problem(label, f"not followed: {why}") for label, why in self._stops if not why.startswith(INTERNAL)
+        )
+
+    @property
+    def failures(self) -> tuple[Problem, ...]:
+        """Where autolock itself failed; all else was analysed."""
+        failed = [(label, why) for label, why in self._stops if why.startswith(INTERNAL)]
+        return tuple(Problem(label, f"not followed: {why}", "please report it") for label, why in failed)
+
+    @property
+    def _stops(self) -> list[tuple[str, str]]:
+        return sorted(stop for outcome in self._outcomes.values() for stop in outcome.stopped)
 
     def view(self) -> View:
         """The findings and the plans that mend them."""

@@ -7,11 +7,23 @@ from typing import TYPE_CHECKING
 import postgres as server
 import pytest
 
+from autolock.program import giving_up
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from forge import Forge
+
+
+def _raise(error: Exception) -> str:
+    raise error
+
+
+@pytest.fixture(autouse=True)
+def failures_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user is told where autolock fails and gets the rest; a test is to fail."""
+    monkeypatch.setattr(giving_up, "failure", _raise)
 
 
 @pytest.fixture(scope="session")

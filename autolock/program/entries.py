@@ -6,8 +6,8 @@ import ast
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from autolock.program.core import OutOfBudget
 from autolock.program.facts import ClassFacts, ModuleFacts, RouteFacts
+from autolock.program.giving_up import noted
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
 from autolock.program.route_dependencies import dependencies_of
@@ -62,12 +62,8 @@ def _is_middleware(program: Program, ref: Ref, facts: ClassFacts) -> bool:
 def _bounded(machine: Machine, label: str, follow: Callable[[], Iterator[Entry]]) -> list[Entry]:
     """Follow something, and give up on it when it leads too far."""
     machine.reset()
-    try:
+    with noted(machine.trace.stopped, label):
         return list(follow())
-    except OutOfBudget:
-        machine.trace.stopped[label] = "too much code to follow from here"
-    except RecursionError:
-        machine.trace.stopped[label] = "nested too deeply to follow"
     return []
 
 

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from operator import attrgetter
 
-from autolock.program.core import BUDGET, SCARCE, TOTAL, Activation, OutOfBudget, Spawn
+from autolock.program.core import BUDGET, SCARCE, TOTAL, Activation, Spawn
 from autolock.program.decisions import ABSENT, asked_of, effective
+from autolock.program.giving_up import noted
 from autolock.program.index import dotted
 from autolock.program.injection import is_provider, provided, wired
 from autolock.program.linker import Ref
@@ -392,12 +393,8 @@ class Machine(Statements):
         self.frames.append(Activation(self.next_serial(), None, path, Env(None)))
         if entry.kind == "route":
             self.state.pending.update(dict.fromkeys(self.kept_by_middleware))
-        try:
+        with noted(self.trace.stopped, entry.label):
             action()
-        except OutOfBudget:
-            self.trace.stopped[entry.label] = "too much code to follow from here"
-        except RecursionError:
-            self.trace.stopped[entry.label] = "nested too deeply to follow"
         self.frames.clear()
         if self.mending:
             first = origin(entry).label

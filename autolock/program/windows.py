@@ -460,7 +460,8 @@ class Finder:
             plain=self._is_made(write, keeps_nothing) and not half_made,
             dated=self.vanity.asks_how_old(candidate),
             fleeting=(mixed and candidate.between is None) or is_fleeting(self.program, candidate),
-            taken=(write.kind == "remove" or write.made == "none") and self.vanity.is_carried(candidate),
+            taken=((write.kind == "remove" or write.made == "none") and self.vanity.is_carried(candidate))
+            or any(_goes_on_with_it(candidate, again) for again in self.by_write[id(write)] if self._is_sure(again)),
         )
 
     def _is_nothing(self, location: Location) -> bool:

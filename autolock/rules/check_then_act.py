@@ -73,8 +73,8 @@ class CheckThenAct:
         if window.race and write.made == "place":
             return Match(
                 Severity.MEDIUM if window.fleeting else Severity.HIGH,
-                f"`{function_name(window)}` looks up a place in `{window.shown}`, {gap(window)}, then removes what stands "
-                f"there by then: when something before it has been removed meanwhile, that is another element.",
+                f"`{function_name(window)}` looks up a place in `{window.shown}`, {gap(window)}, then removes what "
+                f"stands there by then: another element, when one before it has been removed meanwhile.",
             )
         if not window.race:
             return self.latent(window) if window.dependence == "control" and is_counting(window) else None

@@ -188,6 +188,46 @@ def test_a_lock_by_another_name_may_be_for_the_same(tmp_path: Path, lock: str, r
     assert by_key(tmp_path, lock, route, check) == []
 
 
+SPELLED = """
+import asyncio
+from collections import defaultdict
+from fastapi import FastAPI
+
+app = FastAPI()
+points = {}
+locks = defaultdict(asyncio.Lock)
+
+async def confirm(*about):
+    await asyncio.sleep(0)
+
+def lock_of(name):
+    return locks[name.lower()]
+
+@app.post("/{name}")
+async def add(name: str):
+    member = name.strip().lower()
+    async with LOCK:
+        had = points.get(member, 0)
+        await confirm(name)
+        points[member] = had + 1
+"""
+
+
+@pytest.mark.parametrize(
+    ("lock", "expected"),
+    [
+        ("locks[name]", ["AL504"]),
+        ("locks.setdefault(name, asyncio.Lock())", ["AL504"]),
+        ("locks[member]", []),
+        ("locks[name.strip().lower()]", []),
+        ("lock_of(name)", []),
+    ],
+)
+def test_two_spellings_of_a_name_are_two_locks(tmp_path: Path, lock: str, expected: list[str]) -> None:
+    (tmp_path / "main.py").write_text(SPELLED.replace("LOCK", lock), encoding="utf-8")
+    assert [f.rule for f in autolock.check([tmp_path], cache=False).findings] == expected
+
+
 HALLS = """
 import asyncio
 from fastapi import FastAPI

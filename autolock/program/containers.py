@@ -22,6 +22,7 @@ from autolock.program.values import (
     Thing,
     Type,
     Value,
+    is_place,
     is_told_apart,
 )
 
@@ -189,7 +190,8 @@ class Containers(Objects, Expressions):
         if name in ("setdefault", "append", "add", "appendleft", "insert") and stored.obj is not None:
             self.keep(obj, "[*]", self.share(stored, obj.location.child("[*]")))
         kind = "insert" if name in INSERTING else "remove" if name in REMOVING else "mutate"
-        value = Value(None, value.reads, "", value.request, stored.made)
+        made = "place" if name == "pop" and args and is_place(obj, args[0]) else stored.made
+        value = Value(None, value.reads, "", value.request, made)
         mine = (
             bool(args) and isinstance(args[0].obj, Heap) and args[0].obj.location is None and not key.startswith("str(")
         )

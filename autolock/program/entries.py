@@ -8,6 +8,7 @@ from functools import partial
 
 from autolock.program.facts import ClassFacts, ModuleFacts, RouteFacts
 from autolock.program.giving_up import noted
+from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.machine import Machine
 from autolock.program.route_dependencies import dependencies_of
@@ -18,6 +19,15 @@ from autolock.program.values import NOTHING, FunctionValue, Heap, Type, Value
 _LIFECYCLE = frozenset({"on_event", "event_handler"})
 _HANDLERS = frozenset({"middleware", "exception_handler"})
 _JOB = "job"
+#: Packages of which the decorators `get`, `post`, `route` are those of clients, commands or other frameworks.
+_FOREIGN = frozenset(
+    {
+        *("requests", "httpx", "pytest", "responses", "respx", "click", "typer", "app_commands", "discord"),
+        *("flask", "apiflask", "flask_openapi3", "flask_restx", "flask_smorest", "quart", "sanic", "bottle", "aiohttp"),
+    }
+)
+#: Classes whose objects have such decorators, wherever they come from.
+_OTHERS = frozenset({"Typer", "Group", "Client", "AsyncClient", "Celery", "Bot", "MockRouter"})
 
 
 def follow_everything(machine: Machine) -> list[Entry]:
@@ -192,31 +202,33 @@ def _class_endpoint(machine: Machine, path: str, facts: ModuleFacts, route: Rout
 
 
 def _is_router(program: Program, path: str, route: RouteFacts) -> bool:
-    """Whether what a route is registered on can be an application or a router."""
+    """Whether what a route is registered on can be an application or a router of FastAPI or Starlette."""
     found = program.resolve(path, route.base, route.scope)
     if found is None:
-        return True
+        return not _is_foreign(program, path, _made_by(program, path, route))
     ref, rest = found
     if ref.kind == "external":
-        return not ref.name.startswith(
-            ("requests", "httpx", "pytest", "responses", "respx", "click", "typer", "app_commands")
-        )
+        return ref.name.partition(".")[0] not in _FOREIGN
     if ref.kind == "variable" and not rest:
-        callee = (
-            program.modules[ref.path].bindings[ref.name].callee
-            if ref.name in program.modules[ref.path].bindings
-            else ""
-        )
-        return callee.rpartition(".")[2] not in (
-            "Typer",
-            "Group",
-            "Client",
-            "AsyncClient",
-            "Celery",
-            "Bot",
-            "MockRouter",
-        )
+        binding = program.modules[ref.path].bindings.get(ref.name)
+        return binding is None or not _is_foreign(program, ref.path, binding.callee)
     return True
+
+
+def _made_by(program: Program, path: str, route: RouteFacts) -> str:
+    """What a factory calls to make what it registers a route on: `app = Flask(__name__)`."""
+    unit = program.unit(path) if route.scope else None
+    node = unit.functions.get(route.scope) if unit is not None else None
+    made = unit.assignment(node.body, route.base) if unit is not None and node is not None else None
+    return dotted(made.value.func) if made is not None and isinstance(made.value, ast.Call) else ""
+
+
+def _is_foreign(program: Program, path: str, callee: str) -> bool:
+    """Whether what a call makes has decorators of the same names for something else, or serves requests its own way."""
+    if callee.rpartition(".")[2] in _OTHERS:
+        return True
+    found = program.resolve(path, callee) if callee else None
+    return found is not None and found[0].kind == "external" and found[0].name.partition(".")[0] in _FOREIGN
 
 
 def _endpoint(machine: Machine, path: str, route: RouteFacts) -> FunctionValue | None:

@@ -53,6 +53,20 @@ def dotted(node: ast.AST | None) -> str:
     return ""
 
 
+def bound_by(node: Any) -> list[tuple[ast.expr, ast.expr]]:
+    """The targets of an assignment with what each is given, those of `stock, sold = {}, {}` one by one."""
+    targets = node.targets if node.__class__ is ast.Assign else [node.target]
+    found: list[tuple[ast.expr, ast.expr]] = []
+    for target in targets:
+        if target.__class__ is ast.Tuple and node.value.__class__ is ast.Tuple:
+            parts = (target.elts, node.value.elts)
+            if len(parts[0]) == len(parts[1]) and not any(p.__class__ is ast.Starred for part in parts for p in part):
+                found.extend(zip(*parts, strict=True))
+        else:
+            found.append((target, node.value))
+    return found
+
+
 def own_name(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     """The name by which a function is known in its block; `x.setter` for the setter of a property `x`."""
     for decorator in node.decorator_list:
@@ -353,13 +367,11 @@ class _Indexer:
 
     def binding(self, node: Any, owner: str) -> None:
         """Record a module- or class-level assignment."""
-        targets = node.targets if node.__class__ is ast.Assign else [node.target]
-        for target in targets:
+        for target, value in bound_by(node):
             if target.__class__ is not ast.Name:
                 continue
             scope = _Scope()
-            self.block([node.value], scope, "", owner or "-", "-")
-            value = node.value
+            self.block([value], scope, "", owner or "-", "-")
             kind = _CONTAINERS.get(value.__class__, "other")
             if value.__class__ is ast.Await:
                 value, kind = value.value, "call"

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from autolock.program.facts import Binding, ClassFacts, FunctionFacts, Import, ModuleFacts
-from autolock.program.index import own_name, parse
+from autolock.program.index import bound_by, own_name, parse
 from autolock.program.prefixes import Inclusions
 
 Assigning = ast.Assign | ast.AnnAssign
@@ -448,12 +448,17 @@ def _assignments(body: list[ast.stmt]) -> dict[str, Assigning]:
                 stack.extend(reversed(getattr(node, attribute, [])))
         if not isinstance(node, Assigning):
             continue
-        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+        for target, value in bound_by(node):
             if isinstance(target, ast.Name):
                 best = found.get(target.id)
                 if best is None or (isinstance(best.value, ast.Constant) and best.value.value is None):
-                    found[target.id] = node
+                    found[target.id] = node if value is node.value else _alone(target, value, node)
     return found
+
+
+def _alone(target: ast.Name, value: ast.expr, node: ast.stmt) -> ast.Assign:
+    """What an assignment of several values at once gives to one of the names, as a statement of its own."""
+    return ast.copy_location(ast.Assign([target], value), node)
 
 
 def _shared_prefix(one: str, other: str) -> int:

@@ -9,6 +9,9 @@ from autolock.program.branches import names_in
 from autolock.program.linker import Program
 from autolock.program.trace import Entry, Held, Write
 
+#: Methods of text that make one of several spellings.
+_COMMON = frozenset({"lower", "upper", "casefold", "title", "capitalize", "strip", "lstrip", "rstrip"})
+
 
 class LockKeys:
     """Knows by which parameters the functions of one program choose locks and elements."""
@@ -20,7 +23,8 @@ class LockKeys:
         """Whether a lock is one of a table, chosen by another parameter than the element that is written under it.
 
         `async with locks[user]: stock[article] -= 1`: two users hold two locks. What has a place below the other in the
-        address, as `/projects/{project}/files/{file}`, and what is compared with something may belong together.
+        address, as `/projects/{project}/files/{file}`, and what is compared with something may belong together. Two
+        spellings of one name are two locks, too, where only the element goes by what they have in common.
         """
         function, lock = write.function, held.lock.location
         if lock is None or "[*]" not in lock.fields or held.stack[-1].serial != write.stack[-1].serial:
@@ -32,9 +36,13 @@ class LockKeys:
         parameters -= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
         found = _lock_expression(held.node, node)
         chosen, element = names_in([found] if found is not None else []) & parameters, _key(write)
-        if len(chosen) != 1 or element not in parameters - chosen:
+        if len(chosen) != 1 or found is None:
             return False
         (key,) = chosen
+        if _is_spelled(element, key, node):
+            return _goes_by(found, key)
+        if not isinstance(element, ast.Name) or element.id not in parameters - chosen:
+            return False
         return not any(f"{{{key}" in route for route in entry.routes) and not _is_compared(key, node)
 
 
@@ -55,13 +63,38 @@ def _assigned(function: ast.AST) -> Iterator[tuple[str, ast.expr]]:
             yield from ((t.id, node.value) for t in node.targets if isinstance(t, ast.Name))
 
 
-def _key(write: Write) -> str:
-    """The name by which an assignment chooses the only element that it is about."""
+def _key(write: Write) -> ast.expr | None:
+    """The expression by which an assignment chooses the only element that it is about."""
     node = write.node
     target = node.target if isinstance(node, ast.AugAssign) else next(iter(getattr(node, "targets", ())), None)
     keys = [n.slice for n in ast.walk(target) if isinstance(n, ast.Subscript)] if target is not None else []
     deep = sum(field.startswith("[") for field in write.location.fields)
-    return keys[0].id if len(keys) == deep == 1 and isinstance(keys[0], ast.Name) else ""
+    return keys[0] if len(keys) == deep == 1 else None
+
+
+def _goes_by(lock: ast.AST, name: str) -> bool:
+    """Whether a lock is looked up in its table by a name as it is: `locks[name]`, `locks.setdefault(name, Lock())`."""
+    if isinstance(lock, ast.Subscript):
+        return isinstance(lock.slice, ast.Name) and lock.slice.id == name
+    looked = (
+        isinstance(lock, ast.Call) and isinstance(lock.func, ast.Attribute) and lock.func.attr in ("get", "setdefault")
+    )
+    first = lock.args[0] if looked and isinstance(lock, ast.Call) and lock.args else None
+    return isinstance(first, ast.Name) and first.id == name
+
+
+def _is_spelled(expression: ast.expr | None, name: str, function: ast.AST) -> bool:
+    """Whether an expression is what several spellings of a parameter have in common: `name.lower()`, or its name."""
+    if isinstance(expression, ast.Name):
+        given = [v for local, v in _assigned(function) if local == expression.id]
+        expression = given[0] if len(given) == 1 else None
+    return expression is not None and any(
+        isinstance(n, ast.Call)
+        and isinstance(n.func, ast.Attribute)
+        and n.func.attr in _COMMON
+        and name in names_in([n.func.value])
+        for n in ast.walk(expression)
+    )
 
 
 def _is_compared(name: str, function: ast.AST) -> bool:

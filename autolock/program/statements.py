@@ -37,6 +37,7 @@ from autolock.program.values import (
     Thing,
     Value,
     answered,
+    is_place,
     is_told_apart,
     join,
     note_answers,
@@ -291,7 +292,9 @@ class Statements(Calls):
                     continue
                 if isinstance(obj, Heap) and obj.location is not None and obj.type.kind not in ("instance", "external"):
                     term = "" if obj.type.kind == "list" else key.term
-                    self.write(obj.location.child(self.field_of(obj, key)), term, "remove", NOTHING, node)
+                    by_place = is_place(obj, key) and not isinstance(target.slice, ast.Slice)
+                    found = Value(None, key.reads, made="place") if by_place else NOTHING
+                    self.write(obj.location.child(self.field_of(obj, key)), term, "remove", found, node)
             elif isinstance(target, ast.Name):
                 self.frame.env.vars.pop(target.id, None)
 

@@ -93,9 +93,9 @@ class Suspension(Event):
 class Write(Event):
     """A write to shared state.
 
-    `kind` is assign, augment, insert, remove or mutate; `made` how the value came to be, `request`
-    whether it comes from the client, `operand` the canonical text of what is added or subtracted,
-    `mine` whether what is removed is an object of this request's own, `text` the constant written.
+    `kind` is assign, augment, insert, remove or mutate; `made` how the value came to be (`place` of a removal by an
+    index that was looked up), `request` whether it comes from the client, `operand` the canonical text of what is added
+    or subtracted, `mine` whether what is removed is an object of this request's own, `text` the constant written.
     """
 
     location: Location

@@ -332,6 +332,11 @@ def join(one: Value, other: Value) -> Value:
     )
 
 
+def is_place(container: Heap, key: Value) -> bool:
+    """Whether an element is chosen by where it stands, which somebody has looked up: `tasks[index]`."""
+    return container.type.kind in ("list", "deque") and bool(key.reads)
+
+
 #: Under which name a container remembers what was looked at when it was decided to put something in.
 DECIDED = "(decided)"
 

@@ -249,7 +249,10 @@ class Finder:
             read, write = candidate.read, candidate.write
             if (
                 (candidate.dependence == "control" or write.kind == "remove" or write.made == "const")
-                and any(_is_newer(r, read, write) for r in rechecked.get(id(write), ()))
+                and any(
+                    _is_newer(again.read, read, write) and not _goes_on_with_it(candidate, again)
+                    for again in rechecked.get(id(write), ())
+                )
                 and not self._kept(candidate)
             ):
                 continue
@@ -393,12 +396,12 @@ class Finder:
             found.setdefault(key, candidate)
         return list(found.values())
 
-    def _rechecks(self) -> dict[int, list[Read]]:
+    def _rechecks(self) -> dict[int, list[Candidate]]:
         """For each write, the checks under a lock that is still held, and those that see what a removal takes away."""
-        found: dict[int, list[Read]] = defaultdict(list)
+        found: dict[int, list[Candidate]] = defaultdict(list)
         for candidate in self.trace.candidates:
             if candidate.control is not None and (self._kept(candidate) or self._is_sure(candidate)):
-                found[id(candidate.write)].append(candidate.read)
+                found[id(candidate.write)].append(candidate)
         return found
 
     def _is_sure(self, candidate: Candidate) -> bool:
@@ -489,7 +492,8 @@ class Finder:
             plain=self._is_made(write, keeps_nothing) and not half_made,
             dated=self.vanity.asks_how_old(candidate),
             fleeting=(mixed and candidate.between is None) or is_fleeting(self.program, candidate),
-            taken=(write.kind == "remove" or write.made == "none") and self.vanity.is_carried(candidate),
+            taken=((write.kind == "remove" or write.made == "none") and self.vanity.is_carried(candidate))
+            or any(_goes_on_with_it(candidate, again) for again in self.by_write[id(write)] if self._is_sure(again)),
         )
 
     def _is_nothing(self, location: Location) -> bool:
@@ -502,11 +506,12 @@ class Finder:
         """The writes that make a candidate's read wrong and take none of the locks that span it."""
         read, entry = candidate.read, candidate.entry
         by_data = candidate.dependence == "data"
+        by_place = by_data and candidate.write.made == "place"
         key = (
             read.location,
             isinstance(read.location, Own),
             None if entry.many else id(entry),
-            read.how if by_data else (shape, read.how),
+            (read.how, by_place) if by_data else (shape, read.how),
             tuple((h.lock.location, h.lock.node or h.lock) for h in valid),
         )
         if key not in self._by_question:
@@ -514,7 +519,7 @@ class Finder:
                 [
                     w
                     for w in self.writers(read.location, entry)
-                    if (_moves(read, w[1]) if by_data else matters(shape, read, w[1]))
+                    if (_shifts(w[1]) if by_place else _moves(read, w[1]) if by_data else matters(shape, read, w[1]))
                     and not any(_holds(w[1].held, h.lock) for h in valid)
                 ]
             )
@@ -942,6 +947,15 @@ def _nowhere(use: LockUse) -> Root:
     return Root("lock", use.function.path, "lock")
 
 
+def _goes_on_with_it(candidate: Candidate, again: Candidate) -> bool:
+    """Whether what was picked out is used all the same when a second look does not find it there any more.
+
+    `c = free[0]`, a wait, `if c in free: free.remove(c)`: two who have picked the same one both go on with it.
+    """
+    picked = candidate.dependence == "data" and candidate.read.how in ("first", "last") and candidate.entry.many
+    return picked and again.control is not None and not again.control.exit and not again.write.held
+
+
 def _is_moved(candidate: Candidate) -> bool:
     """Whether what was under one key is put, as it is, under another: it replaces nothing that was read.
 
@@ -1081,6 +1095,12 @@ def _moves(read: Read, write: Write) -> bool:
     if read.how == "first":
         return removed_end(write) != "last" and not is_added_at_end(write)
     return read.how != "last" or removed_end(write) != "first"
+
+
+def _shifts(write: Write) -> bool:
+    """Whether a write can make another element stand at a place of a list than did before."""
+    element = write.location.fields[-1:] == ("[*]",)
+    return not is_added_at_end(write) and not (element and write.kind in ("assign", "augment"))
 
 
 def matters(shape: str, read: Read, write: Write) -> bool:

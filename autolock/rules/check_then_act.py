@@ -70,6 +70,12 @@ class CheckThenAct:
                 f"`{function_name(window)}` works on the {end} element of `{window.shown}`, {gap(window)}, then "
                 f"removes the one that is {end} by then: one is lost, and the one that was worked on comes again.",
             )
+        if window.race and write.made == "place":
+            return Match(
+                Severity.MEDIUM if window.fleeting else Severity.HIGH,
+                f"`{function_name(window)}` looks up a place in `{window.shown}`, {gap(window)}, then removes what "
+                f"stands there by then: another element, when one before it has been removed meanwhile.",
+            )
         if not window.race:
             return self.latent(window) if window.dependence == "control" and is_counting(window) else None
         return Match(

@@ -280,3 +280,38 @@ def empty(name: str):
 
 def test_what_is_taken_out_or_added_after_the_lock_was_given_back_overwrites_nothing(tmp_path: Path) -> None:
     assert "high" not in {severity for _, severity in told(tmp_path, BOXES)}
+
+
+PLAN = """
+plan = None
+
+class Plan:
+    def __init__(self, steps):
+        self.steps = steps
+
+def get_plan():
+    global plan
+    if plan is None:
+        plan = Plan(httpx.get("http://plans").json())
+    return plan
+
+def change(steps):
+    global plan
+    plan = Plan(steps)
+
+@app.post("/plan")
+async def post(step: str):
+    now = get_plan()
+    WAIT
+    change([*now.steps, step])
+
+@app.get("/plan")
+def get():
+    return get_plan().steps
+"""
+
+
+@pytest.mark.parametrize(("wait", "racy"), [("pass", False), ("await asyncio.sleep(0)", True)])
+def test_what_was_there_is_not_overwritten_by_whoever_fills_a_gap(wait: str, racy: bool, tmp_path: Path) -> None:
+    assert (("AL101", "high") in told(tmp_path, PLAN.replace("WAIT", wait))) is racy
+    assert racy or not {rule for rule, _ in told(tmp_path, PLAN.replace("WAIT", wait))} & {"AL101", "AL102"}

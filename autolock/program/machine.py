@@ -37,6 +37,7 @@ from autolock.program.trace import (
     removed_end,
 )
 from autolock.program.values import (
+    NO_READS,
     NOTHING,
     ClassValue,
     Coroutine,
@@ -47,6 +48,7 @@ from autolock.program.values import (
     Location,
     Own,
     Root,
+    Row,
     Type,
     Value,
     looked_up,
@@ -113,7 +115,7 @@ class Machine(Statements):
             value_type=value_type,
             text=value.term if value.made in ("const", "none") else "",
         )
-        self.written(written, value.reads | own)
+        self.written(written, value.reads | own | _built_from(value, kind))
         return written
 
     def written(self, write: Write, data: frozenset[Read]) -> None:
@@ -775,6 +777,14 @@ def _repeats(
     if older_check.shape not in _ASKING_VALUE:
         return True
     return newer_check.shape in _ASKING_VALUE and (is_apart or newer_check is older_check)
+
+
+def _built_from(value: Value, kind: str) -> frozenset[Read]:
+    """What went into a new object that takes the place of another: `plan = Plan([*plan.steps, one])`."""
+    obj = value.obj
+    if kind != "assign" or value.made != "new" or not isinstance(obj, Heap) or isinstance(obj, Row):
+        return NO_READS
+    return NO_READS.union(*(part.reads for part in obj.fields.values()))
 
 
 def _sets_a_flag_anew(write: Write, read: Read, control: Control, decisions: tuple[Control, ...]) -> bool:

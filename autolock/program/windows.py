@@ -507,11 +507,13 @@ class Finder:
         read, entry = candidate.read, candidate.entry
         by_data = candidate.dependence == "data"
         by_place = by_data and candidate.write.made == "place"
+        getter = read.function if isinstance(read.stack[-1].statement, ast.Return) else None
         key = (
             read.location,
             isinstance(read.location, Own),
             None if entry.many else id(entry),
             (read.how, by_place) if by_data else (shape, read.how),
+            getter,
             tuple((h.lock.location, h.lock.node or h.lock) for h in valid),
         )
         if key not in self._by_question:
@@ -521,9 +523,30 @@ class Finder:
                     for w in self.writers(read.location, entry)
                     if (_shifts(w[1]) if by_place else _moves(read, w[1]) if by_data else matters(shape, read, w[1]))
                     and not any(_holds(w[1].held, h.lock) for h in valid)
+                    and not (getter is not None and getter == w[1].function and self._only_fills(w[1]))
                 ]
             )
         return self._by_question[key]
+
+    @cached_property
+    def _by_place(self) -> dict[ast.AST, list[Candidate]]:
+        """The candidates that end at a place, on whatever way it is come to."""
+        found: dict[ast.AST, list[Candidate]] = defaultdict(list)
+        for candidate in self.trace.candidates:
+            found[candidate.write.node].append(candidate)
+        return found
+
+    def _only_fills(self, write: Write) -> bool:
+        """Whether a function puts something where nothing is, and no more: what it then returns was there, and stays.
+
+        `if settings is None: settings = load()`, `return settings`.
+        """
+        if write.location.fields and write.location.fields[-1].startswith("["):
+            return False
+        fills = [c for c in self._by_place.get(write.node, ()) if c.read.location == write.location]
+        checked = [c.control for c in fills if c.control is not None and c.dependence == "control"]
+        absent = all(effective(control.shape, control.negated) in ABSENT for control in checked)
+        return bool(fills) and len(checked) == len(fills) and absent
 
     @staticmethod
     def _different(candidate: Candidate, valid: list[Held], rivals: Rivals) -> tuple[str, Rivals]:

@@ -70,7 +70,9 @@ class Survey:
             records = self.loaded.records
             self._lock_names = frozenset(settings.lock_names)
             self._divided = self.loaded.divided()
-            self._databases = ProjectDatabases(self._divided.imports, workspace.root, settings.llm)
+            self._databases = ProjectDatabases(
+                self._divided.imports, self._divided.tables, workspace.root, settings.llm
+            )
             outcomes = Outcomes(
                 self._divided,
                 {path: record.digest for path, record in records.items()},

@@ -131,7 +131,7 @@ def test_a_block_without_autoflush_is_no_transaction_and_does_not_close_the_sess
     ],
 )
 def test_what_is_unique_stands_in_the_text_that_makes_the_table(tmp_path: Path, table: str, answered: bool) -> None:
-    (tmp_path / "schema.py").write_text(f'TABLES = "{table}"\n', encoding="utf-8")
+    (tmp_path / "books.py").write_text(f'TABLES = "{table}"\n', encoding="utf-8")
     body = """
         if db.scalar(text("SELECT count(*) FROM readers WHERE name = :name"), {"name": title}) > 0:
             raise HTTPException(409, "there is one")
@@ -141,3 +141,11 @@ def test_what_is_unique_stands_in_the_text_that_makes_the_table(tmp_path: Path, 
     found, after = fixed(tmp_path, body)
     assert [rule for rule, _ in found] == ["AL203"]
     assert ("except IntegrityError" in after) is answered
+
+
+def test_prose_about_tables_is_no_sql_and_is_not_complained_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "books.py").write_text('"""CREATE TABLE readers is said elsewhere: see there."""\n', encoding="utf-8")
+    fixed(tmp_path, "\ndb.execute(text('SELECT 1'))\n")
+    assert caplog.records == []

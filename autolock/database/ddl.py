@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from autolock.program.index import parse
-
 if TYPE_CHECKING:
     from sqlglot import exp
 
-_LARGEST = 300_000
-_MAKES = re.compile(r"(?i)\bCREATE\s+(UNIQUE\s+INDEX|(\w+\s+)?TABLE)\b")
 #: What is changed later may have lost what it was made with.
 _CHANGES = re.compile(r"(?i)\b(?:ALTER\s+TABLE|DROP\s+INDEX)\b")
-#: Python files that hold the text of tables, by their names; the other files are not searched.
-_PLACES = re.compile("schema|table|ddl|database|db|init|main|app|model|setup|migrat|sql|quer|store|repo")
 
 Uniques = Mapping[str, tuple[frozenset[str], ...]]
-
-
-def may_make_tables(path: str) -> bool:
-    """Whether a Python file is one of those that are searched for the text of tables."""
-    return _PLACES.search(path.rpartition("/")[2]) is not None
 
 
 def tables_made(texts: Iterable[str]) -> Uniques:
@@ -51,28 +39,17 @@ def tables_made(texts: Iterable[str]) -> Uniques:
     return {table: uniques for table, uniques in found.items() if table not in unsure}
 
 
-def texts_in(path: str) -> Iterator[str]:
-    """The SQL in the strings of a Python file that makes tables, or changes them."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read(_LARGEST)
-        tree = parse(data, path) if _MAKES.search(data.decode("utf-8", "replace")) else None
-    except (OSError, SyntaxError, ValueError):
-        return
-    for node in ast.walk(tree) if tree is not None else ():
-        said = node.value if isinstance(node, ast.Constant) else None
-        if isinstance(said, str) and (_MAKES.search(said) or _CHANGES.search(said)):
-            yield said
-
-
 def _made_by(text: str) -> Iterator[tuple[str, tuple[frozenset[str], ...] | frozenset[str] | None]]:
     """Each table of some text with what is unique in it, each unique index alone, and None for what is unclear."""
     # Imported late: sqlglot costs a tenth of a second, and many programs hold no SQL text.
     import sqlglot
     from sqlglot import exp
 
+    from autolock.database.sqltree import quiet
+
     try:
-        statements = sqlglot.parse(text, dialect="postgres")
+        with quiet():
+            statements = sqlglot.parse(text, dialect="postgres")
     except Exception:  # any text comes here, and sqlglot's own checks do not catch all that is wrong
         return
     for statement in statements:

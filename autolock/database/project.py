@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from autolock.database.ddl import may_make_tables, tables_made, texts_in
+from autolock.database.ddl import tables_made
 from autolock.database.dialect import dialect_of
 from autolock.database.migrations import NOTHING_MIGRATED, Migrated, migrated, migration_files
 from autolock.llm.project import NO_PROJECT, ModelProject, ModelSettings
@@ -45,12 +45,15 @@ def concerns_databases(modules: Iterable[str]) -> bool:
 class ProjectDatabases:
     """The facts of one project, read when they are asked for.
 
-    `imports` are the modules that each file, relative to `root`, imports at its top level, `settings` what the user
-    wants of endpoints that call a model.
+    `imports` are the modules that each file, relative to `root`, imports at its top level, `tables` the SQL in the code
+    that makes tables, `settings` what the user wants of endpoints that call a model.
     """
 
-    def __init__(self, imports: Mapping[str, Sequence[str]], root: Path, settings: ModelSettings) -> None:
+    def __init__(
+        self, imports: Mapping[str, Sequence[str]], tables: Sequence[str], root: Path, settings: ModelSettings
+    ) -> None:
         self._imports = imports
+        self._tables = tables
         self._root = root
         self._models = ModelProject(settings, root)
 
@@ -69,17 +72,11 @@ class ProjectDatabases:
     @cached_property
     def migrated(self) -> Migrated:
         """What the migrations have made unique; whoever knows it from an earlier run may say so by setting it."""
-        return migrated(self._migrations)._replace(made=tables_made(self._texts))
+        return migrated(self._migrations)._replace(made=tables_made(self._tables))
 
     @cached_property
     def _migrations(self) -> tuple[str, ...]:
         return tuple(migration_files(self._root))
-
-    @cached_property
-    def _texts(self) -> tuple[str, ...]:
-        """The SQL in the code that makes tables."""
-        paths = (str(self._root / path) for path in sorted(self._imports) if may_make_tables(path))
-        return tuple(text for path in paths for text in texts_in(path))
 
     @cached_property
     def _dialect(self) -> str:
@@ -92,7 +89,7 @@ class ProjectDatabases:
         if not self.concerned:
             return wanted.encode("utf-8", "surrogatepass")
         stamps = (stamp for path in self._migrations for stamp in _stamp(path))
-        return "\0".join((wanted, self._dialect, *stamps, *self._texts)).encode("utf-8", "surrogatepass")
+        return "\0".join((wanted, self._dialect, *stamps, *self._tables)).encode("utf-8", "surrogatepass")
 
 
 def _stamp(path: str) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -91,17 +92,25 @@ def read(text: str, word: str, dialect: str) -> Sql | None:
     return None
 
 
-def _tree(text: str, dialect: str) -> Node | None:
-    """The only statement of a text; None where there is none or more than one."""
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep to ourselves what sqlglot says of text that it cannot read."""
     log = logging.getLogger("sqlglot")
     disabled, log.disabled = log.disabled, True
     try:
-        trees = [tree for tree in sqlglot.parse(text, dialect=dialect or None) if tree is not None]
+        yield
+    finally:
+        log.disabled = disabled
+
+
+def _tree(text: str, dialect: str) -> Node | None:
+    """The only statement of a text; None where there is none or more than one."""
+    try:
+        with quiet():
+            trees = [tree for tree in sqlglot.parse(text, dialect=dialect or None) if tree is not None]
     except (SqlglotError, ValueError, TypeError, AttributeError, LookupError, AssertionError, RecursionError):
         # Any text comes here, and sqlglot's own checks do not catch all that is wrong with one.
         return None
-    finally:
-        log.disabled = disabled
     return trees[0] if len(trees) == 1 and isinstance(trees[0], _STATEMENTS) else None
 
 

@@ -115,5 +115,6 @@ class ModuleFacts:
     module_mutates: frozenset[str] = frozenset()
     global_names: frozenset[str] = frozenset()
     handed: frozenset[str] = frozenset()
+    tables: tuple[str, ...] = ()
     error: str = ""
     error_line: int = 0

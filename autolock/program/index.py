@@ -22,6 +22,7 @@ from autolock.program.facts import (
     RouteFacts,
 )
 from autolock.program.library import JOB_DECORATORS, MUTATORS, ON_CONTAINERS, PURE_BUILTINS, ROUTE_DECORATORS
+from autolock.program.tables import texts_of_tables
 from codemods.parsing import parse as parsed_module
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -99,7 +100,9 @@ def parsed_and_indexed(path: str, source: bytes | str) -> tuple[ModuleFacts, ast
     try:
         tree = parse(source, path)
         lines = source.count(b"\n" if isinstance(source, bytes) else "\n") + 1  # type: ignore[arg-type]
-        return _Indexer(path, lines).run(tree), tree
+        facts = _Indexer(path, lines).run(tree)
+        facts.tables = texts_of_tables(tree, source)
+        return facts, tree
     except SyntaxError as error:
         line = error.lineno or 0
         return ModuleFacts(path=path, lines=0, error=_explain(error, source), error_line=line), None

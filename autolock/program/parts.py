@@ -29,13 +29,14 @@ class Traits(NamedTuple):
     """What of one file matters to the others: its imports (module, level, name), and names that it changes.
 
     The first `named` of the imports give the file its own top-level names. `rooted` tells whether anything
-    in it may run by itself: what is registered, or a class that may be middleware.
+    in it may run by itself: what is registered, or a class that may be middleware. `tables` is SQL that makes tables.
     """
 
     imports: tuple[tuple[str, int, str], ...] = ()
     names: tuple[tuple[str, ...], ...] = ((),) * len(_COLLECTED)
     rooted: bool = False
     named: int = 0
+    tables: tuple[str, ...] = ()
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -51,7 +52,7 @@ def traits_of(facts: ModuleFacts) -> Traits:
     named = len(imports)
     imports.update(dict.fromkeys(map(_written, (*facts.stars, *inner))))
     names = tuple(tuple(sorted(collect(alone))) for collect in _collectors())
-    return Traits(tuple(imports), names, bool(facts.routes or facts.lifespans or facts.classes), named)
+    return Traits(tuple(imports), names, bool(facts.routes or facts.lifespans or facts.classes), named, facts.tables)
 
 
 def _written(imported: Import) -> tuple[str, int, str]:
@@ -200,6 +201,11 @@ class Divided:
     def imports(self) -> dict[str, tuple[str, ...]]:
         """What each file imports at its top level."""
         return {path: one.modules for path, one in self.traits.items()}
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The SQL in the code that makes or changes tables."""
+        return tuple(text for _, one in sorted(self.traits.items()) for text in one.tables)
 
     @staticmethod
     def of(program: Program, traits: Mapping[str, Traits]) -> Divided:

@@ -494,11 +494,12 @@ class Rows:
 
     @staticmethod
     def found_for(write: RowWrite) -> RowRead | None:
-        """The look that told which row a statement changes: `UPDATE jobs SET ... WHERE id = job.id`."""
+        """The look that told which rows a statement changes: `UPDATE jobs SET ... WHERE id = job.id`, `id IN (ids)`."""
         for condition in write.conditions if write.form == "update" else ():
-            for read in _in_order(condition.value.reads):
+            among = _held(condition.value) if condition.operator == "in" else NO_READS
+            for read in _in_order(condition.value.reads | among):
                 same = read.location.root == write.location.root and read.column == condition.column
-                if same and read.what == "column" and condition.operator == "==":
+                if same and read.what == "column" and condition.operator in ("==", "in"):
                     origin = read.row.origin if read.row is not None else None
                     return origin if isinstance(origin, RowRead) else read
         return None

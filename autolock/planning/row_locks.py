@@ -68,7 +68,7 @@ class RowLocks(RowRefresh):
             except Refusal as refusal:
                 return self.lock_before(window, window.look, refusal)
         if self.is_locked_here(window):
-            if _chooses_several(window):
+            if _chooses_several(window) and not self.may_skip(window, window.look):
                 return self.lock_chosen(window)
             return self.lock_query(window, window.look, query)
         try:
@@ -227,7 +227,7 @@ class RowLocks(RowRefresh):
     def lock_query(self, window: RowWindow, look: RowRead, query: Query) -> RowPlan:
         """FOR UPDATE on the query that loads the row."""
         function, statement, node = lockable(self.sources, look, query)
-        skip = window.kind == "row-claim" and query.limited and query.ordered and not self.is_asked_about(look)
+        skip = self.may_skip(window, look)
         model = query.model.ref.name if query.model is not None else window.model_name
         joined = query.joined or self.loads_joined(query)
         form = {"refresh": "refresh", "get": "get", "query": "query", "text": "text"}.get(query.form, "select")
@@ -264,6 +264,11 @@ class RowLocks(RowRefresh):
         models = {q.model.table: q.model for q in looked_at if q.spot == query.spot and q.model is not None}
         assert query.model is not None
         return [models[table] for table in sorted(models)] or [query.model]
+
+    def may_skip(self, window: RowWindow, look: RowRead) -> bool:
+        """Whether the next rows will do for a request where another has chosen the first ones."""
+        chosen = look.query.limited and look.query.ordered
+        return window.kind == "row-claim" and chosen and not self.is_asked_about(look)
 
     def is_asked_about(self, look: RowRead) -> bool:
         """Whether what a chosen row holds decides what becomes of it: then one is as good as another no more."""
@@ -304,7 +309,7 @@ class RowLocks(RowRefresh):
     def in_order(self, window: RowWindow, otherwise: str) -> list[Edit]:
         """The edits by which a SELECT of several rows locks them in one order; raises Refusal with `otherwise`."""
         query, spot = window.look.query, window.look.query.spot
-        plain = query.form == "select" and query.entity == "row" and not (query.grouped or query.joined)
+        plain = query.form == "select" and query.entity in ("row", "column") and not (query.grouped or query.joined)
         if not plain or spot is None or spot.function != window.function or spot.statement is None:
             raise Refusal(otherwise)
         frames = [(f.function, f.statement) for f in window.look.stack[:-1]] + [(spot.function, spot.statement)]

@@ -209,8 +209,10 @@ class RowRefresh(RowBase):
         node = self.sources.node_of(window.function)
         name = ast.unparse(target.value) if isinstance(target, ast.Attribute) else ""
         end = getattr(window.change.node, "lineno", 0)
+        changing: list[ast.stmt] = []
         if window.change.function != window.function or not name.isidentifier():
             name, end = self.handed_on(window)
+            changing = [window.last] if window.last is not None and _calls_method(window.last, name) else []
         found = [
             s
             for s in statements_of(node)
@@ -218,6 +220,7 @@ class RowRefresh(RowBase):
             if isinstance(n, ast.Attribute) and n.attr in columns and ast.unparse(n.value) == name
             if s.lineno <= end
         ]
+        found = found or changing
         if found:
             first, elsewhere = found[0].lineno, self.decides_elsewhere(window, node)
             asked = [s for s in statements_of(node) if s.lineno < first and _hands_on(s, name)]
@@ -308,6 +311,12 @@ def _hands_on(statement: ast.stmt, name: str) -> bool:
         )
         for n in header_nodes(statement)
     )
+
+
+def _calls_method(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement has something of that name change itself: `account.withdraw(amount)`."""
+    called = [n.func for n in header_nodes(statement) if isinstance(n, ast.Call)]
+    return any(isinstance(f, ast.Attribute) and isinstance(f.value, ast.Name) and f.value.id == name for f in called)
 
 
 def _reaches_in(name: str) -> bool:

@@ -364,9 +364,10 @@ class Calls(Containers, Files):
             self.state.merge(state)
         if frame.exits and not self.state.alive:
             self.state.alive = any(s.alive for _, s in frame.exits)
-        # A helper that raised instead of returning has decided for its caller; one that returned has not.
+        # A helper that raised instead of returning has decided for its caller, and one that went on until a test came
+        # out otherwise; one that returned has not.
         if self.state.control != control:
-            self.state.control = tuple([c for c in self.state.control if c.exit == "raise" or c in control])
+            self.state.control = tuple([c for c in self.state.control if c.exit in ("raise", "loop") or c in control])
         return value
 
     def bind_arguments(

@@ -352,10 +352,14 @@ def _chooses_several(window: RowWindow) -> bool:
     return change.form == "update" and any(c.operator == "in" for c in change.conditions)
 
 
-def _way_to(look: RowRead, function: Ref) -> tuple[int, int]:
-    """By which statement of a function a look is reached, and where it is: who calls a helper twice looks twice."""
+def _way_to(look: RowRead, function: Ref) -> tuple[int, ...]:
+    """By which statement of a function a look is reached, and where it is: who calls a helper twice looks twice.
+
+    Rows that another one leads to are not looked for where they stand: `gift.giver` and `gift.taker` are two.
+    """
     statement = next((f.statement for f in reversed(look.stack) if f.function == function), None)
-    return id(statement), id(look.node)
+    led_to = (id(look.row),) if look.query.form == "relationship" else ()
+    return id(statement), id(look.node), *led_to
 
 
 def _row_changed(node: ast.AST) -> str | None:

@@ -210,7 +210,7 @@ class RowRefresh(RowBase):
         name = ast.unparse(target.value) if isinstance(target, ast.Attribute) else ""
         end = getattr(window.change.node, "lineno", 0)
         changing: list[ast.stmt] = []
-        if window.change.function != window.function or not name.isidentifier():
+        if window.change.function != window.function or not _is_path(name):
             name, end = self.handed_on(window)
             changing = [window.last] if window.last is not None and _calls_method(window.last, name) else []
         found = [
@@ -273,18 +273,23 @@ def _sends(function: ast.AST, until: int) -> bool:
     )
 
 
+def _is_path(name: str) -> bool:
+    """Whether an expression names a row, by itself or through the row that it belongs to: `order.customer`."""
+    return all(part.isidentifier() for part in name.split("."))
+
+
 def _asks(node: ast.AST, row: str) -> bool:
     """Whether a part of a test asks if there is a row: `row is None`, `not row`, `row and ...`."""
     if isinstance(node, ast.Compare):
         right = node.comparators[0]
-        named = isinstance(node.left, ast.Name) and node.left.id == row
+        named = ast.unparse(node.left) == row
         return named and isinstance(right, ast.Constant) and right.value is None
     parts = node.values if isinstance(node, ast.BoolOp) else []
     if isinstance(node, ast.If | ast.IfExp | ast.While):
         parts = [node.test]
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         parts = [node.operand]
-    return any(isinstance(p, ast.Name) and p.id == row for p in parts)
+    return any(ast.unparse(p) == row for p in parts)
 
 
 def target_of(node: ast.AST) -> ast.expr | None:

@@ -91,7 +91,8 @@ REFUSED = {
         "if case.best != mark:\n    raise HTTPException(409)\ncase.title = new\ncase.best = mark + 1"
     ),
     "paid because it was not yet": (
-        "if case.seen is not None:\n    raise HTTPException(409)\nreceipt = pay_out(case.title)\ncase.seen = datetime.now()"
+        "if case.seen is not None:\n    raise HTTPException(409)\n"
+        "receipt = pay_out(case.title)\ncase.seen = datetime.now()"
     ),
 }
 

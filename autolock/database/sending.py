@@ -31,7 +31,7 @@ def sent_between(function: ast.AST, first: ast.AST, last: ast.AST) -> str:
 
 
 def done_between(function: ast.AST, first: ast.AST, last: ast.AST) -> bool:
-    """Whether something that is to be done once is called between two places of a function: `await bank.refund(...)`."""
+    """Whether what is to be done once is called between two places of a function: `answer = await bank.refund(...)`."""
     since, until = getattr(first, "lineno", 0), getattr(last, "lineno", 0)
     calls = (n.value for n in ast.walk(function) if isinstance(n, ast.Expr | ast.Assign | ast.AnnAssign) and n.value)
     return any(since < call.lineno < until and _ONCE.search(_name_of_call(call)) for call in calls)

@@ -91,7 +91,7 @@ def _given(write: RowWrite) -> set[str]:
     for node in ast.walk(write.node) if write.form == "update" else ():
         pairs = [(k.arg, k.value) for k in node.keywords] if isinstance(node, ast.Call) else []
         if isinstance(node, ast.Dict):
-            pairs = [(k.value, v) for k, v in zip(node.keys, node.values, strict=True) if isinstance(k, ast.Constant)]
+            pairs = [(getattr(k, "value", None), v) for k, v in zip(node.keys, node.values, strict=True)]
         found |= {ast.unparse(v) for k, v in pairs if k == write.column and isinstance(v, ast.Name | ast.Attribute)}
     return found
 
@@ -104,7 +104,8 @@ def _moves_on(test: ast.expr, write: RowWrite, negated: bool) -> bool:
     inner = test.operand if isinstance(test, ast.UnaryOp) else test
     if not isinstance(inner, ast.Compare) or effective(shape_of(test), negated) != "equal":
         return False
-    node = write.node.value if isinstance(write.node, ast.Assign | ast.AnnAssign) else write.node
+    assigned = write.node.value if isinstance(write.node, ast.Assign | ast.AnnAssign) else None
+    node = assigned if assigned is not None else write.node
     followed = {ast.unparse(o) for n in ast.walk(node) if isinstance(n, ast.BinOp) for o in (n.left, n.right)}
     sides = (inner.left, inner.comparators[0])
     return write.request and any(

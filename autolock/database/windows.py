@@ -594,7 +594,7 @@ class RowFinder:
 
     @staticmethod
     def chooses_again(candidate: RowCandidate) -> bool:
-        """Whether a statement looks for its rows itself, by what was asked before: the look told only whether to try."""
+        """Whether a statement looks for its rows itself, by what was asked before that: it was but a hint."""
         chosen = (subquery(c) for c in candidate.write.conditions)
         return any(c is not None and _includes(candidate.read.query, c) for c in chosen)
 

@@ -730,6 +730,7 @@ class Calls(Containers, Files):
         if len(args) <= position:
             return NOTHING
         target, rest = args[position], [*args[:position][1:], *args[position + 1 :]]
+        self.database.sessions.hands_over(target, rest, kwargs, node)
         self.suspend(node, node.func)
         outer, self.context = self.context, "thread" if self.recording else self.context
         try:
@@ -764,6 +765,7 @@ class Calls(Containers, Files):
             position = TO_THREAD_METHODS[name]
             if len(args) > position and self.is_callable(args[position]):
                 if name in ("submit", "map"):
+                    self.database.sessions.submits(receiver, args[position:], kwargs, node)
                     self.spawn(
                         [args[position], *args[position + 1 :]], {}, node, "job", many=True if name == "map" else None
                     )

@@ -26,8 +26,8 @@ def is_transition(control: Control, write: RowWrite, *, beside: bool) -> bool:
     loose = column is not None and column.kind in _LOOSE
     if _is_new_best(control.node, write) and (beside or not loose):
         return True
-    if loose:
-        return False
+    if loose or write.made == "new":
+        return False  # what a new row holds nobody else was asked about
     if control.exit not in _LEAVING:
         return False
     tests = [t for t in _parts(control.node) if _names_column(t, write.column)]

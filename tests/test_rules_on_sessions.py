@@ -876,3 +876,22 @@ def test_threads_that_are_gathered_run_by_turns_and_those_of_a_pool_are_left(tmp
     after = "".join((tmp_path / "main.py").read_text().split())
     assert "return[awaitasyncio.to_thread(body_of,session,1),awaitrun_in_threadpool(body_of,session,2)" in after
     assert "futures=[pool.submit(body_of,session,k)forkinkeys]" in after
+
+
+CLOSING = """
+async def close(session, note):
+    await asyncio.sleep(1)
+    note.body = ""
+    await session.commit()
+
+@app.post("/notes/{key}")
+async def clear(key: int, tasks: BackgroundTasks, session: AsyncSession = Depends(get_session)):
+    note = await session.get(Note, key)
+    START
+"""
+
+
+@pytest.mark.parametrize("start", ["tasks.add_task(close, session, note)", "asyncio.create_task(close(session, note))"])
+def test_a_task_that_only_commits_keeps_the_session_as_well(start: str, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + OWN + CLOSING.replace("START", start))
+    assert [f.rule for f in autolock.check([tmp_path], cache=False).findings] == ["AL303"]

@@ -289,6 +289,10 @@ class Rows:
         if not missing:
             self.trace.demanded[read.serial] = tuple(self.catching)
 
+    def demanded_since(self, place: int) -> list[RowRead]:
+        """The looks from a place in the trace on that raise where there is no row."""
+        return [read for _, read in self.trace.reads[place:] if read.serial in self.trace.demanded]
+
     def has_found(self, read: RowRead) -> bool:
         """Whether a look has raised where it found nothing, and no handler has led the run on from there."""
         then = self.trace.demanded.get(read.serial) if read.query.form != "relationship" else None

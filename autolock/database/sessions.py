@@ -212,6 +212,8 @@ class Sessions:
             self.closed.add(session)
         if self.used is not None and name in ("commit", "rollback", "close", "aclose"):
             self.ended.add(session)
+        if self.used is not None and name in ("commit", "flush") and not self.core.state.held:
+            self.used.append((session, True))  # it sends what was changed of the rows at hand
 
     def makes(self, coroutine: Coroutine) -> None:
         """A coroutine has been called and may be awaited later."""

@@ -391,6 +391,7 @@ class RowFinder:
         read = candidate.read
         whether_any = candidate.dependence == "control" and self.trace.presence.get(read.serial, False)
         whether_any = whether_any and bool(read.query.conditions)  # of a whole table it is the first one that matters
+        whether_any = whether_any and not (candidate.control is not None and _reckons(candidate.control.node))
         return (read.what == "aggregate" or candidate.dependence == "data") and not whether_any
 
     def taken(self, candidate: RowCandidate) -> RowWindow | None:
@@ -817,12 +818,21 @@ def finds_any(test: ast.AST) -> bool:
 
 
 def _measures(test: ast.Compare) -> bool:
-    """Whether a comparison is about the length of something."""
-    return any(isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id == "len" for c in ast.walk(test))
+    """Whether a comparison is about the length of something, or about the sum of what is in it."""
+    called = (c.func for c in ast.walk(test) if isinstance(c, ast.Call))
+    return any(isinstance(f, ast.Name) and f.id in ("len", "sum") for f in called)
+
+
+def _reckons(test: ast.AST) -> bool:
+    """Whether a test is about what comes out when something is added: `balance + amount < 0`."""
+    sides = (side for n in ast.walk(test) if isinstance(n, ast.Compare) for side in (n.left, *n.comparators))
+    return any(isinstance(side, ast.BinOp) and isinstance(side.op, ast.Add | ast.Sub) for side in sides)
 
 
 def _asks_for_any(test: ast.Compare) -> bool:
     """`len(rows) > 0`, `len(rows) >= 1`: whether there is one, not how many there are."""
+    if _reckons(test):
+        return False
     if any(isinstance(c, ast.Constant) and c.value == 0 for c in (test.left, *test.comparators)):
         return True
     one, operator = test.comparators[0], test.ops[0]

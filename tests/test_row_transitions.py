@@ -91,7 +91,8 @@ REFUSED = {
         "if case.best != mark:\n    raise HTTPException(409)\ncase.title = new\ncase.best = mark + 1"
     ),
     "a newer one, of a new row": (
-        "letter = Case(title=new)\nif case.seen < letter.seen:\n    case.seen = letter.seen\n    case.owner = letter.owner"
+        "letter = Case(title=new)\n"
+        "if case.seen < letter.seen:\n    case.seen = letter.seen\n    case.owner = letter.owner"
     ),
     "paid because it was not yet": (
         "if case.seen is not None:\n    raise HTTPException(409)\n"

@@ -70,7 +70,7 @@ class RowLocks(RowRefresh):
         if self.is_locked_here(window):
             if _chooses_several(window) and not self.may_skip(window, window.look):
                 return self.lock_chosen(window)
-            return self.lock_query(window, window.look, query)
+            return self.lock_picked(window)
         try:
             return self.refresh(window)
         except Refusal as refusal:
@@ -137,6 +137,20 @@ class RowLocks(RowRefresh):
             "first has left.",
             holds="look",
         )
+
+    def lock_picked(self, window: RowWindow) -> RowPlan:
+        """The look itself locks: in one order, where it loads several rows for Python to pick one of them."""
+        look, row = window.look, window.change.row
+        query = look.query
+        picked = query.picked and row is not None and window.change.column in row.asked
+        if not picked or query.ordered or query.limited or query.skips_locked:
+            return self.lock_query(window, look, query)
+        try:
+            edits = self.in_order(window, _LOOP)
+        except Refusal:
+            return self.lock_query(window, look, query)
+        title = f"Lock the `{window.model_name}` rows that `{window.function.name}` picks one of"
+        return RowPlan(edits, title, self.lock_reason(skip=False), holds="look")
 
     def in_loop(self, window: RowWindow) -> list[Edit]:
         """The edits that lock all rows of a loop: where they are loaded at once, or else before their loop."""

@@ -321,7 +321,7 @@ class Statements(Calls):
     def jump(self, node: ast.Break | ast.Continue) -> None:
         table = self.frame.jumps if isinstance(node, ast.Break) else self.frame.continues
         if table:
-            table[-1].append(self.state.copy())
+            table[-1].append((self.state.copy(), dict(self.frame.env.vars)))
         self.state.alive = False
 
     def assert_(self, node: ast.Assert) -> None:
@@ -572,10 +572,11 @@ class Statements(Calls):
         if control is not None and self.state.alive:
             self.state.control = (*self.state.control, control)
 
-    def gather_states(self, states: list[State]) -> None:
-        for state in states:
-            self.state.merge(state)
-        states.clear()
+    def gather_states(self, left: list[tuple[State, dict[str, Value]]]) -> None:
+        """Join the ways in which a loop, or a turn of it, was left, with what names held there."""
+        for state, names in left:
+            self.meet(state, names)
+        left.clear()
 
     def for_(self, node: ast.For | ast.AsyncFor) -> None:
         env, frame = self.frame.env, self.frame
@@ -734,8 +735,8 @@ class Statements(Calls):
         frame = self.frame
         exits, jumps, continues = marks
         states = [s for _, s in frame.exits[exits:]]
-        states += [s for count, group in zip(jumps, frame.jumps, strict=False) for s in group[count:]]
-        states += [s for count, group in zip(continues, frame.continues, strict=False) for s in group[count:]]
+        left = zip((*jumps, *continues), (*frame.jumps, *frame.continues), strict=False)
+        states += [state for count, group in left for state, _ in group[count:]]
         current, statement = self.state, frame.statement
         for state in states:
             self.state = state

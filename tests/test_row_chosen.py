@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HEAD = """
 from fastapi import Depends, FastAPI
-from sqlalchemy import create_engine, select, text, update
+from sqlalchemy import create_engine, func, select, text, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column, sessionmaker
 
 Sessions = sessionmaker(create_engine("DATABASE://depot/parcels"))
@@ -114,6 +114,17 @@ HARMLESS = {
         weighed = db.scalar(update(Parcel).where(Parcel.id.in_(free)).values(weight=0).returning(Parcel.id))
         db.commit()
         return weighed
+        """,
+    "locked, behind a look whether there is any": """
+        waiting = db.scalar(select(func.count()).select_from(Parcel).where(Parcel.state == "ready"))
+        if not waiting:
+            return None
+        free = select(Parcel.id).where(Parcel.state == "ready").limit(1).with_for_update(skip_locked=True)
+        taken = db.scalar(
+            update(Parcel).where(Parcel.id == free.scalar_subquery()).values(state="sent").returning(Parcel.id)
+        )
+        db.commit()
+        return taken
         """,
     "text, locked": sql(
         "UPDATE parcels SET state = 'sent' WHERE id = (SELECT id FROM parcels WHERE state = 'ready' "

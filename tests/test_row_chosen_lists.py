@@ -84,3 +84,32 @@ def test_a_row_is_passed_over_only_where_any_other_will_do(tmp_path: Path, check
     after = (tmp_path / "main.py").read_text()
     assert "with_for_update(" in after
     assert ("skip_locked" in after) is skips
+
+
+IDS = (
+    APP[: APP.index("@app.post")].replace("import select", "import select, update")
+    + """
+@app.post("/claim")
+async def claim(count: int, session: AsyncSession = Depends(get_session)):
+    ids = (await session.scalars(select(Job.id).where(Job.state == "new")CHOICE)).all()
+    await session.execute(update(Job).where(Job.id.in_(ids)AGAIN).values(state="taken"))
+    await session.commit()
+    return ids
+"""
+)
+
+
+def test_ids_that_a_statement_then_changes_are_a_claim(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(IDS.replace("CHOICE", ".order_by(Job.id).limit(count)").replace("AGAIN", ""))
+    assert [f.rule for f in autolock.check([tmp_path], cache=False).findings] == ["AL207"]
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    assert "with_for_update(skip_locked=True)" in (tmp_path / "main.py").read_text()
+    assert not autolock.check([tmp_path], cache=False).findings
+
+
+@pytest.mark.parametrize(
+    ("choice", "again"), [("", ""), (".order_by(Job.id).limit(count)", ", Job.state == 'new'")], ids=["all", "again"]
+)
+def test_ids_of_all_and_of_those_that_are_still_such_are_no_claim(tmp_path: Path, choice: str, again: str) -> None:
+    (tmp_path / "main.py").write_text(IDS.replace("CHOICE", choice).replace("AGAIN", again))
+    assert not autolock.check([tmp_path], cache=False).findings

@@ -28,6 +28,11 @@ class Item(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     left: Mapped[int]
 
+    def take_out(self, number: int) -> None:
+        if self.left < number:
+            raise ValueError(self.left)
+        self.left -= number
+
 DECLARED
 class Items:
     def __init__(self, session: AsyncSession) -> None:
@@ -102,3 +107,12 @@ def test_another_name_is_taken_where_the_first_means_something_else(tmp_path: Pa
 def test_nothing_is_added_to_what_is_known_by_a_protocol(tmp_path: Path) -> None:
     protocol = "class Store(Protocol):\n    async def get(self, number: int) -> Item: ...\n"
     assert "lock" not in fixed(tmp_path, declared=protocol, known="Store")
+
+
+def test_a_row_that_changes_itself_is_locked_before_it_is_told_to(tmp_path: Path) -> None:
+    main = tmp_path / "main.py"
+    text = APP.replace("item.left = item.left // 2", "item.take_out(2)").replace("KNOWN", "Items")
+    main.write_text(text.replace("DECLARED", "").replace("MORE", ""))
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    assert 'await self.items.lock(item, "left")\n        item.take_out(2)' in main.read_text()
+    assert autolock.check([tmp_path], cache=False).findings == ()

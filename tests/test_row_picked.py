@@ -56,6 +56,10 @@ PICKED = {
     "next": "plot = next((p for p in plots if p.tenant is None and p.size >= size), None)\n",
     "first of a list": "free = [p for p in plots if not p.tenant]\nplot = free[0]\n",
     "loop that ends": "for plot in plots:\n    if plot.tenant is None:\n        break\n",
+    "loop that remembers": (
+        "plot = None\nfor one in plots:\n    if one.tenant is None:\n        plot = one\n        break\n"
+        "if plot is None:\n    raise HTTPException(409)\n"
+    ),
     "loop that marks": "for plot in plots:\n    if plot.tenant is None:\n        plot.tenant = tenant\n        break\n",
 }
 
@@ -101,3 +105,10 @@ def test_what_a_loop_marks_and_sends_is_sent_twice(tmp_path: Path) -> None:
     assert [f.rule for f in findings(tmp_path, loop.format("await send_letter(plot.tenant)"))] == ["AL207"]
     assert findings(tmp_path, loop.format("print(plot.tenant)")) == ()
     assert findings(tmp_path, loop.format("await send_letter(tenant)")) == ()
+
+
+def test_rows_that_nobody_has_put_in_order_are_locked_in_one(tmp_path: Path) -> None:
+    findings(tmp_path, ALL.replace(".order_by(Plot.id)", "") + PICKED["next"] + "plot.tenant = tenant\n")
+    autolock.fix([tmp_path], cache=False, apply=True)
+    fixed = "".join((tmp_path / "main.py").read_text(encoding="utf-8").split())
+    assert ".where(Plot.garden==garden).order_by(Plot.id).with_for_update()" in fixed

@@ -33,6 +33,7 @@ class Case(Base):
     owner: Mapped[str | None]
     title: Mapped[str]
     best: Mapped[int]
+    holder: Mapped[str | None]
     seen: Mapped[datetime]
     password: Mapped[str]
 
@@ -43,6 +44,9 @@ class Case(Base):
 def session():
     with Sessions() as db:
         yield db
+
+def pay_out(title: str) -> str:
+    ...
 
 def may_become(old: str, new: str) -> bool:
     return new in NEXT[old]
@@ -77,6 +81,23 @@ REFUSED = {
     ),
     "a higher bid": "if mark <= case.best:\n    raise HTTPException(409)\ncase.best = mark",
     "a new record": "if mark > case.best:\n    case.best = mark",
+    "a new record, in SQL text": (
+        "row = db.execute(text('SELECT best FROM cases WHERE id = :id'), {'id': id}).mappings().first()\n"
+        "if mark <= row['best']:\n    return False\n"
+        "db.execute(text('UPDATE cases SET best = :best, holder = :new WHERE id = :id'),"
+        " {'best': mark, 'new': new, 'id': id})"
+    ),
+    "a revision that the client has named": (
+        "if case.best != mark:\n    raise HTTPException(409)\ncase.title = new\ncase.best = mark + 1"
+    ),
+    "a newer one, of a new row": (
+        "letter = Case(title=new)\n"
+        "if case.seen < letter.seen:\n    case.seen = letter.seen\n    case.owner = letter.owner"
+    ),
+    "paid because it was not yet": (
+        "if case.seen is not None:\n    raise HTTPException(409)\n"
+        "receipt = pay_out(case.title)\ncase.seen = datetime.now()"
+    ),
 }
 
 
@@ -95,6 +116,10 @@ HARMLESS = {
     ),
     "when it was seen last": "if day > case.seen:\n    case.seen = day",
     "a branch": "if case.owner is None:\n    case.owner = new",
+    "a revision that was there": "if case.best != mark:\n    raise HTTPException(409)\ncase.title = new",
+    "paid, and then looked at": (
+        "pay_out(case.title)\nif case.seen is not None:\n    raise HTTPException(409)\ncase.seen = datetime.now()"
+    ),
     "the time": "if case.seen is not None:\n    raise HTTPException(409)\ncase.seen = datetime.now()",
 }
 

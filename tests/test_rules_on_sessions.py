@@ -816,3 +816,82 @@ def test_tasks_with_which_something_else_is_done_stay_tasks(line: str, answer: s
     main.write_text(HEAD + OWN + GROUP.format(lines=("\n" + 8 * " ").join(started), answer=answer))
     autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
     assert "create_task" in main.read_text()
+
+
+POOL = """
+from concurrent.futures import ThreadPoolExecutor
+from fastapi.concurrency import run_in_threadpool
+pool = ThreadPoolExecutor(4)
+
+def sync_session():
+    with SyncSession() as session:
+        yield session
+
+def body_of(session, key):
+    return session.scalar(select(Note.body).where(Note.id == key))
+
+def own_body_of(key):
+    with SyncSession() as session:
+        return body_of(session, key)
+
+@app.get("/bodies")
+"""
+DEF = POOL + "def bodies(keys: list[int], session: Session = Depends(sync_session)):\n    "
+ASYNC_DEF = POOL + "async def bodies(keys: list[int], session: Session = Depends(sync_session)):\n    "
+THREADED = {
+    "submit": DEF
+    + "futures = [pool.submit(body_of, session, k) for k in keys]\n    return [f.result() for f in futures]\n",
+    "map": DEF
+    + "with ThreadPoolExecutor() as own:\n        return list(own.map(lambda k: body_of(session, k), keys))\n",
+    "to_thread": ASYNC_DEF
+    + "return await asyncio.gather(asyncio.to_thread(body_of, session, 1), run_in_threadpool(body_of, session, 2))\n",
+}
+ALONE = {
+    "one after the other": DEF + "return [pool.submit(body_of, session, k).result() for k in keys]\n",
+    "sessions of their own": DEF + "return list(pool.map(own_body_of, keys))\n",
+    "awaited": ASYNC_DEF + "return [await asyncio.to_thread(body_of, session, k) for k in keys]\n",
+    "the only one": ASYNC_DEF
+    + "return await asyncio.gather(asyncio.to_thread(body_of, session, 1), asyncio.sleep(1))\n",
+}
+
+
+@pytest.mark.parametrize("text", THREADED.values(), ids=THREADED)
+def test_threads_that_use_one_session(text: str, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + text)
+    assert [(f.rule, f.place.function) for f in autolock.check([tmp_path], cache=False).findings] == [
+        ("AL302", "bodies")
+    ]
+
+
+@pytest.mark.parametrize("text", ALONE.values(), ids=ALONE)
+def test_threads_that_use_one_session_by_turns_or_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + text)
+    assert not autolock.check([tmp_path], cache=False).findings
+
+
+def test_threads_that_are_gathered_run_by_turns_and_those_of_a_pool_are_left(tmp_path: Path) -> None:
+    submitting = "\n@app" + THREADED["submit"].partition("@app")[2].replace("bodies", "others")
+    (tmp_path / "main.py").write_text(HEAD + THREADED["to_thread"] + submitting)
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    after = "".join((tmp_path / "main.py").read_text().split())
+    assert "return[awaitasyncio.to_thread(body_of,session,1),awaitrun_in_threadpool(body_of,session,2)" in after
+    assert "futures=[pool.submit(body_of,session,k)forkinkeys]" in after
+
+
+CLOSING = """
+async def close(session, note):
+    await asyncio.sleep(1)
+    note.body = ""
+    await session.commit()
+
+@app.post("/notes/{key}")
+async def clear(key: int, tasks: BackgroundTasks, session: AsyncSession = Depends(get_session)):
+    note = await session.get(Note, key)
+    START
+"""
+
+
+@pytest.mark.parametrize("start", ["tasks.add_task(close, session, note)", "asyncio.create_task(close(session, note))"])
+def test_a_task_that_only_commits_keeps_the_session_as_well(start: str, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + OWN + CLOSING.replace("START", start))
+    assert [f.rule for f in autolock.check([tmp_path], cache=False).findings] == ["AL303"]

@@ -165,7 +165,11 @@ class Harm:
             return False  # a date that has not passed yet, or what was of no use: who comes second does that again
         if write.made != "const" and not write.text:
             own = self.by_entry[id(candidate.entry)]
-            plain = write.kind == "assign" and write.value is not None and not is_invented(write.value)
+            plain = (
+                write.kind == "assign"
+                and write.value is not None
+                and (write.made == "new" or not is_invented(write.value))
+            )
             beside = any(w.row is write.row and w.column != write.column and control in w.decided for w in own)
             return plain and not _WHOLE.search(write.column) and is_transition(control, write, beside=beside)
         kind = write.model.columns[write.column].kind if write.column in write.model.columns else ""

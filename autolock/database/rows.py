@@ -289,6 +289,10 @@ class Rows:
         if not missing:
             self.trace.demanded[read.serial] = tuple(self.catching)
 
+    def demanded_since(self, place: int) -> list[RowRead]:
+        """The looks from a place in the trace on that raise where there is no row."""
+        return [read for _, read in self.trace.reads[place:] if read.serial in self.trace.demanded]
+
     def has_found(self, read: RowRead) -> bool:
         """Whether a look has raised where it found nothing, and no handler has led the run on from there."""
         then = self.trace.demanded.get(read.serial) if read.query.form != "relationship" else None
@@ -494,11 +498,12 @@ class Rows:
 
     @staticmethod
     def found_for(write: RowWrite) -> RowRead | None:
-        """The look that told which row a statement changes: `UPDATE jobs SET ... WHERE id = job.id`."""
+        """The look that told which rows a statement changes: `UPDATE jobs SET ... WHERE id = job.id`, `id IN (ids)`."""
         for condition in write.conditions if write.form == "update" else ():
-            for read in _in_order(condition.value.reads):
+            among = _held(condition.value) if condition.operator == "in" else NO_READS
+            for read in _in_order(condition.value.reads | among):
                 same = read.location.root == write.location.root and read.column == condition.column
-                if same and read.what == "column" and condition.operator == "==":
+                if same and read.what == "column" and condition.operator in ("==", "in"):
                     origin = read.row.origin if read.row is not None else None
                     return origin if isinstance(origin, RowRead) else read
         return None

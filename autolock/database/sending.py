@@ -11,6 +11,8 @@ _SENDING = re.compile(
     r"(?i)(^|_)(send|deliver|notify|e?mail|enqueue|queue|publish|broadcast|emit|dispatch|charge|refund|pay|transfer|credit|debit"
     r"|start|launch|run|submit|schedule|trigger|create_task|add_task|delay|apply_async|kiq)(_|$)"
 )
+#: What nobody wants to be done twice, also where the caller keeps what it answers: a receipt, the id of a message.
+_ONCE = re.compile(r"(?i)(^|_)(send|deliver|notify|e?mail|publish|charge|refund|capture|pay|payout|transfer)(_|$)")
 
 
 def sends(function: ast.AST) -> bool:
@@ -26,6 +28,13 @@ def sent_between(function: ast.AST, first: ast.AST, last: ast.AST) -> str:
             call = node.value.value if isinstance(node.value, ast.Await) else node.value
             return ast.unparse(call.func) if isinstance(call, ast.Call) else ""
     return ""
+
+
+def done_between(function: ast.AST, first: ast.AST, last: ast.AST) -> bool:
+    """Whether what is to be done once is called between two places of a function: `answer = await bank.refund(...)`."""
+    since, until = getattr(first, "lineno", 0), getattr(last, "lineno", 0)
+    calls = (n.value for n in ast.walk(function) if isinstance(n, ast.Expr | ast.Assign | ast.AnnAssign) and n.value)
+    return any(since < call.lineno < until and _ONCE.search(_name_of_call(call)) for call in calls)
 
 
 def sends_each(loop: ast.For | ast.AsyncFor) -> bool:

@@ -37,6 +37,8 @@ _RUNNING = frozenset({"execute", "exec", "scalar", "scalars", "stream", "stream_
 _CACHES = frozenset({"lru_cache", "cache"})
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.GeneratorExp)
+#: Pools of threads, by the last name of what makes them.
+_POOLS = ("ThreadPoolExecutor", "ThreadPool")
 _DEPTH = 3
 #: Statements of a task that are looked at for the sessions that it uses.
 REHEARSAL = 600
@@ -78,7 +80,8 @@ class Statement(Event):
 class Work(NamedTuple):
     """What one awaitable does: its call, which sessions of the caller it uses, and whether it writes or commits.
 
-    `many` when there is one for each turn of a loop, `waits` when it may wait for something besides its sessions.
+    `many` when there is one for each turn of a loop, `waits` when it may wait for something besides its sessions,
+    `threaded` when it is a plain function that a worker thread runs.
     """
 
     call: ast.Call
@@ -86,6 +89,7 @@ class Work(NamedTuple):
     writes: bool
     many: bool
     waits: bool = False
+    threaded: bool = False
 
 
 @dataclass(slots=True, frozen=True, eq=False)
@@ -132,6 +136,8 @@ class Sessions:
         #: Calls of a session that may have no connection yet, or that do more than run a statement.
         self.unsettled: set[int] = set()
         self.coroutines: dict[int, Coroutine] = {}
+        #: Calls that hand a function to a worker thread, with what it is given there.
+        self.threads: dict[int, tuple[Value, list[Value], dict[str, Value]]] = {}
         self.started: dict[object, list[Work]] = {}
         self.used: list[tuple[Session, bool]] | None = None
         #: Of the last task that was rehearsed: whose transactions it ends, and whether it waits for anything else.
@@ -145,6 +151,7 @@ class Sessions:
         self.calls.clear()
         self.unsettled.clear()
         self.coroutines.clear()
+        self.threads.clear()
         self.started.clear()
 
     # -- providers -----------------------------------------------------------------
@@ -205,11 +212,17 @@ class Sessions:
             self.closed.add(session)
         if self.used is not None and name in ("commit", "rollback", "close", "aclose"):
             self.ended.add(session)
+        if self.used is not None and name in ("commit", "flush") and not self.core.state.held:
+            self.used.append((session, True))  # it sends what was changed of the rows at hand
 
     def makes(self, coroutine: Coroutine) -> None:
         """A coroutine has been called and may be awaited later."""
         if isinstance(coroutine.node, ast.Call):
             self.coroutines[id(coroutine.node)] = coroutine
+
+    def hands_over(self, function: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> None:
+        """A worker thread is given a function to run, which may be awaited later."""
+        self.threads[id(node)] = function, args, kwargs
 
     # -- at once -----------------------------------------------------------------------
 
@@ -236,9 +249,24 @@ class Sessions:
         work = self.work(call, self.core.loops > 0)
         if _is_dropped(node, function):
             self.outlives(value, rest, kwargs, node, kind)
+        self.starts(node, work)
+
+    def starts(self, node: ast.Call, work: Work) -> None:
+        """A function has started something, beside what it had started before."""
         works = self.started.setdefault(self.core.frame.serial, [])
         works.append(work)
         self.meet(node, works)
+
+    def submits(self, pool: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> None:
+        """A pool of threads is given something to run: `pool.map(load, ids)`; others' methods may be called like it."""
+        function = self.function_node()
+        known = isinstance(pool.obj, Heap) and pool.obj.type.name.endswith(_POOLS)
+        if not known or function is None or not self.core.recording or self.used is not None:
+            return
+        self.hands_over(args[0], args[1:], kwargs, node)
+        one = isinstance(node.func, ast.Attribute) and node.func.attr == "submit"
+        if not _is_waited_for(node, function):
+            self.starts(node, self.work(node, not one or bool(_loops_round(node, function))))
 
     def meet(self, node: ast.Call, works: list[Work]) -> None:
         """Whether two of the awaitables use one session."""
@@ -257,14 +285,14 @@ class Sessions:
 
     def is_asynchronous(self, session: Session, users: list[Work]) -> bool:
         """Whether tasks let others go on in the middle of what they do with the session."""
-        return session.is_async or any(id(w.call) in self.calls for w in users)
+        return session.is_async or any(w.threaded or id(w.call) in self.calls for w in users)
 
     def may_refuse(self, session: Session, users: list[Work]) -> bool:
         """Whether a session refuses one of its tasks: those that only read wait for the connection that it has.
 
         Of a connection that is used by itself it is the driver that tells.
         """
-        if not session.flushes:
+        if not session.flushes or any(w.threaded for w in users):
             return True
         transaction = self.database.rows.transaction(session)
         waiting = any(w not in transaction.sent and w.form in ("attribute", "insert") for w in transaction.pending)
@@ -308,14 +336,18 @@ class Sessions:
         if session is not None:
             own = many and self.is_of_loop(session, call)
             return Work(call, () if own else (session,), False, many)
-        coroutine = self.coroutines.get(id(call))
-        if coroutine is None:
+        coroutine, thread = self.coroutines.get(id(call)), self.threads.get(id(call))
+        if coroutine is not None:
+            function, args, kwargs = coroutine.function, coroutine.args, coroutine.kwargs
+        elif thread is not None and isinstance(thread[0].obj, FunctionValue):
+            function, args, kwargs = thread[0].obj, thread[1], thread[2]
+        else:
             return Work(call, (), False, many)
-        given = [*coroutine.args, *coroutine.kwargs.values(), Value(coroutine.function)]
-        used = self.rehearsed(coroutine.function, coroutine.args, coroutine.kwargs, given)
+        used = self.rehearsed(function, args, kwargs, [*args, *kwargs.values(), Value(function)])
         if many:
             used = {s: w for s, w in used.items() if not self.is_of_loop(s, call)}
-        return Work(call, tuple(used), any(used.values()) or not self.ended.isdisjoint(used), many, self.waits)
+        writes = any(used.values()) or not self.ended.isdisjoint(used)
+        return Work(call, tuple(used), writes, many, self.waits, threaded=thread is not None)
 
     def rehearsed(
         self,
@@ -533,6 +565,11 @@ def _is_dropped(node: ast.Call, function: ast.AST) -> bool:
             mentioned = {n.id for w in waits for n in ast.walk(w) if isinstance(n, ast.Name)}
             return bool(names) and not names & mentioned
     return False
+
+
+def _is_waited_for(node: ast.Call, function: ast.AST) -> bool:
+    """`pool.submit(...).result()`: nothing else is started meanwhile."""
+    return any(isinstance(n, ast.Attribute) and n.value is node and n.attr == "result" for n in ast.walk(function))
 
 
 def _loops_round(node: ast.AST, function: ast.AST) -> list[ast.AST]:

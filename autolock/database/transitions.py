@@ -26,13 +26,15 @@ def is_transition(control: Control, write: RowWrite, *, beside: bool) -> bool:
     loose = column is not None and column.kind in _LOOSE
     if _is_new_best(control.node, write) and (beside or not loose):
         return True
-    if loose:
-        return False
+    if loose or write.made == "new":
+        return False  # what a new row holds nobody else was asked about
     if control.exit not in _LEAVING:
         return False
     tests = [t for t in _parts(control.node) if _names_column(t, write.column)]
     return any(
-        _weighs(t, write, _is_alone(t, control.node, write)) or _asks_for_state(t, write.column, control.negated)
+        _weighs(t, write, _is_alone(t, control.node, write))
+        or _asks_for_state(t, write.column, control.negated)
+        or _moves_on(t, write, control.negated)
         for t in tests
     )
 
@@ -78,9 +80,37 @@ def _spellings(write: RowWrite) -> set[str]:
     """How the code may say the new value: as it is assigned, or the member of an enumeration that it is of."""
     node = write.node.value if isinstance(write.node, ast.Assign | ast.AnnAssign) else None
     if not isinstance(node, ast.Name | ast.Attribute):
-        return {write.value.term} - {""} if write.value is not None else set()
+        return ({write.value.term} if write.value is not None else set()) - {""} | _given(write)
     member = isinstance(node, ast.Attribute) and node.attr in ("value", "name")
     return {ast.unparse(node)} | ({ast.unparse(node.value)} if member and isinstance(node, ast.Attribute) else set())
+
+
+def _given(write: RowWrite) -> set[str]:
+    """What a statement is given for the column: `values(best=score)`, `{"best": score}` beside SQL text."""
+    found: set[str] = set()
+    for node in ast.walk(write.node) if write.form == "update" else ():
+        pairs = [(k.arg, k.value) for k in node.keywords] if isinstance(node, ast.Call) else []
+        if isinstance(node, ast.Dict):
+            pairs = [(getattr(k, "value", None), v) for k, v in zip(node.keys, node.values, strict=True)]
+        found |= {ast.unparse(v) for k, v in pairs if k == write.column and isinstance(v, ast.Name | ast.Attribute)}
+    return found
+
+
+def _moves_on(test: ast.expr, write: RowWrite, negated: bool) -> bool:
+    """Whether the new value follows the one that the client has named: `row.version = seen + 1` where that was `seen`.
+
+    Whoever has named the same one passes the check too, and replaces what was written on the strength of it.
+    """
+    inner = test.operand if isinstance(test, ast.UnaryOp) else test
+    if not isinstance(inner, ast.Compare) or effective(shape_of(test), negated) != "equal":
+        return False
+    assigned = write.node.value if isinstance(write.node, ast.Assign | ast.AnnAssign) else None
+    node = assigned if assigned is not None else write.node
+    followed = {ast.unparse(o) for n in ast.walk(node) if isinstance(n, ast.BinOp) for o in (n.left, n.right)}
+    sides = (inner.left, inner.comparators[0])
+    return write.request and any(
+        _is_column(one, write.column) and ast.unparse(other) in followed for one, other in (sides, reversed(sides))
+    )
 
 
 def _asks_for_state(test: ast.expr, column: str, negated: bool) -> bool:

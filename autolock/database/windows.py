@@ -14,8 +14,9 @@ from autolock.database.hooks import CONFLICTS, VIOLATIONS
 from autolock.database.models import Model, Models
 from autolock.database.objects import Condition, Query
 from autolock.database.rows import Rows, same_row
-from autolock.database.sending import sends, sends_each
+from autolock.database.sending import done_between, sends, sends_each
 from autolock.database.trace import DatabaseTrace, RowCandidate, RowRead, RowWrite
+from autolock.database.transitions import asks_for_state
 from autolock.program.branches import Branches, shared_frames
 from autolock.program.decisions import asked_with_details, asks_of_any, effective, says_different, shape_of
 from autolock.program.linker import Program, Ref
@@ -211,13 +212,24 @@ class RowFinder:
         if candidate.dependence == "data":
             if self.is_kept(write) or not self.harm.is_lost_update(candidate):
                 return None
-        elif not self.harm.is_check_then_act(candidate):
+        elif not self.harm.is_check_then_act(candidate) and not self.is_done_once(candidate):
             return None
         relation = self.relation(candidate)
         if relation is None:
             return None
         kind = {"lock-lost": "row-lock-lost", "stale": "row-stale", "early": "row-stale"}.get(relation, "row-update")
         return self.make(kind, candidate, relation)
+
+    def is_done_once(self, candidate: RowCandidate) -> bool:
+        """Whether something is sent or paid because a state says that it was not yet, and the state is set after it."""
+        write, control = candidate.write, candidate.control
+        if control is None or write.kind != "assign" or not asks_for_state(control, write.column):
+            return False
+        frame = next((f for f in write.stack if f.serial == control.frame), None)
+        node = self.node_of(frame.function) if frame is not None and frame.function is not None else None
+        if frame is None or node is None or frame.statement is None:
+            return False
+        return done_between(node, control.node, frame.statement)
 
     def is_kept(self, write: RowWrite) -> bool:
         """Whether a mapper sees no change where the old value went through a name, as a default of another one.
@@ -379,6 +391,7 @@ class RowFinder:
         read = candidate.read
         whether_any = candidate.dependence == "control" and self.trace.presence.get(read.serial, False)
         whether_any = whether_any and bool(read.query.conditions)  # of a whole table it is the first one that matters
+        whether_any = whether_any and not (candidate.control is not None and _reckons(candidate.control.node))
         return (read.what == "aggregate" or candidate.dependence == "data") and not whether_any
 
     def taken(self, candidate: RowCandidate) -> RowWindow | None:
@@ -459,7 +472,7 @@ class RowFinder:
         asked = {c.column for c in read.query.conditions}
         if write.kind != "remove" and write.column not in asked:
             return None
-        if self.is_conditional(write) or self.is_guarded(candidate):
+        if self.is_conditional(write) or self.chooses_again(candidate) or self.is_guarded(candidate):
             return None
         ours = {lock.serial for lock in write.locks}
         if read.what == "row" and any(lock.serial in ours for lock in read.locks):
@@ -555,7 +568,8 @@ class RowFinder:
         return write.form != "insert" and any(
             since < other.serial < write.serial
             and other.model is write.model
-            and self.is_conditional(other)
+            and other.node is not write.node
+            and self.is_conditional(other, self.identity(candidate.read))
             and not all(_are_two_rows(conditions, other.conditions) for conditions in ours)
             for other in self.harm.by_entry[id(candidate.entry)]
         )
@@ -578,6 +592,12 @@ class RowFinder:
             if again and control.exit and control.negated and _compares(control.node):
                 return True
         return False
+
+    @staticmethod
+    def chooses_again(candidate: RowCandidate) -> bool:
+        """Whether a statement looks for its rows itself, by what was asked before that: it was but a hint."""
+        chosen = (subquery(c) for c in candidate.write.conditions)
+        return any(c is not None and _includes(candidate.read.query, c) for c in chosen)
 
     @staticmethod
     def identity(read: RowRead) -> frozenset[tuple[str, str]]:
@@ -798,12 +818,21 @@ def finds_any(test: ast.AST) -> bool:
 
 
 def _measures(test: ast.Compare) -> bool:
-    """Whether a comparison is about the length of something."""
-    return any(isinstance(c, ast.Call) and isinstance(c.func, ast.Name) and c.func.id == "len" for c in ast.walk(test))
+    """Whether a comparison is about the length of something, or about the sum of what is in it."""
+    called = (c.func for c in ast.walk(test) if isinstance(c, ast.Call))
+    return any(isinstance(f, ast.Name) and f.id in ("len", "sum") for f in called)
+
+
+def _reckons(test: ast.AST) -> bool:
+    """Whether a test is about what comes out when something is added: `balance + amount < 0`."""
+    sides = (side for n in ast.walk(test) if isinstance(n, ast.Compare) for side in (n.left, *n.comparators))
+    return any(isinstance(side, ast.BinOp) and isinstance(side.op, ast.Add | ast.Sub) for side in sides)
 
 
 def _asks_for_any(test: ast.Compare) -> bool:
     """`len(rows) > 0`, `len(rows) >= 1`: whether there is one, not how many there are."""
+    if _reckons(test):
+        return False
     if any(isinstance(c, ast.Constant) and c.value == 0 for c in (test.left, *test.comparators)):
         return True
     one, operator = test.comparators[0], test.ops[0]

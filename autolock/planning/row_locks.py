@@ -68,9 +68,9 @@ class RowLocks(RowRefresh):
             except Refusal as refusal:
                 return self.lock_before(window, window.look, refusal)
         if self.is_locked_here(window):
-            if _chooses_several(window):
+            if _chooses_several(window) and not self.may_skip(window, window.look):
                 return self.lock_chosen(window)
-            return self.lock_query(window, window.look, query)
+            return self.lock_picked(window)
         try:
             return self.refresh(window)
         except Refusal as refusal:
@@ -137,6 +137,20 @@ class RowLocks(RowRefresh):
             "first has left.",
             holds="look",
         )
+
+    def lock_picked(self, window: RowWindow) -> RowPlan:
+        """The look itself locks: in one order, where it loads several rows for Python to pick one of them."""
+        look, row = window.look, window.change.row
+        query = look.query
+        picked = query.picked and row is not None and window.change.column in row.asked
+        if not picked or query.ordered or query.limited or query.skips_locked:
+            return self.lock_query(window, look, query)
+        try:
+            edits = self.in_order(window, _LOOP)
+        except Refusal:
+            return self.lock_query(window, look, query)
+        title = f"Lock the `{window.model_name}` rows that `{window.function.name}` picks one of"
+        return RowPlan(edits, title, self.lock_reason(skip=False), holds="look")
 
     def in_loop(self, window: RowWindow) -> list[Edit]:
         """The edits that lock all rows of a loop: where they are loaded at once, or else before their loop."""
@@ -227,7 +241,7 @@ class RowLocks(RowRefresh):
     def lock_query(self, window: RowWindow, look: RowRead, query: Query) -> RowPlan:
         """FOR UPDATE on the query that loads the row."""
         function, statement, node = lockable(self.sources, look, query)
-        skip = window.kind == "row-claim" and query.limited and query.ordered and not self.is_asked_about(look)
+        skip = self.may_skip(window, look)
         model = query.model.ref.name if query.model is not None else window.model_name
         joined = query.joined or self.loads_joined(query)
         form = {"refresh": "refresh", "get": "get", "query": "query", "text": "text"}.get(query.form, "select")
@@ -264,6 +278,11 @@ class RowLocks(RowRefresh):
         models = {q.model.table: q.model for q in looked_at if q.spot == query.spot and q.model is not None}
         assert query.model is not None
         return [models[table] for table in sorted(models)] or [query.model]
+
+    def may_skip(self, window: RowWindow, look: RowRead) -> bool:
+        """Whether the next rows will do for a request where another has chosen the first ones."""
+        chosen = look.query.limited and look.query.ordered
+        return window.kind == "row-claim" and chosen and not self.is_asked_about(look)
 
     def is_asked_about(self, look: RowRead) -> bool:
         """Whether what a chosen row holds decides what becomes of it: then one is as good as another no more."""
@@ -304,7 +323,7 @@ class RowLocks(RowRefresh):
     def in_order(self, window: RowWindow, otherwise: str) -> list[Edit]:
         """The edits by which a SELECT of several rows locks them in one order; raises Refusal with `otherwise`."""
         query, spot = window.look.query, window.look.query.spot
-        plain = query.form == "select" and query.entity == "row" and not (query.grouped or query.joined)
+        plain = query.form == "select" and query.entity in ("row", "column") and not (query.grouped or query.joined)
         if not plain or spot is None or spot.function != window.function or spot.statement is None:
             raise Refusal(otherwise)
         frames = [(f.function, f.statement) for f in window.look.stack[:-1]] + [(spot.function, spot.statement)]
@@ -347,10 +366,14 @@ def _chooses_several(window: RowWindow) -> bool:
     return change.form == "update" and any(c.operator == "in" for c in change.conditions)
 
 
-def _way_to(look: RowRead, function: Ref) -> tuple[int, int]:
-    """By which statement of a function a look is reached, and where it is: who calls a helper twice looks twice."""
+def _way_to(look: RowRead, function: Ref) -> tuple[int, ...]:
+    """By which statement of a function a look is reached, and where it is: who calls a helper twice looks twice.
+
+    Rows that another one leads to are not looked for where they stand: `gift.giver` and `gift.taker` are two.
+    """
     statement = next((f.statement for f in reversed(look.stack) if f.function == function), None)
-    return id(statement), id(look.node)
+    led_to = (id(look.row),) if look.query.form == "relationship" else ()
+    return id(statement), id(look.node), *led_to
 
 
 def _row_changed(node: ast.AST) -> str | None:

@@ -209,8 +209,10 @@ class RowRefresh(RowBase):
         node = self.sources.node_of(window.function)
         name = ast.unparse(target.value) if isinstance(target, ast.Attribute) else ""
         end = getattr(window.change.node, "lineno", 0)
-        if window.change.function != window.function or not name.isidentifier():
+        changing: list[ast.stmt] = []
+        if window.change.function != window.function or not _is_path(name):
             name, end = self.handed_on(window)
+            changing = [window.last] if window.last is not None and _calls_method(window.last, name) else []
         found = [
             s
             for s in statements_of(node)
@@ -218,6 +220,7 @@ class RowRefresh(RowBase):
             if isinstance(n, ast.Attribute) and n.attr in columns and ast.unparse(n.value) == name
             if s.lineno <= end
         ]
+        found = found or changing
         if found:
             first, elsewhere = found[0].lineno, self.decides_elsewhere(window, node)
             asked = [s for s in statements_of(node) if s.lineno < first and _hands_on(s, name)]
@@ -270,18 +273,23 @@ def _sends(function: ast.AST, until: int) -> bool:
     )
 
 
+def _is_path(name: str) -> bool:
+    """Whether an expression names a row, by itself or through the row that it belongs to: `order.customer`."""
+    return all(part.isidentifier() for part in name.split("."))
+
+
 def _asks(node: ast.AST, row: str) -> bool:
     """Whether a part of a test asks if there is a row: `row is None`, `not row`, `row and ...`."""
     if isinstance(node, ast.Compare):
         right = node.comparators[0]
-        named = isinstance(node.left, ast.Name) and node.left.id == row
+        named = ast.unparse(node.left) == row
         return named and isinstance(right, ast.Constant) and right.value is None
     parts = node.values if isinstance(node, ast.BoolOp) else []
     if isinstance(node, ast.If | ast.IfExp | ast.While):
         parts = [node.test]
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
         parts = [node.operand]
-    return any(isinstance(p, ast.Name) and p.id == row for p in parts)
+    return any(ast.unparse(p) == row for p in parts)
 
 
 def target_of(node: ast.AST) -> ast.expr | None:
@@ -308,6 +316,12 @@ def _hands_on(statement: ast.stmt, name: str) -> bool:
         )
         for n in header_nodes(statement)
     )
+
+
+def _calls_method(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement has something of that name change itself: `account.withdraw(amount)`."""
+    called = [n.func for n in header_nodes(statement) if isinstance(n, ast.Call)]
+    return any(isinstance(f, ast.Attribute) and isinstance(f.value, ast.Name) and f.value.id == name for f in called)
 
 
 def _reaches_in(name: str) -> bool:

@@ -355,6 +355,8 @@ class SessionPlans:
                 f"`{_text(waiting)}` may wait for more than the session: give each task a session of its own, or "
                 "gather what the others answer first, and use the session after that"
             )
+        if not gathered and any(w.threaded for w in window.works):
+            raise Refusal("the tasks run on threads of a pool: let each open a session of its own, and close it")
         if not gathered:
             started = dotted(call.func).partition(".")[0] in ("asyncio", "create_task", "ensure_future")
             return self.without_tasks(window, call) if started else self.without_group(window, call)

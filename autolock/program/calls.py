@@ -364,9 +364,10 @@ class Calls(Containers, Files):
             self.state.merge(state)
         if frame.exits and not self.state.alive:
             self.state.alive = any(s.alive for _, s in frame.exits)
-        # A helper that raised instead of returning has decided for its caller; one that returned has not.
+        # A helper that raised instead of returning has decided for its caller, and one that went on until a test came
+        # out otherwise; one that returned has not.
         if self.state.control != control:
-            self.state.control = tuple([c for c in self.state.control if c.exit == "raise" or c in control])
+            self.state.control = tuple([c for c in self.state.control if c.exit in ("raise", "loop") or c in control])
         return value
 
     def bind_arguments(
@@ -729,6 +730,7 @@ class Calls(Containers, Files):
         if len(args) <= position:
             return NOTHING
         target, rest = args[position], [*args[:position][1:], *args[position + 1 :]]
+        self.database.sessions.hands_over(target, rest, kwargs, node)
         self.suspend(node, node.func)
         outer, self.context = self.context, "thread" if self.recording else self.context
         try:
@@ -763,6 +765,7 @@ class Calls(Containers, Files):
             position = TO_THREAD_METHODS[name]
             if len(args) > position and self.is_callable(args[position]):
                 if name in ("submit", "map"):
+                    self.database.sessions.submits(receiver, args[position:], kwargs, node)
                     self.spawn(
                         [args[position], *args[position + 1 :]], {}, node, "job", many=True if name == "map" else None
                     )

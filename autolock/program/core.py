@@ -52,8 +52,8 @@ class Activation:
     env: Env
     statement: ast.stmt | None = None
     exits: list[tuple[Value, State]] = field(default_factory=list)
-    jumps: list[list[State]] = field(default_factory=list)
-    continues: list[list[State]] = field(default_factory=list)
+    jumps: list[list[tuple[State, dict[str, Value]]]] = field(default_factory=list)
+    continues: list[list[tuple[State, dict[str, Value]]]] = field(default_factory=list)
     on_yield: Callable[[Value], None] | None = None
     caught: list[list[State]] = field(default_factory=list)
     is_async: bool = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -321,7 +321,7 @@ class Statements(Calls):
     def jump(self, node: ast.Break | ast.Continue) -> None:
         table = self.frame.jumps if isinstance(node, ast.Break) else self.frame.continues
         if table:
-            table[-1].append(self.state.copy())
+            table[-1].append((self.state.copy(), dict(self.frame.env.vars)))
         self.state.alive = False
 
     def assert_(self, node: ast.Assert) -> None:
@@ -572,10 +572,11 @@ class Statements(Calls):
         if control is not None and self.state.alive:
             self.state.control = (*self.state.control, control)
 
-    def gather_states(self, states: list[State]) -> None:
-        for state in states:
-            self.state.merge(state)
-        states.clear()
+    def gather_states(self, left: list[tuple[State, dict[str, Value]]]) -> None:
+        """Join the ways in which a loop, or a turn of it, was left, with what names held there."""
+        for state, names in left:
+            self.meet(state, names)
+        left.clear()
 
     def for_(self, node: ast.For | ast.AsyncFor) -> None:
         env, frame = self.frame.env, self.frame
@@ -664,7 +665,9 @@ class Statements(Calls):
         known = set(self.state.fresh)
         names = dict(env.vars)
         self.database.rows.catching.append(expected(self.program, frame.ref, node.handlers))
+        looked = len(self.database.rows.trace.reads)
         self.execute(node.body)
+        unfound = self.database.rows.demanded_since(looked)
         self.database.rows.catching.pop()
         snapshots = frame.caught.pop()
         seen = set().union(*(s.fresh for s in snapshots)) - known
@@ -675,6 +678,8 @@ class Statements(Calls):
         if attempted and not done.alive and all(_is_lookup(h) for h in node.handlers):
             way_out = self.exit_of(node.orelse or node.body, Value(None, attempted))
             missed = Control(attempted, node, "missing", False, way_out, frame.serial)
+        if unfound and missed is None and not done.alive and all(_is_unfound(h) for h in node.handlers):
+            missed = _lacking(unfound, frame.serial, self.exit_of(node.orelse or node.body, Value(None, attempted)))
         found = None
         sought = frozenset(r for r in attempted if _is_element(r)) if done.alive else frozenset()
         raised = State(alive=False)
@@ -693,6 +698,8 @@ class Statements(Calls):
                 if attempted and _is_lookup(handler)
                 else None
             )
+            if missing is None and unfound and _is_unfound(handler):
+                missing = _lacking(unfound, frame.serial, "")
             with self.deciding(missing), self.database.rows.in_handler():
                 self.execute(handler.body)
             state, handler_names = self.state, env.vars
@@ -728,8 +735,8 @@ class Statements(Calls):
         frame = self.frame
         exits, jumps, continues = marks
         states = [s for _, s in frame.exits[exits:]]
-        states += [s for count, group in zip(jumps, frame.jumps, strict=False) for s in group[count:]]
-        states += [s for count, group in zip(continues, frame.continues, strict=False) for s in group[count:]]
+        left = zip((*jumps, *continues), (*frame.jumps, *frame.continues), strict=False)
+        states += [state for count, group in left for state, _ in group[count:]]
         current, statement = self.state, frame.statement
         for state in states:
             self.state = state
@@ -941,6 +948,16 @@ def _is_missed(handler: ast.ExceptHandler) -> bool:
 def _is_lookup(handler: ast.ExceptHandler) -> bool:
     """`except KeyError` and its like: what was looked for is not there."""
     return _catches(handler, (*_NO_ELEMENT, "AttributeError", "FileNotFoundError", "ValueError"))
+
+
+def _is_unfound(handler: ast.ExceptHandler) -> bool:
+    """`except NoResultFound` and its like: there is no such row."""
+    return _catches(handler, ("NoResultFound", "DoesNotExist"))
+
+
+def _lacking(looks: Sequence[Read], frame: int, way_out: str) -> Control:
+    """What is known where the last of some looks has raised, as there was no row."""
+    return Control(frozenset(looks[-1:]), looks[-1].node, "missing", False, way_out, frame)
 
 
 def _catches(handler: ast.ExceptHandler, names: tuple[str, ...]) -> bool:

@@ -18,7 +18,7 @@ class SessionInParallel:
     A session, like the connection under it, does one thing at a time. The second task is refused
     ("This session is provisioning a new connection; concurrent operations are not permitted", "already
     flushing"), or what it writes is flushed halfway. Nothing is gained either: one connection runs one
-    statement after the other.
+    statement after the other. It is the same with functions that run on worker threads, in a pool or by `to_thread`.
 
     Tasks that only read wait for each other where the session has run a statement in this transaction: that is
     latent, as they are refused once it has no connection yet. On a connection of its own it is for the driver to let
@@ -44,7 +44,8 @@ class SessionInParallel:
     ## Refused
 
     When the gather returns exceptions instead of raising them, when one of the awaitables may wait for something else
-    than the database, or when something else is done with the tasks than that the function awaits them at once.
+    than the database, when something else is done with the tasks than that the function awaits them at once, or when
+    they are submitted to a pool of threads.
     """
 
     id: ClassVar[str] = "AL302"

@@ -6,14 +6,15 @@ import ast
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from cli_runner import Cli
 
 import autolock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 RACY = """\
@@ -74,8 +75,24 @@ BAD = [
 ]
 
 
-def run(*arguments: str, cwd: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    """Run autolock as a user would, and require of every run what holds for all of them."""
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
+    """Gives a command in a folder, and requires of every run what holds for all of them."""
+
+    def command(*arguments: str, cwd: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        done = Cli(cwd, monkeypatch, capfdbinary)(*arguments, stdin=stdin)
+        assert done.code in (0, 1, 2), done
+        assert "Traceback" not in done.err + done.out
+        return subprocess.CompletedProcess(arguments, done.code, os.fsencode(done.out), os.fsencode(done.err))
+
+    return command
+
+
+def run_apart(*arguments: str, cwd: Path, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+    """The same in a process of its own."""
     command = [sys.executable, "-m", "autolock", *arguments]
     done = subprocess.run(command, check=False, capture_output=True, cwd=cwd, input=stdin, timeout=120)
     assert done.returncode in (0, 1, 2), done
@@ -101,7 +118,7 @@ def folder_with_all(folder: Path) -> Path:
 
 
 def test_bad_files_do_not_stop_the_others(folder_with_all: Path) -> None:
-    done = run("check", "--quiet", cwd=folder_with_all)
+    done = run_apart("check", "--quiet", cwd=folder_with_all)
     assert done.returncode == 1
     assert done.stdout.count(b"AL101") == 1
     lines = complaints(done)
@@ -113,16 +130,20 @@ def test_bad_files_do_not_stop_the_others(folder_with_all: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", [bad for bad in BAD if bad.said], ids=lambda bad: bad.name)
-def test_a_bad_file_alone_is_exit_code_2(bad: Bad, tmp_path: Path) -> None:
+def test_a_bad_file_alone_is_exit_code_2(
+    bad: Bad, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    cli = Cli(tmp_path, monkeypatch, capfdbinary)
     (tmp_path / bad.name).write_bytes(bad.source)
     for command in ("check", "fix"):
-        done = run(command, bad.name, cwd=tmp_path)
-        assert (done.returncode, done.stdout) == (2, b"")
-        assert len(complaints(done)) == 1
+        done = cli(command, bad.name)
+        assert (done.code, done.out) == (2, "")
+        assert done.err.count("\nautolock: ") + done.err.startswith("autolock: ") == 1
+        assert "Traceback" not in done.err
         assert (tmp_path / bad.name).read_bytes() == bad.source
 
 
-def test_fix_leaves_bad_files_as_they_are(folder_with_all: Path) -> None:
+def test_fix_leaves_bad_files_as_they_are(run: Run, folder_with_all: Path) -> None:
     run("fix", "--apply", cwd=folder_with_all)
     assert {bad.name for bad in BAD if (folder_with_all / bad.name).read_bytes() != bad.source} == set()
     fixed = (folder_with_all / "app.py").read_text(encoding="utf-8")
@@ -131,14 +152,14 @@ def test_fix_leaves_bad_files_as_they_are(folder_with_all: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", [bad for bad in BAD if len(bad.source) < 100_000], ids=lambda bad: bad.name)
-def test_bad_input_on_stdin(bad: Bad, tmp_path: Path) -> None:
+def test_bad_input_on_stdin(run: Run, bad: Bad, tmp_path: Path) -> None:
     done = run("check", "-", cwd=tmp_path, stdin=bad.source)
     assert done.returncode == (2 if bad.said else 0)
     assert len(complaints(done)) == (1 if bad.said else 0)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="this interpreter knows all there is")
-def test_syntax_that_is_too_new_to_be_understood_is_named_with_its_version(folder: Path) -> None:
+def test_syntax_that_is_too_new_to_be_understood_is_named_with_its_version(run: Run, folder: Path) -> None:
     (folder / "newer.py").write_text('def greet():\n    greeting = t"hello {yield}"\n', encoding="utf-8")
     (line,) = complaints(run("check", cwd=folder))
     assert "newer.py" in line
@@ -152,7 +173,7 @@ class Counter[T: int]:
 """
 
 
-def test_a_file_in_newer_syntax_is_analysed_and_fixed_like_any_other(folder: Path) -> None:
+def test_a_file_in_newer_syntax_is_analysed_and_fixed_like_any_other(run: Run, folder: Path) -> None:
     app = folder / "app.py"
     app.write_text(f"{RACY}\n\n{NEWER}", encoding="utf-8")
     assert run("check", cwd=folder).stdout.count(b"AL101") == 1
@@ -164,7 +185,7 @@ def test_a_file_in_newer_syntax_is_analysed_and_fixed_like_any_other(folder: Pat
 
 @pytest.mark.parametrize("command", ["check", "fix"])
 @pytest.mark.parametrize("path", ["nowhere", "nowhere.py", "app.py/inside"])
-def test_a_path_that_does_not_exist(command: str, path: str, folder: Path) -> None:
+def test_a_path_that_does_not_exist(run: Run, command: str, path: str, folder: Path) -> None:
     done = run(command, path, cwd=folder)
     assert (done.returncode, done.stdout) == (2, b"")
     (line,) = complaints(done)
@@ -180,7 +201,7 @@ def test_a_path_that_does_not_exist(command: str, path: str, folder: Path) -> No
         ("[tool]\nautolock = 3\n", "autolock"),
     ],
 )
-def test_a_broken_pyproject(text: str, said: str, folder: Path) -> None:
+def test_a_broken_pyproject(run: Run, text: str, said: str, folder: Path) -> None:
     (folder / "pyproject.toml").write_text(text, encoding="utf-8")
     for command in ("check", "fix"):
         done = run(command, cwd=folder)
@@ -190,7 +211,7 @@ def test_a_broken_pyproject(text: str, said: str, folder: Path) -> None:
         assert said in line
 
 
-def test_modules_that_import_each_other(folder: Path) -> None:
+def test_modules_that_import_each_other(run: Run, folder: Path) -> None:
     (folder / "one.py").write_text("from two import *\nfrom two import b as a\nclass A(B): ...\n", encoding="utf-8")
     (folder / "two.py").write_text("from one import *\nfrom one import a as b\nclass B(A): ...\n", encoding="utf-8")
     (folder / "app.py").write_text(f"from one import a, A\nfrom app import app\n{RACY}", encoding="utf-8")
@@ -199,7 +220,7 @@ def test_modules_that_import_each_other(folder: Path) -> None:
     assert not complaints(done)
 
 
-def test_symbolic_links_that_lead_in_circles(folder: Path) -> None:
+def test_symbolic_links_that_lead_in_circles(run: Run, folder: Path) -> None:
     package = folder / "package"
     package.mkdir()
     (package / "again").symlink_to(folder, target_is_directory=True)
@@ -226,14 +247,14 @@ def test_a_folder_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPa
     assert "secret" in str(problem)
 
 
-def test_a_folder_without_python(tmp_path: Path) -> None:
+def test_a_folder_without_python(run: Run, tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("nothing here\n", encoding="utf-8")
     done = run("check", cwd=tmp_path)
     assert done.returncode in (0, 2)
     assert len(done.stderr.splitlines()) <= 1
 
 
-def test_an_unreadable_cache_folder_is_done_without(folder: Path) -> None:
+def test_an_unreadable_cache_folder_is_done_without(run: Run, folder: Path) -> None:
     (folder / ".autolock_cache").write_text("a file where the folder should be\n", encoding="utf-8")
     done = run("check", "--quiet", cwd=folder)
     assert done.returncode == 1

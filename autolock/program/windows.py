@@ -263,6 +263,9 @@ class Finder:
             if self._is_filled_anew(candidate):
                 continue
             if self._is_chosen_anew(candidate):
+                if _takes_what_it_saw(candidate):
+                    yield from self._window_of(replace(candidate, dependence="control", control=None))
+                    continue
                 if candidate.control is None or not candidate.control.exit:
                     continue
                 # What is stored was computed anew; whether to store it was decided on what was there before.
@@ -432,6 +435,8 @@ class Finder:
             and not self._is_for_another(h, candidate)
         ]
         rivals = self._rivals(candidate, shape, valid)
+        if control is None and candidate.dependence == "control":
+            rivals = Rivals([w for w in rivals.writers if _same_direction(write, w[1])])
         claim = self.claims.around(candidate)
         if claim is not None:
             rivals = Rivals([w for w in rivals.writers if not claim.covers(w[1])])
@@ -999,6 +1004,13 @@ def claimer_of(entry: Entry) -> Ref | None:
     while entry.parent is not None and (entry.many or not entry.parent.many):
         entry = entry.parent
     return entry.start[-1].function if entry.parent is not None and entry.start else None
+
+
+def _takes_what_it_saw(candidate: Candidate) -> bool:
+    """Whether a number goes down by what was in it: `taken = min(wanted, left)`, a wait, `left -= taken`."""
+    read, write, node = candidate.read, candidate.write, candidate.write.node
+    down = isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Sub) and candidate.dependence == "data"
+    return down and read.node is not node and (read.location, read.key) == (write.location, write.key)
 
 
 def _is_read_anew(candidate: Candidate, other: Candidate) -> bool:

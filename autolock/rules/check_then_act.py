@@ -76,6 +76,12 @@ class CheckThenAct:
                 f"`{function_name(window)}` looks up a place in `{window.shown}`, {gap(window)}, then removes what "
                 f"stands there by then: another element, when one before it has been removed meanwhile.",
             )
+        if window.race and window.control is None and write.kind == "augment":
+            return Match(
+                Severity.HIGH,
+                f"`{function_name(window)}` looks at `{window.shown}` to know how much to take, {gap(window)}, then "
+                f"takes it away: {routes_of(window)} at once both take what is there once.",
+            )
         if not window.race:
             return self.latent(window) if window.dependence == "control" and is_counting(window) else None
         return Match(

@@ -321,7 +321,7 @@ class HomeFinder:
             if self.program.klass(cls) is None:
                 continue
             bases = [base for base in self.program.mro(cls) if base.kind == "class"]
-            for base in bases:
+            for base in bases if not self._is_slotted(cls) else []:
                 blocks = self.sources.blocks(base.path)
                 node = blocks.unit.functions.get(f"{base.name}.__init__")
                 for statement in node.body if node is not None else []:
@@ -333,6 +333,19 @@ class HomeFinder:
                     if attribute in _targets(statement):
                         return _Made(base, self.sources.blocks(base.path).spot(statement).path, "")
         return None
+
+    def _is_slotted(self, cls: Ref) -> bool:
+        """Whether objects of a class have no attributes but those that it and its bases name in `__slots__`."""
+        for base in self.program.mro(cls):
+            if base.kind != "class":
+                if base.name.rpartition(".")[2] not in ("object", "ABC", "Generic", "Protocol"):
+                    return False
+                continue
+            node = self.sources.blocks(base.path).unit.classes.get(base.name)
+            slots = next((s for s in node.body if "__slots__" in _targets(s)), None) if node is not None else None
+            if slots is None or any(isinstance(n, ast.Constant) and n.value == "__dict__" for n in ast.walk(slots)):
+                return False
+        return True
 
     def _plain_body(self, cls: Ref) -> Sequence[ast.stmt]:
         """The body of a class that nothing but `dataclass` makes into something else."""

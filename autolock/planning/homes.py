@@ -250,9 +250,7 @@ class HomeFinder:
             raise Refusal(f"`{attribute}` is not assigned in the body of `{root.name}`")
         if self.program.wants_annotations(Ref("class", root.path, root.name)):
             return self._below_class(root.path, root.name, attribute, kind, uses)
-        name = lock_name(attribute)
-        if self.is_taken(root.path, name):
-            raise Refusal(f"`{root.name}` has something called `{name}` already")
+        name = self._name_in_class(lock_name(attribute), Ref("class", root.path, root.name))
         names = {u.function: self._through_class(u, root.name, attribute, name) for u in uses}
         edits = [self._define(root.path, blocks.spot(statement).path, name, kind)]
         for use in uses:
@@ -293,10 +291,27 @@ class HomeFinder:
             name = f"_{name.lstrip('_')}"
         elif any(u.receiver for u in uses):
             name = name.lstrip("_")
-        if self.is_taken(made.path, name):
-            raise Refusal(f"{made.path} uses the name `{name}` already")
+        name = self._name_in_class(name, made.owner)
         edit = self._define(made.path, made.statement, f"{made.holder}{name}", kind)
         return Home(name, (edit,), {f: f"{h}.{name}" for f, h in holders.items()}, str(owner))
+
+    def _name_in_class(self, name: str, cls: Ref) -> str:
+        """The name, or with that of the class in it where others in the file use it: `_items_lock`, `_cart_items_lock`.
+
+        Raises Refusal where the class itself, or one of its bases, says the name already.
+        """
+        if not self.is_taken(cls.path, name):
+            return name
+        for base in (b for b in self.program.mro(cls) if b.kind == "class"):
+            node = self.sources.blocks(base.path).unit.classes.get(base.name)
+            if node is None or any(name in (getattr(n, "id", ""), getattr(n, "attr", "")) for n in ast.walk(node)):
+                raise Refusal(f"`{base.name}` has something called `{name}` already")
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.name.rpartition(".")[2]).lower()
+        hidden = "_" if name.startswith("_") else ""
+        longer = f"{hidden}{words}_{name.lstrip('_')}"
+        if self.is_taken(cls.path, longer):
+            raise Refusal(f"{cls.path} uses the names `{name}` and `{longer}` already")
+        return longer
 
     def _receiver(self, use: Use, owner: Ref) -> str:
         """How a use names the object whose methods it goes through, where that is one of the class `owner`."""

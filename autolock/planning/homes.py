@@ -65,11 +65,17 @@ def lock_name(state: str) -> str:
 class HomeFinder:
     """Finds a home for the lock of a Location."""
 
-    def __init__(self, program: Program, sources: Sources, serving: Set[Ref] = frozenset()) -> None:
-        """`serving` are the functions that requests run: what they set is not there before the first of them."""
+    def __init__(
+        self, program: Program, sources: Sources, serving: Set[Ref] = frozenset(), wholes: Set[Ref] = frozenset()
+    ) -> None:
+        """`serving` are the functions that requests run: what they set is not there before the first of them.
+
+        `wholes` are the classes whose objects are shown or copied with all that they have.
+        """
         self.program = program
         self.sources = sources
         self.serving = serving
+        self.wholes = wholes
 
     def home(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home:
         """The home of a new lock for `owner`. Raises Refusal where there is none that all uses can reach."""
@@ -336,7 +342,7 @@ class HomeFinder:
             if self.program.klass(cls) is None:
                 continue
             bases = [base for base in self.program.mro(cls) if base.kind == "class"]
-            for base in bases if not self._is_slotted(cls) else []:
+            for base in bases if self._takes_attributes(cls) else []:
                 blocks = self.sources.blocks(base.path)
                 node = blocks.unit.functions.get(f"{base.name}.__init__")
                 for statement in node.body if node is not None else []:
@@ -348,6 +354,11 @@ class HomeFinder:
                     if attribute in _targets(statement):
                         return _Made(base, self.sources.blocks(base.path).spot(statement).path, "")
         return None
+
+    def _takes_attributes(self, cls: Ref) -> bool:
+        """Whether objects of a class can be given an attribute that nobody else sees."""
+        shown = any(cls in self.program.mro(whole) for whole in self.wholes)
+        return not shown and not self._is_slotted(cls)
 
     def _is_slotted(self, cls: Ref) -> bool:
         """Whether objects of a class have no attributes but those that it and its bases name in `__slots__`."""

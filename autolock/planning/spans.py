@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 
 from autolock.edits import Edit
 from autolock.planning.acquired import held_longer
-from autolock.planning.blocks import Refusal, Region, awaits, check_span, is_endless, own_nodes
+from autolock.planning.blocked import handed_over, waits_for_threads
+from autolock.planning.blocks import Refusal, Region, awaits, check_span, is_endless, own_nodes, waits_for_others
 from autolock.planning.needs import Need, Needs, belongs, distinct
 from autolock.program.calls import same_lock
 from autolock.program.linker import Ref
@@ -19,6 +20,8 @@ from autolock.program.values import Location, LockValue
 from autolock.program.windows import RaceWindow
 
 Regions = dict[Ref, list[Region]]
+#: How many calls are gone through to see what is waited for under a lock.
+_DEEPEST = 3
 
 
 class Spans(Needs):
@@ -200,7 +203,10 @@ class Spans(Needs):
         return held_longer(self.sources.blocks(function.path), mine, region)
 
     def refuse_endless(self, function: Ref, statements: Sequence[ast.stmt], depth: int) -> None:
-        """Refuse to wait, under the lock, for a coroutine that runs for as long as the application. Raises Refusal."""
+        """Refuse to wait, under the lock, for a coroutine that runs as long as the application, or waits for others.
+
+        Raises Refusal.
+        """
         for node in own_nodes(statements):
             call = node.value if isinstance(node, ast.Await) else None
             called = self.called(function, call) if isinstance(call, ast.Call) else None
@@ -210,7 +216,58 @@ class Spans(Needs):
             inner = getattr(body, "body", [])
             if any(is_endless(n) for n in own_nodes(inner)):
                 raise Refusal(f"`{called.name}` runs for ever, and the lock would never be free")
+            if others := next(filter(None, map(_asked_of_others, own_nodes(inner))), ""):
+                raise Refusal(
+                    f"`{called.name}` waits for something else (`{others}`), which may need the lock to go on"
+                )
             self.refuse_endless(called, inner, depth + 1)
+
+    def refuse_blocked(self, regions: Regions, existing: LockValue | None) -> None:
+        """Refuse to have a thread wait, under the lock, for threads that may need it, too. Raises Refusal."""
+        for function, spans in regions.items():
+            for region in spans:
+                # A condition that is held is given away by its `wait()`.
+                others = self._waits_for_threads(function, region.statements, 0) if existing is None else ""
+                if others:
+                    raise Refusal(
+                        f"`{function.name}` waits for something else (`{others}`) in between, "
+                        "which may need the lock to go on"
+                    )
+                for started in handed_over(function, region.statements, self._meant):
+                    if self._leads_to(started, regions, 0):
+                        raise Refusal(
+                            f"`{function.name}` has another thread run `{started.name}` in between, "
+                            "which needs the lock itself"
+                        )
+
+    def _waits_for_threads(self, function: Ref, statements: Sequence[ast.stmt], depth: int) -> str:
+        calls = [n for n in own_nodes(statements) if isinstance(n, ast.Call)] if depth <= _DEEPEST else []
+        inner = filter(None, (self.called(function, call) for call in calls))
+        return waits_for_threads(statements) or next(
+            filter(None, (self._waits_for_threads(ref, self._body(ref), depth + 1) for ref in inner)), ""
+        )
+
+    def _meant(self, function: Ref, name: ast.expr) -> Ref | None:
+        """The function of the project that a name means, which is given to something."""
+        return self.slowness.leads_to(function, ast.Call(name, [], []))
+
+    def _leads_to(self, function: Ref, targets: Container[Ref], depth: int) -> bool:
+        """Whether a function is one of the targets, or calls one, itself or through others."""
+        if function in targets or depth > _DEEPEST:
+            return function in targets
+        calls = [n for n in own_nodes(self._body(function)) if isinstance(n, ast.Call)]
+        return any(
+            self._leads_to(inner, targets, depth + 1)
+            for inner in (self.called(function, call) for call in calls)
+            if inner is not None
+        )
+
+
+def _asked_of_others(node: ast.AST) -> str:
+    """What a node awaits without saying anything about it: an event that others set, what they put into a queue."""
+    call = node.value if isinstance(node, ast.Await) else None
+    bare = isinstance(call, ast.Call) and not call.args and not call.keywords
+    return waits_for_others(call) if call is not None and bare else ""
 
 
 def _with_return(region: Region, told: set[int]) -> Region:

@@ -1,0 +1,59 @@
+"""What a thread waits for while it holds a lock: other threads may need the lock before they let it go on."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Sequence
+
+from autolock.planning.blocks import own_nodes
+from autolock.program.index import dotted
+from autolock.program.linker import Ref
+
+#: Calls that hand a function to another thread and come back at once.
+_STARTING = frozenset({"submit", "Thread", "Timer", "start_new_thread", "add_task"})
+#: Calls that wait until what was handed over is done.
+_WAITING = frozenset({"result", "exception", "join", "wait", "as_completed", "shutdown"})
+_QUEUE = re.compile(r"queue|inbox|mailbox|channel|_q$", re.IGNORECASE)
+
+#: Which function of the project is meant where a name of it is given to something.
+Meant = Callable[[Ref, ast.expr], "Ref | None"]
+
+
+def waits_for_threads(statements: Sequence[ast.stmt]) -> str:
+    """What some statements of a thread wait for until others bring it about: an event, a thread, a full queue."""
+    for node in own_nodes(statements):
+        method = node.func if isinstance(node, ast.Call) and _says_nothing(node) else None
+        if not isinstance(method, ast.Attribute):
+            continue
+        queue = method.attr == "get" and _QUEUE.search(dotted(method.value).rpartition(".")[2])
+        if queue or method.attr in ("wait", "join"):
+            return ast.unparse(method)
+    return ""
+
+
+def handed_over(function: Ref, statements: Sequence[ast.stmt], meant: Meant) -> Iterator[Ref]:
+    """The functions that some statements have another thread run, and wait for."""
+    nodes = list(own_nodes(statements))
+    calls = [n for n in nodes if isinstance(n, ast.Call)]
+    waits = any(_last(call) in _WAITING for call in calls) or any(
+        isinstance(n, ast.With) and any(_last(i.context_expr).endswith("Executor") for i in n.items) for n in nodes
+    )
+    for call in calls:
+        if _last(call) in _STARTING and not waits:
+            continue
+        for given in (*call.args, *(keyword.value for keyword in call.keywords)):
+            found = meant(function, given) if isinstance(given, ast.Name | ast.Attribute) else None
+            if found is not None:
+                yield found
+
+
+def _says_nothing(call: ast.Call) -> bool:
+    """Whether a call gives nothing but how long to wait."""
+    timed = all(isinstance(a, ast.Constant) and isinstance(a.value, int | float) for a in call.args)
+    return timed and len(call.args) < 2 and all(k.arg in ("timeout", "block") for k in call.keywords)
+
+
+def _last(call: ast.expr) -> str:
+    function = call.func if isinstance(call, ast.Call) else None
+    return dotted(function).rpartition(".")[2] or getattr(function, "attr", "")

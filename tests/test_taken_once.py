@@ -108,3 +108,29 @@ def test_a_voucher_that_is_popped_after_it_was_used_is_used_twice(tmp_path: Path
 def test_what_is_ended_twice_is_as_ended_as_before(tmp_path: Path, text: str) -> None:
     text += "\nasync def cancel_order(worth):\n    await asyncio.sleep(0)\n"
     assert found(tmp_path, text) == []
+
+
+ROOMS = """
+rooms = {}
+
+class Room:
+    def __init__(self, key):
+        self.key = key
+        self.guests = []
+
+async def cut_key(name):
+    await asyncio.sleep(0)
+    return name
+
+@app.post("/rooms/{name}")
+async def enter(name: str, guest: str):
+    room = rooms.get(name)
+    if room is None:
+        room = rooms[name] = Room(await cut_key(name))
+    USE
+"""
+
+
+@pytest.mark.parametrize(("use", "severity"), [("room.guests.append(guest)", "medium"), ("return room.key", "low")])
+def test_what_is_put_into_one_of_two_that_are_made_is_lost(tmp_path: Path, use: str, severity: str) -> None:
+    assert found(tmp_path, ROOMS.replace("USE", use)) == [("AL104", severity, "enter")]

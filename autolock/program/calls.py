@@ -612,7 +612,7 @@ class Calls(Containers, Files):
         if name in _CASTS and len(args) == 2:
             return self.cast(args[1], node)
         if name in TAKING_ALL:
-            self.trace.wholes.update(ref for value in args[:1] for ref in classes_in(value))
+            self.trace.wholes.update(*map(classes_in, args[:1]))
         if name in ("functools.partial", "functools.partialmethod") and args:
             return Value(Partial(args[0], args[1:], kwargs))
         if short in _STREAMS:

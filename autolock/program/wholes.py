@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from autolock.program.linker import Ref
 from autolock.program.values import Group, Heap, Value
 
@@ -17,13 +15,20 @@ TAKING_ALL = frozenset(
 _DEEP = 4
 
 
-def classes_in(value: Value, depth: int = _DEEP) -> Iterator[Ref]:
+def classes_in(value: Value) -> set[Ref]:
     """The classes of the objects that a value is or holds."""
-    obj = value.obj
-    if depth == 0:
-        return
-    if isinstance(obj, Heap) and obj.type.kind == "instance" and obj.type.ref is not None:
-        yield obj.type.ref
-    held = obj.items if isinstance(obj, Group) else list(obj.fields.values()) if isinstance(obj, Heap) else ()
-    for item in held:
-        yield from classes_in(item, depth - 1)
+    found: set[Ref] = set()
+    seen: set[int] = set()
+    level = [value]
+    for _ in range(_DEEP):
+        objects = [v.obj for v in level if id(v.obj) not in seen]
+        seen.update(map(id, objects))
+        found |= {o.type.ref for o in objects if isinstance(o, Heap) and o.type.kind == "instance" and o.type.ref}
+        level = [held for obj in objects for held in _held(obj)]
+    return found
+
+
+def _held(obj: object) -> list[Value]:
+    if isinstance(obj, Group):
+        return obj.items
+    return list(obj.fields.values()) if isinstance(obj, Heap) else []

@@ -76,7 +76,7 @@ class RaceWindow:
     away has been put somewhere else. `rival_use` is the other acquisition where two of them are what is wrong: in the
     opposite order, or by the same request again. `published` says that others look at it who put nothing there. `race`
     is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says that it
-    is given what is in the Location.
+    is given what is in the Location. `grows` says that requests put more into what is made, or change it.
     """
 
     kind: str
@@ -114,6 +114,7 @@ class RaceWindow:
     published: bool = False
     exchange: ModelCall | None = None
     handed: bool = False
+    grows: bool = False
 
     @property
     def shown(self) -> str:
@@ -373,6 +374,17 @@ class Finder:
             for _, w in self.by_root[write.location.root]
         )
 
+    def _is_changed_below(self, write: Write) -> bool:
+        """Whether requests change what is in the object that is stored, once others can reach it."""
+        depth = len(write.location.fields)
+        return any(
+            w is not write
+            and len(w.location.fields) > depth
+            and w.location.fields[:depth] == write.location.fields
+            and (w.kind in ("augment", "insert") or any(c.dependence == "data" for c in self.by_write[id(w)]))
+            for _, w in self.by_root[write.location.root]
+        )
+
     def _distinct(self) -> list[Candidate]:
         """One candidate of those that differ only in the calls through which they are reached."""
         found: dict[object, Candidate] = {}
@@ -493,6 +505,7 @@ class Finder:
             reckoned=any(
                 c.dependence == "data" and c.read.location == write.location for c in self.by_write[id(write)]
             ),
+            grows=write.made in ("new", "await", "call") and self._is_changed_below(write),
             cheap=self._is_made(write, is_stateless) and not half_made,
             plain=self._is_made(write, keeps_nothing) and not half_made,
             dated=self.vanity.asks_how_old(candidate),

@@ -18,7 +18,7 @@ class CheckThenAct:
     """Shared state is checked, something else may run, and the state is changed on the strength of the check.
 
     By then the check may be wrong: the last item is sold twice, a name is taken twice, a coupon is
-    redeemed more often than allowed.
+    redeemed more often than allowed, at the place in a list that was looked up stands another element.
 
     ## Racy
 

@@ -133,3 +133,21 @@ def test_two_classes_that_name_their_state_alike_get_a_lock_each(tmp_path: Path)
     after = fixed(tmp_path, JARS)
     assert after.count("async with self._spoons_lock:") == 1
     assert after.count("async with self._sugar_jar_spoons_lock:") == 1
+
+
+@pytest.mark.parametrize(
+    ("begin", "is_run"), [("super().__init__()", True), ("Kiln.__init__(self)", True), ("pass", False)]
+)
+def test_a_subclass_that_does_not_run_the_constructor_has_no_lock_of_it(
+    tmp_path: Path, begin: str, is_run: bool
+) -> None:
+    small = f"class SmallKiln(Kiln):\n    def __init__(self):\n        {begin}\n        self.fired = 3\n\n\nkiln = SmallKiln()"
+    after = fixed(tmp_path, with_slots().replace("kiln = Kiln()", small))
+    assert ("async with self._fired_lock:" in after) is is_run
+    assert ("async with kiln_lock:" in after) is not is_run
+
+
+def test_a_constructor_that_may_return_before_it_makes_no_lock_there(tmp_path: Path) -> None:
+    early = "def __init__(self, used=0):\n        if used:\n            self.fired = used\n            return\n"
+    after = fixed(tmp_path, with_slots().replace("def __init__(self):\n", early))
+    assert "async with kiln_lock:" in after

@@ -345,15 +345,30 @@ class HomeFinder:
             for base in bases if self._takes_attributes(cls) else []:
                 blocks = self.sources.blocks(base.path)
                 node = blocks.unit.functions.get(f"{base.name}.__init__")
-                for statement in node.body if node is not None else []:
+                for statement in node.body if node is not None and self._is_always_run(base) else []:
                     if f"self.{attribute}" in _dotted_targets(statement):
                         return _Made(base, blocks.spot(statement).path, "self.")
+                    if any(isinstance(n, ast.Return) for n in own_nodes([statement])):
+                        break  # not all objects come as far as the next statement
             for base in bases:
                 body = self._plain_body(base)
                 for statement in body if len(bases) == len(self.program.mro(cls)) else []:
                     if attribute in _targets(statement):
                         return _Made(base, self.sources.blocks(base.path).spot(statement).path, "")
         return None
+
+    def _is_always_run(self, base: Ref) -> bool:
+        """Whether the `__init__` of a class is run for the objects of its subclasses, too."""
+        for path, facts in self.program.modules.items():
+            for name in facts.classes:
+                cls = Ref("class", path, name)
+                if cls == base or f"{name}.__init__" not in facts.functions or base not in self.program.mro(cls):
+                    continue
+                node = self.sources.blocks(path).unit.functions.get(f"{name}.__init__")
+                calls = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)] if node is not None else []
+                if not any(isinstance(f, ast.Attribute) and f.attr == "__init__" for f in calls):
+                    return False
+        return True
 
     def _takes_attributes(self, cls: Ref) -> bool:
         """Whether objects of a class can be given an attribute that nobody else sees."""

@@ -141,7 +141,7 @@ def test_two_classes_that_name_their_state_alike_get_a_lock_each(tmp_path: Path)
 def test_a_subclass_that_does_not_run_the_constructor_has_no_lock_of_it(
     tmp_path: Path, begin: str, is_run: bool
 ) -> None:
-    small = f"class SmallKiln(Kiln):\n    def __init__(self):\n        {begin}\n        self.fired = 3\n\n\nkiln = SmallKiln()"
+    small = f"class Small(Kiln):\n    def __init__(self):\n        {begin}\n        self.fired = 3\n\n\nkiln = Small()"
     after = fixed(tmp_path, with_slots().replace("kiln = Kiln()", small))
     assert ("async with self._fired_lock:" in after) is is_run
     assert ("async with kiln_lock:" in after) is not is_run

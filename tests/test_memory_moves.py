@@ -484,7 +484,7 @@ async def redeem(code: str):
         ("await send(euros); gifts.pop(code, None)", [("AL102", "redeem")]),
         ("await send(euros); del gifts[code]", [("AL102", "redeem")]),
         ("gifts.pop(code, None); await send(euros)", []),
-        ("await ask(euros); gifts.pop(code, None)", []),
+        ("await ask(euros); gifts.pop(code, None)", [("AL102", "redeem")]),
     ],
 )
 def test_what_a_lookup_that_may_fail_has_found_is_taken_twice(

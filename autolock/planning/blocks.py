@@ -200,6 +200,8 @@ _ENDLESS = frozenset(
     {"receive", "receive_text", "receive_json", "receive_bytes", "iter_text", "iter_json", "iter_bytes"}
 )
 _FOREIGN = frozenset({"wait", "join", "call_next"})
+#: Calls that wait for what they are given.
+_PASSING = frozenset({"wait_for", "shield", "gather", "ensure_future", "create_task"})
 
 
 def check_span(region: Region, name: str) -> None:
@@ -212,18 +214,48 @@ def check_span(region: Region, name: str) -> None:
             raise Refusal(f"`{name}` yields in between: the lock would be held for as long as the consumer takes")
         if is_endless(node):
             raise Refusal(f"`{name}` loops for ever in between, and the lock would never be free")
-        if isinstance(node, ast.Await) and isinstance(node.value, ast.Call):
-            function = node.value.func
-            called = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-            if called in _ENDLESS:
-                raise Refusal(
-                    f"`{name}` waits for the client (`{called}`) in between, and the lock would be held for as long"
-                )
-            taken = called == "get" and not (node.value.args or node.value.keywords)  # from a queue
-            if called in _FOREIGN or ast.unparse(function) == "self.app" or taken:
-                raise Refusal(
-                    f"`{name}` waits for something else (`{called}`) in between, which may need the lock to go on"
-                )
+        if not isinstance(node, ast.Await):
+            continue
+        called = _last_name(node.value)
+        if called in _ENDLESS:
+            raise Refusal(
+                f"`{name}` waits for the client (`{called}`) in between, and the lock would be held for as long"
+            )
+        if others := waits_for_others(node.value) or _own_future(node.value, region.statements):
+            raise Refusal(
+                f"`{name}` waits for something else (`{others}`) in between, which may need the lock to go on"
+            )
+
+
+def waits_for_others(awaited: ast.expr) -> str:
+    """What is awaited that only others bring about: an event, what is put into a queue, the rest of a chain."""
+    if not isinstance(awaited, ast.Call):
+        return ""
+    called = _last_name(awaited)
+    if called in _PASSING:
+        return next(filter(None, map(waits_for_others, awaited.args)), "")
+    taken = called == "get" and not (awaited.args or awaited.keywords)  # from a queue
+    return called if called in _FOREIGN or ast.unparse(awaited.func) == "self.app" or taken else ""
+
+
+def _own_future(awaited: ast.expr, statements: Sequence[ast.stmt]) -> str:
+    """A future that the statements make for others to set, where that is awaited."""
+    waited = {n.id for n in ast.walk(awaited) if isinstance(n, ast.Name)}
+    made = (
+        target.id
+        for n in own_nodes(statements)
+        if isinstance(n, ast.Assign) and _last_name(n.value) in ("create_future", "Future")
+        for target in n.targets
+        if isinstance(target, ast.Name)
+    )
+    called = _last_name(awaited)
+    return next((name for name in made if name in waited and (not called or called in _PASSING)), "")
+
+
+def _last_name(call: ast.expr) -> str:
+    """The name of what is called, without what it is called on; empty for what is no call."""
+    function = call.func if isinstance(call, ast.Call) else None
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def waits_for_client(statements: Sequence[ast.stmt]) -> bool:

@@ -68,6 +68,7 @@ class Guards(Enclosing):
         for function, spans in regions.items():
             for region in spans:
                 self.check(function, region, family, existing, hoisted)
+        self.refuse_blocked(regions, family, existing)
         self.refuse_places(regions, windows)
         self.refuse_left_out(regions, windows, existing)
         uses = self.uses(regions, needs)

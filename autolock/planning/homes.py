@@ -65,11 +65,17 @@ def lock_name(state: str) -> str:
 class HomeFinder:
     """Finds a home for the lock of a Location."""
 
-    def __init__(self, program: Program, sources: Sources, serving: Set[Ref] = frozenset()) -> None:
-        """`serving` are the functions that requests run: what they set is not there before the first of them."""
+    def __init__(
+        self, program: Program, sources: Sources, serving: Set[Ref] = frozenset(), wholes: Set[Ref] = frozenset()
+    ) -> None:
+        """`serving` are the functions that requests run: what they set is not there before the first of them.
+
+        `wholes` are the classes whose objects are shown or copied with all that they have.
+        """
         self.program = program
         self.sources = sources
         self.serving = serving
+        self.wholes = wholes
 
     def home(self, owner: Location, kind: str, uses: Sequence[Use]) -> Home:
         """The home of a new lock for `owner`. Raises Refusal where there is none that all uses can reach."""
@@ -250,9 +256,7 @@ class HomeFinder:
             raise Refusal(f"`{attribute}` is not assigned in the body of `{root.name}`")
         if self.program.wants_annotations(Ref("class", root.path, root.name)):
             return self._below_class(root.path, root.name, attribute, kind, uses)
-        name = lock_name(attribute)
-        if self.is_taken(root.path, name):
-            raise Refusal(f"`{root.name}` has something called `{name}` already")
+        name = self._name_in_class(lock_name(attribute), Ref("class", root.path, root.name))
         names = {u.function: self._through_class(u, root.name, attribute, name) for u in uses}
         edits = [self._define(root.path, blocks.spot(statement).path, name, kind)]
         for use in uses:
@@ -293,10 +297,27 @@ class HomeFinder:
             name = f"_{name.lstrip('_')}"
         elif any(u.receiver for u in uses):
             name = name.lstrip("_")
-        if self.is_taken(made.path, name):
-            raise Refusal(f"{made.path} uses the name `{name}` already")
+        name = self._name_in_class(name, made.owner)
         edit = self._define(made.path, made.statement, f"{made.holder}{name}", kind)
         return Home(name, (edit,), {f: f"{h}.{name}" for f, h in holders.items()}, str(owner))
+
+    def _name_in_class(self, name: str, cls: Ref) -> str:
+        """The name, or with that of the class in it where others in the file use it: `_items_lock`, `_cart_items_lock`.
+
+        Raises Refusal where the class itself, or one of its bases, says the name already.
+        """
+        if not self.is_taken(cls.path, name):
+            return name
+        for base in (b for b in self.program.mro(cls) if b.kind == "class"):
+            node = self.sources.blocks(base.path).unit.classes.get(base.name)
+            if node is None or any(name in (getattr(n, "id", ""), getattr(n, "attr", "")) for n in ast.walk(node)):
+                raise Refusal(f"`{base.name}` has something called `{name}` already")
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.name.rpartition(".")[2]).lower()
+        hidden = "_" if name.startswith("_") else ""
+        longer = f"{hidden}{words}_{name.lstrip('_')}"
+        if self.is_taken(cls.path, longer):
+            raise Refusal(f"{cls.path} uses the names `{name}` and `{longer}` already")
+        return longer
 
     def _receiver(self, use: Use, owner: Ref) -> str:
         """How a use names the object whose methods it goes through, where that is one of the class `owner`."""
@@ -321,18 +342,51 @@ class HomeFinder:
             if self.program.klass(cls) is None:
                 continue
             bases = [base for base in self.program.mro(cls) if base.kind == "class"]
-            for base in bases:
+            for base in bases if self._takes_attributes(cls) else []:
                 blocks = self.sources.blocks(base.path)
                 node = blocks.unit.functions.get(f"{base.name}.__init__")
-                for statement in node.body if node is not None else []:
+                for statement in node.body if node is not None and self._is_always_run(base) else []:
                     if f"self.{attribute}" in _dotted_targets(statement):
                         return _Made(base, blocks.spot(statement).path, "self.")
+                    if any(isinstance(n, ast.Return) for n in own_nodes([statement])):
+                        break  # not all objects come as far as the next statement
             for base in bases:
                 body = self._plain_body(base)
                 for statement in body if len(bases) == len(self.program.mro(cls)) else []:
                     if attribute in _targets(statement):
                         return _Made(base, self.sources.blocks(base.path).spot(statement).path, "")
         return None
+
+    def _is_always_run(self, base: Ref) -> bool:
+        """Whether the `__init__` of a class is run for the objects of its subclasses, too."""
+        for path, facts in self.program.modules.items():
+            for name in facts.classes:
+                cls = Ref("class", path, name)
+                if cls == base or f"{name}.__init__" not in facts.functions or base not in self.program.mro(cls):
+                    continue
+                node = self.sources.blocks(path).unit.functions.get(f"{name}.__init__")
+                calls = [n.func for n in ast.walk(node) if isinstance(n, ast.Call)] if node is not None else []
+                if not any(isinstance(f, ast.Attribute) and f.attr == "__init__" for f in calls):
+                    return False
+        return True
+
+    def _takes_attributes(self, cls: Ref) -> bool:
+        """Whether objects of a class can be given an attribute that nobody else sees."""
+        shown = any(cls in self.program.mro(whole) for whole in self.wholes)
+        return not shown and not self._is_slotted(cls)
+
+    def _is_slotted(self, cls: Ref) -> bool:
+        """Whether objects of a class have no attributes but those that it and its bases name in `__slots__`."""
+        for base in self.program.mro(cls):
+            if base.kind != "class":
+                if base.name.rpartition(".")[2] not in ("object", "ABC", "Generic", "Protocol"):
+                    return False
+                continue
+            node = self.sources.blocks(base.path).unit.classes.get(base.name)
+            slots = next((s for s in node.body if "__slots__" in _targets(s)), None) if node is not None else None
+            if slots is None or any(isinstance(n, ast.Constant) and n.value == "__dict__" for n in ast.walk(slots)):
+                return False
+        return True
 
     def _plain_body(self, cls: Ref) -> Sequence[ast.stmt]:
         """The body of a class that nothing but `dataclass` makes into something else."""

@@ -24,7 +24,7 @@ class Lookups:
         self.program = program
         self.machine = machine
         self.sources = sources
-        self.homes = HomeFinder(program, sources, machine.reached)
+        self.homes = HomeFinder(program, sources, machine.reached, machine.trace.wholes)
         self.alone: set[int] = set()
         self.slowness = Slowness(self.called, self._guessed, self._body)
         self.hidden = Hidden(program, machine, sources)

@@ -5,20 +5,24 @@ from __future__ import annotations
 import ast
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 
 from autolock.edits import Edit
 from autolock.planning.acquired import held_longer
-from autolock.planning.blocks import Refusal, Region, awaits, check_span, is_endless, own_nodes
+from autolock.planning.blocked import handed_over, started, waits_for_threads
+from autolock.planning.blocks import Refusal, Region, awaits, check_span, is_endless, own_nodes, waits_for_others
 from autolock.planning.needs import Need, Needs, belongs, distinct
 from autolock.program.calls import same_lock
+from autolock.program.index import dotted
 from autolock.program.linker import Ref
 from autolock.program.trace import TAKING, Frame, Held, LockUse
 from autolock.program.values import Location, LockValue
 from autolock.program.windows import RaceWindow
 
 Regions = dict[Ref, list[Region]]
+#: How many calls are gone through to see what is waited for under a lock.
+_DEEPEST = 3
 
 
 class Spans(Needs):
@@ -36,6 +40,8 @@ class Spans(Needs):
             nested = [n for n in needs if self._covered_by_caller(n, regions)]
             if not nested:
                 return needs
+            for need in nested:
+                self._refuse_at_once(need)
             functions = {n.function for n in nested}
             for function in functions:
                 mine = [n for n in needs if n.function == function]
@@ -50,6 +56,18 @@ class Spans(Needs):
                         need.outwards()
                         self.settle(need, "asyncio" if need.context == "loop" and self.is_async(need.function) else "")
         raise Refusal("the functions that need the lock call each other, and a lock can be taken only once")
+
+    def _refuse_at_once(self, need: Need) -> None:
+        """Refuse a lock that a caller would hold for several runs that it starts at once. Raises Refusal."""
+        if need.first is need.last and not awaits([need.first]):
+            return
+        for frame in need.stack[: need.depth]:
+            calls = own_nodes([frame.statement]) if frame.statement is not None else ()
+            if frame.function is not None and any(_starts_several(n) for n in calls):
+                raise Refusal(
+                    f"`{frame.function.name}` has several of `{need.function.name}` run at once, which one lock held "
+                    "round all of them does not keep apart"
+                )
 
     def _covered_by_caller(self, need: Need, regions: Regions) -> bool:
         return self._leads_into(need.stack[: need.depth], regions)
@@ -200,7 +218,10 @@ class Spans(Needs):
         return held_longer(self.sources.blocks(function.path), mine, region)
 
     def refuse_endless(self, function: Ref, statements: Sequence[ast.stmt], depth: int) -> None:
-        """Refuse to wait, under the lock, for a coroutine that runs for as long as the application. Raises Refusal."""
+        """Refuse to wait, under the lock, for a coroutine that runs as long as the application, or waits for others.
+
+        Raises Refusal.
+        """
         for node in own_nodes(statements):
             call = node.value if isinstance(node, ast.Await) else None
             called = self.called(function, call) if isinstance(call, ast.Call) else None
@@ -210,7 +231,68 @@ class Spans(Needs):
             inner = getattr(body, "body", [])
             if any(is_endless(n) for n in own_nodes(inner)):
                 raise Refusal(f"`{called.name}` runs for ever, and the lock would never be free")
+            if others := next(filter(None, map(_asked_of_others, own_nodes(inner))), ""):
+                raise Refusal(
+                    f"`{called.name}` waits for something else (`{others}`), which may need the lock to go on"
+                )
             self.refuse_endless(called, inner, depth + 1)
+
+    def refuse_blocked(self, regions: Regions, family: str, existing: LockValue | None) -> None:
+        """Refuse to wait, under the lock, for threads or tasks that may need it, too. Raises Refusal."""
+        threads = family == "threading"
+        for function, spans in regions.items():
+            for region in spans:
+                # A condition that is held is given away by its `wait()`.
+                asks = threads and existing is None
+                others = self._waits_for_threads(function, region.statements, 0) if asks else ""
+                if others:
+                    raise Refusal(
+                        f"`{function.name}` waits for something else (`{others}`) in between, "
+                        "which may need the lock to go on"
+                    )
+                run = (handed_over if threads else started)(function, region.statements, self._meant)
+                needing = next((ref for ref in run if self._leads_to(ref, regions, 0)), None)
+                if needing is not None:
+                    raise Refusal(
+                        f"`{function.name}` starts `{needing.name}` and waits for it in between, "
+                        "and that needs the lock itself"
+                    )
+
+    def _waits_for_threads(self, function: Ref, statements: Sequence[ast.stmt], depth: int) -> str:
+        calls = [n for n in own_nodes(statements) if isinstance(n, ast.Call)] if depth <= _DEEPEST else []
+        inner = filter(None, (self.called(function, call) for call in calls))
+        return waits_for_threads(self.program, function, statements) or next(
+            filter(None, (self._waits_for_threads(ref, self._body(ref), depth + 1) for ref in inner)), ""
+        )
+
+    def _meant(self, function: Ref, name: ast.expr) -> Ref | None:
+        """The function of the project that a name means, which is given to something."""
+        return self.slowness.leads_to(function, ast.Call(name, [], []))
+
+    def _leads_to(self, function: Ref, targets: Container[Ref], depth: int) -> bool:
+        """Whether a function is one of the targets, or calls one, itself or through others."""
+        if function in targets or depth > _DEEPEST:
+            return function in targets
+        calls = [n for n in own_nodes(self._body(function)) if isinstance(n, ast.Call)]
+        return any(
+            self._leads_to(inner, targets, depth + 1)
+            for inner in (self.called(function, call) for call in calls)
+            if inner is not None
+        )
+
+
+def _starts_several(node: ast.AST) -> bool:
+    """Whether a node runs more than one coroutine at a time: `asyncio.gather(one, other)`, `gather(*all)`."""
+    gathers = isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in ("gather", "as_completed", "wait")
+    given = node.args if isinstance(node, ast.Call) and gathers else []
+    return len(given) > 1 or any(isinstance(a, ast.Starred | ast.ListComp | ast.GeneratorExp | ast.List) for a in given)
+
+
+def _asked_of_others(node: ast.AST) -> str:
+    """What a node awaits without saying anything about it: an event that others set, what they put into a queue."""
+    call = node.value if isinstance(node, ast.Await) else None
+    bare = isinstance(call, ast.Call) and not call.args and not call.keywords
+    return waits_for_others(call) if call is not None and bare else ""
 
 
 def _with_return(region: Region, told: set[int]) -> Region:

@@ -58,6 +58,7 @@ from autolock.program.values import (
     join,
     truth,
 )
+from autolock.program.wholes import TAKING_ALL, classes_in
 
 _INSTANCE_NAMES = frozenset({"_instance", "instance", "__instance", "_inst", "_singleton", "_instances"})
 _STREAMS = ("StreamingResponse", "EventSourceResponse", "ContentStream")
@@ -611,6 +612,8 @@ class Calls(Containers, Files):
             return self.make_container(CONTAINER_TYPES.get(bare) or CONTAINER_TYPES[name], name, args, kwargs, node)
         if name in _CASTS and len(args) == 2:
             return self.cast(args[1], node)
+        if name in TAKING_ALL:
+            self.trace.wholes.update(*map(classes_in, args[:1]))
         if name in ("functools.partial", "functools.partialmethod") and args:
             return Value(Partial(args[0], args[1:], kwargs))
         if short in _STREAMS:

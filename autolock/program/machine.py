@@ -54,6 +54,7 @@ from autolock.program.values import (
     looked_up,
     overlaps,
 )
+from autolock.program.wholes import classes_in
 
 _SERIAL = attrgetter("serial")
 _DEPENDS = frozenset({"Depends", "Security"})
@@ -455,7 +456,8 @@ class Machine(Statements):
 
         def handler(values: dict[str, Value]) -> None:
             with self.in_context(context):
-                self.activate(function, [], values, None)
+                answer = self.activate(function, [], values, None)
+            self.trace.wholes.update(classes_in(answer))
 
         def after_extras(_: dict[str, Value]) -> None:
             self.resolve_parameters(function, cache, handler)

@@ -42,6 +42,7 @@ from autolock.program.values import (
     Value,
     looked_up,
 )
+from autolock.program.wholes import classes_in
 
 #: Kinds of containers that a program puts elements into one by one.
 _CONTAINERS = frozenset({"dict", "list", "set", "deque"})
@@ -577,6 +578,8 @@ class Objects(Core):
 
     def heap_attribute(self, obj: Heap, value: Value, name: str, node: ast.AST) -> Value:
         kind = obj.type.kind
+        if name == "__dict__":
+            self.trace.wholes.update(classes_in(value))
         if kind == "external":
             return self.external_attribute(obj, value, name, node)
         if kind == "instance":

@@ -424,13 +424,17 @@ class Statements(Calls):
         """What was read before is as it was: a newer look at the same place has been compared with it.
 
         A version or count says so of the other attributes of its object too, where whoever writes
-        them writes it as well.
+        them writes it as well. An element says so of itself, by the same key.
         """
         state = self.state
         for old in [r for r in compared.reads if r in state.stale]:
-            if not any(r.location == old.location and r.serial > old.serial for r in compared.reads - {old}):
+            newer = [r for r in compared.reads if r.location == old.location and r.serial > old.serial]
+            if not newer:
                 continue
             if not old.location.fields or not old.location.fields[-1].startswith("."):
+                named = bool(old.key) or not old.location.fields
+                if named and any(r.key == old.key for r in newer):
+                    state.confirmed |= {old}
                 continue
             alike = [
                 r

@@ -304,7 +304,8 @@ class Trace:
     """Everything that was recorded, over all entry points.
 
     `looked` has the first read of a place and Location, `drained` the loops after which at once all is thrown away that
-    the container holds, `carried` for each function the looks of which what they saw went into other shared state.
+    the container holds, `carried` for each function the looks of which what they saw went into other shared state,
+    `wholes` the classes of objects of which all attributes are shown or copied at once.
     """
 
     looked: dict[object, tuple[Entry, Read]] = field(default_factory=dict)
@@ -316,6 +317,7 @@ class Trace:
     iterations: list[Iteration] = field(default_factory=list)
     drained: set[ast.stmt | None] = field(default_factory=set)
     carried: dict[Ref, dict[ast.AST, Location]] = field(default_factory=dict)
+    wholes: set[Ref] = field(default_factory=set)
     locks: list[LockUse] = field(default_factory=list)
     orders: dict[tuple[Location, Location], LockUse] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)

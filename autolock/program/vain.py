@@ -12,6 +12,7 @@ from autolock.program.flights import joins_flight, started_for_itself
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 from autolock.program.purges import chooses_itself
+from autolock.program.spending import is_spent
 from autolock.program.trace import Candidate, Frame, Pair, Trace, Write
 
 #: Parts of names of calls that give another value each time.
@@ -54,7 +55,8 @@ class Vanity:
             return write.made == "same" and all(w.kind != "assign" or w.made == "same" for w in rivals)
         if self._is_one_flight(candidate) or self._renews(candidate):
             return True
-        if write.mine or (write.made == "none" and not taken and all(w.made == "none" for w in rivals)):
+        emptied = write.made == "none" and not taken and not (_forgives(write) and is_spent(candidate))
+        if write.mine or (emptied and all(w.made == "none" for w in rivals)):
             return True
         if self._tells_the_outcome(candidate) or self._is_permission(candidate) or self._only_notes(candidate):
             return True

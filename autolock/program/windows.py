@@ -76,7 +76,7 @@ class RaceWindow:
     away has been put somewhere else. `rival_use` is the other acquisition where two of them are what is wrong: in the
     opposite order, or by the same request again. `published` says that others look at it who put nothing there. `race`
     is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says that it
-    is given what is in the Location.
+    is given what is in the Location. `grows` says that requests put more into what is made, or change it.
     """
 
     kind: str
@@ -114,6 +114,7 @@ class RaceWindow:
     published: bool = False
     exchange: ModelCall | None = None
     handed: bool = False
+    grows: bool = False
 
     @property
     def shown(self) -> str:
@@ -263,6 +264,9 @@ class Finder:
             if self._is_filled_anew(candidate):
                 continue
             if self._is_chosen_anew(candidate):
+                if _takes_what_it_saw(candidate):
+                    yield from self._window_of(replace(candidate, dependence="control", control=None))
+                    continue
                 if candidate.control is None or not candidate.control.exit:
                     continue
                 # What is stored was computed anew; whether to store it was decided on what was there before.
@@ -370,6 +374,17 @@ class Finder:
             for _, w in self.by_root[write.location.root]
         )
 
+    def _is_changed_below(self, write: Write) -> bool:
+        """Whether requests change what is in the object that is stored, once others can reach it."""
+        depth = len(write.location.fields)
+        return any(
+            w is not write
+            and len(w.location.fields) > depth
+            and w.location.fields[:depth] == write.location.fields
+            and (w.kind in ("augment", "insert") or any(c.dependence == "data" for c in self.by_write[id(w)]))
+            for _, w in self.by_root[write.location.root]
+        )
+
     def _distinct(self) -> list[Candidate]:
         """One candidate of those that differ only in the calls through which they are reached."""
         found: dict[object, Candidate] = {}
@@ -432,6 +447,8 @@ class Finder:
             and not self._is_for_another(h, candidate)
         ]
         rivals = self._rivals(candidate, shape, valid)
+        if control is None and candidate.dependence == "control":
+            rivals = Rivals([w for w in rivals.writers if _same_direction(write, w[1])])
         claim = self.claims.around(candidate)
         if claim is not None:
             rivals = Rivals([w for w in rivals.writers if not claim.covers(w[1])])
@@ -488,6 +505,7 @@ class Finder:
             reckoned=any(
                 c.dependence == "data" and c.read.location == write.location for c in self.by_write[id(write)]
             ),
+            grows=write.made in ("new", "await", "call") and self._is_changed_below(write),
             cheap=self._is_made(write, is_stateless) and not half_made,
             plain=self._is_made(write, keeps_nothing) and not half_made,
             dated=self.vanity.asks_how_old(candidate),
@@ -1022,6 +1040,13 @@ def claimer_of(entry: Entry) -> Ref | None:
     while entry.parent is not None and (entry.many or not entry.parent.many):
         entry = entry.parent
     return entry.start[-1].function if entry.parent is not None and entry.start else None
+
+
+def _takes_what_it_saw(candidate: Candidate) -> bool:
+    """Whether a number goes down by what was in it: `taken = min(wanted, left)`, a wait, `left -= taken`."""
+    read, write, node = candidate.read, candidate.write, candidate.write.node
+    down = isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Sub) and candidate.dependence == "data"
+    return down and read.node is not node and (read.location, read.key) == (write.location, write.key)
 
 
 def _is_read_anew(candidate: Candidate, other: Candidate) -> bool:

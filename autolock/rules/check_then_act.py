@@ -18,7 +18,7 @@ class CheckThenAct:
     """Shared state is checked, something else may run, and the state is changed on the strength of the check.
 
     By then the check may be wrong: the last item is sold twice, a name is taken twice, a coupon is
-    redeemed more often than allowed.
+    redeemed more often than allowed, at the place in a list that was looked up stands another element.
 
     ## Racy
 
@@ -75,6 +75,12 @@ class CheckThenAct:
                 Severity.MEDIUM if window.fleeting else Severity.HIGH,
                 f"`{function_name(window)}` looks up a place in `{window.shown}`, {gap(window)}, then removes what "
                 f"stands there by then: another element, when one before it has been removed meanwhile.",
+            )
+        if window.race and window.control is None and write.kind == "augment":
+            return Match(
+                Severity.HIGH,
+                f"`{function_name(window)}` looks at `{window.shown}` to know how much to take, {gap(window)}, then "
+                f"takes it away: {routes_of(window)} at once both take what is there once.",
             )
         if not window.race:
             return self.latent(window) if window.dependence == "control" and is_counting(window) else None

@@ -16,7 +16,8 @@ class DuplicatedWork:
     """A cache that every request fills which arrives before the first one has (a cache stampede).
 
     Nothing is lost but work: the slow call that the cache is there to avoid is made once for each
-    request that is waiting for it, at the worst possible moment.
+    request that is waiting for it, at the worst possible moment. Where requests put something into
+    what is made, as guests into a room, that is lost as well.
 
     ## Racy
 
@@ -59,6 +60,12 @@ class DuplicatedWork:
             return None
         if not is_cache_fill(window) or is_creation(window) or is_harmless(window):
             return None
+        if window.grows and window.between is not None:
+            return Match(
+                Severity.MEDIUM,
+                f"`{function_name(window)}` misses `{window.shown}`, {gap(window)}, then makes it: "
+                f"of {routes_of(window)} at once, each makes one, and what was put into all but the last is lost.",
+            )
         return Match(
             Severity.LOW,
             f"`{function_name(window)}` misses `{window.shown}`, {gap(window)}, then fills it: "

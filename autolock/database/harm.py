@@ -30,6 +30,12 @@ _ENDING = re.compile(r"(?i)cancel|revok|expir|delet|archiv|abort|inactiv|disabl|
 _PACKED = re.compile(r"json|config|settings|options|preferences|meta|data|payload|blob|struct|extra|attributes")
 
 
+#: Columns that note something about a change, and not whose the row is: who has changed it, how it was paid, why.
+_NOTING = re.compile(
+    r"(^|_)((updated|modified|edited|changed|deleted|archived|removed|deactivated)_by(_id)?"
+    r"|method|reason|notes?|comments?|remarks?|description|message|amount|price|reference|ip|ip_address|user_agent)$"
+)
+
 #: A member of an enumeration, or what it stands for.
 _MEMBER = re.compile(r"[A-Z]\w*(\.\w+)+")
 #: Arguments that are what a function gives where it finds nothing else.
@@ -129,12 +135,24 @@ class Harm:
         if kept and node is not None and (_only_kept(node, write.column) or _is_same(node, write.column)):
             return False
         column = write.model.columns.get(write.column)
-        if _WHOLE.search(write.column):
+        if _WHOLE.search(write.column) or self.is_put_away(candidate):
             return False
         packed = _PACKED.search(write.column) is not None
         if column is not None and not packed and column.kind in _PLAIN and write.made in ("call", "await", "", "new"):
             return False
         return not (column is not None and column.kind == "bool")
+
+    def is_put_away(self, candidate: RowCandidate) -> bool:
+        """Whether the same run says that the row is no longer wanted: its name becomes `deleted-`, and the name."""
+        write, column = candidate.write, candidate.write.model.columns.get(candidate.write.column)
+        return (column is not None and column.kind == "str") and any(
+            other.row is write.row
+            and other.row is not None
+            and other is not write
+            and _puts_away(other)
+            and set(other.decided) <= set(write.decided)
+            for other in self.by_entry[id(candidate.entry)]
+        )
 
     @staticmethod
     def is_plain(write: RowWrite) -> bool:
@@ -217,7 +235,7 @@ class Harm:
             and other.request
             and other.serial > read.serial
             and control in other.decided
-            and is_empty_at_first(other)
+            and names_somebody(other)
             for other in self.by_entry[id(candidate.entry)]
         )
 
@@ -264,11 +282,7 @@ class Harm:
             w for w in self.by_entry[id(candidate.entry)] if w is write or (w.row is not None and w.row is write.row)
         ]
         return any(
-            w.form == "attribute"
-            and w.made != "const"
-            and w.request
-            and w.serial > read.serial
-            and is_empty_at_first(w)
+            w.form == "attribute" and w.made != "const" and w.request and w.serial > read.serial and names_somebody(w)
             for w in given
         )
 
@@ -298,7 +312,16 @@ class Harm:
         return any(
             _adds(other) and not is_telling(other) and control in other.decided and not exclude(other, write)
             for other in self.by_entry[id(candidate.entry)]
-            if other is not write
+            if other is not write and not self.is_refused_again(other, candidate.read)
+        )
+
+    def is_refused_again(self, write: RowWrite, read: RowRead) -> bool:
+        """Whether a constraint refuses a second such row, as what is unique in it comes from what was looked at."""
+        given = self.given(write) if write.form == "insert" else None
+        return any(
+            all(any(isinstance(r, RowRead) and r.query is read.query for r in given[n].reads) for n in unique)
+            for unique in write.model.uniques
+            if given is not None and unique <= given.keys()
         )
 
     @staticmethod
@@ -369,6 +392,8 @@ class Harm:
         for condition in conditions:
             value = given.get(condition.column)
             if value is not None and _is_another(condition, value):
+                return None
+            if value is None and _asks_for_what_is_left_empty(condition, write.model):
                 return None
             if condition.operator == "in" and value is not None:
                 matched.append(condition.column)
@@ -547,6 +572,22 @@ def _is_another(condition: Condition, value: Value) -> bool:
     return condition.operator == "==" and condition.value.made == value.made == "const" and len(terms - {""}) == 2
 
 
+def _asks_for_what_is_left_empty(condition: Condition, model: Model) -> bool:
+    """Whether a look only finds rows that have something in a column which a new row is not given: never that one."""
+    column = model.columns.get(condition.column)
+    filled = condition.operator == "is not null" or (
+        condition.operator in ("!=", "is not") and condition.value.made == "none"
+    )
+    return filled and column is not None and column.nullable and not column.has_default
+
+
+def _puts_away(write: RowWrite) -> bool:
+    """`row.status = "cancelled"`, `row.deleted_at = now()`, `row.archived = True`."""
+    if _ENDING.search(write.text):
+        return True
+    return _ENDING.search(write.column) is not None and write.made != "none" and write.text != "False"
+
+
 def _adds(write: RowWrite) -> bool:
     """Whether a write that is made twice counts twice: a new row, or a value that is computed from the old one."""
     if write.form == "insert" or write.kind == "augment":
@@ -603,6 +644,11 @@ def _go_together(one: RowWrite, other: RowWrite) -> bool:
     shared = {frame.serial for frame in one.stack} & {frame.serial for frame in other.stack}
     mine, theirs = ({(id(c.node), c.negated) for c in w.decided if c.frame in shared} for w in (one, other))
     return mine <= theirs or theirs <= mine
+
+
+def names_somebody(write: RowWrite) -> bool:
+    """Whether a column that nobody has filled yet is given a value: whose the row is from now on, and no note on it."""
+    return is_empty_at_first(write) and _NOTING.search(write.column) is None
 
 
 def is_empty_at_first(write: RowWrite) -> bool:

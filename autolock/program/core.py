@@ -102,6 +102,8 @@ class Core(ABC):
         self.filters: dict[Read, str] = {}
         self.measured: set[Read] = set()
         self.waited: list[LockValue] = []
+        self.told = 0
+        self.several: set[str] = set()
         self.dumped: frozenset[Read] = frozenset()
         self.budget = BUDGET
         self.floor = 0
@@ -135,6 +137,10 @@ class Core(ABC):
     @abstractmethod
     def execute(self, body: list[ast.stmt]) -> None:
         """Run statements in order, as far as they are reached."""
+
+    @abstractmethod
+    def fail(self) -> None:
+        """Nothing after this is run, but for the handlers round it."""
 
     @abstractmethod
     def invoke(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:

@@ -111,6 +111,7 @@ class Statements(Calls):
         result = Value(None, value.reads, "", value.request, value.made)
         obj = current.obj
         if isinstance(obj, Heap) and obj.type.kind in ("list", "set", "dict", "deque") and isinstance(target, ast.Name):
+            obj.keywords = False
             if obj.location is not None:
                 self.write(obj.location.child("[*]"), "", "insert", result, node)
             return
@@ -312,6 +313,10 @@ class Statements(Calls):
     def raise_(self, node: ast.Raise) -> None:
         if node.exc is not None:
             self.evaluate(node.exc)
+        self.fail()
+
+    def fail(self) -> None:
+        """Nothing after this is run, but for the handlers round it."""
         for frame in reversed(self.frames):
             if frame.caught:
                 frame.caught[-1].append(self.state.copy())
@@ -764,6 +769,8 @@ class Statements(Calls):
             return
         asynchronous = isinstance(node, ast.AsyncWith)
         entered = self.database.enter(value, node) if isinstance(obj, Thing | Heap) else None
+        if not self.state.alive:
+            return
         if entered is not None:
             self.with_thing(node, index, *entered)
             return
@@ -834,9 +841,9 @@ class Statements(Calls):
         if node.items[index].optional_vars is not None:
             self.store(node.items[index].optional_vars, entered, node, "assign")  # type: ignore[arg-type]
         self.with_items(node, index + 1)
+        self.frame.statement = node  # what `return` leaves, too, ends round it
         self.on_leaving(marks, lambda: self.database.leave(thing, node))
         alive, self.state.alive = self.state.alive, True
-        self.frame.statement = node
         self.database.leave(thing, node)
         if isinstance(node, ast.AsyncWith) and alive:
             self.suspend(node, node.items[index].context_expr)
@@ -855,9 +862,9 @@ class Statements(Calls):
             result = entered if entered.obj is not None else value
             self.store(item.optional_vars, result, node, "assign")
         self.with_items(node, index + 1)
+        self.frame.statement = node
         self.on_leaving(marks, lambda: self.leave_instance(value, names[1], node))
         alive, self.state.alive = self.state.alive, True
-        self.frame.statement = node
         self.leave_instance(value, names[1], node)
         self.state.alive = alive
 

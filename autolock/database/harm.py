@@ -30,6 +30,12 @@ _ENDING = re.compile(r"(?i)cancel|revok|expir|delet|archiv|abort|inactiv|disabl|
 _PACKED = re.compile(r"json|config|settings|options|preferences|meta|data|payload|blob|struct|extra|attributes")
 
 
+#: Columns that note something about a change, and not whose the row is: who has changed it, how it was paid, why.
+_NOTING = re.compile(
+    r"(^|_)((updated|modified|edited|changed|deleted|archived|removed|deactivated)_by(_id)?"
+    r"|method|reason|notes?|comments?|remarks?|description|message|amount|price|reference|ip|ip_address|user_agent)$"
+)
+
 #: A member of an enumeration, or what it stands for.
 _MEMBER = re.compile(r"[A-Z]\w*(\.\w+)+")
 #: Arguments that are what a function gives where it finds nothing else.
@@ -217,7 +223,7 @@ class Harm:
             and other.request
             and other.serial > read.serial
             and control in other.decided
-            and is_empty_at_first(other)
+            and names_somebody(other)
             for other in self.by_entry[id(candidate.entry)]
         )
 
@@ -268,7 +274,7 @@ class Harm:
             and w.made != "const"
             and w.request
             and w.serial > read.serial
-            and is_empty_at_first(w)
+            and names_somebody(w)
             for w in given
         )
 
@@ -298,7 +304,16 @@ class Harm:
         return any(
             _adds(other) and not is_telling(other) and control in other.decided and not exclude(other, write)
             for other in self.by_entry[id(candidate.entry)]
-            if other is not write
+            if other is not write and not self.is_refused_again(other, candidate.read)
+        )
+
+    def is_refused_again(self, write: RowWrite, read: RowRead) -> bool:
+        """Whether a constraint refuses a second row of this kind, as what is unique in it comes from what was looked at."""
+        given = self.given(write) if write.form == "insert" else None
+        return any(
+            all(any(isinstance(r, RowRead) and r.query is read.query for r in given[n].reads) for n in unique)
+            for unique in write.model.uniques
+            if given is not None and unique <= given.keys()
         )
 
     @staticmethod
@@ -369,6 +384,8 @@ class Harm:
         for condition in conditions:
             value = given.get(condition.column)
             if value is not None and _is_another(condition, value):
+                return None
+            if value is None and _asks_for_what_is_left_empty(condition, write.model):
                 return None
             if condition.operator == "in" and value is not None:
                 matched.append(condition.column)
@@ -547,6 +564,15 @@ def _is_another(condition: Condition, value: Value) -> bool:
     return condition.operator == "==" and condition.value.made == value.made == "const" and len(terms - {""}) == 2
 
 
+def _asks_for_what_is_left_empty(condition: Condition, model: Model) -> bool:
+    """Whether a look only finds rows in which a column is filled that a new row is not given: it never finds that one."""
+    column = model.columns.get(condition.column)
+    filled = condition.operator == "is not null" or (
+        condition.operator in ("!=", "is not") and condition.value.made == "none"
+    )
+    return filled and column is not None and column.nullable and not column.has_default
+
+
 def _adds(write: RowWrite) -> bool:
     """Whether a write that is made twice counts twice: a new row, or a value that is computed from the old one."""
     if write.form == "insert" or write.kind == "augment":
@@ -603,6 +629,11 @@ def _go_together(one: RowWrite, other: RowWrite) -> bool:
     shared = {frame.serial for frame in one.stack} & {frame.serial for frame in other.stack}
     mine, theirs = ({(id(c.node), c.negated) for c in w.decided if c.frame in shared} for w in (one, other))
     return mine <= theirs or theirs <= mine
+
+
+def names_somebody(write: RowWrite) -> bool:
+    """Whether a column that nobody has filled yet is given a value: whose the row is from now on, and no note on it."""
+    return is_empty_at_first(write) and _NOTING.search(write.column) is None
 
 
 def is_empty_at_first(write: RowWrite) -> bool:

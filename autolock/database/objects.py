@@ -36,13 +36,17 @@ class Engine(Thing):
 
 @dataclass(slots=True, eq=False)
 class Factory(Thing):
-    """Makes sessions. `scoped` when calling it gives the same session to the whole request."""
+    """Makes sessions. `scoped` when calling it gives the same session to the whole request.
+
+    `autocommits` is the mode of SQLAlchemy 1, in which statements are transactions of their own until `begin()`.
+    """
 
     library: str = "sqlalchemy"
     engine: Engine | None = None
     is_async: bool = False
     expires: bool = True
     autoflush: bool = True
+    autocommits: bool = False
     scoped: bool = False
     scope: Session | None = None
     node: ast.AST | None = None

@@ -141,7 +141,7 @@ class RowFinder:
 
     def windows(self) -> list[RaceWindow]:
         """All windows, one for each function, table and kind."""
-        return list(_merged(self.judged()))
+        return list(_merged(_without_first_looks(list(self.judged()))))
 
     def judged(self) -> Iterator[RowWindow]:
         nearest = _nearest(self.trace.candidates)
@@ -965,6 +965,20 @@ def _acquired(held: Iterable[Held]) -> set[int]:
 
 
 _ORDER = ("row-update", "row-claim", "row-stale", "row-lock-lost", "row-insert", "row-skew")
+
+
+def _without_first_looks(windows: list[RowWindow]) -> list[RowWindow]:
+    """Leave out a look of which little is seen, where a later one before the same insert asks what a constraint decides."""
+    last = {id(w.change): w for w in windows if w.kind == "row-insert" and w.unique is not None}
+    return [w for w in windows if not _asks_before(w, last.get(id(w.write)))]
+
+
+def _asks_before(window: RowWindow, later: RowWindow | None) -> bool:
+    """Whether nothing is seen in a look for a row that the later one does not ask, too."""
+    if later is None or window.kind != "row-insert" or window.unique is not None or window.counted or window.columns:
+        return False
+    asked = {c.column for c in window.look.query.conditions}
+    return window.look.serial < later.look.serial and asked <= set(later.columns)
 
 
 def _merged(windows: Iterable[RowWindow]) -> Iterator[RowWindow]:

@@ -137,6 +137,10 @@ class Core(ABC):
         """Run statements in order, as far as they are reached."""
 
     @abstractmethod
+    def fail(self) -> None:
+        """Nothing after this is run, but for the handlers round it."""
+
+    @abstractmethod
     def invoke(self, function: FunctionValue, args: list[Value], kwargs: dict[str, Value], node: ast.AST) -> Value:
         """Run a function of the project and give what it returns."""
 

@@ -312,6 +312,10 @@ class Statements(Calls):
     def raise_(self, node: ast.Raise) -> None:
         if node.exc is not None:
             self.evaluate(node.exc)
+        self.fail()
+
+    def fail(self) -> None:
+        """Nothing after this is run, but for the handlers round it."""
         for frame in reversed(self.frames):
             if frame.caught:
                 frame.caught[-1].append(self.state.copy())
@@ -760,6 +764,8 @@ class Statements(Calls):
             return
         asynchronous = isinstance(node, ast.AsyncWith)
         entered = self.database.enter(value, node) if isinstance(obj, Thing | Heap) else None
+        if not self.state.alive:
+            return
         if entered is not None:
             self.with_thing(node, index, *entered)
             return

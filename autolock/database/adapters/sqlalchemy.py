@@ -77,6 +77,7 @@ class SqlAlchemy:
             is_async=short.startswith("async_") or named.endswith("AsyncSession"),
             expires=kwargs.get("expire_on_commit", NOTHING).term != "False",
             autoflush=kwargs.get("autoflush", NOTHING).term != "False",
+            autocommits=kwargs.get("autocommit", NOTHING).term == "True",
             node=node,
         )
 
@@ -88,6 +89,7 @@ class SqlAlchemy:
             is_async=factory.is_async,
             expires=expires,
             autoflush=autoflush,
+            autocommits=factory.autocommits,
             isolation=factory.engine.isolation if factory.engine is not None else "",
             opened=self.rows.spot(node),
             factory=factory,
@@ -330,13 +332,21 @@ class SqlAlchemy:
             if thing.quiet:
                 thing.session.autoflush = False  # also for the plans that are made when the run is over
             elif not thing.nested:
-                self.rows.enter_block(thing.session)
+                if thing.gives is None and self.has_begun(thing.session):
+                    self.core.fail()
+                else:
+                    self.rows.enter_block(thing.session)
             return Value(thing.gives if thing.gives is not None else thing.session)
         if isinstance(thing, Factory) and thing.scoped:
             return Value(self.scope(thing, node))
         if isinstance(thing, Session):
             return Value(thing)
         return None
+
+    def has_begun(self, session: Session) -> bool:
+        """Whether `begin()` raises, as a statement that was run in the session before has begun its transaction."""
+        mapping = session.maps and session.flushes and session.known and not session.autocommits
+        return mapping and self.rows.transaction(session).connected
 
     def leave(self, thing: Thing, node: ast.AST) -> None:
         if isinstance(thing, Block) and thing.quiet:

@@ -270,11 +270,7 @@ class Harm:
             w for w in self.by_entry[id(candidate.entry)] if w is write or (w.row is not None and w.row is write.row)
         ]
         return any(
-            w.form == "attribute"
-            and w.made != "const"
-            and w.request
-            and w.serial > read.serial
-            and names_somebody(w)
+            w.form == "attribute" and w.made != "const" and w.request and w.serial > read.serial and names_somebody(w)
             for w in given
         )
 
@@ -308,7 +304,7 @@ class Harm:
         )
 
     def is_refused_again(self, write: RowWrite, read: RowRead) -> bool:
-        """Whether a constraint refuses a second row of this kind, as what is unique in it comes from what was looked at."""
+        """Whether a constraint refuses a second such row, as what is unique in it comes from what was looked at."""
         given = self.given(write) if write.form == "insert" else None
         return any(
             all(any(isinstance(r, RowRead) and r.query is read.query for r in given[n].reads) for n in unique)
@@ -565,7 +561,7 @@ def _is_another(condition: Condition, value: Value) -> bool:
 
 
 def _asks_for_what_is_left_empty(condition: Condition, model: Model) -> bool:
-    """Whether a look only finds rows in which a column is filled that a new row is not given: it never finds that one."""
+    """Whether a look only finds rows that have something in a column which a new row is not given: never that one."""
     column = model.columns.get(condition.column)
     filled = condition.operator == "is not null" or (
         condition.operator in ("!=", "is not") and condition.value.made == "none"

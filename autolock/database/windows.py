@@ -32,6 +32,8 @@ _MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Gt: ast.Lt,
     ast.GtE: ast.LtE,
 }
+#: Methods of a text that give it in a form in which texts are compared.
+_TRIMMING = tuple(f".{name}()" for name in ("strip", "lstrip", "rstrip", "lower", "upper", "title", "casefold"))
 #: Names of functions that fill an empty database, once.
 _SEEDING = re.compile(r"(^|[._])(re)?(seed|bootstrap)(_|$)")
 
@@ -165,7 +167,7 @@ class RowFinder:
             return self.insert(candidate)
         if candidate.dependence == "where":
             return self.claim(candidate)
-        if write.form == "attribute" and candidate.read.what == "row":
+        if write.form == "attribute" and (candidate.read.what == "row" or self.asks_for_any(candidate.read)):
             return self.taken(candidate) or self.skew(candidate)
         if candidate.read.what == "column":
             return self.update(candidate)
@@ -389,10 +391,13 @@ class RowFinder:
     def is_number(self, candidate: RowCandidate) -> bool:
         """Whether it matters how many rows there are, and not only whether there is any: `count() > 0`."""
         read = candidate.read
-        whether_any = candidate.dependence == "control" and self.trace.presence.get(read.serial, False)
-        whether_any = whether_any and bool(read.query.conditions)  # of a whole table it is the first one that matters
+        whether_any = candidate.dependence == "control" and self.asks_for_any(read)
         whether_any = whether_any and not (candidate.control is not None and _reckons(candidate.control.node))
         return (read.what == "aggregate" or candidate.dependence == "data") and not whether_any
+
+    def asks_for_any(self, read: RowRead) -> bool:
+        """Whether rows are counted to see whether there is any; of a whole table it is the first one that matters."""
+        return self.trace.presence.get(read.serial, False) and bool(read.query.conditions)
 
     def taken(self, candidate: RowCandidate) -> RowWindow | None:
         """A row is given a name that no other row was seen to have."""
@@ -423,7 +428,8 @@ class RowFinder:
             return False
         if not write.column:
             return value.request
-        return write.column == column.name and same_value(value, condition.value)
+        same = same_value(value, condition.value) or (condition.value.request and _is_trimmed(value))
+        return write.column == column.name and same
 
     def constraint(self, write: RowWrite, columns: tuple[str, ...]) -> frozenset[str] | None:
         """The constraint that refuses a second row like this one, which may be about more than was asked."""
@@ -729,6 +735,11 @@ def _is_thrown_away(write: RowWrite) -> bool:
     return (value.value if isinstance(value, ast.Await) else value) is write.node
 
 
+def _is_trimmed(value: Value) -> bool:
+    """Whether a value is a text of the client's in another form: `name.strip()`."""
+    return value.request and value.made == "call" and value.term.endswith(_TRIMMING)
+
+
 def _may_agree(value: Value) -> bool:
     """Whether two requests that ask the same question may come to the same value: a slug that is made of the name."""
     if value.made in ("const", "none") or is_invented(value):
@@ -968,7 +979,7 @@ _ORDER = ("row-update", "row-claim", "row-stale", "row-lock-lost", "row-insert",
 
 
 def _without_first_looks(windows: list[RowWindow]) -> list[RowWindow]:
-    """Leave out a look of which little is seen, where a later one before the same insert asks what a constraint decides."""
+    """Leave out looks of which little is seen, where a later one before the same insert asks what a constraint decides."""
     last = {id(w.change): w for w in windows if w.kind == "row-insert" and w.unique is not None}
     return [w for w in windows if not _asks_before(w, last.get(id(w.write)))]
 

@@ -234,10 +234,12 @@ class Expressions(Core):
     def known(self, test: ast.expr) -> bool | None:
         """How a test comes out that only asks for what is known here; None for any other.
 
-        That are switches which the caller set (`lock=True`) or left alone (`user_id=None`), and of
-        which kind a function is, as decorators ask that are made for both.
+        That are switches which the caller set (`lock=True`) or left alone (`user_id=None`), keys that a
+        dictionary was made without, and of which kind a function is, as decorators ask that are made for both.
         """
         env = self.frame.env
+        if isinstance(test, ast.Compare) and _is_left_out(test, env):
+            return isinstance(test.ops[0], ast.NotIn)
         if isinstance(test, ast.Name) and test.id in env.switches:
             return truth(env.vars.get(test.id, NOTHING))
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
@@ -636,6 +638,25 @@ class Expressions(Core):
         if not value.term or "@" in value.term:
             return None
         return Location(Root("file", "", value.term))
+
+
+def _is_left_out(test: ast.Compare, env: Env) -> bool:
+    """Whether a test asks for a key that is not among the few that a dictionary was made with: `"name" in changes`."""
+    key, container, operator = test.left, test.comparators[0], test.ops[0]
+    if not isinstance(operator, ast.In | ast.NotIn) or not isinstance(container, ast.Name) or len(test.ops) != 1:
+        return False
+    held = env.vars.get(container.id, NOTHING).obj
+    if (
+        not isinstance(held, Heap)
+        or held.location is not None
+        or not held.keywords
+        or not isinstance(key, ast.Constant)
+    ):
+        return False
+    made = held.node
+    if isinstance(made, ast.Dict):
+        return all(isinstance(k, ast.Constant) and k.value != key.value for k in made.keys)
+    return f"[{key.value!r}]" not in held.fields
 
 
 def _from_call(value: Value, made: str) -> Value:

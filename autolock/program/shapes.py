@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable
 
 from autolock.program.values import (
@@ -49,7 +50,8 @@ def shape_of(value: Value, depth: int = 0) -> object:
             return obj.location, isinstance(obj.location, Own)
         if depth > 2:
             return obj.type
-        return obj.type, tuple((name, shape_of(held, depth + 1)) for name, held in sorted(obj.fields.items()))
+        keys = _keys_of(obj) if obj.keywords else None
+        return obj.type, keys, tuple((name, shape_of(held, depth + 1)) for name, held in sorted(obj.fields.items()))
     if isinstance(obj, FunctionValue):
         receiver = shape_of(obj.receiver, depth + 1) if obj.receiver is not None and depth < 3 else ""
         return obj.ref, id(obj.node), id(obj.env) if obj.env is not None else 0, receiver
@@ -62,3 +64,9 @@ def shape_of(value: Value, depth: int = 0) -> object:
     if isinstance(obj, Partial):
         return "partial", shape_of(obj.function, depth + 1) if depth < 3 else ""
     return getattr(obj, "path", None) or str(getattr(obj, "location", type(obj)))
+
+
+def _keys_of(made: Heap) -> tuple[str, ...]:
+    """The keys that a dictionary is written with, where all of them are known."""
+    node = made.node
+    return tuple(str(k.value) for k in node.keys if isinstance(k, ast.Constant)) if isinstance(node, ast.Dict) else ()

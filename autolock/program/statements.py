@@ -111,6 +111,7 @@ class Statements(Calls):
         result = Value(None, value.reads, "", value.request, value.made)
         obj = current.obj
         if isinstance(obj, Heap) and obj.type.kind in ("list", "set", "dict", "deque") and isinstance(target, ast.Name):
+            obj.keywords = False
             if obj.location is not None:
                 self.write(obj.location.child("[*]"), "", "insert", result, node)
             return

@@ -241,3 +241,35 @@ def test_what_is_worked_out_from_a_row_is_no_check_for_it(tmp_path: Path) -> Non
     outcome = autolock.fix([tmp_path], unsafe=True, apply=True, allow_dirty=True, cache=False)
     assert [f.rule for f in outcome.findings if f.rule == "AL203"] == ["AL203"]
     assert (tmp_path / "main.py").read_text().count("too wide") == 1
+
+
+ELSEWHERE = """
+from clubhouse import sessions
+
+@app.post("/clubs/{slug}")
+async def found(slug: str, name: str, db: AsyncSession = Depends(sessions.open)):
+    if await db.scalar(select(Club).where(Club.slug == slug)) is not None:
+        raise HTTPException(409, "there is one")
+    club = Club(slug=slug)
+    MORE
+    db.add(club)
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "safety"), [("pass", Safety.SAFE), ('db.add(Seat(club_id=1, name="door"))', Safety.UNSAFE)]
+)
+def test_what_is_sent_together_may_be_refused_together_where_nobody_was_seen_to_commit(
+    more: str, safety: Safety, tmp_path: Path
+) -> None:
+    assert fix_of(tmp_path, ELSEWHERE.replace("MORE", more)).safety is safety
+
+
+def test_what_stands_between_an_insert_and_its_commit_stays_where_it_is(tmp_path: Path) -> None:
+    body = "rows = [\n        1,\n        2,\n        3,\n        4,\n        5,\n        6,\n        7,\n    ]"
+    text = FOUND.format(look="pass", given="", and_=body)
+    (tmp_path / "main.py").write_text(HEAD.format(more="") + textwrap.dedent(text))
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    mended = (tmp_path / "main.py").read_text()
+    assert "    db.add(club)\n    rows = [\n" in mended
+    assert "    try:\n        await db.commit()\n" in mended

@@ -202,3 +202,41 @@ def test_a_ticket_that_makes_a_row_which_is_unique_by_it_is_used_once(tmp_path: 
 def test_a_ticket_that_makes_any_row_is_used_twice(tmp_path: Path) -> None:
     found = told(tmp_path, TICKET % "badge=name, hired=badge.decode()", ", name: str")
     assert [(rule, severity) for rule, severity, _ in found] == [("AL207", "high")]
+
+
+SPLIT = """
+horse = await db.get(Horse, n)
+horse.hay = left
+await db.commit()
+db.add(Groom(badge=str(left), hired={hired}))
+await db.commit()
+"""
+
+
+@pytest.mark.parametrize(("hired", "rules"), [("horse.oats", []), ("horse.id", ["AL201"])])
+def test_half_of_a_change_is_told_where_a_new_row_names_the_other(hired: str, rules: list[str], tmp_path: Path) -> None:
+    body = SPLIT.format(hired=hired)
+    assert [rule for rule, _, _ in told(tmp_path, body, ", left: int")] == rules
+
+
+STALL = """
+from beanie import Document
+
+class Booking(Document):
+    day: int
+    off: bool = False
+
+@app.post("/stalls/{day}")
+async def book(day: int):
+    if await Booking.find_one({"day": day, "off": False}):
+        raise HTTPException(409, "taken")
+    for weeks in range(4):
+        booking = Booking(day=day + 7 * weeks, off=False)
+        await booking.create()
+"""
+
+
+def test_advice_for_a_constraint_names_all_that_was_asked_or_nothing(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + STALL, encoding="utf-8")
+    (found,) = autolock.check([tmp_path], cache=False).findings
+    assert found.fix.reason.startswith("add a unique constraint to ")

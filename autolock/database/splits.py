@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from autolock.database.harm import exclude, is_invented, is_telling
 from autolock.database.objects import Session
+from autolock.database.schema import Column
 from autolock.database.trace import Commit, DatabaseTrace, RowRead, RowWrite, Split
 from autolock.database.windows import RowWindow
 from autolock.program.decisions import shape_of
@@ -188,7 +189,8 @@ def _belong(one: RowWrite, other: RowWrite, returned: Returned) -> bool:
         return False
     made = returned.get(one.query.serial, set()) if one.row is None and one.query is not None else set()
     rows = made if one.row is None else {f"row{one.row.serial}"}
-    if any(v.term.partition(".")[0] in rows or _key_of(v) in made for v in _values(other)):
+    named = [v for v in _values(other) if v.term.partition(".")[0] in rows or _key_of(v) in made]
+    if named and not (other.form == "insert" and all(_is_copied(v, one) for v in named)):
         return True
     if one.location.root == other.location.root and one.form == other.form == "update" and _automatic(one):
         return bool(_terms(one) & _terms(other)) or one.made == other.made == "atomic"
@@ -202,6 +204,17 @@ def _belong(one: RowWrite, other: RowWrite, returned: Returned) -> bool:
         return library not in _WITHOUT_TRANSACTIONS
     counted = one.made == "atomic" or one.kind == "augment", other.made == "atomic" or other.kind == "augment"
     return any(counted) and bool(_terms(one) & _terms(other) or _is_counted_for(one, other))
+
+
+def _is_copied(value: Value, write: RowWrite) -> bool:
+    """Whether a value is what a loaded row says, and neither names that row nor is what has been changed in it."""
+    column = write.model.columns.get(value.term.partition(".")[2])
+    loaded = write.row is not None and write.row.origin is not None and write.form == "attribute"
+    return loaded and column is not None and column.name != write.column and not _names_a_row(column)
+
+
+def _names_a_row(column: Column) -> bool:
+    return column.primary_key or column.unique or bool(column.foreign_key)
 
 
 def _is_counted_for(one: RowWrite, other: RowWrite) -> bool:

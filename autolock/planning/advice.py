@@ -80,7 +80,9 @@ def _insert(window: RowWindow, library: str) -> str:
         where = f" {_LOCKED[library]}" if library in _LOCKED else ""
         return f"a count cannot be locked: count and insert{where} of the parent row, or let a constraint decide"
     names = ", ".join(sorted(window.unique) if window.unique is not None else window.columns)
-    columns = f" on ({names})" if names else ""
+    asked = {c.column for c in window.look.query.conditions if c.operator == "=="}
+    seen = window.unique is not None or asked <= set(window.columns)
+    columns = f" on ({names})" if names and seen else ""
     table = window.model.table if window.model is not None else "the table"
     shortcut = f"; {_CREATE[library]}" if library in _CREATE else ""
     if window.unique is not None:

@@ -26,7 +26,11 @@ def other_conflict(trace: DatabaseTrace, window: RowWindow) -> str:
     write = window.change
     commits = set(map(id, write.commits))
     for entry, other in trace.writes:
-        together = entry is window.entry and other.form == "insert" and commits & set(map(id, other.commits))
+        if entry is not window.entry or other.form != "insert":
+            continue
+        # Where nobody was seen to commit, what one transaction has collected is sent at once.
+        same = not commits and (other.session, other.transaction) == (write.session, write.transaction)
+        together = same or commits & set(map(id, other.commits))
         if together and other.model is not write.model and _beside_key(other.model):
             return f"a constraint of `{other.model.ref.name}`"
     asked = [

@@ -32,6 +32,10 @@ from autolock.planning.upserts import (
 from autolock.program.linker import Ref
 
 
+#: How many lines may stand between an insert and the commit, for both to be under one `try`.
+_NEAR = 6
+
+
 class RowInserts(ParentLocks):
     """Plans what the loser of two inserts is told, or goes on with."""
 
@@ -175,7 +179,8 @@ class RowInserts(ParentLocks):
             raise Refusal("where the row reaches the database cannot be seen here: catch the IntegrityError by hand")
         changed, sent = found[0], found[-1]
         node, is_async = self.sources.node_of(window.function), _session_of(window).is_async
-        beside = sent in self.sources.blocks(window.function.path).spot(changed).block
+        near = sent.lineno - (changed.end_lineno or changed.lineno) <= _NEAR
+        beside = near and sent in self.sources.blocks(window.function.path).spot(changed).block
         if len(found) == 2 and not beside and nothing_sent(node, changed, sent, is_async):
             return [sent]
         return found

@@ -31,7 +31,6 @@ from autolock.planning.upserts import (
 )
 from autolock.program.linker import Ref
 
-
 #: How many lines may stand between an insert and the commit, for both to be under one `try`.
 _NEAR = 6
 

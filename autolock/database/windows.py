@@ -979,7 +979,7 @@ _ORDER = ("row-update", "row-claim", "row-stale", "row-lock-lost", "row-insert",
 
 
 def _without_first_looks(windows: list[RowWindow]) -> list[RowWindow]:
-    """Leave out looks of which little is seen where a later one, before the same insert, asks what a constraint decides."""
+    """Leave out looks of which little is seen, where a later one for the same insert asks what a constraint decides."""
     last = {id(w.change): w for w in windows if w.kind == "row-insert" and w.unique is not None}
     return [w for w in windows if not _asks_before(w, last.get(id(w.write)))]
 

@@ -68,6 +68,16 @@ async def feed(db, horse, food):
         horse.hay -= food["hay"]
     await db.commit()
 
+async def give(db, horse, what, pounds):
+    if what == "oats":
+        horse.oats -= pounds
+    elif what in ("hay", "straw"):
+        horse.hay -= pounds
+    await db.commit()
+
+async def serve(db, horse, what, pounds):
+    await give(db, horse, what, pounds)
+
 async def teams_of(db, name=None):
     query = select(Groom)
     if name:
@@ -240,3 +250,59 @@ def test_advice_for_a_constraint_names_all_that_was_asked_or_nothing(tmp_path: P
     (tmp_path / "main.py").write_text(HEAD + STALL, encoding="utf-8")
     (found,) = autolock.check([tmp_path], cache=False).findings
     assert found.fix.reason.startswith("add a unique constraint to ")
+
+
+@pytest.mark.parametrize(
+    ("serving", "columns"),
+    [
+        ('await serve(db, horse, "hay", pounds)', ["hay"]),
+        ('await serve(db, horse, what="oats", pounds=pounds)', ["oats"]),
+        ('await serve(db, horse, "water", pounds)', []),
+    ],
+)
+def test_a_text_that_a_caller_gives_chooses_the_way(serving: str, columns: list[str], tmp_path: Path) -> None:
+    found = told(tmp_path, f"horse = await db.get(Horse, n)\n{serving}\n", ", pounds: int, word: str")
+    assert [location for _, _, location in found] == [f"Horse.{column}" for column in columns]
+
+
+@pytest.mark.parametrize(
+    "serving",
+    [
+        'await serve(db, horse, "oats" if n else "water", pounds)',
+        'for what in ("water", "oats"): await serve(db, horse, what, pounds)',
+        "await serve(db, horse, word, pounds)",
+    ],
+)
+def test_a_text_that_may_be_one_of_several_chooses_none(serving: str, tmp_path: Path) -> None:
+    found = told(tmp_path, f"horse = await db.get(Horse, n)\n{serving}\n", ", pounds: int, word: str")
+    assert [rule for rule, _, _ in found] == ["AL202"]
+
+
+KEPT = """
+import asyncio
+
+fed: dict[str, int] = {}
+
+async def note(what: str, name: str) -> None:
+    if what == "fed":
+        before = fed.get(name, 0)
+        await asyncio.sleep(0)
+        fed[name] = before + 1
+
+async def tell(what: str, name: str) -> None:
+    await note(what, name)
+
+@app.post("/watered/{name}")
+async def watered(name: str):
+    await tell("watered", name)
+
+@app.post("/fed/{name}")
+async def given(name: str):
+    await tell("fed", name)
+"""
+
+
+def test_what_one_text_leaves_out_another_may_do(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + KEPT, encoding="utf-8")
+    (found,) = autolock.check([tmp_path], cache=False).findings
+    assert (found.rule, found.routes) == ("AL101", ("POST /fed/{name}",))

@@ -55,8 +55,8 @@ from autolock.program.values import (
     Type,
     Value,
     clone,
+    is_switch,
     join,
-    truth,
 )
 
 _INSTANCE_NAMES = frozenset({"_instance", "instance", "__instance", "_inst", "_singleton", "_instances"})
@@ -211,7 +211,8 @@ class Calls(Containers, Files):
             result = self.unknown(*args, *kwargs.values())
         effect = recorder.finish(self, function, result) if recorder is not None else None
         if effect is not None and given_up == self.given_up:
-            self._effects[(key, terms_of([*args, *kwargs.values()])) if effect.reads or effect.writes else key] = effect
+            own = bool(effect.reads or effect.writes or effect.told)
+            self._effects[(key, terms_of([*args, *kwargs.values()])) if own else key] = effect
         return result
 
     def turns_in_circles(self, function: FunctionValue) -> bool:
@@ -229,6 +230,7 @@ class Calls(Containers, Files):
         """Do to the state what the same call has done before, without going through the function again."""
         self.budget -= 1 + len(effect.writes)
         self.entered += effect.entered
+        self.told += effect.told
         again = Again(self, effect, self.stack())
         again.candidates()
         for write in effect.writes:
@@ -398,7 +400,7 @@ class Calls(Containers, Files):
                 spread = kwargs.get("**")
                 left_out = self.default_of(function, argument)
                 env.vars[argument.arg] = left_out if spread is None else _named_in(spread, argument.arg, left_out)
-            if (said or complete) and truth(env.vars[argument.arg]) is not None:
+            if (said or complete) and is_switch(env.vars[argument.arg]):
                 env.switches |= {argument.arg}
             held = env.vars[argument.arg]
             if isinstance(held.obj, Heap) and held.obj.location is not None:

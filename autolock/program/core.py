@@ -102,6 +102,7 @@ class Core(ABC):
         self.filters: dict[Read, str] = {}
         self.measured: set[Read] = set()
         self.waited: list[LockValue] = []
+        self.told = 0
         self.dumped: frozenset[Read] = frozenset()
         self.budget = BUDGET
         self.floor = 0

@@ -68,6 +68,7 @@ class Effect:
     outside: ast.expr | None
     models: list[ModelCall]
     limited: bool
+    told: bool
     entered: frozenset[Ref]
     depth: int
     since: int
@@ -90,6 +91,7 @@ class Recorder:
     models: int
     entered: int
     limited: bool
+    told: int
 
     @staticmethod
     def start(core: Core) -> Recorder:
@@ -111,6 +113,7 @@ class Recorder:
             len(core.models.calls),
             len(core.entered),
             core.models.limited,
+            core.told,
         )
 
     def finish(self, core: Core, function: FunctionValue, result: Value) -> Effect | None:
@@ -146,6 +149,7 @@ class Recorder:
             core.database.outside.last if core.database.outside.count != self.waits else None,
             core.models.calls[self.models :],
             core.models.limited and not self.limited,
+            core.told != self.told,
             frozenset(core.entered[self.entered :]),
             self.depth,
             self.marker.serial,

@@ -33,6 +33,7 @@ from autolock.program.values import (
     Type,
     Value,
     is_none,
+    is_switch,
     is_told_apart,
     join,
     truth,
@@ -148,7 +149,7 @@ class Expressions(Core):
             return own
         if isinstance(obj, Group):
             items = obj.items
-            return items[0].also(*items[1:], value, key) if items else value
+            return _one_of(items).also(*items[1:], value, key) if items else value
         if not isinstance(obj, Heap) or obj.type.kind in ("instance", "external"):
             if isinstance(obj, LockValue | FunctionValue | External):
                 return Value(None, value.reads)
@@ -234,8 +235,8 @@ class Expressions(Core):
     def known(self, test: ast.expr) -> bool | None:
         """How a test comes out that only asks for what is known here; None for any other.
 
-        That are switches which the caller set (`lock=True`) or left alone (`user_id=None`), keys that a
-        dictionary was made without, and of which kind a function is, as decorators ask that are made for both.
+        That are switches which the caller set (`lock=True`, `kind="order"`) or left alone (`user_id=None`), keys that
+        a dictionary was made without, and of which kind a function is, as decorators ask that are made for both.
         """
         env = self.frame.env
         if isinstance(test, ast.Compare) and _is_left_out(test, env):
@@ -246,6 +247,10 @@ class Expressions(Core):
             inner = self.known(test.operand)
             return None if inner is None else not inner
         if isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id in env.switches:
+            same = _is_that_text(test, env.vars.get(test.left.id, NOTHING))
+            if same is not None:
+                self.told += 1
+                return same
             given, wanted = env.vars.get(test.left.id, NOTHING), wants_none(test)
             return None if wanted is None or truth(given) is None else is_none(given) == wanted
         if isinstance(test, ast.BoolOp):
@@ -517,7 +522,7 @@ class Expressions(Core):
             if found is not None:
                 return found.also(source)
         if isinstance(obj, Group) and obj.items:
-            return obj.items[0].also(source)
+            return _one_of(obj.items).also(source)
         if isinstance(obj, Heap) and obj.type.kind in ("dict", "list", "set", "deque", "view", "unknown"):
             if obj.type.kind == "dict":
                 return Value(None, source.reads, "", source.request)
@@ -657,6 +662,28 @@ def _is_left_out(test: ast.Compare, env: Env) -> bool:
     if isinstance(made, ast.Dict):
         return all(isinstance(k, ast.Constant) and k.value != key.value for k in made.keys)
     return f"[{key.value!r}]" not in held.fields
+
+
+def _one_of(items: list[Value]) -> Value:
+    """What stands for any of some values: the first one, but of several texts none in particular."""
+    first = items[0]
+    several = len(items) > 1 and is_switch(first) and truth(first) is None
+    return Value(first.obj, first.reads, "", first.request, first.made) if several else first
+
+
+def _is_that_text(test: ast.Compare, given: Value) -> bool | None:
+    """How a text compares with one that is written down, or with some: `kind == "order"`; None for any other test."""
+    wanted, operator = test.comparators[0], test.ops[0]
+    among = isinstance(operator, ast.In | ast.NotIn)
+    texts = wanted.elts if among and isinstance(wanted, ast.Tuple | ast.List | ast.Set) else [] if among else [wanted]
+    plain = all(isinstance(t, ast.Constant) and isinstance(t.value, str) for t in texts)
+    known = is_switch(given) and truth(given) is None and not given.reads
+    if not known or not texts or not plain or len(test.ops) != 1:
+        return None
+    if not among and not isinstance(operator, ast.Eq | ast.NotEq):
+        return None
+    same = given.term in [repr(t.value) for t in texts if isinstance(t, ast.Constant)]
+    return same is isinstance(operator, ast.In | ast.Eq)
 
 
 def _from_call(value: Value, made: str) -> Value:

@@ -406,6 +406,11 @@ def truth(value: Value) -> bool | None:
     return {"True": True, "False": False}.get(value.term) if value.made == "const" else None
 
 
+def is_switch(value: Value) -> bool:
+    """Whether a value says in so many words what it is: True, False, None, or a text."""
+    return truth(value) is not None or (value.made == "const" and value.term[:1] in ("'", '"'))
+
+
 def is_none(value: Value) -> bool:
     """Whether a value is None itself, whichever way led here."""
     return value.made == "none" and value.term == "None"
@@ -419,7 +424,7 @@ def _is_computed(value: Value) -> bool:
 class Env:
     """Local names of one running function. `shared` when every request sees the same ones (a factory's).
 
-    `switches` are the parameters of which this call says in so many words that they are True, False or None;
+    `switches` are the parameters of which this call says in so many words that they are True, False, None or a text;
     `tests` the comparisons that were given a name: `enough = stock >= wanted`.
     """
 

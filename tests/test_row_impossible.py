@@ -39,6 +39,7 @@ class Horse(Base):
     oats: Mapped[int]
     hay: Mapped[int]
     kept: Mapped[bool]
+    sold: Mapped[str]
     changed_by: Mapped[int | None]
     groom_id: Mapped[int | None] = mapped_column(ForeignKey("grooms.id"))
 
@@ -306,3 +307,16 @@ def test_what_one_text_leaves_out_another_may_do(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text(HEAD + KEPT, encoding="utf-8")
     (found,) = autolock.check([tmp_path], cache=False).findings
     assert (found.rule, found.routes) == ("AL101", ("POST /fed/{name}",))
+
+
+LEAVING = """
+horse = await db.get(Horse, n)
+horse.name = f"{words}-{{horse.name}}"
+{more}
+await db.commit()
+"""
+
+
+@pytest.mark.parametrize(("more", "count"), [("horse.sold = 'cancelled'", 0), ("horse.sold = 'tomorrow'", 1)])
+def test_the_name_of_what_is_no_longer_wanted_may_be_lost(more: str, count: int, tmp_path: Path) -> None:
+    assert len(told(tmp_path, LEAVING.format(words="gone", more=more))) == count

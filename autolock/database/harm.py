@@ -135,12 +135,24 @@ class Harm:
         if kept and node is not None and (_only_kept(node, write.column) or _is_same(node, write.column)):
             return False
         column = write.model.columns.get(write.column)
-        if _WHOLE.search(write.column):
+        if _WHOLE.search(write.column) or self.is_put_away(candidate):
             return False
         packed = _PACKED.search(write.column) is not None
         if column is not None and not packed and column.kind in _PLAIN and write.made in ("call", "await", "", "new"):
             return False
         return not (column is not None and column.kind == "bool")
+
+    def is_put_away(self, candidate: RowCandidate) -> bool:
+        """Whether the same run says that the row is no longer wanted: its name becomes `deleted-`, and the name."""
+        write, column = candidate.write, candidate.write.model.columns.get(candidate.write.column)
+        return (column is not None and column.kind == "str") and any(
+            other.row is write.row
+            and other.row is not None
+            and other is not write
+            and _puts_away(other)
+            and set(other.decided) <= set(write.decided)
+            for other in self.by_entry[id(candidate.entry)]
+        )
 
     @staticmethod
     def is_plain(write: RowWrite) -> bool:
@@ -567,6 +579,13 @@ def _asks_for_what_is_left_empty(condition: Condition, model: Model) -> bool:
         condition.operator in ("!=", "is not") and condition.value.made == "none"
     )
     return filled and column is not None and column.nullable and not column.has_default
+
+
+def _puts_away(write: RowWrite) -> bool:
+    """`row.status = "cancelled"`, `row.deleted_at = now()`, `row.archived = True`."""
+    if _ENDING.search(write.text):
+        return True
+    return _ENDING.search(write.column) is not None and write.made != "none" and write.text != "False"
 
 
 def _adds(write: RowWrite) -> bool:

@@ -273,3 +273,104 @@ def test_what_stands_between_an_insert_and_its_commit_stays_where_it_is(tmp_path
     mended = (tmp_path / "main.py").read_text()
     assert "    db.add(club)\n    rows = [\n" in mended
     assert "    try:\n        await db.commit()\n" in mended
+
+
+UNIT = """
+class Unit:
+    async def __aenter__(self):
+        self.db = Sessions()
+        return self
+
+    async def __aexit__(self, kind, error, trace):
+        if kind:
+            await self.db.rollback()
+        else:
+            await self.db.commit()
+        await self.db.close()
+
+    async def found(self, slug):
+        return await self.db.scalar(select(Club).where(Club.slug == slug))
+
+    async def put_in(self, slug):
+        self.db.add(Club(slug=slug))
+
+@app.post("/clubs/{slug}")
+async def found(slug: str):
+    async with WITH:
+        if await LOOK:
+            raise HTTPException(409, "there is one")
+        ADD
+        return slug
+"""
+ENDED = """
+    except IntegrityError as error:
+        raise HTTPException(409, "there is one") from error
+"""
+ASKED = "db.scalar(select(Club).where(Club.slug == slug))"
+
+
+@pytest.mark.parametrize(
+    ("block", "look", "add"),
+    [
+        ("Unit() as unit", "unit.found(slug)", "await unit.put_in(slug)"),
+        ("Sessions.begin() as db", ASKED, "db.add(Club(slug=slug))"),
+        ("Sessions() as db, db.begin()", ASKED, "db.add(Club(slug=slug))"),
+    ],
+)
+def test_what_is_committed_where_a_block_ends_is_answered_round_it(
+    block: str, look: str, add: str, tmp_path: Path
+) -> None:
+    text = HEAD.format(more="") + UNIT.replace("WITH", block).replace("LOOK", look).replace("ADD", add)
+    (tmp_path / "main.py").write_text(text)
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    mended = (tmp_path / "main.py").read_text()
+    assert f"    try:\n        async with {block}:\n" in mended
+    assert (ENDED in mended) is block.endswith(("db", "begin()"))
+
+
+LOOPED = """
+from fastapi import Depends, FastAPI
+from sqlalchemy.ext.asyncio import AsyncSession
+from shelves import find, session
+app = FastAPI()
+
+@app.post("/books")
+async def lend(ids: list[int], db: AsyncSession = Depends(session)):
+    \"\"\"Book by Book.\"\"\"
+    for id in ids:
+        book = await find(db, id)
+        if book.left < 1:
+            raise ValueError(f"Book {id} is out")
+        book.left -= 1
+    await db.commit()
+"""
+SHELVES = """
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Sessions = async_sessionmaker(create_async_engine("postgresql+asyncpg://db/books"))
+
+class Base(DeclarativeBase):
+    pass
+
+class Book(Base):
+    __tablename__ = "books"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    left: Mapped[int]
+
+async def session():
+    async with Sessions() as opened:
+        yield opened
+
+async def find(db, id):
+    return await db.get(Book, id)
+"""
+
+
+def test_a_model_that_only_sentences_name_is_imported_under_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(LOOPED)
+    (tmp_path / "shelves.py").write_text(SHELVES)
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    mended = (tmp_path / "main.py").read_text()
+    assert "select(" in mended
+    assert "shelves_Book" not in mended

@@ -463,13 +463,23 @@ class HomeFinder:
         raise Refusal(f"the name `{name}` is taken")
 
     def is_taken(self, path: str, name: str) -> bool:
-        """Whether a file says a name at all."""
+        """Whether a file says a name at all, in code: sentences in texts and comments do not count."""
         unit = self.program.unit(path)
-        return unit is not None and re.search(rf"\b{re.escape(name)}\b", unit.text) is not None
+        if unit is None or re.search(rf"\b{re.escape(name)}\b", unit.text) is None:
+            return False
+        return not name.isidentifier() or any(name in _said_by(node) for node in ast.walk(unit.tree))
 
     @staticmethod
     def _define(path: str, after: str, target: str, kind: str) -> Edit:
         return Edit(path, "define-lock", _frozen(after=after, target=target, kind=kind))
+
+
+def _said_by(node: ast.AST) -> set[str]:
+    """The names that one node of a tree says: those of variables, parameters, attributes, definitions and imports."""
+    if isinstance(node, ast.alias):
+        return {*node.name.split("."), node.asname or ""}
+    said = (getattr(node, field, None) for field in ("id", "arg", "attr", "name", "names", "value", "rest"))
+    return {n for s in said for n in (s if isinstance(s, list) else [s]) if isinstance(n, str)}
 
 
 def head_of(sources: Sources, path: str) -> str:

@@ -136,6 +136,7 @@ class RowInserts(ParentLocks):
         function, session = window.function, _session_of(window)
         error, imports = self.error_name(function)
         said = "" if _is_ended_elsewhere(window) else self.taking_back(window, function)
+        said = "" if said in _bound_round(region.statements) else said  # leaving the `with` takes all back
         arguments = frozen(
             at=region.at, count=region.count, session=said, is_async=session.is_async, answer=answer, error=error
         )
@@ -317,6 +318,13 @@ def _is_ended_elsewhere(window: RowWindow) -> bool:
     """Whether a statement inserts in a transaction that another function ends: a dependency that has begun it."""
     ends = (frame.function for commit in window.change.commits for frame in commit.stack)
     return window.change.query is not None and window.function not in ends
+
+
+def _bound_round(statements: Sequence[ast.stmt]) -> set[str]:
+    """The names that a `with` round all that is done binds."""
+    only = statements[0] if len(statements) == 1 else None
+    items = only.items if isinstance(only, ast.With | ast.AsyncWith) else []
+    return {i.optional_vars.id for i in items if isinstance(i.optional_vars, ast.Name)}
 
 
 def _added(statement: ast.stmt | None) -> str | None:

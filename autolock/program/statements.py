@@ -837,9 +837,9 @@ class Statements(Calls):
         if node.items[index].optional_vars is not None:
             self.store(node.items[index].optional_vars, entered, node, "assign")  # type: ignore[arg-type]
         self.with_items(node, index + 1)
+        self.frame.statement = node  # what `return` leaves, too, ends round it
         self.on_leaving(marks, lambda: self.database.leave(thing, node))
         alive, self.state.alive = self.state.alive, True
-        self.frame.statement = node
         self.database.leave(thing, node)
         if isinstance(node, ast.AsyncWith) and alive:
             self.suspend(node, node.items[index].context_expr)
@@ -858,9 +858,9 @@ class Statements(Calls):
             result = entered if entered.obj is not None else value
             self.store(item.optional_vars, result, node, "assign")
         self.with_items(node, index + 1)
+        self.frame.statement = node
         self.on_leaving(marks, lambda: self.leave_instance(value, names[1], node))
         alive, self.state.alive = self.state.alive, True
-        self.frame.statement = node
         self.leave_instance(value, names[1], node)
         self.state.alive = alive
 

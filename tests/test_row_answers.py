@@ -374,3 +374,58 @@ def test_a_model_that_only_sentences_name_is_imported_under_its_own_name(tmp_pat
     mended = (tmp_path / "main.py").read_text()
     assert "select(" in mended
     assert "shelves_Book" not in mended
+
+
+LAYERS = """
+class Clubs:
+    def __init__(self, db):
+        self.db = db
+
+    async def found(self, slug):
+        return await self.db.scalar(select(Club).where(Club.slug == slug))
+
+    async def add(self, club):
+        self.db.add(club)
+        {sent}
+        return club
+
+class Taken(Exception):
+    pass
+
+class Service:
+    def __init__(self, db):
+        self.clubs = Clubs(db)
+
+    async def make(self, slug):
+        if await self.clubs.found(slug):
+            raise Taken(slug)
+        club = await self.clubs.add(Club(slug=slug))
+        return club.id
+
+@app.post("/clubs/{{slug}}")
+async def make(slug: str, db: AsyncSession = Depends(session)):
+    {calling}
+    await db.commit()
+    return made
+"""
+GOING_ON = "try:\n        made = await Service(db).make(slug)\n    except Taken:\n        made = 0"
+
+
+@pytest.mark.parametrize(
+    ("sent", "calling", "refused"),
+    [
+        ("await self.db.flush()", "made = await Service(db).make(slug)", ""),
+        ("pass", "made = await Service(db).make(slug)", "reaches the database cannot be seen"),
+        ("await self.db.flush()", GOING_ON, "a caller catches what is raised and goes on"),
+    ],
+)
+def test_a_helper_that_flushes_is_answered_where_it_is_called(
+    sent: str, calling: str, refused: str, tmp_path: Path
+) -> None:
+    text = HEAD.format(more="") + LAYERS.format(sent=sent, calling=calling)
+    (tmp_path / "main.py").write_text(text)
+    (found,) = autolock.check([tmp_path], cache=False).findings
+    assert (refused in found.fix.reason) if refused else found.fix.safety is Safety.SAFE
+    autolock.fix([tmp_path], apply=True, allow_dirty=True, cache=False)
+    answered = "club = await self.clubs.add(Club(slug=slug))\n        except IntegrityError as error:\n"
+    assert (answered in (tmp_path / "main.py").read_text()) is not bool(refused)

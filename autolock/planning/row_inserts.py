@@ -88,8 +88,10 @@ class RowInserts(ParentLocks):
         Raises Refusal where something else might come of it.
         """
         function, session = window.function, _session_of(window)
-        if window.change.function != function or not isinstance(window.last, ast.Expr):
-            raise Refusal("where the row reaches the database cannot be seen here: catch the IntegrityError by hand")
+        if window.change.function != function:
+            return self.answering_flushed(window, answer)
+        if not isinstance(window.last, ast.Expr):
+            raise Refusal(_UNSEEN)
         node, name = self.sources.node_of(function), _added(window.last)
         if name is not None and any(_is_set_on(s, name) for s in statements_of(node) if s.lineno > window.last.lineno):
             raise Refusal(
@@ -106,6 +108,27 @@ class RowInserts(ParentLocks):
             Edit(function.path, "insert-after", frozen(at=region.at, code=flush)),
             Edit(function.path, "answer-conflict", trying),
         ]
+
+    def answering_flushed(self, window: RowWindow, answer: ast.Raise) -> list[Edit]:
+        """The edits that raise the answer where a helper adds the row and sends it, for who commits elsewhere.
+
+        Raises Refusal where the helper is not seen to send it.
+        """
+        function, (*_, inner) = window.function, window.change.stack
+        call = next((f.statement for f in window.change.stack if f.function == function), None)
+        helper = inner.function
+        if helper is None or inner.statement is None or not isinstance(call, ast.stmt):
+            raise Refusal(_UNSEEN)
+        if not self.flushed_after(window, inner.statement, helper):
+            raise Refusal(_UNSEEN)
+        refuse_going_on(self.sources, window.change.stack)
+        region = self.sources.blocks(function.path).spanning([call], self.sources.node_of(function))
+        said = written(self.sources, function.path, answer)
+        error, imports = self.error_name(function)
+        arguments = frozen(
+            at=region.at, count=1, session="", is_async=_session_of(window).is_async, answer=said, error=error
+        )
+        return [*imports, Edit(function.path, "answer-conflict", arguments)]
 
     def answer_stored(self, window: RowWindow, refusal: Refusal) -> RowPlan:
         """The answer of a check that found the row, for who was not first to insert it; raises the refusal."""
@@ -174,9 +197,9 @@ class RowInserts(ParentLocks):
         if write.query is not None and len(found) == 1:
             return found  # a statement is refused when it runs, and whoever began the transaction ends it
         if write.commits and len(found) == 1:
-            found += self.flushed_after(window, found[0])
+            found += self.flushed_after(window, found[0], window.function)
         if not write.commits or len(found) < 2:
-            raise Refusal("where the row reaches the database cannot be seen here: catch the IntegrityError by hand")
+            raise Refusal(_UNSEEN)
         changed, sent = found[0], found[-1]
         node, is_async = self.sources.node_of(window.function), _session_of(window).is_async
         near = sent.lineno - (changed.end_lineno or changed.lineno) <= _NEAR
@@ -185,12 +208,9 @@ class RowInserts(ParentLocks):
             return [sent]
         return found
 
-    def flushed_after(self, window: RowWindow, added: ast.stmt) -> list[ast.stmt]:
+    def flushed_after(self, window: RowWindow, added: ast.stmt, function: Ref) -> list[ast.stmt]:
         """The statement below an insert that sends it, where another function commits."""
-        spot, name = (
-            self.sources.blocks(window.function.path).spot(added),
-            _session_of(window).names.get(window.function),
-        )
+        spot, name = self.sources.blocks(function.path).spot(added), _session_of(window).names.get(function)
         for statement in spot.block[spot.index + 1 :]:
             value = statement.value if isinstance(statement, ast.Expr) else None
             value = value.value if isinstance(value, ast.Await) else value
@@ -295,6 +315,7 @@ class RowInserts(ParentLocks):
         )
 
 
+_UNSEEN = "where the row reaches the database cannot be seen here: catch the IntegrityError by hand"
 _CALLED = "the look and the insert are in different functions: insert in a savepoint by hand"
 
 

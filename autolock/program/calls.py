@@ -57,6 +57,7 @@ from autolock.program.values import (
     clone,
     is_switch,
     join,
+    truth,
 )
 
 _INSTANCE_NAMES = frozenset({"_instance", "instance", "__instance", "_inst", "_singleton", "_instances"})
@@ -400,7 +401,8 @@ class Calls(Containers, Files):
                 spread = kwargs.get("**")
                 left_out = self.default_of(function, argument)
                 env.vars[argument.arg] = left_out if spread is None else _named_in(spread, argument.arg, left_out)
-            if (said or complete) and is_switch(env.vars[argument.arg]):
+            chosen = env.vars[argument.arg].term not in self.several and is_switch(env.vars[argument.arg])
+            if (said or complete) and (chosen or truth(env.vars[argument.arg]) is not None):
                 env.switches |= {argument.arg}
             held = env.vars[argument.arg]
             if isinstance(held.obj, Heap) and held.obj.location is not None:

@@ -103,6 +103,7 @@ class Core(ABC):
         self.measured: set[Read] = set()
         self.waited: list[LockValue] = []
         self.told = 0
+        self.several: set[str] = set()
         self.dumped: frozenset[Read] = frozenset()
         self.budget = BUDGET
         self.floor = 0

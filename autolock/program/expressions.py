@@ -149,7 +149,7 @@ class Expressions(Core):
             return own
         if isinstance(obj, Group):
             items = obj.items
-            return _one_of(items).also(*items[1:], value, key) if items else value
+            return self.one_of(items).also(*items[1:], value, key) if items else value
         if not isinstance(obj, Heap) or obj.type.kind in ("instance", "external"):
             if isinstance(obj, LockValue | FunctionValue | External):
                 return Value(None, value.reads)
@@ -247,7 +247,8 @@ class Expressions(Core):
             inner = self.known(test.operand)
             return None if inner is None else not inner
         if isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id in env.switches:
-            same = _is_that_text(test, env.vars.get(test.left.id, NOTHING))
+            text = env.vars.get(test.left.id, NOTHING)
+            same = _is_that_text(test, text) if text.term not in self.several else None
             if same is not None:
                 self.told += 1
                 return same
@@ -514,6 +515,12 @@ class Expressions(Core):
         if shape_of(test) == "compare" and names_in(turns) & names_in([test]):
             self.measured |= {r for r in looked if r.how == "iterate"}
 
+    def one_of(self, items: list[Value]) -> Value:
+        """What stands for any of some values: the first one; of several texts it decides nothing."""
+        if len(items) > 1:
+            self.several |= {item.term for item in items if is_switch(item)}
+        return items[0]
+
     def iterated(self, source: Value, node: ast.AST) -> Value:
         """What a loop over a value yields."""
         obj = source.obj
@@ -522,7 +529,7 @@ class Expressions(Core):
             if found is not None:
                 return found.also(source)
         if isinstance(obj, Group) and obj.items:
-            return _one_of(obj.items).also(source)
+            return self.one_of(obj.items).also(source)
         if isinstance(obj, Heap) and obj.type.kind in ("dict", "list", "set", "deque", "view", "unknown"):
             if obj.type.kind == "dict":
                 return Value(None, source.reads, "", source.request)
@@ -662,13 +669,6 @@ def _is_left_out(test: ast.Compare, env: Env) -> bool:
     if isinstance(made, ast.Dict):
         return all(isinstance(k, ast.Constant) and k.value != key.value for k in made.keys)
     return f"[{key.value!r}]" not in held.fields
-
-
-def _one_of(items: list[Value]) -> Value:
-    """What stands for any of some values: the first one, but of several texts none in particular."""
-    first = items[0]
-    several = len(items) > 1 and is_switch(first) and truth(first) is None
-    return Value(first.obj, first.reads, "", first.request, first.made) if several else first
 
 
 def _is_that_text(test: ast.Compare, given: Value) -> bool | None:

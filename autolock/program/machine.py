@@ -389,6 +389,7 @@ class Machine(Statements):
         self.filters.clear()
         self.measured.clear()
         self.waited.clear()
+        self.several.clear()
         self.database.reset()
         self.models.reset()
         path = entry.function.path if entry.function else ""

@@ -42,7 +42,7 @@ class Spans(Needs):
                 return needs
             for need in nested:
                 self._refuse_at_once(need)
-            functions = {n.function for n in nested}
+            functions = dict.fromkeys(n.function for n in nested)
             for function in functions:
                 mine = [n for n in needs if n.function == function]
                 bare = [n for n in mine if n not in nested]

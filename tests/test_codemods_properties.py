@@ -31,7 +31,7 @@ BLOCKS = (
     *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef),
 )
 REASONS = ("shares its line", "is an elif", "overlaps another edit")
-_SETTINGS = settings(max_examples=150, deadline=None)
+_SETTINGS = settings(max_examples=80, deadline=None)
 
 
 class Place(NamedTuple):

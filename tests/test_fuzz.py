@@ -34,7 +34,7 @@ def check_and_fix(source: bytes) -> bytes:
     return source
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(programs())
 def test_generated_programs(program: bytes) -> None:
     ast.parse(program)

@@ -38,7 +38,7 @@ def assert_applies(folder: Path, change: FileChange, context: int = 3) -> None:
     assert file.read_bytes() == change.before
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(before=CONTENTS, after=CONTENTS, context=st.integers(0, 4))
 def test_applies_and_reverts_to_the_byte(before: bytes, after: bytes, context: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +48,7 @@ def test_applies_and_reverts_to_the_byte(before: bytes, after: bytes, context: i
             assert_applies(Path(folder), FileChange("x.py", before, after), context)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(LINES, min_size=30, max_size=120), st.data())
 def test_few_edits_in_a_long_file_apply(lines: list[bytes], data: st.DataObject) -> None:
     changed = list(lines)

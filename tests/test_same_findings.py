@@ -30,7 +30,7 @@ def _same(report: Report, other: Report) -> None:
     assert report.statistics.routes == other.statistics.routes
 
 
-@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(programs(), programs(), programs(), programs())
 def test_a_run_finds_what_any_other_finds(one: bytes, two: bytes, three: bytes, later: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:

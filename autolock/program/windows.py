@@ -1228,7 +1228,8 @@ def _merged(windows: list[RaceWindow]) -> list[RaceWindow]:
         best = min(group, key=_rank)
         best.entries = list({id(e): e for w in group for e in w.entries}.values())
         if best.relation != "forgotten":
-            best.rivals = _all_rivals([w for w in group if w.race is best.race])
+            rivals = _all_rivals(group)
+            best.rivals = [r for r in rivals if r[1].context == "thread"] if best.is_beside_threads else rivals
         best.mixed = any(w.mixed for w in group)
         best.taken = any(w.taken for w in group)
         best.cheap, best.plain = all(w.cheap for w in group), all(w.plain for w in group)

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from autolock.planning.blocks import own_nodes
+from autolock.planning.blocks import last_name, own_nodes
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
 
@@ -47,11 +47,11 @@ def handed_over(function: Ref, statements: Sequence[ast.stmt], meant: Meant) -> 
     """The functions that some statements have another thread run, and wait for."""
     nodes = list(own_nodes(statements))
     calls = [n for n in nodes if isinstance(n, ast.Call)]
-    waits = any(_last(call) in _WAITING for call in calls) or any(
-        isinstance(n, ast.With) and any(_last(i.context_expr).endswith("Executor") for i in n.items) for n in nodes
+    waits = any(last_name(call) in _WAITING for call in calls) or any(
+        isinstance(n, ast.With) and any(last_name(i.context_expr).endswith("Executor") for i in n.items) for n in nodes
     )
     for call in calls:
-        if _last(call) in _STARTING and not waits:
+        if last_name(call) in _STARTING and not waits:
             continue
         for given in (*call.args, *(keyword.value for keyword in call.keywords)):
             found = meant(function, given) if isinstance(given, ast.Name | ast.Attribute) else None
@@ -65,7 +65,7 @@ def started(function: Ref, statements: Sequence[ast.stmt], meant: Meant) -> Iter
     if not any(isinstance(n, ast.Await) and _is_for_tasks(n.value) for n in nodes):
         return
     for call in nodes:
-        given = call.args[0] if isinstance(call, ast.Call) and _last(call) in _TASKS and call.args else None
+        given = call.args[0] if isinstance(call, ast.Call) and last_name(call) in _TASKS and call.args else None
         found = meant(function, given.func) if isinstance(given, ast.Call) else None
         if found is not None:
             yield found
@@ -74,7 +74,7 @@ def started(function: Ref, statements: Sequence[ast.stmt], meant: Meant) -> Iter
 def _is_for_tasks(awaited: ast.expr) -> bool:
     """Whether something that was started before is awaited: `await task`, `await asyncio.gather(*tasks)`."""
     if isinstance(awaited, ast.Call):
-        return _last(awaited) in _PASSING and any(_is_for_tasks(a) for a in awaited.args)
+        return last_name(awaited) in _PASSING and any(_is_for_tasks(a) for a in awaited.args)
     return isinstance(awaited, ast.Name | ast.Starred)
 
 
@@ -82,8 +82,3 @@ def _says_nothing(call: ast.Call) -> bool:
     """Whether a call gives nothing but how long to wait."""
     timed = all(isinstance(a, ast.Constant) and isinstance(a.value, int | float) for a in call.args)
     return timed and len(call.args) < 2 and all(k.arg in ("timeout", "block") for k in call.keywords)
-
-
-def _last(call: ast.expr) -> str:
-    function = call.func if isinstance(call, ast.Call) else None
-    return dotted(function).rpartition(".")[2] or getattr(function, "attr", "")

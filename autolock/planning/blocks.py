@@ -216,7 +216,7 @@ def check_span(region: Region, name: str) -> None:
             raise Refusal(f"`{name}` loops for ever in between, and the lock would never be free")
         if not isinstance(node, ast.Await):
             continue
-        called = _last_name(node.value)
+        called = last_name(node.value)
         if called in _ENDLESS:
             raise Refusal(
                 f"`{name}` waits for the client (`{called}`) in between, and the lock would be held for as long"
@@ -231,7 +231,7 @@ def waits_for_others(awaited: ast.expr) -> str:
     """What is awaited that only others bring about: an event, what is put into a queue, the rest of a chain."""
     if not isinstance(awaited, ast.Call):
         return ""
-    called = _last_name(awaited)
+    called = last_name(awaited)
     if called in _PASSING:
         return next(filter(None, map(waits_for_others, awaited.args)), "")
     taken = called == "get" and not (awaited.args or awaited.keywords)  # from a queue
@@ -244,15 +244,15 @@ def _own_future(awaited: ast.expr, statements: Sequence[ast.stmt]) -> str:
     made = (
         target.id
         for n in own_nodes(statements)
-        if isinstance(n, ast.Assign) and _last_name(n.value) in ("create_future", "Future")
+        if isinstance(n, ast.Assign) and last_name(n.value) in ("create_future", "Future")
         for target in n.targets
         if isinstance(target, ast.Name)
     )
-    called = _last_name(awaited)
+    called = last_name(awaited)
     return next((name for name in made if name in waited and (not called or called in _PASSING)), "")
 
 
-def _last_name(call: ast.expr) -> str:
+def last_name(call: ast.expr) -> str:
     """The name of what is called, without what it is called on; empty for what is no call."""
     function = call.func if isinstance(call, ast.Call) else None
     return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")

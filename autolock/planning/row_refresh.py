@@ -266,10 +266,7 @@ def _names(statement: ast.Assign, name: str) -> bool:
 def _sends(function: ast.AST, until: int) -> bool:
     """Whether a function flushes or commits, up to a line where one is given."""
     return any(
-        isinstance(n, ast.Attribute)
-        and n.attr in ("flush", "commit", "begin_nested")
-        and (not until or n.lineno < until)
-        for n in ast.walk(function)
+        isinstance(n, ast.Attribute) and n.attr in _SENT and (not until or n.lineno < until) for n in ast.walk(function)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from autolock.program.branches import names_in
 from autolock.program.index import dotted
 from autolock.program.linker import statements_in
 
@@ -19,7 +20,7 @@ def asks_the_clock(test: ast.AST, function: ast.AST) -> bool:
         tree = trees.pop()
         if any(reads_a_clock(n) for n in ast.walk(tree)):
             return True
-        names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} - seen
+        names = names_in([tree]) - seen
         seen |= names
         trees += [n.value for n in told if any(isinstance(t, ast.Name) and t.id in names for t in n.targets)]
     return False

@@ -8,7 +8,16 @@ from autolock.findings import Severity
 from autolock.program.trace import removed_end
 from autolock.rules.base import Match
 from autolock.rules.severity import severity_of_act
-from autolock.rules.shapes import function_name, gap, is_cache_fill, is_counting, is_creation, is_file, routes_of
+from autolock.rules.shapes import (
+    function_name,
+    gap,
+    is_cache_fill,
+    is_counting,
+    is_creation,
+    is_file,
+    rivals_of,
+    routes_of,
+)
 
 if TYPE_CHECKING:
     from autolock.program.windows import RaceWindow
@@ -93,13 +102,13 @@ class CheckThenAct:
     @staticmethod
     def harm(window: RaceWindow) -> str:
         """What goes wrong: two do the same, or, where only one of its kind runs, another one comes in between."""
-        rivals = sorted({f"`{write.function.name}`" for _, write in window.rivals})
+        rivals = rivals_of(window)
         if not rivals or (any(entry.many for entry in window.entries) and not window.is_beside_threads):
             at_once = routes_of(window)
             if window.taken:
                 return f"{at_once} at once both take the same, before either of them has taken it away."
             return f"{at_once} at once both pass the check before either of them has changed `{window.shown}`."
-        return f"{' and '.join(rivals[:2])} may change it in between, and the check is no longer true."
+        return f"{rivals} may change it in between, and the check is no longer true."
 
     def latent(self, window: RaceWindow) -> Match:
         return Match(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from autolock.findings import Severity
 from autolock.rules.base import Match
-from autolock.rules.shapes import function_name, gap, is_counting, is_file, routes_of
+from autolock.rules.shapes import function_name, gap, is_counting, is_file, rivals_of, routes_of
 
 if TYPE_CHECKING:
     from autolock.program.windows import RaceWindow
@@ -83,9 +83,7 @@ class LostUpdate:
     def harm(window: RaceWindow) -> str:
         """Whose change is lost: that of another request, or of the worker thread that alone can come in between."""
         if window.is_beside_threads:
-            rivals = sorted({f"`{write.function.name}`" for _, write in window.rivals})
-            others = " and ".join(rivals[:2])
-            return f"what {others} writes to `{window.shown}` meanwhile on a worker thread is overwritten."
+            return f"what {rivals_of(window)} writes to `{window.shown}` meanwhile on a worker thread is overwritten."
         return f"of {routes_of(window)} at once, one overwrites what the other wrote to `{window.shown}`."
 
     @staticmethod

@@ -194,6 +194,11 @@ def routes_of(window: RaceWindow) -> str:
     return f"requests to `{routes[0]}`, `{routes[1]}` and {len(routes) - 2} more"
 
 
+def rivals_of(window: RaceWindow) -> str:
+    """The functions that may come in between, two of them at most; empty where there is none."""
+    return " and ".join(sorted({f"`{write.function.name}`" for _, write in window.rivals})[:2])
+
+
 def gap(window: RaceWindow) -> str:
     """What lies between the read and the write, in words."""
     if window.between is not None and window.between.text and window.context != "thread pool":

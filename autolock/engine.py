@@ -13,6 +13,7 @@ from autolock.database.project import NO_FACTS, DatabaseFacts
 from autolock.database.session_windows import SessionFinder
 from autolock.database.splits import order_windows, split_windows
 from autolock.database.windows import RowFinder
+from autolock.deployment.windows import ProcessFinder
 from autolock.llm.exchanges import ExchangeFinder, mark
 from autolock.llm.windows import ModelFinder
 from autolock.program.entries import follow_everything
@@ -25,6 +26,7 @@ from autolock.program.windows import Finder, RaceWindow
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from autolock.deployment.evidence import Deployed
     from autolock.findings import Finding
     from autolock.plan import Plan
     from autolock.rules.base import Match, Rule
@@ -32,13 +34,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Analysis:
-    """What the analysis knows of a program. `stopped` says where it gave up, and why."""
+    """What the analysis knows of a program. `stopped` says where it gave up, and why, `deployed` what starts several
+    processes of it."""
 
     program: Program
     machine: Machine
     entries: list[Entry]
     windows: list[RaceWindow]
     stopped: dict[str, str]
+    deployed: Deployed | None = None
     matches: list[tuple[RaceWindow, Rule, Match]] = field(default_factory=list)
     by_fingerprint: dict[str, RaceWindow] = field(default_factory=dict)
 
@@ -68,7 +72,8 @@ def analyse(
         machine.reached |= nearby.reached
     windows = Finder(program, machine.trace, machine.warmed).windows()
     rows = machine.database.rows.trace
-    windows += RowFinder(program, rows, machine.database.models, machine.trace.stopped).windows()
+    deployed = databases.deployments.of(tuple(program.modules))
+    windows += RowFinder(program, rows, machine.database.models, machine.trace.stopped, deployed).windows()
     windows += [*split_windows(program, rows), *order_windows(rows)]
     windows += SessionFinder(program, machine.database.sessions).windows()
     windows += EffectFinder(program, rows, machine.database.sessions).windows()
@@ -76,7 +81,9 @@ def analyse(
     mark(windows, calls)
     windows = ExchangeFinder(program, machine.trace, calls).windows(windows)
     windows += ModelFinder(program, calls).windows()
-    return Analysis(program, machine, entries, windows, dict(machine.trace.stopped))
+    if deployed is not None:
+        windows += ProcessFinder(program, machine.trace, machine.warmed).across(deployed)
+    return Analysis(program, machine, entries, windows, dict(machine.trace.stopped), deployed)
 
 
 def find(analysis: Analysis, rules: Sequence[Rule]) -> tuple[tuple[Finding, ...], tuple[Plan, ...]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from autolock.database.session_windows import SessionWindow
 from autolock.database.splits import SplitWindow
 from autolock.database.windows import RowWindow
+from autolock.deployment.windows import ProcessWindow
 from autolock.edits import Edit
 from autolock.findings import Finding, Fix, Safety
 from autolock.llm.exchanges import ExchangeWindow
@@ -52,7 +53,7 @@ class Plan:
 
 
 #: Windows that are mended one by one.
-_SINGLE = (RowWindow, SessionWindow, SplitWindow, ModelWindow, ExchangeWindow)
+_SINGLE = (RowWindow, SessionWindow, SplitWindow, ModelWindow, ExchangeWindow, ProcessWindow)
 _ALONE = ("leaked", "re-entered", "opposite-order", "refilled", "waited")
 _DEADLOCKS = {
     "re-entered": "split the function into a part that takes the lock and a part that expects it to be held",
@@ -66,6 +67,7 @@ _EXCHANGES = {
     "variable, and store the whole of it under its own key",
 }
 
+_Single = RowWindow | SessionWindow | SplitWindow | ModelWindow | ExchangeWindow | ProcessWindow
 Matched = tuple["RaceWindow", Finding]
 
 
@@ -128,11 +130,20 @@ def _groups(matched: Sequence[Matched]) -> list[list[Matched]]:
     return [*(g[1] for g in groups), *alone]
 
 
+def _elsewhere(window: ProcessWindow) -> str:
+    assert window.deployed is not None
+    return (
+        f"no lock of a process helps: keep `{window.location.base}` where all processes see it, in a row that one "
+        "UPDATE changes on its condition, or in Redis; until then start one process "
+        f"({window.deployed.where}: `{window.deployed.text}`)"
+    )
+
+
 class _Planner:
     def __init__(self, analysis: Analysis) -> None:
         self.analysis = analysis
         self.sources = Sources(analysis.program)
-        self.guards = Guards(analysis.program, analysis.machine, self.sources)
+        self.guards = Guards(analysis.program, analysis.machine, self.sources, analysis.deployed)
         self.rows = RowPlans(analysis, self.sources)
         self.sessions = SessionPlans(analysis, self.sources)
         self.models = ModelPlans(analysis, self.sources)
@@ -172,7 +183,7 @@ class _Planner:
             key += f":{ast.unparse(window.call)}"
         return fix, Plan(made.title, made.reason, made.safety, (finding.fingerprint,), tuple(made.edits), (key,))
 
-    def made(self, window: RowWindow | SessionWindow | SplitWindow | ModelWindow | ExchangeWindow) -> RowPlan:
+    def made(self, window: _Single) -> RowPlan:
         """The plan of a window that is mended alone; raises Refusal."""
         if isinstance(window, ModelWindow):
             return self.models.plan(window)
@@ -180,6 +191,8 @@ class _Planner:
             return Turns(self.guards).plan(window)
         if isinstance(window, ExchangeWindow):
             raise Refusal(_EXCHANGES[window.kind])
+        if isinstance(window, ProcessWindow):
+            raise Refusal(_elsewhere(window))
         if isinstance(window, SessionWindow):
             return self.sessions.plan(window)
         if isinstance(window, SplitWindow):

@@ -71,7 +71,11 @@ class Survey:
             self._lock_names = frozenset(settings.lock_names)
             self._divided = self.loaded.divided()
             self._databases = ProjectDatabases(
-                self._divided.imports, self._divided.tables, workspace.root, settings.llm
+                self._divided.imports,
+                self._divided.tables,
+                self._divided.processes,
+                workspace.root,
+                settings.llm,
             )
             outcomes = Outcomes(
                 self._divided,

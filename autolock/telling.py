@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from autolock.database.session_windows import SessionWindow
 from autolock.database.splits import SplitWindow
 from autolock.database.windows import RowWindow
+from autolock.deployment.windows import ProcessWindow
 from autolock.findings import Action, Certainty, Finding, Fix, Place, Safety, Step, Window
 from autolock.llm.windows import ModelWindow
 from autolock.telling_rows import row_steps, split_steps
@@ -43,7 +44,7 @@ def finding_of(analysis: Analysis, window: RaceWindow, rule: Rule, match: Match,
         certainty,
         match.severity,
         place,
-        match.message,
+        match.message + _beyond(window),
         _location(window),
         told,
         window.routes,
@@ -58,6 +59,13 @@ def _location(window: RaceWindow) -> str:
         if isinstance(window, RowWindow | SessionWindow | SplitWindow | ModelWindow)
         else str(window.location.base)
     )
+
+
+def _beyond(window: RaceWindow) -> str:
+    """Why a lock that is there does not help."""
+    if not isinstance(window, RowWindow) or window.deployed is None:
+        return ""
+    return f" The lock round it holds within one process, and {window.deployed.where} starts {window.deployed.many}."
 
 
 def place_of(program: Program, window: RaceWindow) -> Place:
@@ -113,6 +121,8 @@ def steps_of(program: Program, window: RaceWindow) -> list[Step]:
         return split_steps(window, partial(step, program))
     if isinstance(window, ModelWindow):
         return _model(program, window)
+    if isinstance(window, ProcessWindow):
+        return _across(program, window)
     if window.kind in ("conversation-shared", "stream-shared"):
         return _mixed(program, window)
     if window.kind == "read-write":
@@ -166,6 +176,21 @@ def _model(program: Program, window: ModelWindow) -> list[Step]:
     return [
         step(program, "A", Action.SUSPEND, call, note="waits for the model"),
         step(program, "B", Action.SUSPEND, call, note="so does B, and everybody else: nothing counts them", lost=True),
+    ]
+
+
+def _across(program: Program, window: ProcessWindow) -> list[Step]:
+    """Two requests that two processes answer."""
+    read, write = window.read, window.write
+    assert read is not None
+    assert write is not None
+    look = Action.CHECK if window.decides else Action.READ
+    seen, written = _values(program, window)
+    return [
+        step(program, "A", look, read, value=seen, note="in one process"),
+        step(program, "A", Action.WRITE, write, value=written),
+        step(program, "B", look, read, value=seen, note="in another, which has its own"),
+        step(program, "B", Action.WRITE, write, value=written, lost=True),
     ]
 
 

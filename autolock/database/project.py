@@ -11,6 +11,7 @@ from pathlib import Path
 from autolock.database.ddl import tables_made
 from autolock.database.dialect import dialect_of
 from autolock.database.migrations import NOTHING_MIGRATED, Migrated, migrated, migration_files
+from autolock.deployment.project import NO_DEPLOYMENTS, Deployments, ServerRun, deployments_of
 from autolock.llm.project import NO_PROJECT, ModelProject, ModelSettings
 
 _LIBRARIES = frozenset(
@@ -26,12 +27,14 @@ _LIBRARIES = frozenset(
 class DatabaseFacts:
     """`dialect` is empty where it is not known; `migrated` is what migrations have made unique.
 
-    `models` is what fixes of endpoints that call a language model go by.
+    `models` is what fixes of endpoints that call a language model go by, `deployments` says in how many processes
+    applications run.
     """
 
     dialect: str = ""
     migrated: Migrated = NOTHING_MIGRATED
     models: ModelProject = NO_PROJECT
+    deployments: Deployments = NO_DEPLOYMENTS
 
 
 NO_FACTS = DatabaseFacts()
@@ -46,14 +49,21 @@ class ProjectDatabases:
     """The facts of one project, read when they are asked for.
 
     `imports` are the modules that each file, relative to `root`, imports at its top level, `tables` the SQL in the code
-    that makes tables, `settings` what the user wants of endpoints that call a model.
+    that makes tables, `processes` the calls in it that start several processes, `settings` what the user wants of
+    endpoints that call a model.
     """
 
     def __init__(
-        self, imports: Mapping[str, Sequence[str]], tables: Sequence[str], root: Path, settings: ModelSettings
+        self,
+        imports: Mapping[str, Sequence[str]],
+        tables: Sequence[str],
+        processes: Sequence[tuple[str, tuple[int, int, str, str]]],
+        root: Path,
+        settings: ModelSettings,
     ) -> None:
         self._imports = imports
         self._tables = tables
+        self._processes = processes
         self._root = root
         self._models = ModelProject(settings, root)
 
@@ -66,8 +76,8 @@ class ProjectDatabases:
     def facts(self) -> DatabaseFacts:
         """What the project's migrations and settings say."""
         if not self.concerned:
-            return DatabaseFacts(models=self._models)
-        return DatabaseFacts(self._dialect, self.migrated, self._models)
+            return DatabaseFacts(models=self._models, deployments=self._deployments)
+        return DatabaseFacts(self._dialect, self.migrated, self._models, self._deployments)
 
     @cached_property
     def migrated(self) -> Migrated:
@@ -83,9 +93,13 @@ class ProjectDatabases:
         return dialect_of(self._imports, self._root).name
 
     @cached_property
+    def _deployments(self) -> Deployments:
+        return deployments_of(self._root, ((path, ServerRun(*call)) for path, call in self._processes))
+
+    @cached_property
     def signature(self) -> bytes:
         """Something that changes whenever the facts do, found without parsing the migrations."""
-        wanted = str(self._models.settings)
+        wanted = f"{self._models.settings}{self._deployments}"
         if not self.concerned:
             return wanted.encode("utf-8", "surrogatepass")
         stamps = (stamp for path in self._migrations for stamp in _stamp(path))

@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from autolock.database.chosen import subquery
 from autolock.database.harm import Harm, is_fixed, is_invented, keeps, mentions, same_value
@@ -23,6 +24,9 @@ from autolock.program.linker import Program, Ref
 from autolock.program.trace import Control, Held, Read, context_name
 from autolock.program.values import Value
 from autolock.program.windows import RaceWindow, Seat, meeting
+
+if TYPE_CHECKING:
+    from autolock.deployment.evidence import Deployed
 
 #: What is known of a table when a row is put into it because there was none, or not too many.
 _ABSENT = frozenset({"missing", "falsy", "compare", "different", "equal"})
@@ -46,7 +50,8 @@ class RowWindow(RaceWindow):
     has two looks, the other one in `second`, and no write. `unique` is the
     constraint that covers an insert's check, `columns` what the check asks about, `candidates` all
     that make up the window. `once` tells that the row is made at the first request of all, and stays, `follows`
-    that a check lets more happen than that a state is set.
+    that a check lets more happen than that a state is set. A lock of one process spans it where `deployed` says that
+    there are several.
     """
 
     model: Model | None = None
@@ -57,6 +62,7 @@ class RowWindow(RaceWindow):
     once: bool = False
     follows: bool = True
     second: RowRead | None = None
+    deployed: Deployed | None = None
 
     @property
     def look(self) -> RowRead:
@@ -128,7 +134,15 @@ class RowWindow(RaceWindow):
 class RowFinder:
     """Turns what was recorded of rows into windows."""
 
-    def __init__(self, program: Program, trace: DatabaseTrace, models: Models, stopped: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        program: Program,
+        trace: DatabaseTrace,
+        models: Models,
+        stopped: Collection[str] = (),
+        deployed: Deployed | None = None,
+    ) -> None:
+        self.deployed = deployed
         self.program = program
         self.trace = trace
         self.models = models
@@ -640,7 +654,8 @@ class RowFinder:
         if own:  # in one transaction it is lost only where it is given back; another way may not take it at all
             given_back = any(lock.serial in self.trace.unlocked for lock in own)
             return "lock-lost" if given_back or read.transaction != write.transaction else None
-        return "early" if _acquired(read.held) & _acquired(write.held) else "unguarded"
+        early = _acquired(read.held) & _acquired(write.held) and not self.is_spanned(candidate)
+        return "early" if early else "unguarded"
 
     def is_guarded(self, candidate: RowCandidate) -> bool:
         """Whether a lock spans the look and an insert; a lock on rows that are not there is none.
@@ -655,8 +670,12 @@ class RowFinder:
         through_owner = read.query.form == "relationship"  # the SELECT has locked the row that the others belong to
         return any(through_owner or lock.node is not read.node for lock in held)
 
+    def in_process(self, candidate: RowCandidate) -> bool:
+        """Whether one lock of this process keeps all others out from the look until the commit."""
+        return self.deployed is None and self.is_spanned(candidate)
+
     @staticmethod
-    def in_process(candidate: RowCandidate) -> bool:
+    def is_spanned(candidate: RowCandidate) -> bool:
         """Whether one lock of this process is held from the look until the commit."""
         read, write = candidate.read, candidate.write
         kept = _acquired(read.held) & _acquired(write.held)
@@ -703,6 +722,7 @@ class RowFinder:
             model=write.model,
             candidates=[candidate],
             follows=self.harm.follows(candidate) or self.sends(candidate),
+            deployed=self.deployed if self.is_spanned(candidate) else None,
         )
 
     def sends(self, candidate: RowCandidate) -> bool:

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from autolock.deployment.evidence import reach_of_a_lock
 from autolock.edits import Edit
 from autolock.planning.blocks import Refusal
 from autolock.planning.guards import Guarding
@@ -44,7 +45,7 @@ class Exchanges(LockTables):
             [*home.edits, Edit(function.path, "wrap-in-lock", wrap)],
             f"Hold a lock of its own for each key of `{owner}`, from the read to the write",
             f"Who comes with the same `{key}` waits in `{function.name}` until the model has answered; others do not. "
-            "It holds within one process; several workers need a lock outside of it.",
+            f"{reach_of_a_lock(self.guards.deployed)}",
             [function.name],
             ""
             if all(w.is_stored_back or not w.race for w in windows)

@@ -7,9 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from autolock.deployment.evidence import Deployed, reach_of_a_lock
 from autolock.edits import Edit
 from autolock.planning.anew import Anew
-from autolock.planning.blocks import Refusal, Region, own_nodes
+from autolock.planning.blocks import Refusal, Region, Sources, own_nodes
 from autolock.planning.enclosing import Enclosing
 from autolock.planning.homes import Home, Use
 from autolock.planning.needs import Need, belongs
@@ -18,7 +19,8 @@ from autolock.planning.spans import Regions
 from autolock.planning.wrappers import without_wrappers
 from autolock.program.calls import same_lock
 from autolock.program.index import dotted
-from autolock.program.linker import Ref
+from autolock.program.linker import Program, Ref
+from autolock.program.machine import Machine
 from autolock.program.trace import Held
 from autolock.program.values import Location, LockValue
 from autolock.program.windows import RaceWindow, taken_for
@@ -40,7 +42,14 @@ class Guarding:
 
 
 class Guards(Enclosing):
-    """Plans one lock for a group of Locations and all windows on them."""
+    """Plans one lock for a group of Locations and all windows on them.
+
+    `deployed` is what starts several processes of the application.
+    """
+
+    def __init__(self, program: Program, machine: Machine, sources: Sources, deployed: Deployed | None = None) -> None:
+        super().__init__(program, machine, sources)
+        self.deployed = deployed
 
     def plan(self, owners: Sequence[Location], windows: Sequence[RaceWindow], summed: Sequence[Anew] = ()) -> Guarding:
         """The edits that put one lock round every window and every other write. Raises Refusal.
@@ -195,7 +204,7 @@ class Guards(Enclosing):
         state = " and ".join(f"`{o}`" for o in owners)
         names = sorted({f.name for f in regions})
         title = f"Hold a new `{family}.Lock`, `{home.name}`, from the read of {state} to the write"
-        return Guarding(edits, title, self.reason(home.name, state, names, family), names)
+        return Guarding(edits, title, self.reason(home.name, state, names), names)
 
     def with_existing(
         self,
@@ -217,7 +226,7 @@ class Guards(Enclosing):
         state = " and ".join(f"`{o}`" for o in owners)
         names = sorted({f.name for f in regions})
         title = f"Hold `{lock.location}`, which guards {state} elsewhere, from the read to the write"
-        return Guarding(edits, title, self.reason(str(lock.location), state, names, lock.family), names)
+        return Guarding(edits, title, self.reason(str(lock.location), state, names), names)
 
     def say(self, lock: Location, use: Use) -> tuple[str, list[Edit]]:
         """The name of an existing lock in a function. Raises Refusal."""
@@ -248,13 +257,9 @@ class Guards(Enclosing):
                 return True
         return False
 
-    @staticmethod
-    def reason(lock: str, state: str, functions: Sequence[str], family: str) -> str:
+    def reason(self, lock: str, state: str, functions: Sequence[str]) -> str:
         who = ", ".join(f"`{f}`" for f in functions[:4]) + (" and others" if len(functions) > 4 else "")
-        return (
-            f"Every function that writes {state} takes `{lock}`: {who}. It holds within one "
-            f"process; several workers need a lock outside of it."
-        )
+        return f"Every function that writes {state} takes `{lock}`: {who}. {reach_of_a_lock(self.deployed)}"
 
 
 def _held(held: Iterable[Held], lock: LockValue) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from autolock.deployment.evidence import reach_of_a_lock
 from autolock.edits import Edit
 from autolock.planning.blocks import Refusal, Region
 from autolock.planning.homes import Use, frozen
@@ -35,7 +36,7 @@ class Turns(LockTables):
             [*edits, Edit(function.path, "wrap-in-lock", wrap)],
             f"Hold a lock of its own for each conversation in `{window.shown}`, from the turn to its answer",
             f"The next message of a conversation waits in `{function.name}` for the answer to the one before; other "
-            "conversations do not. It holds within one process.",
+            f"conversations do not. {reach_of_a_lock(self.guards.deployed)}",
         )
 
     def refuse_others(self, window: ExchangeWindow) -> None:

@@ -116,5 +116,6 @@ class ModuleFacts:
     global_names: frozenset[str] = frozenset()
     handed: frozenset[str] = frozenset()
     tables: tuple[str, ...] = ()
+    processes: tuple[tuple[int, int, str, str], ...] = ()
     error: str = ""
     error_line: int = 0

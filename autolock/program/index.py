@@ -22,6 +22,7 @@ from autolock.program.facts import (
     RouteFacts,
 )
 from autolock.program.library import JOB_DECORATORS, MUTATORS, ON_CONTAINERS, PURE_BUILTINS, ROUTE_DECORATORS
+from autolock.program.processes import processes_started
 from autolock.program.tables import texts_of_tables
 from codemods.parsing import parse as parsed_module
 
@@ -102,6 +103,7 @@ def parsed_and_indexed(path: str, source: bytes | str) -> tuple[ModuleFacts, ast
         lines = source.count(b"\n" if isinstance(source, bytes) else "\n") + 1  # type: ignore[arg-type]
         facts = _Indexer(path, lines).run(tree)
         facts.tables = texts_of_tables(tree, source)
+        facts.processes = processes_started(tree, source)
         return facts, tree
     except SyntaxError as error:
         line = error.lineno or 0

@@ -29,7 +29,8 @@ class Traits(NamedTuple):
     """What of one file matters to the others: its imports (module, level, name), and names that it changes.
 
     The first `named` of the imports give the file its own top-level names. `rooted` tells whether anything
-    in it may run by itself: what is registered, or a class that may be middleware. `tables` is SQL that makes tables.
+    in it may run by itself: what is registered, or a class that may be middleware. `tables` is SQL that makes tables,
+    `processes` are calls that run the application in several processes.
     """
 
     imports: tuple[tuple[str, int, str], ...] = ()
@@ -37,6 +38,7 @@ class Traits(NamedTuple):
     rooted: bool = False
     named: int = 0
     tables: tuple[str, ...] = ()
+    processes: tuple[tuple[int, int, str, str], ...] = ()
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -52,7 +54,8 @@ def traits_of(facts: ModuleFacts) -> Traits:
     named = len(imports)
     imports.update(dict.fromkeys(map(_written, (*facts.stars, *inner))))
     names = tuple(tuple(sorted(collect(alone))) for collect in _collectors())
-    return Traits(tuple(imports), names, bool(facts.routes or facts.lifespans or facts.classes), named, facts.tables)
+    rooted = bool(facts.routes or facts.lifespans or facts.classes)
+    return Traits(tuple(imports), names, rooted, named, facts.tables, facts.processes)
 
 
 def _written(imported: Import) -> tuple[str, int, str]:
@@ -206,6 +209,11 @@ class Divided:
     def tables(self) -> tuple[str, ...]:
         """The SQL in the code that makes or changes tables."""
         return tuple(text for _, one in sorted(self.traits.items()) for text in one.tables)
+
+    @property
+    def processes(self) -> tuple[tuple[str, tuple[int, int, str, str]], ...]:
+        """Calls in the code that run an application in several processes, with the files that they are in."""
+        return tuple((path, call) for path, one in sorted(self.traits.items()) for call in one.processes)
 
     @staticmethod
     def of(program: Program, traits: Mapping[str, Traits]) -> Divided:

@@ -32,7 +32,12 @@ README = FOLDER.parent.parent / "README.md"
 _FIXTURES = FOLDER.parent.parent / "fixtures"
 _SUMMARY = "\n\n1 race"
 _NOTICE = "<!-- Made by `python -m docs.build` from the rule's docstring: change that, not this. -->"
-_CATEGORIES = {"memory": "shared state in memory", "locks": "misuse of locks", "llm": "language models"}
+_CATEGORIES = {
+    "memory": "shared state in memory",
+    "locks": "misuse of locks",
+    "llm": "language models",
+    "deployment": "how the application is run",
+}
 
 
 def pages() -> dict[str, str]:

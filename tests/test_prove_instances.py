@@ -10,7 +10,6 @@ from cli_runner import Cli
 from test_prove import ACCOUNTS, COUNTER, HEAD, played
 from test_prove_generated import run_alone
 
-from autolock.prove.deployment import has_several_workers
 from autolock.prove.proof import Bounds, Verdict
 from autolock.prove.telling import summary
 
@@ -97,20 +96,3 @@ def test_an_application_that_can_be_imported_only_once_is_played_on_one_instance
     side = played(tmp_path, source.replace("if True:", "async with lock:"), "POST /count", bounds=TWO)
     assert side.verdict is Verdict.HELD
     assert "1 instance give" in summary("before", side, TWO)
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "several"),
-    [
-        ("Dockerfile", 'CMD ["uvicorn", "main:app", "--workers", "4"]', True),
-        ("Dockerfile", "CMD uvicorn main:app --workers 1", False),
-        ("Procfile", "web: gunicorn main:app -k uvicorn.workers.UvicornWorker -w 3", True),
-        ("docker-compose.yml", "deploy:\n  replicas: 2", True),
-        ("run.sh", "WEB_CONCURRENCY=2 uvicorn main:app", True),
-        ("gunicorn_conf.py", "workers = multiprocessing.cpu_count() * 2 + 1", True),
-        ("readme.md", "uvicorn main:app --workers 4", False),
-    ],
-)
-def test_a_deployment_says_how_many_workers_it_has(tmp_path: Path, name: str, text: str, several: bool) -> None:
-    (tmp_path / name).write_text(text, encoding="utf-8")
-    assert has_several_workers(tmp_path) is several

@@ -109,6 +109,6 @@ def prover_of(
 
 def instances_of(report: "Report", asked: int | None) -> int:
     """How many instances to play: as many as were asked for, else two where the deployment has several workers."""
-    from autolock.prove.deployment import has_several_workers
+    from autolock.deployment.files import deployments_below
 
-    return asked or (2 if has_several_workers(Path(report.root)) else 1)
+    return asked or (2 if any(deployments_below(Path(report.root))) else 1)

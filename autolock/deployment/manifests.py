@@ -9,7 +9,7 @@ from typing import NamedTuple
 from autolock.deployment.commands import count_of, started_by
 
 #: A deployment that is called so answers requests; one of the others does not, whatever else it is called.
-_SERVES = re.compile(r"(?i)\b(api|app|backend|server|service|fastapi)\b")
+_SERVES = re.compile(r"(?i)\b(api|app|backend|fastapi)\b")
 _OTHERS = re.compile(
     r"(?i)front|nginx|redis|postgres|mysql|mongo|rabbit|kafka|worker|celery|beat|cron|scheduler|consumer|migrat|grafana|"
     r"prometheus|otel|proxy|gateway|minio|qdrant|ollama|vllm"

@@ -40,6 +40,8 @@ class Deployments:
 
 
 NO_DEPLOYMENTS = Deployments()
+#: Folders of sources that a package may lie in below the folder that a command is run in.
+_DEEPER = 3
 
 
 def deployments_of(root: Path, runs: Iterable[tuple[str, ServerRun]] = ()) -> Deployments:
@@ -49,11 +51,18 @@ def deployments_of(root: Path, runs: Iterable[tuple[str, ServerRun]] = ()) -> De
 
 
 def _is_meant(deployed: Deployed, paths: Sequence[str]) -> bool:
-    """Whether one of the files is the module that a command names, below the folder that it is run in."""
+    """Whether one of the files is the module that a command names, below the folder that it is run in.
+
+    `main:app` may be in a folder of sources, but is no file of that name anywhere.
+    """
     stem = deployed.target.replace(".", "/")
     below = f"{deployed.folder}/" if deployed.folder else ""
     ends = (f"/{stem}.py", f"/{stem}/__init__.py")
-    return any(path.startswith(below) and f"/{path}".endswith(ends) for path in paths)
+    deep = stem.count("/") + (_DEEPER if "/" in stem else 1)
+    return any(
+        path.startswith(below) and f"/{path}".endswith(ends) and path.removeprefix(below).count("/") <= deep
+        for path in paths
+    )
 
 
 def _is_around(folder: str, paths: Sequence[str]) -> bool:

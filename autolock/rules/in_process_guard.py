@@ -39,12 +39,9 @@ class InProcessGuard:
     is changed by `UPDATE ... SET left = left - 1 WHERE left > 0`, or in Redis; until then start one process.
 
     Rows that are guarded by a lock in memory are no case of this rule: where there are several processes, such a lock
-    counts for nothing, and the rules on rows find them.
-
-    ## Refused
-
-    Always. Not reported: caches and objects that are made once, connections and tasks, what a request gives back when
-    it ends, counts that nothing goes by, and whatever no file says is started in several processes.
+    counts for nothing, and the rules on rows find them. Not reported: caches and objects that are made once,
+    connections and tasks, what a request gives back when it ends, counts that nothing goes by, and whatever no file
+    says is started in several processes.
     """
 
     id: ClassVar[str] = "AL601"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import postgres as server
 import pytest
 
 from autolock.program import giving_up
+from autolock.prove import databases
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +35,12 @@ def postgres() -> Iterator[server.Postgres]:
         pytest.skip(server.MISSING)
     with server.running() as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def proofs_share_a_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is proved in this process gets databases of the session's server: starting one takes seconds."""
+    monkeypatch.setattr(databases, "running", lambda: nullcontext(request.getfixturevalue("postgres")))
 
 
 @pytest.fixture

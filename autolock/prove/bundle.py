@@ -35,13 +35,13 @@ def bundled(main: str = "racing") -> str:
 
     Raises AutolockError where two of them use one name at their top.
     """
-    modules = list(dict.fromkeys(_needed(main)))
+    sources: dict[str, tuple[str, ast.Module]] = {}
+    modules = list(_needed(main, sources))
     imports: dict[str, None] = {}
     owners: dict[str, str] = {}
     parts: list[str] = []
     for module in modules:
-        source = (_STAGE / f"{module}.py").read_text(encoding="utf-8")
-        tree = ast.parse(source)
+        source, tree = sources[module]
         for name in _defined(tree):
             if owners.setdefault(name, module) != module:
                 raise AutolockError(f"both {owners[name]} and {module} of the stage define {name}; rename one")
@@ -51,12 +51,14 @@ def bundled(main: str = "racing") -> str:
     return head + "".join(parts) + _TAIL
 
 
-def _needed(module: str) -> Iterator[str]:
-    """A module after those it imports from."""
-    tree = ast.parse((_STAGE / f"{module}.py").read_text(encoding="utf-8"))
+def _needed(module: str, sources: dict[str, tuple[str, ast.Module]]) -> Iterator[str]:
+    """A module after those it imports from, each once; `sources` gets what they are."""
+    source = (_STAGE / f"{module}.py").read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    sources[module] = source, tree
     for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.level and node.module:
-            yield from _needed(node.module)
+        if isinstance(node, ast.ImportFrom) and node.level and node.module and node.module not in sources:
+            yield from _needed(node.module, sources)
     yield module
 
 

@@ -19,6 +19,7 @@ from autolock.planning.names import laid_out, written
 from autolock.planning.receivers import called_on
 from autolock.planning.row_parents import ParentLocks
 from autolock.planning.rowplan import RowPlan
+from autolock.planning.second_answers import SecondAnswer, second_answer
 from autolock.planning.statements import nothing_sent, statements_of
 from autolock.planning.stored import refuse_undone, stored_answer
 from autolock.planning.upserts import (
@@ -238,6 +239,11 @@ class RowInserts(ParentLocks):
         session = self.session_name(function, _session_of(window))
         error, imports = self.error_name(function)
         changes = changes_of_found(node, test, add, name)
+        second = second_answer(node, test, add, name, added)
+        if second.returned:
+            return self.reselecting(
+                window, add, session, self.answering_found(window, second, name, found), error, imports
+            )
         counted = is_counted_after(node, add, added) or self.is_changed_by_callers(window)
         if (changes or counted) and elsewhere:
             raise Refusal(_CALLED)
@@ -252,8 +258,18 @@ class RowInserts(ParentLocks):
         if not changes and (_adds_unnamed(add) or not is_used_after(node, add, added)):
             again = "pass  # another request was first"
         rest = [] if named == added or _binds(changes, added) else [f"{added} = {named}"]
-        again = "\n".join([again, *map(ast.unparse, changes), *rest])
-        return self.reselecting(window, add, session, again, error, imports)
+        flags = [s for s in second.told if not _binds(changes, ast.unparse(s.targets[0]))]
+        again = "\n".join([again, *map(ast.unparse, changes), *map(ast.unparse, flags), *rest])
+        return self.reselecting(window, add, session, again, error, imports, second.inside)
+
+    def answering_found(self, window: RowWindow, second: SecondAnswer, name: str, found: ast.expr) -> str:
+        """What looks again and returns what the check returns of a row that is there."""
+        path = window.function.path
+        told = [written(self.sources, path, s) for s in second.returned]
+        if any(isinstance(n, ast.Name) and n.id == name for s in second.returned for n in ast.walk(s)):
+            told.insert(0, f"{name} = {_found_now(self.looking(path, window.first, found))}")
+        assert window.last is not None
+        return "\n".join(laid_out(self.sources, path, line, window.last.col_offset + 4) for line in told)
 
     def is_changed_by_callers(self, window: RowWindow) -> bool:
         """Whether who is given the row changes it by what it held: the one that is there must be locked, too."""
@@ -283,23 +299,27 @@ class RowInserts(ParentLocks):
             raise Refusal(_CALLED)
         refuse_unfinished(node, test, look, add, names[0], names[0])
         refuse_followed(node, test, add, names[0])
+        second = second_answer(node, test, add, names[0], names[0])
+        if second.returned:
+            raise Refusal(_CALLED)
         session = self.session_at(window, function)
         error, imports = self.error_name(function)
         again = f"{names[0]} = {written(self.sources, function.path, named[0][1])}"
         again = laid_out(self.sources, function.path, again, add.col_offset + 4)
-        return self.reselecting(window, add, session, again, error, imports)
+        again = "\n".join([again, *map(ast.unparse, second.told)])
+        return self.reselecting(window, add, session, again, error, imports, second.inside)
 
     def reselecting(
-        self, window: RowWindow, add: ast.stmt, session: str, again: str, error: str, imports: list[Edit]
+        self, window: RowWindow, add: ast.stmt, session: str, again: str, error: str, imports: list[Edit], more: int = 0
     ) -> RowPlan:
-        """The savepoint round the statement that inserts, and what is done where the constraint refuses."""
+        """The savepoint round what inserts, `more` statements after it too, and what is done where that is refused."""
         path = window.function.path
         edit = Edit(
             path,
             "insert-or-reselect",
             frozen(
                 at=self.sources.blocks(path).spot(add).path,
-                count=1,
+                count=1 + more,
                 session=session,
                 is_async=_session_of(window).is_async,
                 reselect=again,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from autolock.api import check, combined, fix, remaining, standalone, undo
+    from autolock.api import check, combined, fix, remaining, routes, standalone, undo
     from autolock.errors import AutolockError
     from autolock.findings import Finding, Report, Rewrite
 
@@ -30,6 +30,7 @@ __all__ = [
     "combined",
     "fix",
     "remaining",
+    "routes",
     "standalone",
     "undo",
 ]
@@ -43,6 +44,7 @@ _HOMES = {
     "combined": "autolock.api",
     "fix": "autolock.api",
     "remaining": "autolock.api",
+    "routes": "autolock.api",
     "standalone": "autolock.api",
     "undo": "autolock.api",
 }

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from autolock.findings import Problem
+    from autolock.listing.openapi import Listing
+    from autolock.listing.routes import Route
     from autolock.options import Options
     from autolock.rewrite import Choose, Dropped, Rewritten
     from autolock.survey import Shown
@@ -59,6 +61,21 @@ def fix(
     if apply:
         _write(run.workspace, rewritten.rewrites, allow_dirty=allow_dirty)
     return run.report(rewritten)
+
+
+def routes(
+    paths: Paths = (".",), *, openapi: str | os.PathLike[str] | None = None, **options: Unpack[Options]
+) -> Listing:
+    """List the routes of an application with the state and tables that they read and write, and what is found there.
+
+    `openapi` is a file with the application's OpenAPI document, whose operations the routes are joined with. Raises
+    AutolockError when the configuration, an option or that file is wrong.
+    """
+    from autolock.listing.openapi import Document, Listing
+
+    document = Document.read(openapi) if openapi is not None else None
+    run = _Run(paths, options)
+    return Listing.of(run.routes(), run.report(), document)
 
 
 def undo(path: str | os.PathLike[str] = ".") -> tuple[str, ...]:
@@ -126,6 +143,11 @@ class _Run:
         self.workspace: Workspace = workspace
         self._survey = Survey(workspace, _facts_dir(workspace, options), self._progress, mending=mending)
         self.shown: Shown = self._survey.shown()
+
+    def routes(self) -> list[Route]:
+        """The routes, with the findings that are shown."""
+        self._progress("listing", 0, 0)
+        return self._survey.routes_with(self.shown.findings)
 
     def rewrite(self, choose: Choose | None) -> Rewritten:
         """The plans of the findings that are shown, carried out."""

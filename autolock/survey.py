@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
+    from autolock.listing.routes import Route
     from autolock.options import Progress
     from autolock.plan import Plan
     from autolock.program.linker import Ref
@@ -170,6 +171,22 @@ class Survey:
                 findings += viewed.findings
                 plans += viewed.plans
         return View(tuple(findings), tuple(plans))
+
+    def routes_with(self, findings: Sequence[Finding]) -> list[Route]:
+        """The routes of all applications, with what they work on and the findings that are about them."""
+        # Imported late, as only one command needs it.
+        from autolock.listing.routes import RouteLister
+
+        routes: list[Route] = []
+        with without_collection():
+            for part in self._divided.parts:
+                if self._divided.is_inert(part):
+                    continue
+                looked = look_into(
+                    self._divided, part, self._lock_names, self._databases.facts, keep=False, mending=True
+                )
+                routes += RouteLister(looked.analysis, findings).routes()
+        return sorted(routes, key=lambda route: (route.path, route.method, route.handler))
 
     def shown(self) -> Shown:
         """The findings that comments, options, configuration and baseline leave, the worst first."""

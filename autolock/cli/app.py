@@ -17,7 +17,7 @@ _INTERRUPTED = 130
 #: The base of all that a wrong command line raises; newer versions of typer have one of their own instead of click's.
 _UsageError: type[Exception] = typer.BadParameter.mro()[2]
 
-_COMMANDS = ("check", "fix", "prove", "pr", "review", "bot", "undo", "explain", "rules")
+_COMMANDS = ("check", "fix", "prove", "pr", "review", "bot", "undo", "routes", "explain", "rules")
 
 
 def _print_version(wanted: bool) -> None:

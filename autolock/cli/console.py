@@ -13,6 +13,7 @@ from autolock.findings import Problem, Report
 from autolock.report.base import RenderOptions
 
 _PIPE_WIDTH = 100
+_TABLE_WIDTH = 160
 _DRAWING = "─│╰●→"
 
 
@@ -33,6 +34,11 @@ def use_color() -> bool:
 def render(report: Report, format: str, output: Path | None, *, quiet: bool, verbose: bool) -> str:
     """The report in a format, drawn for where it goes."""
     return registry.reporter(format).render(report, drawn_for(output, quiet=quiet, verbose=verbose))
+
+
+def table_width(output: Path | None) -> int:
+    """How wide a table may be: as the terminal, or wide enough for seven columns."""
+    return shutil.get_terminal_size().columns if output is None and on_terminal() else _TABLE_WIDTH
 
 
 def drawn_for(output: Path | None, *, quiet: bool, verbose: bool) -> RenderOptions:

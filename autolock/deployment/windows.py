@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from autolock.program.trace import origin
+from autolock.program.trace import origin, undoes
 from autolock.program.windows import Finder, RaceWindow
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class ProcessFinder(Finder):
         return any(
             other.function == write.function
             and other.location == write.location
-            and _undoes(other, write)
+            and undoes(other, write)
             and not self._is_way_out(other)
             for _, other in self.by_root[write.location.root]
         )
@@ -102,14 +102,6 @@ def _origins(window: RaceWindow) -> Iterator[Entry]:
 def _is_live(write: Write) -> bool:
     """Whether what is kept is an object that lives in its process: a connection, a task, an object with methods."""
     return write.made in ("new", "await", "call") and write.kind in ("assign", "insert")
-
-
-def _undoes(one: Write, other: Write) -> bool:
-    """Whether one write takes back what the other has done: `busy += 1` and `busy -= 1`, put in and taken out."""
-    first, second = one.node, other.node
-    if isinstance(first, ast.AugAssign) and isinstance(second, ast.AugAssign):
-        return {type(first.op), type(second.op)} == {ast.Add, ast.Sub}
-    return {one.kind, other.kind} in ({"insert", "remove"}, {"assign", "remove"})
 
 
 def _as_process_window(window: RaceWindow, deployed: Deployed) -> ProcessWindow:

@@ -74,6 +74,8 @@ class Machine(Statements):
         self.middleware: set[Ref] = set()
         self.kept_by_middleware: list[Write] = []
         self.reach: dict[str, Reach] = {}
+        #: What each entry point depends on, by its label, in the order in which it runs.
+        self.depended: dict[str, dict[Ref, None]] = {}
         self.nearby: Nearby | None = None
 
     # -- accesses ----------------------------------------------------------------
@@ -649,6 +651,7 @@ class Machine(Statements):
             return
 
         def resume(value: Value) -> None:
+            self.depended.setdefault(self.entry.label, {})[asked] = None
             cache[asked] = value
             self.boundary(function.node)
             then(value)
@@ -694,6 +697,7 @@ class Machine(Statements):
 
     def provide_instance(self, cls: ClassValue, cache: dict[Ref, Value], then: Callable[[Value], None]) -> None:
         """A class as a dependency: a new object for each request."""
+        self.depended.setdefault(self.entry.label, {})[cls.ref] = None
         init = self.program.method(cls.ref, "__init__")
         call = ast.Call(ast.Name(cls.ref.name, ast.Load()), [], [])
         if init is None:

@@ -148,6 +148,14 @@ def is_added_at_end(write: Write) -> bool:
     return write.kind == "insert" and (name in ("append", "extend") or isinstance(call, ast.AugAssign))
 
 
+def undoes(one: Write, other: Write) -> bool:
+    """Whether one write takes back what the other has done: `busy += 1` and `busy -= 1`, put in and taken out."""
+    first, second = one.node, other.node
+    if isinstance(first, ast.AugAssign) and isinstance(second, ast.AugAssign):
+        return {type(first.op), type(second.op)} == {ast.Add, ast.Sub}
+    return {one.kind, other.kind} in ({"insert", "remove"}, {"assign", "remove"})
+
+
 def measures(node: ast.AST) -> bool:
     """Whether a look only asks how many there are, or for one of them."""
     name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""

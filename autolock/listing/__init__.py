@@ -1,0 +1,1 @@
+"""What each route of an application works on: `autolock routes`."""

@@ -11,13 +11,14 @@ class Manner:
     for the next one, or who was `told` of what a commit did not keep. `crowd`: one is sent many times, and what is
     looked at is how many `calls` go on at once, whether `connections` are kept from others, or whether each of them is
     served in its turn (`turns`). `at_once`: drivers are asked for several things at the same moment, too. `others`: it
-    is raced against every other route, and what those answer counts.
+    is raced against every other route, and what those answer counts. `unplayed` says why nothing is played.
     """
 
     failing: str = ""
     crowd: str = ""
     at_once: bool = False
     others: bool = False
+    unplayed: str = ""
 
 
 _MANNERS = {
@@ -31,6 +32,10 @@ _MANNERS = {
     "AL304": Manner(crowd="turns"),
     "AL401": Manner(crowd="calls"),
     "AL506": Manner(failing="locks"),
+    "AL601": Manner(
+        unplayed="two instances are compared with what the same two give one request after the other, where each has its "
+        "own state, too; send two requests to two processes, and the same to one"
+    ),
 }
 
 

@@ -185,6 +185,8 @@ class _Driver:
 
     def side(self, subject: Subject, aim: Aim) -> Side:
         """Play the sets of requests of one subject until one is a witness of what is asked about."""
+        if subject.manner.unplayed:
+            return Side(missing=subject.manner.unplayed)
         trials: list[Trial] = []
         for race in self._on_instances(chain(self._races(subject), self._tasks(subject) if aim.apart else ())):
             trial = self._aimed(race, aim)

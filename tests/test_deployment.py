@@ -187,6 +187,12 @@ def test_a_lock_in_memory_guards_rows_from_one_process_only(tmp_path: Path) -> N
     assert finding.fix.safety.value == "safe"
 
 
+def test_a_lock_outside_of_the_process_guards_rows_from_all(tmp_path: Path) -> None:
+    shared = "from redis.asyncio import Redis\n\n" + ROWS.replace("asyncio.Lock()", 'Redis(host="cache")')
+    shared = shared.replace("async with lock:", 'async with lock.lock(f"account:{number}", timeout=10):')
+    assert found(tmp_path, {"main.py": shared, "Dockerfile": FOUR}) == []
+
+
 def test_a_new_lock_says_whom_it_does_not_keep_out(tmp_path: Path) -> None:
     racy = SEATS.replace("    async with lock:\n", "    if True:\n").replace("lock = asyncio.Lock()\n", "")
     rules = {f.rule: f for f in found(tmp_path, {"main.py": racy, "Dockerfile": FOUR})}

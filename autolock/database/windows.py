@@ -22,7 +22,7 @@ from autolock.program.branches import Branches, shared_frames
 from autolock.program.decisions import asked_with_details, asks_of_any, effective, says_different, shape_of
 from autolock.program.linker import Program, Ref
 from autolock.program.trace import Control, Held, Read, context_name
-from autolock.program.values import Value
+from autolock.program.values import LockValue, Value
 from autolock.program.windows import RaceWindow, Seat, meeting
 
 if TYPE_CHECKING:
@@ -654,7 +654,7 @@ class RowFinder:
         if own:  # in one transaction it is lost only where it is given back; another way may not take it at all
             given_back = any(lock.serial in self.trace.unlocked for lock in own)
             return "lock-lost" if given_back or read.transaction != write.transaction else None
-        early = _acquired(read.held) & _acquired(write.held) and not self.is_spanned(candidate)
+        early = _acquired(read.held) & _acquired(write.held) and not self.spanning(candidate)
         return "early" if early else "unguarded"
 
     def is_guarded(self, candidate: RowCandidate) -> bool:
@@ -671,17 +671,20 @@ class RowFinder:
         return any(through_owner or lock.node is not read.node for lock in held)
 
     def in_process(self, candidate: RowCandidate) -> bool:
-        """Whether one lock of this process keeps all others out from the look until the commit."""
-        return self.deployed is None and self.is_spanned(candidate)
+        """Whether one lock keeps all others out from the look until the commit.
+
+        Where there are several processes, only a lock of which it is not known that it holds in one of them.
+        """
+        return any(self.deployed is None or lock.unknown for lock in self.spanning(candidate))
 
     @staticmethod
-    def is_spanned(candidate: RowCandidate) -> bool:
-        """Whether one lock of this process is held from the look until the commit."""
+    def spanning(candidate: RowCandidate) -> list[LockValue]:
+        """The locks that are held from the look until the commit."""
         read, write = candidate.read, candidate.write
         kept = _acquired(read.held) & _acquired(write.held)
         for commit in write.commits:
             kept &= _acquired(commit.held)
-        return bool(kept)
+        return [held.lock for held in read.held if held.acquisition in kept]
 
     def is_answered(self, candidate: RowCandidate, unique: frozenset[str] | None) -> bool:
         """Whether somebody expects that the database refuses the row.
@@ -722,7 +725,7 @@ class RowFinder:
             model=write.model,
             candidates=[candidate],
             follows=self.harm.follows(candidate) or self.sends(candidate),
-            deployed=self.deployed if self.is_spanned(candidate) else None,
+            deployed=self.deployed if self.spanning(candidate) else None,
         )
 
     def sends(self, candidate: RowCandidate) -> bool:

@@ -15,6 +15,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from autolock.deployment.backend import LockBackend
 from autolock.errors import AutolockError
 from autolock.findings import Certainty, Severity
 from autolock.llm.project import DEFAULTS, ModelSettings
@@ -42,7 +43,8 @@ class Settings:
     `ignore` hold rule selectors, and an empty `select` means every rule; `per_file_ignores` pairs a
     pattern as in a .gitignore with selectors. `exclude` is None for the default exclusions.
     `certainty` and `severity` are the lowest that are shown. `lock_names` are dotted names of
-    factories, decorators and context managers that count as locks. `jobs` is None for as many as
+    factories, decorators and context managers that count as locks, `lock_backend` is what fixes may lock with where
+    rows cannot be locked. `jobs` is None for as many as
     there are processors. `llm` is for endpoints that call a model, `pr` for pull requests. Patterns and
     paths are relative to the folder of `file`.
     """
@@ -57,6 +59,7 @@ class Settings:
     severity: Severity = Severity.LOW
     unsafe: bool = False
     lock_names: tuple[str, ...] = ()
+    lock_backend: LockBackend | None = None
     jobs: int | None = None
     cache_dir: Path | None = None
     baseline: Path | None = None
@@ -291,6 +294,7 @@ _READERS: Mapping[str, Callable[[_Entry], object]] = {
     "severity": lambda entry: entry.member(Severity),
     "unsafe": _Entry.flag,
     "lock-names": _Entry.dotted_names,
+    "lock-backend": lambda entry: entry.member(LockBackend),
     "jobs": _Entry.count,
     "cache-dir": _Entry.path,
     "baseline": _Entry.path,
@@ -332,6 +336,7 @@ def merge(
     certainty: Certainty | None = None,
     severity: Severity | None = None,
     unsafe: bool | None = None,
+    lock_backend: LockBackend | None = None,
     jobs: int | None = None,
     cache_dir: Path | None = None,
     baseline: Path | None = None,
@@ -349,6 +354,7 @@ def merge(
         certainty=certainty or settings.certainty,
         severity=severity or settings.severity,
         unsafe=settings.unsafe if unsafe is None else unsafe,
+        lock_backend=lock_backend or settings.lock_backend,
         jobs=jobs or settings.jobs,
         cache_dir=cache_dir or settings.cache_dir,
         baseline=baseline or settings.baseline,

@@ -26,6 +26,7 @@ from autolock.program.windows import Finder, RaceWindow
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from autolock.deployment.backend import LockBackend
     from autolock.deployment.evidence import Deployed
     from autolock.findings import Finding
     from autolock.plan import Plan
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Analysis:
     """What the analysis knows of a program. `stopped` says where it gave up, and why, `deployed` what starts several
-    processes of it."""
+    processes of it, `backend` what locks the user wants where rows cannot be locked."""
 
     program: Program
     machine: Machine
@@ -43,6 +44,7 @@ class Analysis:
     windows: list[RaceWindow]
     stopped: dict[str, str]
     deployed: Deployed | None = None
+    backend: LockBackend | None = None
     matches: list[tuple[RaceWindow, Rule, Match]] = field(default_factory=list)
     by_fingerprint: dict[str, RaceWindow] = field(default_factory=dict)
 
@@ -83,7 +85,7 @@ def analyse(
     windows += ModelFinder(program, calls).windows()
     if deployed is not None:
         windows += ProcessFinder(program, machine.trace, machine.warmed).across(deployed)
-    return Analysis(program, machine, entries, windows, dict(machine.trace.stopped), deployed)
+    return Analysis(program, machine, entries, windows, dict(machine.trace.stopped), deployed, databases.backend)
 
 
 def find(analysis: Analysis, rules: Sequence[Rule]) -> tuple[tuple[Finding, ...], tuple[Plan, ...]]:

@@ -77,6 +77,7 @@ class Survey:
                 self._divided.processes,
                 workspace.root,
                 settings.llm,
+                settings.lock_backend,
             )
             outcomes = Outcomes(
                 self._divided,

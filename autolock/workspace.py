@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from autolock import registry
 from autolock.config import Settings, load_settings, merge, resolve_rules, validate_rules
+from autolock.deployment.backend import LockBackend
 from autolock.errors import AutolockError
 from autolock.findings import Certainty, Problem, Severity
 from autolock.source import discover
@@ -147,6 +148,7 @@ def _settings(start: Path, options: Options) -> Settings:
         certainty=_member(Certainty, options.get("certainty"), "certainty"),
         severity=_member(Severity, options.get("severity"), "severity"),
         unsafe=options.get("unsafe"),
+        lock_backend=_member(LockBackend, options.get("lock_backend"), "lock_backend"),
         jobs=options.get("jobs"),
         baseline=Path(baseline) if baseline is not None else None,
     )

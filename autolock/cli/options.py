@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from autolock.cli.progress import ProgressBar
+from autolock.deployment.backend import LockBackend
 from autolock.findings import Certainty, Severity
 from autolock.options import Options
 
@@ -29,6 +30,14 @@ SeverityOption = Annotated[Severity | None, typer.Option("--severity", help="The
 Unsafe = Annotated[
     bool | None,
     typer.Option("--unsafe/--no-unsafe", help="Also fixes that a reviewer must agree to.", show_default=False),
+]
+LockBackendOption = Annotated[
+    LockBackend | None,
+    typer.Option(
+        "--lock-backend",
+        help="postgres: take advisory locks where the rows of a check cannot be locked.",
+        show_default=False,
+    ),
 ]
 Format = Annotated[
     str, typer.Option("--format", metavar="FORMAT", help="text, json, sarif, github, markdown or a plugin's.")
@@ -54,6 +63,7 @@ def run_options(
     certainty: Certainty | None,
     severity: Severity | None,
     unsafe: bool | None,
+    lock_backend: LockBackend | None = None,
     jobs: int | None,
     cache: bool,
     baseline: Path | None,
@@ -67,6 +77,7 @@ def run_options(
         certainty=certainty,
         severity=severity,
         unsafe=unsafe,
+        lock_backend=lock_backend,
         jobs=jobs,
         cache=cache,
         baseline=baseline,

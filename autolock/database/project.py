@@ -11,6 +11,7 @@ from pathlib import Path
 from autolock.database.ddl import tables_made
 from autolock.database.dialect import dialect_of
 from autolock.database.migrations import NOTHING_MIGRATED, Migrated, migrated, migration_files
+from autolock.deployment.backend import LockBackend
 from autolock.deployment.project import NO_DEPLOYMENTS, Deployments, ServerRun, deployments_of
 from autolock.llm.project import NO_PROJECT, ModelProject, ModelSettings
 
@@ -28,13 +29,14 @@ class DatabaseFacts:
     """`dialect` is empty where it is not known; `migrated` is what migrations have made unique.
 
     `models` is what fixes of endpoints that call a language model go by, `deployments` says in how many processes
-    applications run.
+    applications run, `backend` is what fixes may lock with where rows cannot be locked.
     """
 
     dialect: str = ""
     migrated: Migrated = NOTHING_MIGRATED
     models: ModelProject = NO_PROJECT
     deployments: Deployments = NO_DEPLOYMENTS
+    backend: LockBackend | None = None
 
 
 NO_FACTS = DatabaseFacts()
@@ -60,7 +62,9 @@ class ProjectDatabases:
         processes: Sequence[tuple[str, tuple[int, int, str, str]]],
         root: Path,
         settings: ModelSettings,
+        backend: LockBackend | None = None,
     ) -> None:
+        self._backend = backend
         self._imports = imports
         self._tables = tables
         self._processes = processes
@@ -77,7 +81,7 @@ class ProjectDatabases:
         """What the project's migrations and settings say."""
         if not self.concerned:
             return DatabaseFacts(models=self._models, deployments=self._deployments)
-        return DatabaseFacts(self._dialect, self.migrated, self._models, self._deployments)
+        return DatabaseFacts(self._dialect, self.migrated, self._models, self._deployments, self._backend)
 
     @cached_property
     def migrated(self) -> Migrated:
@@ -99,7 +103,7 @@ class ProjectDatabases:
     @cached_property
     def signature(self) -> bytes:
         """Something that changes whenever the facts do, found without parsing the migrations."""
-        wanted = f"{self._models.settings}{self._deployments}"
+        wanted = f"{self._models.settings}{self._deployments}{self._backend}"
         if not self.concerned:
             return wanted.encode("utf-8", "surrogatepass")
         stamps = (stamp for path in self._migrations for stamp in _stamp(path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from autolock.edits import Edit
 from autolock.planning.blocks import Sources
@@ -30,11 +31,33 @@ def name_in(program: Program, homes: HomeFinder, function: Ref, node: ast.AST, w
 
 
 def written(sources: Sources, path: str, node: ast.stmt | ast.expr) -> str:
-    """A node as its file spells it, quotes and all, where it is on one line; else as Python would."""
+    """A node in one line, spelled as in its file, quotes and all; as Python would where comments are in the way."""
     lines = sources.blocks(path).unit.lines
-    if node.lineno != node.end_lineno or node.lineno > len(lines):
+    end = node.end_lineno or node.lineno
+    if end > len(lines):
         return ast.unparse(node)
-    return lines[node.lineno - 1].encode()[node.col_offset : node.end_col_offset].decode()
+    own = [line.encode() for line in lines[node.lineno - 1 : end]]
+    own[-1] = own[-1][: node.end_col_offset]
+    own[0] = own[0][node.col_offset :]
+    if len(own) == 1:
+        return own[0].decode()
+    joined = _GAPS.sub("", " ".join(line.decode().strip() for line in own))
+    return joined if _means(joined, node) else ast.unparse(node)
+
+
+#: What stands at the ends of lines inside of brackets, and not in one line: a space, the last comma.
+_GAPS = re.compile(r"(?<=[(\[{]) |,? ?(?=[)\]}])| (?=\.\w)")
+
+
+def _means(text: str, node: ast.stmt | ast.expr) -> bool:
+    """Whether a text is the same code as a node."""
+    try:
+        (statement,) = ast.parse(text).body
+    except (SyntaxError, ValueError):
+        return False
+    return ast.dump(
+        statement.value if isinstance(statement, ast.Expr) and isinstance(node, ast.expr) else statement
+    ) == (ast.dump(node))
 
 
 def laid_out(sources: Sources, path: str, code: str, indent: int) -> str:

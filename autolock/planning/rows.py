@@ -14,11 +14,12 @@ from autolock.planning.rowplan import RowPlan
 if TYPE_CHECKING:
     pass
 
+from autolock.planning.advisory import AdvisoryLocks
 from autolock.planning.row_inserts import RowInserts
 from autolock.planning.single_inserts import CONFLICTS, SingleInserts
 
 
-class RowPlans(RowInserts, SingleInserts):
+class RowPlans(RowInserts, SingleInserts, AdvisoryLocks):
     """Plans a fix for one window on rows at a time."""
 
     def plan(self, window: RowWindow) -> RowPlan:
@@ -26,6 +27,15 @@ class RowPlans(RowInserts, SingleInserts):
         return kept_by_scope(with_care(self.planned(window), window, self.trace), window, self.program)
 
     def planned(self, window: RowWindow) -> RowPlan:
+        """What is best for a window; where that is nothing, the lock that was asked for may be."""
+        try:
+            return self.of_kind(window)
+        except Refusal as refusal:
+            if self.analysis.backend is None or window.kind not in ("row-insert", "row-skew"):
+                raise
+            return self.lock_table_name(window, refusal)
+
+    def of_kind(self, window: RowWindow) -> RowPlan:
         library = window.look.session.library
         if window.kind == "row-claim" and window.look.node is window.change.node:
             return self.lock_subquery(window)

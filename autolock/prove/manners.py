@@ -33,8 +33,8 @@ _MANNERS = {
     "AL401": Manner(crowd="calls"),
     "AL506": Manner(failing="locks"),
     "AL601": Manner(
-        unplayed="two instances are compared with what the same two give one request after the other, where each has its "
-        "own state, too; send two requests to two processes, and the same to one"
+        unplayed="two instances are compared with what the same two give one request after the other, where each has "
+        "its own state, too; send two requests to two processes, and the same to one"
     ),
 }
 

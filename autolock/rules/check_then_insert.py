@@ -34,7 +34,8 @@ class CheckThenInsert:
 
     Where a unique constraint covers the check: get-or-create inserts in a savepoint, and selects again
     when the constraint refuses; a check that the name is free gives its own answer then, too. Where
-    there is none, the constraint is what is missing.
+    there is none, the constraint is what is missing; until it is there, `--lock-backend postgres` takes an advisory
+    lock on the table's name before the check, which others wait for in whatever process.
 
     ## Refused
 
@@ -48,7 +49,7 @@ class CheckThenInsert:
     summary: ClassVar[str] = (
         "a row is inserted because a query found none, or not too many, and two requests can both find that"
     )
-    codemods: ClassVar[tuple[str, ...]] = ("insert-or-reselect", "answer-conflict")
+    codemods: ClassVar[tuple[str, ...]] = ("insert-or-reselect", "answer-conflict", "insert-before", "import-name")
 
     def match(self, window: RaceWindow) -> Match | None:
         found = row_window(window, "row-insert")

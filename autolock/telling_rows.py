@@ -77,6 +77,8 @@ def _loss(window: RowWindow) -> str:
         return "the unique constraint refuses it" if window.unique is not None else "a second row"
     if window.kind == "row-claim":
         return "takes the row that A has taken"
+    if window.kind == "row-skew" and window.dependence == "data":
+        return "leaves out what A has changed"
     if window.kind == "row-skew":
         return "on what is no longer true"
     return "overwrites A's write" if window.dependence == "data" else "on a check that is no longer true"

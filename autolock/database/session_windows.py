@@ -18,14 +18,15 @@ from autolock.database.sessions import (
     Work,
     is_shared,
 )
-from autolock.program.trace import context_name
+from autolock.program.linker import Ref
+from autolock.program.trace import Frame, context_name
 from autolock.program.values import FunctionValue, Location, Root
 from autolock.program.windows import RaceWindow
 
 if TYPE_CHECKING:
     from autolock.database.objects import Session
-    from autolock.program.linker import Program, Ref
-    from autolock.program.trace import Entry, Event, Frame
+    from autolock.program.linker import Program
+    from autolock.program.trace import Entry, Event
 
 _P = TypeVar("_P", Provided, Misused)
 
@@ -134,9 +135,15 @@ class SessionFinder:
             )
 
     def naming(self, statement: Statement) -> Frame:
-        """The call in which the session is named, not handed on: the outermost one that says its name."""
+        """The call in which the session is named, not handed on: the outermost one that says its name.
+
+        Of a default value, the function that it was made for.
+        """
         location = statement.session.location
         assert location is not None
+        if location.root.kind == "default":
+            owner = Ref("function", location.root.path, location.root.name.partition("(")[0])
+            return Frame(0, owner, self.node_of(owner))
         name = (location.fields[-1] if location.fields else location.root.name).strip("[].'\"()").rpartition(".")[2]
         for frame in statement.stack:
             node = self.node_of(frame.function)

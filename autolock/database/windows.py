@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from autolock.database.chosen import subquery
+from autolock.database.derived import derived
 from autolock.database.harm import Harm, is_fixed, is_invented, keeps, mentions, same_value
 from autolock.database.hooks import CONFLICTS, VIOLATIONS
 from autolock.database.models import Model, Models
@@ -157,7 +158,14 @@ class RowFinder:
 
     def windows(self) -> list[RaceWindow]:
         """All windows, one for each function, table and kind."""
-        return list(_merged(_without_first_looks(list(self.judged()))))
+        return list(_merged([*_without_first_looks(list(self.judged())), *self.derived()]))
+
+    def derived(self) -> Iterator[RowWindow]:
+        """Values that are worked out from other rows, while nobody is kept from changing those."""
+        for candidate in derived(self.trace):
+            kept = self.is_guarded(candidate) or self.is_dropped(candidate) or candidate.read.isolated
+            if not kept and not candidate.write.model.version_column:
+                yield self.make("row-skew", candidate, "unguarded")
 
     def judged(self) -> Iterator[RowWindow]:
         nearest = _nearest(self.trace.candidates)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from autolock.database.objects import Session
@@ -42,6 +43,9 @@ class RowInserts(ParentLocks):
     def insert(self, window: RowWindow) -> RowPlan:
         if window.counted:
             return self.lock_parent(window, _COUNTED)
+        limit = self.limit_beside(window)
+        if limit is not None:
+            return self.lock_parent(limit, _COUNTED)
         if window.unique is None:
             raise Refusal(missing_constraint(window, self.sources))
         control = window.control
@@ -65,6 +69,22 @@ class RowInserts(ParentLocks):
             if window.exit not in ("return", "cached"):
                 raise
             return self.answer_stored(window, refusal)
+
+    def limit_beside(self, window: RowWindow) -> RowWindow | None:
+        """The count that decides on the same row, where a lock on the row that they belong to is right for both.
+
+        `if taken or entered >= places: raise`: the constraint only refuses rows that belong to the same one.
+        """
+        for candidate in window.candidates:
+            read, control = candidate.read, candidate.control
+            if control is None or read.what != "aggregate" or candidate.write is not window.change:
+                continue
+            limit = replace(window, read=read, control=control, counted=True, unique=None)
+            for condition in read.query.conditions:
+                parent = self.parent_look(limit, condition) if condition.column in (window.unique or ()) else None
+                if parent is not None and parent.serial < window.look.serial and self.dialect != "sqlite":
+                    return limit
+        return None
 
     def answer(self, window: RowWindow) -> RowPlan:
         """The answer that a failed check gives, given when the constraint refuses, too."""

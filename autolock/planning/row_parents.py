@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from autolock.database.derived import changed_before
 from autolock.database.objects import Condition
+from autolock.database.parents import refers_to
 from autolock.database.trace import RowRead
 from autolock.database.windows import RowWindow
 from autolock.planning.blocks import Refusal
-from autolock.planning.parents import refers_to
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.statements import (
     header_nodes,
@@ -29,6 +30,8 @@ class ParentLocks(RowLocks):
         """The rows that a check looks at, locked in one order: nobody changes one of them before the commit."""
         if window.change.form == "insert":
             return self.lock_parent(window, _SKEW)
+        if window.dependence == "data":
+            return self.lock_first(window)
         if self.dialect == "sqlite":
             raise Refusal(_SKEW)
         return RowPlan(
@@ -38,6 +41,28 @@ class ParentLocks(RowLocks):
             "committed what it decided.",
             holds="look",
         )
+
+    def lock_first(self, window: RowWindow) -> RowPlan:
+        """A lock on the row that gets the value, where it is loaded before any row that the value is made of changes.
+
+        A new row that refers to it holds a share lock on it: who has that and asks for more waits for another who has.
+        """
+        write = window.change
+        origin = write.row.origin if write.row is not None else None
+        changed = changed_before(self.trace, window.entry, window.look)
+        refusal = Refusal(_FIRST.format(window.model_name))
+        if not isinstance(origin, RowRead) or changed is None or origin.serial > changed.serial:
+            raise refusal
+        kept = origin.transaction == write.transaction and origin.session is write.session
+        here = origin.query.spot is not None and origin.query.spot.function == window.function
+        if not kept or not here or self.dialect == "sqlite":
+            raise refusal
+        made = self.lock_query(window, origin, origin.query)
+        made.reason = (
+            "Whoever changes such rows this way holds the lock on the row that they belong to: the second request "
+            "adds up what the first has committed."
+        )
+        return made
 
     def lock_parent(self, window: RowWindow, otherwise: str) -> RowPlan:
         """A lock on the row that the counted ones belong to, where it is loaded before they are counted.
@@ -137,6 +162,10 @@ _PARENT_REASON = (
 )
 
 
+_FIRST = (
+    "load the `{}` row with a lock (`with_for_update()`) before any of the rows that the value is worked out from is "
+    "added or changed, and keep the lock until the commit"
+)
 _SKEW = (
     "lock the rows that the check reads, in one order, or the row that they belong to; for ranges let an exclusion "
     "constraint decide"

@@ -61,7 +61,7 @@ class SessionPlans:
             return self.after_commit(window)
         if window.kind == "session-outlives":
             return self.own_session_of_task(window)
-        raise Refusal(_BY_HAND[window.kind])
+        raise Refusal(_DEFAULT if window.location.root.kind == "default" else _DIRECT)
 
     # -- a session for each request ----------------------------------------------------------
 
@@ -657,7 +657,10 @@ def _text(work: Work) -> str:
     return f"{ast.unparse(work.call.func)}(...)"
 
 
-_BY_HAND = {
-    "session-direct": "open a session in the handler, `with SessionLocal() as session:`, or depend on one that is "
-    "opened for each request",
-}
+_DIRECT = (
+    "open a session in the handler, `with SessionLocal() as session:`, or depend on one that is opened for each request"
+)
+_DEFAULT = (
+    "a default value is made once, when the function is defined: leave the default out, and have whoever calls this "
+    "hand in a session that is opened for each request"
+)

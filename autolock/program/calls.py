@@ -445,8 +445,28 @@ class Calls(Containers, Files):
                 self.enter_module(function.ref.path)
                 provider = self.evaluate(injected)
             return provided(self, provider) if is_provider(provider) else Value(None, term=argument.arg)
+        if isinstance(node, ast.Call):
+            return self.made_default(function, argument, node)
         named = self.named_default(function, node) if isinstance(node, ast.Name) else NOTHING
         return named if named.obj is not None else Value(None, term=argument.arg)
+
+    def made_default(self, function: FunctionValue, argument: ast.arg, node: ast.Call) -> Value:
+        """What a factory of the project has made for a default, once for all calls: `session=SessionLocal()`."""
+        known = self._defaults.get(node)
+        if known is not None:
+            return known
+        found = self.program.resolve(function.ref.path, dotted(node.func)) if dotted(node.func) else None
+        value = Value(None, term=argument.arg)
+        if found is not None and found[0].kind == "variable" and not found[1] and function.env is None:
+            with self.startup():
+                self.enter_module(function.ref.path)
+                made = self.evaluate(node)
+            if isinstance(made.obj, Thing):
+                name = f"{function.ref.name}({argument.arg})"
+                self.settle(made, Location(Root("default", function.ref.path, name)))
+                value = made
+        self._defaults[node] = value
+        return value
 
     def named_default(self, function: FunctionValue, node: ast.Name) -> Value:
         """What a module names, given as a default: `factory=SessionLocal`."""

@@ -126,6 +126,7 @@ class Core(ABC):
         self._texts: dict[ast.AST, str] = {}
         self._constants: dict[ast.Constant, tuple[Thing | None, str, str]] = {}
         self._builtins: dict[str, Value] = {}
+        self._defaults: dict[ast.Call, Value] = {}
         self._parameters: dict[ast.AST, tuple[ast.arg, ...]] = {}
 
     # -- what the parts offer each other ----------------------------------------

@@ -16,7 +16,8 @@ class WriteSkew:
     """Rows are looked at (is there another admin, does a booking overlap) and then one row is changed.
 
     Two transactions each look at what the other is about to change, both decide that it is fine, and
-    together they break the rule.
+    together they break the rule. Or both change a row and write a total of all of them, which leaves the
+    other's out.
 
     ## Racy
 
@@ -34,6 +35,8 @@ class WriteSkew:
     The rows that the check fetches are locked, in one order, before they are looked at:
 
         select(User).where(User.role == "admin").order_by(User.id).with_for_update()
+
+    For a total, the row that gets it is locked where it is loaded, before a row that it is made of changes.
 
     ## Refused
 
@@ -53,6 +56,12 @@ class WriteSkew:
         found = row_window(window, "row-skew")
         if found is None:
             return None
+        if found.dependence == "data":
+            return Match(
+                Severity.HIGH,
+                f"`{found.function.name}` works out `{found.shown}` from other rows, of which it has changed one: of "
+                f"{who(found)} at once, each leaves out what the other has changed, and the later value stays.",
+            )
         done = {"insert": "adds one", "remove": "deletes one"}.get(found.change.kind, "changes one")
         entry, other = found.rivals[0]
         if other.node is found.change.node:

@@ -276,3 +276,98 @@ def test_a_mapping_that_nobody_has_written_out_may_name_any_parameter(
 ) -> None:
     body = "\nfrom pydantic import BaseModel\n" + SPREAD.format(given=given)
     assert rules(tmp_path, body) == expected
+
+
+OPENED = """
+from contextlib import contextmanager
+
+@contextmanager
+def opened():
+    with SessionLocal() as session:
+        yield session
+
+@contextmanager
+def watched():
+    with opened() as session:
+        yield session
+
+def known(code):
+    with opened() as session:
+        if session.scalar(select(Berth).where(Berth.code == code)):
+            return
+
+@app.post("/berths/{code}")
+def create(code: str):
+    LOOK
+    with opened() as session:
+        session.add(Berth(code=code, metres=0))
+        session.commit()
+"""
+
+
+@pytest.mark.parametrize("manager", ["opened()", "watched()", "SessionLocal()"])
+def test_what_leaves_the_function_under_a_manager_of_the_project_decides_what_comes_after_it(
+    manager: str, tmp_path: Path
+) -> None:
+    look = f"""with {manager} as session:
+        found = session.scalar(select(Berth).where(Berth.code == code))
+        if found:
+            return found"""
+    assert rules(tmp_path, OPENED.replace("LOOK", look)) == ["AL203"]
+
+
+def test_a_helper_that_leaves_itself_under_a_manager_decides_nothing_for_its_caller(tmp_path: Path) -> None:
+    assert rules(tmp_path, OPENED.replace("LOOK", "known(code)")) == []
+
+
+NAMED = """
+import os
+from sqlalchemy import text
+
+SCHEMA = os.environ["SCHEMA"]
+
+def schema():
+    return os.environ["TENANT"]
+
+def table(name):
+    return f"{schema()}.{name}"
+
+@app.post("/moorings/{ship}")
+def moor(ship: str, which: str, session: Session = Depends(get_session)):
+    found = session.execute(text(f"SELECT id FROM TABLE WHERE ship = :ship"), {"ship": ship}).first()
+    if found is None:
+        session.execute(text(f"INSERT INTO TABLE (ship) VALUES (:ship)"), {"ship": ship})
+        session.commit()
+"""
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("{table('moorings')}", ["AL203"]),
+        ("{SCHEMA}.moorings", ["AL203"]),
+        ('\\"{schema()}\\".moorings', ["AL203"]),
+        ("{which}", []),
+        ("{table(which)}", []),
+    ],
+)
+def test_a_table_is_known_by_its_name_in_a_schema_that_is_not(table: str, expected: list[str], tmp_path: Path) -> None:
+    assert rules(tmp_path, NAMED.replace("TABLE", table)) == expected
+
+
+@pytest.mark.parametrize(("name", "expected"), [("get_or_bootstrap", ["AL203"]), ("bootstrap", [])])
+def test_only_what_fills_an_empty_database_is_left_out(name: str, expected: list[str], tmp_path: Path) -> None:
+    body = f"""
+    def {name}_berth(session, code):
+        found = session.scalar(select(Berth).where(Berth.code == code))
+        if found is None:
+            found = Berth(code=code, metres=0)
+            session.add(found)
+            session.commit()
+        return found
+
+    @app.post("/berths/{{code}}")
+    def create(code: str, session: Session = Depends(get_session)):
+        return {name}_berth(session, code).metres
+    """
+    assert rules(tmp_path, body) == expected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ from autolock.database.outside import Outside
 from autolock.database.rows import Rows, table_of
 from autolock.database.sessions import Sessions
 from autolock.database.side_effects import SideEffects
-from autolock.database.sqlpieces import SqlText, is_sql, put_together
+from autolock.database.sqlpieces import SqlText, is_sql, named_in, put_together
 from autolock.database.trace import Caught, RowRead
 from autolock.program.index import dotted
 from autolock.program.linker import Program, Ref
@@ -282,9 +282,9 @@ class Databases:
             self.texts[text] = SqlText(text) if is_sql(text) else None
         return self.texts[text]
 
-    def formatted_sql(self, parts: list[Value]) -> SqlText | None:
-        """The SQL that an f-string, or a sum of strings, is."""
-        made = put_together(parts)
+    def formatted_sql(self, parts: list[Value], written: Sequence[ast.expr] = ()) -> SqlText | None:
+        """The SQL that an f-string, or a sum of strings, is; `written` are the expressions of an f-string."""
+        made = put_together(parts, [named_in(node) for node in written])
         if made is None:
             return None
         return self.texts.setdefault(f"{made.exact}:{made.text}", made)

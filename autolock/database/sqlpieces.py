@@ -38,19 +38,40 @@ def is_sql(text: str) -> bool:
     return _SQL.match(text) is not None
 
 
-def put_together(parts: Sequence[Value]) -> SqlText | None:
-    """The SQL that an f-string is; None for other text, and where the name of a table is not known."""
+def put_together(parts: Sequence[Value], tables: Sequence[str] = ()) -> SqlText | None:
+    """The SQL that an f-string is; None for other text, and where the name of a table is not known.
+
+    `tables` are, for each part, the name that a helper has been given which is to write it out in full.
+    """
     text, exact = "", True
-    for part in parts:
+    for place, part in enumerate(parts):
         known = constant_text(part)
-        if known is None:
-            if _TABLE_FOLLOWS.search(text):
+        if known is None and _TABLE_FOLLOWS.search(text):
+            known = tables[place] if place < len(tables) else ""
+            if not known and _is_of_a_schema(parts[place + 1 :]):
+                known = UNKNOWN
+            if not known:
                 return None
+        elif known is None:
             known, exact = _in_place(text), False
         elif isinstance(part.obj, SqlText):
             exact = exact and part.obj.exact
         text += known
     return SqlText(text, exact) if is_sql(text) else None
+
+
+def named_in(node: ast.expr) -> str:
+    """The name that is all that a helper is given: `table("jobs")`."""
+    alone = isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords
+    given = node.args[0] if isinstance(node, ast.Call) and alone else None
+    name = given.value if isinstance(given, ast.Constant) else None
+    return name if isinstance(name, str) and name.isidentifier() else ""
+
+
+def _is_of_a_schema(rest: Sequence[Value]) -> bool:
+    """Whether the name of a table follows, after a dot: `FROM {schema}.jobs`, `FROM "{schema}".jobs`."""
+    follows = constant_text(rest[0]) if rest else None
+    return follows is not None and follows.lstrip('"')[:1] == "."
 
 
 def constant_text(value: Value) -> str | None:

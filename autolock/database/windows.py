@@ -39,8 +39,8 @@ _MIRRORED: dict[type[ast.cmpop], type[ast.cmpop]] = {
 }
 #: Methods of a text that give it in a form in which texts are compared.
 _TRIMMING = tuple(f".{name}()" for name in ("strip", "lstrip", "rstrip", "lower", "upper", "title", "casefold"))
-#: Names of functions that fill an empty database, once.
-_SEEDING = re.compile(r"(^|[._])(re)?(seed|bootstrap)(_|$)")
+#: Names of functions that fill an empty database, once; `get_or_bootstrap` is what every request calls.
+_SEEDING = re.compile(r"(^|[._])(?<!get_or_)(re)?(seed|bootstrap)(_|$)")
 
 
 @dataclass(slots=True)

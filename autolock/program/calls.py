@@ -369,9 +369,17 @@ class Calls(Containers, Files):
         if frame.exits and not self.state.alive:
             self.state.alive = any(s.alive for _, s in frame.exits)
         # A helper that raised instead of returning has decided for its caller, and one that went on until a test came
-        # out otherwise; one that returned has not.
+        # out otherwise; one that returned has not. What a block under its `with` has decided is the caller's own.
         if self.state.control != control:
-            self.state.control = tuple([c for c in self.state.control if c.exit in ("raise", "loop") or c in control])
+            self.state.control = tuple(
+                [
+                    c
+                    for c in self.state.control
+                    if c.exit in ("raise", "loop")
+                    or c in control
+                    or (frame.on_yield is not None and c.frame != frame.serial)
+                ]
+            )
         return value
 
     def bind_arguments(

@@ -431,10 +431,11 @@ class Expressions(Core):
         return Value(heap, frozenset().union(*(v.reads for v in values)), "", any(v.request for v in values), "display")
 
     def formatted(self, node: ast.JoinedStr) -> Value:
-        parts = [self.evaluate(v.value if isinstance(v, ast.FormattedValue) else v) for v in node.values]
+        written = [v.value if isinstance(v, ast.FormattedValue) else v for v in node.values]
+        parts = [self.evaluate(v) for v in written]
         term = "f'" + "".join("{" + p.term + "}" for p in parts) + "'" if all(p.term for p in parts) else ""
         return Value(
-            self.database.formatted_sql(parts),
+            self.database.formatted_sql(parts, written),
             frozenset().union(*(p.reads for p in parts)),
             term,
             any(p.request for p in parts),

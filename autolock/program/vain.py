@@ -49,11 +49,13 @@ class Vanity:
             return True
         if _is_filter(write.node) and all(w.node is write.node for w in rivals):
             return True
-        if candidate.between is None and _keeps_the_newest(write.node):
+        if candidate.between is None and (_keeps_the_newest(write.node) or _is_default(write.node)):
+            return True
+        if self._hands_on(candidate) and all(w.node is write.node for w in rivals):
             return True
         if candidate.dependence != "control":
             return write.made == "same" and all(w.kind != "assign" or w.made == "same" for w in rivals)
-        if self._is_one_flight(candidate) or self._renews(candidate):
+        if self._is_one_flight(candidate) or self._renews(candidate) or self._is_probe(write, rivals):
             return True
         emptied = write.made == "none" and not taken and not (_forgives(write) and is_spent(candidate))
         if write.mine or (emptied and all(w.made == "none" for w in rivals)):
@@ -100,6 +102,31 @@ class Vanity:
             return False
         node = self.program.syntax_of(write.function)
         return node is not None and chooses_itself(node, write.node)
+
+    def _hands_on(self, candidate: Candidate) -> bool:
+        """Whether all is replaced by something new that is given parts of the old as they are: `port=config.port`."""
+        node = self.program.syntax_of(candidate.read.function)
+        if candidate.dependence != "data" or candidate.write.made != "new" or node is None:
+            return False
+        given = [n for n in ast.walk(node) if isinstance(n, ast.keyword) and isinstance(n.value, ast.Attribute)]
+        return any(k.value.value is candidate.read.node and k.value.attr == k.arg for k in given)  # type: ignore[attr-defined]
+
+    def _is_probe(self, write: Write, rivals: Sequence[Write]) -> bool:
+        """Whether a function that is told nothing finds out which of some constants is so: twice it finds the same.
+
+        `def probe(): ...; _available = True` in one branch of it, and `_available = False` in another.
+        """
+        written = [write, *rivals]
+        if any(w.function != write.function or w.kind != "assign" or w.made != "const" for w in written):
+            return False
+        node = self.program.syntax_of(write.function)
+        if node is None or any(field.startswith("[") for field in write.location.fields[-1:]):
+            return False
+        arguments = node.args
+        told = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+        names = {argument.arg for argument in told if argument is not None}
+        values = {w.text for w in written}
+        return names <= {"self", "cls"} and values == {"True", "False"} and not isinstance(node, ast.AsyncFunctionDef)
 
     def _puts_back(self, candidate: Candidate) -> bool:
         """Whether what was taken as a whole goes back to what has come since: `batch = rows`, `rows = batch + rows`."""
@@ -503,6 +530,17 @@ def _keeps_the_newest(node: ast.AST) -> bool:
         for p in ends
     )
     return bool(ends) and newest and len(taken) == len(parts)
+
+
+def _is_default(node: ast.AST) -> bool:
+    """Whether an assignment puts what was under a key there again, or else a default: `c["n"] = c.get("n", LIMIT)`."""
+    target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
+    call = getattr(node, "value", None)
+    if not isinstance(target, ast.Subscript) or not isinstance(call, ast.Call) or len(call.args) != 2:
+        return False
+    return ast.unparse(call.func) == f"{ast.unparse(target.value)}.get" and ast.dump(call.args[0]) == ast.dump(
+        target.slice
+    )
 
 
 def _varies(node: ast.AST) -> bool:

@@ -49,7 +49,7 @@ class Vanity:
             return True
         if _is_filter(write.node) and all(w.node is write.node for w in rivals):
             return True
-        if candidate.between is None and (_keeps_the_newest(write.node) or _is_default(write.node)):
+        if candidate.between is None and _keeps_the_newest(write.node):
             return True
         if self._hands_on(candidate) and all(w.node is write.node for w in rivals):
             return True
@@ -530,17 +530,6 @@ def _keeps_the_newest(node: ast.AST) -> bool:
         for p in ends
     )
     return bool(ends) and newest and len(taken) == len(parts)
-
-
-def _is_default(node: ast.AST) -> bool:
-    """Whether an assignment puts what was under a key there again, or else a default: `c["n"] = c.get("n", LIMIT)`."""
-    target = node.targets[0] if isinstance(node, ast.Assign) and len(node.targets) == 1 else None
-    call = getattr(node, "value", None)
-    if not isinstance(target, ast.Subscript) or not isinstance(call, ast.Call) or len(call.args) != 2:
-        return False
-    return ast.unparse(call.func) == f"{ast.unparse(target.value)}.get" and ast.dump(call.args[0]) == ast.dump(
-        target.slice
-    )
 
 
 def _varies(node: ast.AST) -> bool:

@@ -1016,17 +1016,25 @@ def _is_moved(candidate: Candidate) -> bool:
 
 
 def _is_of_other_elements(candidate: Candidate) -> bool:
-    """Whether what is put under a fixed key was computed from all that there is, or from what is in one of them.
+    """Whether what is put under a fixed key was computed from some that were picked out, or from what is in one.
 
-    `job["result"] = await run(dict(job.items()))`, or `peer["id"] = choice(peer.get("ids"))`: it replaces nothing that
-    was read.
+    `job["result"] = await run({k: v for k, v in job.items() if k in OPTIONS})`, or `peer["id"] =
+    choice(peer.get("ids"))`: it replaces nothing that was read.
     """
     read, write = candidate.read.location, candidate.write.location
     depth = len(write.fields)
     if candidate.write.kind != "assign" or read.root != write.root or not depth or candidate.read.how != "iterate":
         return False
-    fixed = write.fields[-1].startswith("['") and read.fields[depth - 1 : depth] == ("[*]",)
-    return fixed and (candidate.dependence == "data" or len(read.fields) > depth)
+    if not write.fields[-1].startswith("['") or read.fields[depth - 1 : depth] != ("[*]",):
+        return False
+    return len(read.fields) > depth or (candidate.dependence == "data" and _is_picked(candidate.read))
+
+
+def _is_picked(look: Read) -> bool:
+    """Whether a look goes through all there is for what a comprehension picks out."""
+    statement = look.stack[-1].statement
+    parts = [n for n in ast.walk(statement) if isinstance(n, ast.comprehension)] if statement is not None else []
+    return any(part.iter is look.node and part.ifs for part in parts)
 
 
 def _is_of_the_last_call(item: LateRead) -> bool:

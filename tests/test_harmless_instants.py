@@ -185,6 +185,48 @@ def replace(rows: list[str]):
     config = made
 """
 
+PLACES = """
+notes = []
+
+async def spell(text):
+    async with httpx.AsyncClient() as client:
+        return (await client.get("/spell", params={{"text": text}})).text
+
+@app.post("/notes")
+async def add(text: str):
+    place = len(notes)
+    {}
+    notes[place] = await spell(text)
+    return place
+"""
+
+MATCHED = """
+class Order:
+    def __init__(self):
+        self.state = "paid"
+
+orders = {{}}
+paid = {{}}
+
+@app.put("/{{name}}")
+async def put(name: str):
+    orders[name] = Order()
+    paid[name] = {{"state": "paid"}}
+
+@app.post("/{{name}}/cancel")
+async def cancel(name: str):
+    order, entry = orders.get(name), paid.get(name)
+    match {}:
+        case None:
+            raise HTTPException(404)
+        case {}:
+            await asyncio.sleep(1)
+            {} = "cancelled"
+            return {{}}
+        case _:
+            raise HTTPException(409)
+"""
+
 MAKER = """
 class Store:
     def __init__(self):
@@ -272,6 +314,26 @@ def severities(folder: Path, text: str, rule: str) -> set[Severity]:
 )
 def test_only_what_can_happen_is_found(text: str, filling: str, racy: bool, tmp_path: Path) -> None:
     assert bool(found(tmp_path, text.format(filling))) is racy
+
+
+@pytest.mark.parametrize(
+    ("added", "racy"),
+    [
+        ("notes.append(None)", False),
+        ("await spell('')\n    notes.append(None)", True),
+        ("if place > 9:\n        notes.pop(0)", True),
+    ],
+)
+def test_who_fills_what_it_has_added_overwrites_nothing(added: str, racy: bool, tmp_path: Path) -> None:
+    assert bool(severities(tmp_path, PLACES.format(added), "AL101")) is racy
+
+
+@pytest.mark.parametrize(
+    ("asked", "case", "state"),
+    [("order", "Order(state='paid')", "order.state"), ("entry", "{'state': 'paid'}", "entry['state']")],
+)
+def test_a_match_that_takes_apart_is_a_check(asked: str, case: str, state: str, tmp_path: Path) -> None:
+    assert severities(tmp_path, MATCHED.format(asked, case, state), "AL102")
 
 
 @pytest.mark.parametrize(("argument", "made", "given"), [("", "True", ""), ("name", "name", "name")])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from autolock.program.branches import Branches, meet_again, shared_frames
 from autolock.program.clocks import asks_the_clock, reads_a_clock
 from autolock.program.decisions import ABSENT, effective
 from autolock.program.flights import joins_flight, started_for_itself
 from autolock.program.index import dotted
-from autolock.program.linker import Program, Ref
+from autolock.program.linker import Program, Ref, blocks_in
 from autolock.program.purges import chooses_itself
 from autolock.program.spending import is_spent
 from autolock.program.trace import Candidate, Frame, Pair, Trace, Write
@@ -50,6 +51,8 @@ class Vanity:
         if _is_filter(write.node) and all(w.node is write.node for w in rivals):
             return True
         if candidate.between is None and _keeps_the_newest(write.node):
+            return True
+        if self._fills_its_own(candidate, rivals):
             return True
         if self._hands_on(candidate) and all(w.node is write.node for w in rivals):
             return True
@@ -102,6 +105,25 @@ class Vanity:
             return False
         node = self.program.syntax_of(write.function)
         return node is not None and chooses_itself(node, write.node)
+
+    def _fills_its_own(self, candidate: Candidate, rivals: Sequence[Write]) -> bool:
+        """Whether a place is what the request has added itself, to a list from which nothing is taken away.
+
+        `place = len(notes)`, `notes.append(None)`, a wait, `notes[place] = answer`.
+        """
+        target = candidate.write.node.targets[0] if isinstance(candidate.write.node, ast.Assign) else None
+        node = self.program.syntax_of(candidate.write.function)
+        if not isinstance(target, ast.Subscript) or not isinstance(target.slice, ast.Name) or node is None:
+            return False
+        if any(w.kind == "remove" or (w.kind == "assign" and w.location.fields[-1:] != ("[*]",)) for w in rivals):
+            return False
+        counted = f"{target.slice.id} = len({ast.unparse(target.value)})"
+        return any(
+            ast.unparse(before) == counted and ast.unparse(after).startswith(f"{ast.unparse(target.value)}.append(")
+            for block in blocks_in(node)
+            for before, after in pairwise(block)
+            if not any(isinstance(n, ast.Await) for n in ast.walk(after))
+        )
 
     def _hands_on(self, candidate: Candidate) -> bool:
         """Whether all is replaced by something new that is given parts of the old as they are: `port=config.port`."""

@@ -165,6 +165,7 @@ waiting = []
 @app.post("/put")
 async def put(text: str):
     async with lock:
+        await fetch(text)
         waiting.append(text)
 
 async def is_there():

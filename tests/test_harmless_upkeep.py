@@ -100,6 +100,7 @@ inbox = Inbox()
 @app.post("/")
 async def post(text: str):
     async with inbox.lock:
+        await asyncio.sleep(0.1)
         inbox.letters.append(text)
 
 @app.get("/")

@@ -82,10 +82,44 @@ SHORT = {
 }
 
 
+EVERY = """
+import asyncio
+import httpx
+from fastapi import FastAPI
+
+app = FastAPI()
+rates = {{}}
+
+async def rate_of(code: str):
+    if code not in rates:
+        async with httpx.AsyncClient() as client:
+            rates[code] = (await client.get(f"/rates/{{code}}")).json()
+    return rates[code]
+
+@app.get("/rates")
+async def every(codes: list[str]):
+    {}
+"""
+
+
 def fixes(folder: Path, text: str) -> set[str]:
     (folder / "main.py").write_text(textwrap.dedent(text), encoding="utf-8")
     report = autolock.check([folder], cache=False, certainty="race")
     return {f"{f.fix.safety.value}: {f.fix.reason}" for f in report.findings if f.rule != "AL401"}
+
+
+@pytest.mark.parametrize(
+    ("work", "safety"),
+    [
+        ("return await asyncio.gather(*[rate_of(code) for code in codes])", "unsafe: `every` starts several at once"),
+        ("return [await rate_of(code) for code in codes]", "safe"),
+    ],
+)
+def test_what_one_request_fetches_at_once_does_not_come_one_after_the_other(
+    work: str, safety: str, tmp_path: Path
+) -> None:
+    (fix,) = fixes(tmp_path, EVERY.format(work))
+    assert fix.startswith(safety)
 
 
 @pytest.mark.parametrize("work", SLOW.values(), ids=SLOW)

@@ -83,9 +83,11 @@ class ModelCalls:
         return self._chains[node]
 
     def given(self, callee: Value, args: list[Value], kwargs: dict[str, Value], node: ast.Call) -> frozenset[Read]:
-        """What a call is given of shared state."""
+        """What a call is given of shared state: what chose the client that is called is not."""
         values = [*args, *kwargs.values()]
-        return self.core.all_contents(values, node).union(callee.reads, *(v.reads for v in values))
+        client = self.chain_of(node.func)[-1:] in _ONE_OFF
+        chosen = () if client else callee.reads
+        return self.core.all_contents(values, node).union(chosen, *(v.reads for v in values))
 
     def entered(self, function: FunctionValue) -> _Wrapper | None:
         """A function of the project begins to run: the call that it is, where that looks like one of a model."""
@@ -217,6 +219,9 @@ class ModelCalls:
 _TELLING = frozenset(
     {*names.VERBS, *names.WRAPPER_VERBS, *names.OF_CHAINS, *names.SENDING, *(ending[-1] for ending in names.ENDINGS)}
 )
+
+#: Methods of clients that keep nothing of what was said, unlike a chat.
+_ONE_OFF = (("create",), ("acreate",), ("post",))
 
 _ASKING = frozenset(
     {"acquire", "hit", "test", "check", "limit", "try_acquire", "consume", "wait", "is_allowed", "allow", "check_limit"}

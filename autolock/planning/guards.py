@@ -91,6 +91,7 @@ class Guards(Enclosing):
         guarding.slow = (
             self.slow(regions, windows)
             or self.delaying(regions, windows)
+            or self.lining_up(regions, windows)
             or self.taken_back(regions, windows)
             or (self.stalling(regions, needs) if family == "threading" else "")
             or self.wrapping(regions, owners)

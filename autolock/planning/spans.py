@@ -63,7 +63,7 @@ class Spans(Needs):
             return
         for frame in need.stack[: need.depth]:
             calls = own_nodes([frame.statement]) if frame.statement is not None else ()
-            if frame.function is not None and any(_starts_several(n) for n in calls):
+            if frame.function is not None and any(starts_several(n) for n in calls):
                 raise Refusal(
                     f"`{frame.function.name}` has several of `{need.function.name}` run at once, which one lock held "
                     "round all of them does not keep apart"
@@ -281,7 +281,7 @@ class Spans(Needs):
         )
 
 
-def _starts_several(node: ast.AST) -> bool:
+def starts_several(node: ast.AST) -> bool:
     """Whether a node runs more than one coroutine at a time: `asyncio.gather(one, other)`, `gather(*all)`."""
     gathers = isinstance(node, ast.Call) and dotted(node.func).rpartition(".")[2] in ("gather", "as_completed", "wait")
     given = node.args if isinstance(node, ast.Call) and gathers else []

@@ -7,10 +7,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from autolock.planning.blocks import Region, own_nodes
+from autolock.planning.blocks import Region, awaits, own_nodes
 from autolock.planning.needs import Need
 from autolock.planning.places import Places
-from autolock.planning.spans import Regions
+from autolock.planning.spans import Regions, starts_several
 from autolock.program.linker import Ref
 from autolock.program.values import Location
 from autolock.program.windows import RaceWindow
@@ -66,6 +66,20 @@ class Waits(Places):
     def _asked(self, function: Ref, region: Region, waits: Sequence[Wait]) -> str:
         """The call of another service in a region, itself or through what it calls; empty for none."""
         return next((wait.text for wait in waits if self.is_reached_in(wait.stack, function, region)), "")
+
+    def lining_up(self, regions: Regions, windows: Sequence[RaceWindow]) -> str:
+        """Who starts several at once, each to fetch another element, which would wait for each other from then on."""
+        keyed = {w.location.base for w in windows if _is_keyed(w) and self.is_lazy(w.function, windows)}
+        for candidate in self.machine.trace.candidates:
+            write = candidate.write
+            spans = regions.get(write.function, ()) if write.location.base in keyed else ()
+            if not any(awaits(region.statements) for region in spans):
+                continue
+            for frame in write.stack[:-1]:
+                if frame.statement is not None and any(map(starts_several, ast.walk(frame.statement))):
+                    assert frame.function is not None
+                    return f"`{frame.function.name}` starts several at once, which come one after the other"
+        return ""
 
     def taken_back(self, regions: Regions, windows: Sequence[RaceWindow]) -> str:
         """Where all of the work is under the lock, as who claims something gives it back at the end of it."""

@@ -866,7 +866,7 @@ class Calls(Containers, Files):
         return isinstance(statement, ast.Expr) and statement.value is call
 
     def acquire(self, lock: LockValue, node: ast.AST, style: str) -> None:
-        if lock.family == "asyncio" and self.context == "loop":
+        if lock.family == "asyncio" and self.context == "loop" and not self.unwaited.has(lock):
             self.suspend(node, WAITING)
         self.switch(node)
         self.note_order(lock, node)

@@ -70,6 +70,11 @@ class Claims:
 
     def around(self, candidate: Candidate) -> Claim | None:
         """The claim within which a candidate reads and writes, for all who could come in between."""
+        claim = self.about(candidate)
+        return claim if claim is not None and claim.counts_in(candidate.read.context) else None
+
+    def about(self, candidate: Candidate) -> Claim | None:
+        """The same, also where two threads can claim it within the instant between the look and the setting."""
         read, write = candidate.read, candidate.write
         for one, other in zip(read.stack[: shared_frames(read.stack, write.stack)], write.stack, strict=False):
             if one.function is None or one.statement is None or other.statement is None:
@@ -77,7 +82,7 @@ class Claims:
             for claim in self._claims_of(one.function):
                 begins = claim.first < one.statement.lineno
                 ends = (other.statement.end_lineno or other.statement.lineno) <= claim.last
-                if begins and ends and claim.counts_in(read.context) and _is_for(claim, write.location):
+                if begins and ends and _is_for(claim, write.location):
                     return claim
         return None
 
@@ -115,7 +120,7 @@ class Claims:
                 taken = lock_taken(test, block[:index])
                 if taken is not None:
                     yield Claim(function, test.lineno, lock_given_back(node), None, bool(taken.args))
-                for statement in takewhile(_is_at_once, block[index + 1 :]):
+                for statement in _next_at_once(block[index + 1 :]):
                     flag = set_by(statement) & asked(test.test)
                     place = self._place(function, test.test, flag) if flag else None
                     if place is not None and not self._is_set_by_others(place, function):
@@ -141,6 +146,16 @@ class Claims:
 def _is_at_once(statement: ast.stmt) -> bool:
     """Whether nothing is waited for in a statement."""
     return not any(isinstance(n, _WAITS) for n in ast.walk(statement))
+
+
+def _next_at_once(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements that come before anything is waited for, also those in a `try:` with which that begins."""
+    for statement in statements:
+        if isinstance(statement, ast.Try):
+            yield from takewhile(_is_at_once, statement.body)
+        if not _is_at_once(statement):
+            return
+        yield statement
 
 
 def _put_back(function: ast.AST, flags: set[Flag], since: ast.stmt) -> int:

@@ -17,6 +17,7 @@ from autolock.program.implementations import Implementations
 from autolock.program.linker import Program, Ref, Unit
 from autolock.program.state import State
 from autolock.program.trace import Control, Entry, Event, Frame, Held, LockUse, Read, Suspension, Trace, Write
+from autolock.program.unwaited import UnwaitedLocks
 from autolock.program.values import (
     NOTHING,
     Coroutine,
@@ -120,6 +121,7 @@ class Core(ABC):
         self.entered: list[Ref] = []
         self._serial = 0
         self.implementations = Implementations(program)
+        self.unwaited = UnwaitedLocks(program)
         self.database = Databases(self, Models(program, databases.migrated), adapters(), databases.dialect)
         self.models = ModelCalls(self, databases.models)
         self._reads: dict[object, Read] = {}

@@ -264,7 +264,28 @@ def _asked_by(pattern: ast.pattern, subject: ast.expr) -> ast.expr | None:
         tests = [_asked_by(p, subject) for p in pattern.patterns]
         known = [t for t in tests if t is not None and not isinstance(t, ast.Constant)]
         return ast.copy_location(ast.BoolOp(ast.Or(), known), pattern) if len(known) == len(tests) else None
+    if isinstance(pattern, ast.MatchMapping | ast.MatchClass):
+        return _asked_of_parts(pattern, subject)
     return None
+
+
+def _asked_of_parts(pattern: ast.MatchMapping | ast.MatchClass, subject: ast.expr) -> ast.expr | None:
+    """`order["state"] == "paid"` of `case {"state": "paid"}`, `order.state == "paid"` of `case Order(state="paid")`."""
+    parts: list[ast.expr] = []
+    if isinstance(pattern, ast.MatchMapping):
+        parts += [ast.Subscript(subject, key, ast.Load()) for key in pattern.keys]
+        inner = pattern.patterns
+        binds = pattern.rest is not None
+    else:
+        parts += [ast.Attribute(subject, name, ast.Load()) for name in pattern.kwd_attrs]
+        inner = pattern.kwd_patterns
+        binds = bool(pattern.patterns)
+    located = [ast.fix_missing_locations(ast.copy_location(part, pattern)) for part in parts]
+    tests = [_asked_by(asked, part) for asked, part in zip(inner, located, strict=True)]
+    known = [t for t in tests if t is not None and not isinstance(t, ast.Constant)]
+    if binds or not known or len([t for t in tests if t is not None]) < len(tests):
+        return None
+    return known[0] if len(known) == 1 else ast.copy_location(ast.BoolOp(ast.And(), known), pattern)
 
 
 def _without_not(test: ast.expr) -> tuple[ast.expr, bool]:

@@ -222,8 +222,15 @@ def _marked(function: ast.AST, start: ast.AST, shared: set[str]) -> Iterator[Fla
 
 
 def _value(node: ast.expr) -> object:
-    """The value of a constant; of anything else None, which says that nothing runs."""
-    return node.value if isinstance(node, ast.Constant) else None
+    """The value of a constant, or the name of a member of a class; of anything else None: nothing runs."""
+    return node.value if isinstance(node, ast.Constant) else _member(node)
+
+
+def _member(node: ast.expr) -> str | None:
+    """`Status.RUNNING` of `models.Status.RUNNING`, which a class says, as of an enumeration; None of anything else."""
+    owner, _, name = dotted(node).rpartition(".")
+    last = owner.rpartition(".")[2]
+    return f"{last}.{name}" if last[:1].isupper() else None
 
 
 def asked(test: ast.expr) -> set[Flag]:
@@ -232,6 +239,8 @@ def asked(test: ast.expr) -> set[Flag]:
         return set().union(*map(asked, test.values))
     if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.IsNot | ast.Is | ast.Eq):
         right = test.comparators[0]
+        if _member(right) is not None and not isinstance(test.ops[0], ast.IsNot):
+            return {(ast.unparse(test.left), _member(right))}
         if not isinstance(right, ast.Constant) or (right.value is None) != isinstance(test.ops[0], ast.IsNot):
             return set()
         return {(ast.unparse(test.left), True if right.value is None else right.value)}

@@ -75,6 +75,33 @@ def waits(node: ast.AST) -> bool:
     return not any(isinstance(value, ast.Constant) and value.value is False for value in first)
 
 
+def asks_first(program: Program, use: LockUse) -> bool:
+    """Whether a lock is taken where it is known to be free: nothing is awaited since it was asked whether it is held.
+
+    `while lock.locked(): await asyncio.sleep(0.1)`, or `if lock.locked(): raise ...`, and then `with lock:`.
+    """
+    taken, node = use.stack[-1].statement, program.syntax_of(use.function)
+    if not isinstance(taken, ast.With) or node is None:
+        return False
+    asked = {f"{ast.unparse(item.context_expr)}.locked()" for item in taken.items}
+    for owner in ast.walk(node):
+        if isinstance(owner, ast.While) and taken in owner.orelse and ast.unparse(owner.test) in asked:
+            return not any(map(_awaits, owner.orelse[: owner.orelse.index(taken)]))
+    for block in blocks_in(node):
+        if taken not in block:
+            continue
+        for before in reversed(block[: block.index(taken)]):
+            if isinstance(before, ast.If | ast.While) and ast.unparse(before.test) in asked:
+                return isinstance(before, ast.While) or isinstance(before.body[-1], _LEAVING)
+            if _awaits(before):
+                return False
+    return False
+
+
+def _awaits(statement: ast.stmt) -> bool:
+    return any(isinstance(n, ast.Await | ast.AsyncFor | ast.AsyncWith | ast.Yield) for n in ast.walk(statement))
+
+
 def _called_on(node: ast.AST) -> str:
     return dotted(node.func.value) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
 

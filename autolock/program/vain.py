@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from autolock.program.branches import Branches, meet_again, shared_frames
 from autolock.program.clocks import asks_the_clock, reads_a_clock
 from autolock.program.decisions import ABSENT, effective
 from autolock.program.flights import joins_flight, started_for_itself
 from autolock.program.index import dotted
-from autolock.program.linker import Program, Ref
+from autolock.program.linker import Program, Ref, blocks_in
 from autolock.program.purges import chooses_itself
 from autolock.program.spending import is_spent
 from autolock.program.trace import Candidate, Frame, Pair, Trace, Write
@@ -51,9 +52,13 @@ class Vanity:
             return True
         if candidate.between is None and _keeps_the_newest(write.node):
             return True
+        if self._fills_its_own(candidate, rivals):
+            return True
+        if self._hands_on(candidate) and all(w.node is write.node for w in rivals):
+            return True
         if candidate.dependence != "control":
             return write.made == "same" and all(w.kind != "assign" or w.made == "same" for w in rivals)
-        if self._is_one_flight(candidate) or self._renews(candidate):
+        if self._is_one_flight(candidate) or self._renews(candidate) or self._is_probe(write, rivals):
             return True
         emptied = write.made == "none" and not taken and not (_forgives(write) and is_spent(candidate))
         if write.mine or (emptied and all(w.made == "none" for w in rivals)):
@@ -100,6 +105,50 @@ class Vanity:
             return False
         node = self.program.syntax_of(write.function)
         return node is not None and chooses_itself(node, write.node)
+
+    def _fills_its_own(self, candidate: Candidate, rivals: Sequence[Write]) -> bool:
+        """Whether a place is what the request has added itself, to a list from which nothing is taken away.
+
+        `place = len(notes)`, `notes.append(None)`, a wait, `notes[place] = answer`.
+        """
+        target = candidate.write.node.targets[0] if isinstance(candidate.write.node, ast.Assign) else None
+        node = self.program.syntax_of(candidate.write.function)
+        if not isinstance(target, ast.Subscript) or not isinstance(target.slice, ast.Name) or node is None:
+            return False
+        if any(w.kind == "remove" or (w.kind == "assign" and w.location.fields[-1:] != ("[*]",)) for w in rivals):
+            return False
+        counted = f"{target.slice.id} = len({ast.unparse(target.value)})"
+        return any(
+            ast.unparse(before) == counted and ast.unparse(after).startswith(f"{ast.unparse(target.value)}.append(")
+            for block in blocks_in(node)
+            for before, after in pairwise(block)
+            if not any(isinstance(n, ast.Await) for n in ast.walk(after))
+        )
+
+    def _hands_on(self, candidate: Candidate) -> bool:
+        """Whether all is replaced by something new that is given parts of the old as they are: `port=config.port`."""
+        node = self.program.syntax_of(candidate.read.function)
+        if candidate.dependence != "data" or candidate.write.made != "new" or node is None:
+            return False
+        given = [n for n in ast.walk(node) if isinstance(n, ast.keyword) and isinstance(n.value, ast.Attribute)]
+        return any(k.value.value is candidate.read.node and k.value.attr == k.arg for k in given)  # type: ignore[attr-defined]
+
+    def _is_probe(self, write: Write, rivals: Sequence[Write]) -> bool:
+        """Whether a function that is told nothing finds out which of some constants is so: twice it finds the same.
+
+        `def probe(): ...; _available = True` in one branch of it, and `_available = False` in another.
+        """
+        written = [write, *rivals]
+        if any(w.function != write.function or w.kind != "assign" or w.made != "const" for w in written):
+            return False
+        node = self.program.syntax_of(write.function)
+        if node is None or any(field.startswith("[") for field in write.location.fields[-1:]):
+            return False
+        arguments = node.args
+        told = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+        names = {argument.arg for argument in told if argument is not None}
+        values = {w.text for w in written}
+        return names <= {"self", "cls"} and values == {"True", "False"} and not isinstance(node, ast.AsyncFunctionDef)
 
     def _puts_back(self, candidate: Candidate) -> bool:
         """Whether what was taken as a whole goes back to what has come since: `batch = rows`, `rows = batch + rows`."""

@@ -24,7 +24,7 @@ from autolock.program.linker import Program, Ref
 from autolock.program.loading import loads_once
 from autolock.program.lock_keys import LockKeys
 from autolock.program.memo import keeps_answers
-from autolock.program.release import is_leaked, waits
+from autolock.program.release import asks_first, is_leaked, waits
 from autolock.program.stateless import is_stateless, keeps_nothing
 from autolock.program.trace import (
     TAKING,
@@ -76,7 +76,8 @@ class RaceWindow:
     away has been put somewhere else. `rival_use` is the other acquisition where two of them are what is wrong: in the
     opposite order, or by the same request again. `published` says that others look at it who put nothing there. `race`
     is False for what is atomic today. `exchange` is the call of a language model in between, and `handed` says that it
-    is given what is in the Location. `grows` says that requests put more into what is made, or change it.
+    is given what is in the Location. `grows` says that requests put more into what is made, or change it, `claimed`
+    that threads come into it only where two have set a flag in the same instant.
     """
 
     kind: str
@@ -115,6 +116,7 @@ class RaceWindow:
     exchange: ModelCall | None = None
     handed: bool = False
     grows: bool = False
+    claimed: bool = False
 
     @property
     def shown(self) -> str:
@@ -258,6 +260,8 @@ class Finder:
             ):
                 continue
             if _is_moved(candidate) and not self._is_exchange(candidate):
+                continue
+            if _is_of_other_elements(candidate):
                 continue
             if self.claims.decide(candidate) or self._is_loaded(candidate):
                 continue
@@ -509,7 +513,9 @@ class Finder:
             cheap=self._is_made(write, is_stateless) and not half_made,
             plain=self._is_made(write, keeps_nothing) and not half_made,
             dated=self.vanity.asks_how_old(candidate),
-            fleeting=(mixed and candidate.between is None) or is_fleeting(self.program, candidate),
+            fleeting=(mixed and candidate.between is None and write.made not in ("new", "await", "call"))
+            or is_fleeting(self.program, candidate),
+            claimed=claim is None and self.claims.about(candidate) is not None,
             taken=((write.kind == "remove" or write.made == "none") and self.vanity.is_carried(candidate))
             or any(_goes_on_with_it(candidate, again) for again in self.by_write[id(write)] if self._is_sure(again)),
         )
@@ -937,8 +943,8 @@ class Finder:
 
     def _stops_the_loop(self, lock: LockValue) -> bool:
         """Whether somebody waits for a lock of which more than one request knows."""
-        takers = [u for u in self.trace.locks if u.style in TAKING and same_lock(u.lock, lock)]
-        return _is_known(lock) and any(waits(u.node) for u in takers)
+        takers = [u for u in self.trace.locks if u.style in TAKING and u.context == "loop" and same_lock(u.lock, lock)]
+        return _is_known(lock) and any(waits(u.node) and not asks_first(self.program, u) for u in takers)
 
     def lock_orders(self) -> Iterator[RaceWindow]:
         """Two locks that are taken in one order here and in the other there."""
@@ -1009,6 +1015,28 @@ def _is_moved(candidate: Candidate) -> bool:
     return as_it_is and bool(read.key) and bool(write.key) and read.key != write.key
 
 
+def _is_of_other_elements(candidate: Candidate) -> bool:
+    """Whether what is put under a fixed key was computed from some that were picked out, or from what is in one.
+
+    `job["result"] = await run({k: v for k, v in job.items() if k in OPTIONS})`, or `peer["id"] =
+    choice(peer.get("ids"))`: it replaces nothing that was read.
+    """
+    read, write = candidate.read.location, candidate.write.location
+    depth = len(write.fields)
+    if candidate.write.kind != "assign" or read.root != write.root or not depth or candidate.read.how != "iterate":
+        return False
+    if not write.fields[-1].startswith("['") or read.fields[depth - 1 : depth] != ("[*]",):
+        return False
+    return len(read.fields) > depth or (candidate.dependence == "data" and _is_picked(candidate.read))
+
+
+def _is_picked(look: Read) -> bool:
+    """Whether a look goes through all there is for what a comprehension picks out."""
+    statement = look.stack[-1].statement
+    parts = [n for n in ast.walk(statement) if isinstance(n, ast.comprehension)] if statement is not None else []
+    return any(part.iter is look.node and part.ifs for part in parts)
+
+
 def _is_of_the_last_call(item: LateRead) -> bool:
     """Whether a function looks at what its last call has left there, before it leaves something itself."""
     one, other = item.write.stack[-1], item.read.stack[-1]
@@ -1043,9 +1071,13 @@ def claimer_of(entry: Entry) -> Ref | None:
 
 
 def _takes_what_it_saw(candidate: Candidate) -> bool:
-    """Whether a number goes down by what was in it: `taken = min(wanted, left)`, a wait, `left -= taken`."""
+    """Whether a number goes down by what was in it: `taken = min(wanted, left)`, a wait, `left -= taken`.
+
+    What always goes down by one was chosen by the look, and not how much is taken.
+    """
     read, write, node = candidate.read, candidate.write, candidate.write.node
     down = isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Sub) and candidate.dependence == "data"
+    down = down and write.made != "const"
     return down and read.node is not node and (read.location, read.key) == (write.location, write.key)
 
 

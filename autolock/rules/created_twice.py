@@ -65,7 +65,7 @@ class CreatedTwice:
         if not is_creation(window) or is_harmless(window):
             return None
         return Match(
-            Severity.MEDIUM,
+            Severity.LOW if window.fleeting else Severity.MEDIUM,
             f"`{function_name(window)}` sees that `{window.shown}` is not there yet, {gap(window)}, then sets it: "
             f"of {routes_of(window)} at once, each creates one and all but the last are lost.",
         )

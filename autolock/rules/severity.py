@@ -17,13 +17,15 @@ def severity_of_act(window: RaceWindow) -> Severity:
     assert write is not None
     if window.taken:
         return Severity.HIGH
+    if window.claimed:
+        return Severity.LOW
     if write.kind == "remove":
         put = window.between is not None and any(w.kind != "remove" for _, w in window.rivals)
         return Severity.MEDIUM if window.exit == "raise" or put else Severity.LOW
     if write.kind == "insert" and not window.exit:
         return Severity.LOW
     if window.fleeting:
-        return Severity.MEDIUM
+        return Severity.MEDIUM if window.exit == "raise" or write.kind == "augment" else Severity.LOW
     if write.kind == "assign" and not window.exit and (write.made == "const" or window.shape in ABSENT):
         return Severity.MEDIUM  # a flag or a gap that is filled on the way: nobody was told that it was free
     if write.kind == "augment" or window.shape in ("compare", "missing", "falsy", "equal"):

@@ -120,7 +120,7 @@ def is_cache_fill(window: RaceWindow) -> bool:
         return write.kind == "assign" and (
             write.made in ("new", "await", "call")
             or (write.made == "display" and not window.exit)
-            or (window.exit == "cached" and write.made not in ("const", "none"))
+            or (window.exit == "cached" and write.made != "const")
         )
     if _is_renewed(window):
         return True

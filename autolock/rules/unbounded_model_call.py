@@ -70,7 +70,7 @@ class UnboundedModelCall:
             return None
         assert window.handler is not None
         return Match(
-            Severity.MEDIUM,
+            Severity.LOW,
             f"`{window.handler.name}` sends every request to the model (`{window.calls[0].text}`): nothing bounds how "
             "many calls are in flight, and nothing limits the rate.",
         )

@@ -20,6 +20,7 @@ from autolock.report.picture import lanes
 from autolock.report.typeset import Glyphs
 
 _MOST_DIFFERENCES = 4
+_ANOTHER_MOMENT = "an answer may be of another moment, or a list in another order"
 _OFF_TARGET = "nothing that went wrong went through the lines of this finding"
 
 
@@ -73,7 +74,7 @@ def summary(name: str, side: Side, bounds: Bounds) -> str:
     within = _within(side, bounds)
     if side.verdict is Verdict.HELD and side.beside:
         places = ", ".join(side.elsewhere)
-        beside = f"what other races leave wrong is in {places}" if places else "an answer may be of another moment"
+        beside = f"what other races leave wrong is in {places}" if places else _ANOTHER_MOMENT
         return f"{name}: held: in all {played} schedules within {within}; {beside}"
     if side.verdict is Verdict.HELD:
         idle = "" if any(one.result.get("changes", True) for one in side.trials) else "; no request changes anything"

@@ -100,6 +100,7 @@ class Checkpoint:
             yield from self._application(thing)
         elif kind.__name__ in {"Depends", "Security"} and kind.__module__ == "fastapi.params":
             self._seen[id(thing)] = thing
+            self._hold_unnamed(thing.dependency)
             yield thing.dependency
         elif isinstance(thing, WatchedLock):
             self._seen[id(thing)] = thing
@@ -203,9 +204,21 @@ class Checkpoint:
         self._holders.append(("app.state", lambda: dict(app.state._state)))
         yield app.state
         yield from _endpoints(app.routes)
-        yield from _middleware(app)
+        for layer in _middleware(app):
+            self._hold_unnamed(layer)
+            yield layer
         overrides = getattr(app, "dependency_overrides", {})
         yield from overrides.values()
+
+    def _hold_unnamed(self, thing: Any) -> None:
+        """Show what an object of the project's keeps that only the application knows: a middleware, a dependency."""
+        owner = getattr(thing, "__self__", thing)
+        contents = getattr(owner, "__dict__", None)
+        if isinstance(owner, type) or type(owner).__module__ not in self._names or contents is None:
+            return
+        title = f"{type(owner).__module__}.{type(owner).__qualname__}"
+        same = sum(shown == title or shown.startswith(f"{title} ") for shown, _ in self._holders)
+        self._holders.append((f"{title} {same + 1}" if same else title, lambda: _without_layers(contents)))
 
     def _container(self, thing: Any) -> Iterator[Any]:
         self._seen[id(thing)] = thing
@@ -249,6 +262,11 @@ def _middleware(app: Any) -> Iterator[Any]:
         yield layer
         yield getattr(layer, "dispatch_func", None)
         layer = getattr(layer, "app", None)
+
+
+def _without_layers(contents: dict[str, Any]) -> dict[str, Any]:
+    """What a middleware keeps of its own: the layers below it are shown by themselves."""
+    return {name: value for name, value in contents.items() if name != "app"}
 
 
 def _parts_of_callable(thing: Any) -> Iterator[Any]:

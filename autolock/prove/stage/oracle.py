@@ -33,13 +33,14 @@ class Violation:
     """Why an outcome is wrong, and where it differs from the nearest serial order: what, found, expected.
 
     `places` are the parts of the state in which it does: a variable, a table's column. `possible` where each answer
-    is one that its request gets in some order.
+    is one that its request gets in some order; `order_only` where only the order of what lists in memory hold differs.
     """
 
     why: str
     differences: tuple[tuple[str, str, str], ...] = ()
     places: frozenset[str] = frozenset()
     possible: bool = False
+    order_only: bool = False
 
     @property
     def answers_only(self) -> bool:
@@ -211,7 +212,8 @@ class Oracle:
             orders = tuple(orders_compacted)
         nearest: Violation | None = None
         for names in renamings(self._start, outcome.state):
-            seen = flat(_renamed_outcome(outcome, names))
+            found = _renamed_outcome(outcome, names)
+            seen = flat(found)
             for serial in orders:
                 expected = flat(serial)
                 differing = [
@@ -227,7 +229,11 @@ class Oracle:
                     any(flat(one).get(path) == seen[path] for one in orders) for path in differing if path in seen
                 )
                 one = Violation(
-                    f"no order of the {self.of_what}, one after the other, gives this", told, places, possible
+                    f"no order of the {self.of_what}, one after the other, gives this",
+                    told,
+                    places,
+                    possible,
+                    _differ_in_order(found, serial, differing),
                 )
                 if nearest is None or _weight(one) < _weight(nearest):
                     nearest = one
@@ -281,6 +287,19 @@ def _in_order(order: tuple[int, ...]) -> Chooser:
         return next((number for number in order if number in enabled), enabled[0])
 
     return choose
+
+
+def _differ_in_order(seen: Outcome, expected: Outcome, paths: Sequence[Path]) -> bool:
+    """Whether all that differs is in memory, and is the same but for the order of what lists hold."""
+    if any(path[0] != "state" or _is_of_a_table(path) for path in paths):
+        return False
+    return all(_unordered(seen.state.get(path[1])) == _unordered(expected.state.get(path[1])) for path in paths)
+
+
+def _unordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _unordered(inside) for name, inside in value.items()}
+    return sorted(map(repr, map(_unordered, value))) if isinstance(value, list) else value
 
 
 def _is_of_a_table(path: Path) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .frames import Project, await_chain
+from .frames import Project, Trail, await_chain
 from .lanes import Gate, Lane
 from .touches import Touches, only_reads
 from .waits import waits_for_another
@@ -289,10 +289,19 @@ class Director:
         """Take the step of a lane, or of its strand of this number, that leaves a gate behind."""
         previous = self.steps[-1].lane if self.steps else None
         self._note_lock(lane)
+        if not self.apart:
+            gate.trail = (*gate.trail, *self._elsewhere(lane))
         lane.last = gate
         if self.touches is not None:
             self.touches.passed(lane, gate)
         self.steps.append(Step(number, gate, enabled, previous, failing))
+
+    def _elsewhere(self, lane: Lane) -> Trail:
+        """Where other tasks of the request stand: one that waits for a task that it has started is left with it."""
+        if len(lane.tasks) < 2:
+            return ()
+        chains = (await_chain(task.get_coro()) for task in lane.tasks if not task.done())
+        return tuple(place for chain in chains for place in self.project.trail(chain))
 
     def _note_lock(self, lane: Lane) -> None:
         """What a lane has written keeps a lock until its transaction is over; both are so when it goes on."""

@@ -53,6 +53,7 @@ class Checkpoint:
         self._seen: dict[int, Any] = {}
         self._restores: list[Callable[[], None]] = []
         self._holders: list[Holder] = []
+        self._unnamed: dict[str, list[Any]] = {}
         self._counts: dict[int, str] = {}
         self._fresh: dict[int, Any] = {}
         pending: list[Any] = list(self._modules)
@@ -217,8 +218,11 @@ class Checkpoint:
         if isinstance(owner, type) or type(owner).__module__ not in self._names or contents is None:
             return
         title = f"{type(owner).__module__}.{type(owner).__qualname__}"
-        same = sum(shown == title or shown.startswith(f"{title} ") for shown, _ in self._holders)
-        self._holders.append((f"{title} {same + 1}" if same else title, lambda: _without_layers(contents)))
+        same = self._unnamed.setdefault(title, [])
+        if not any(owner is other for other in same):
+            same.append(owner)
+            shown = f"{title} {len(same)}" if len(same) > 1 else title
+            self._holders.append((shown, lambda: _without_layers(contents)))
 
     def _container(self, thing: Any) -> Iterator[Any]:
         self._seen[id(thing)] = thing
@@ -244,9 +248,12 @@ class Checkpoint:
 
 
 def _endpoints(routes: Any) -> Iterator[Any]:
-    """The functions behind routes, those of included routers and of mounted applications too."""
+    """The functions behind routes and what runs before them, those of included routers and of mounted applications
+    too.
+    """
     for route in routes:
         yield getattr(route, "endpoint", None)
+        yield from getattr(route, "dependencies", None) or ()
         for name in ("original_router", "app"):
             inner = getattr(route, name, None)
             if type(inner).__module__ in _APPLICATIONS:

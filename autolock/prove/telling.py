@@ -15,7 +15,7 @@ from rich.text import Text
 from autolock.findings import Action, Finding, Place, Safety, Step
 from autolock.prove.proof import Bounds, Proof, Side, Subject, Trial, Verdict
 from autolock.prove.requests import RequestDoc
-from autolock.prove.stage.racing import step_lines
+from autolock.prove.stage.racing import step_lines, told_of_helpers
 from autolock.report.picture import lanes
 from autolock.report.typeset import Glyphs
 
@@ -156,6 +156,8 @@ def setting(trial: Trial) -> Iterator[str]:
         later = ", when A has come to its end" if trial.race.failing and number else ""
         to = f" to instance {number % trial.race.instances + 1}" if trial.race.instances > 1 else ""
         yield f"{chr(ord('A') + number)} sends {title_of(request)}{to}{later}"
+    if not trial.race.apart and not trial.race.crowd:
+        yield from told_of_helpers(worth_telling(trial), len(trial.race.requests))
     if trial.race.prelude:
         yield f"after {', '.join(_counted(trial.race.prelude))}"
 
@@ -169,7 +171,8 @@ def _counted(requests: Sequence[RequestDoc]) -> Iterator[str]:
 
 def played_as(trial: Trial, drawn: Lanes, width: int, glyphs: Glyphs, *, color: bool) -> Iterator[Text]:
     """The witness of a trial: two requests side by side, more of them as a list of steps."""
-    if len(trial.race.requests) == 2 and not trial.race.apart and not trial.race.crowd:
+    alone = all(step["lane"] < 2 for step in worth_telling(trial))
+    if len(trial.race.requests) == 2 and alone and not trial.race.apart and not trial.race.crowd:
         yield from lanes(list(drawn.steps(trial)), ("", ""), width, glyphs, color)
     else:
         yield from (Text(line) for line in step_lines(worth_telling(trial)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import permutations
+from itertools import chain, combinations, permutations
 from typing import Any
 
 from .asgi import Request
@@ -23,6 +23,9 @@ Path = tuple[str, ...]
 
 #: Tasks of one request, all orders of which are played.
 _MOST_TASKS = 4
+
+#: Requests of an order after which helpers may have their turn.
+_MOST_GAPS = 3
 
 #: Answers that say: not now, nothing was done.
 TURNED_AWAY = frozenset([409, 423, 429, 503])
@@ -65,7 +68,8 @@ class Oracle:
 
     `problems` says what makes the orders worth nothing as a measure; `masked` what differs from run to run; `longest`
     is the number of steps of the longest order; `changes` says whether a request changes anything. With
-    `may_change_nothing` answers are enough of a measure.
+    `may_change_nothing` answers are enough of a measure. It `has_helpers` where tasks of the application's own go on
+    with what requests have left them, which they may do after any of the requests.
     """
 
     stage: Stage
@@ -77,6 +81,7 @@ class Oracle:
     longest: int = 0
     changes: bool = True
     may_change_nothing: bool = False
+    has_helpers: bool = False
     _serial: dict[tuple[int, ...], Outcome] = field(default_factory=dict)
     _start: dict[str, Any] = field(default_factory=dict)
 
@@ -121,17 +126,23 @@ class Oracle:
         """The outcome of every order of some of the requests, each played twice the first time that it is asked for."""
         found = {}
         for order in permutations(numbers):
-            if order not in self._serial:
-                first, second = (self._play(order) for _ in range(2))
-                self.masked.update(differences(flat(first), flat(second)))
-                self._serial[order] = first
-            found[order] = self._serial[order]
+            found[order] = self._outcome_of(order)
+            if self.has_helpers:
+                found.update((other, self._outcome_of(other)) for other in _with_helpers(order, len(self.requests)))
         return found
+
+    def _outcome_of(self, order: tuple[int, ...]) -> Outcome:
+        if order not in self._serial:
+            first, second = (self._play(order) for _ in range(2))
+            self.masked.update(differences(flat(first), flat(second)))
+            self._serial[order] = first
+        return self._serial[order]
 
     def _play(self, order: tuple[int, ...]) -> Outcome:
         """The outcome of one order; requests which are not in it have no response."""
         run = self.stage.play_in_turn(self.requests, order)
         self.longest = max(self.longest, len(run.steps))
+        self.has_helpers = self.has_helpers or any(step.lane == len(self.requests) for step in run.steps)
         return run.outcome
 
     def masks_more(self) -> bool:
@@ -276,6 +287,13 @@ class OracleOfTasks(Oracle):
 
     def _play(self, order: tuple[int, ...]) -> Outcome:
         return self.stage.play_apart(self.requests[0], _in_order(order), in_turn=True).outcome
+
+
+def _with_helpers(order: tuple[int, ...], helpers: int) -> Iterator[tuple[int, ...]]:
+    """An order in which helpers have their turn before its end, too: after any of the first requests."""
+    between = range(1, min(len(order), _MOST_GAPS))
+    for gaps in chain.from_iterable(combinations(between, many) for many in range(1, len(between) + 1)):
+        yield tuple(chain.from_iterable(([helpers, one] if at in gaps else [one]) for at, one in enumerate(order)))
 
 
 def _in_order(order: tuple[int, ...]) -> Chooser:

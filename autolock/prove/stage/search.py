@@ -214,7 +214,7 @@ class Search:
         """Schedules by chance for the other half of the budget, where there are too many to play them all."""
         drawing = Drawing(
             self._play,
-            len(self._requests),
+            len(self._requests) + self._oracle.has_helpers,
             self._longest,
             (bound.preemptions or 0) + 1,
             bound.seed,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from pathlib import Path
 
 import pytest
 from cli_runner import Cli
 from test_prove import HEAD, played
 
-from autolock.prove.proof import Verdict
+from autolock.prove.proof import Bounds, Subject, Verdict
+from autolock.prove.prover import Prover
+from autolock.prove.telling import summary
 
 IN_A_FILE = """
 import pathlib
@@ -303,3 +306,29 @@ def test_a_limit_that_an_answer_of_success_tells_is_raced_for_the_last(tmp_path:
     assert side.verdict is Verdict.WITNESSED
     assert side.decisive is not None
     assert len(side.decisive.race.prelude) == 2
+
+
+def test_who_only_reads_may_be_told_of_the_middle_of_a_change(tmp_path: Path) -> None:
+    """Unless somebody asks about that: nothing wrong is left."""
+    source = """
+    lock = asyncio.Lock()
+    moved = {"out": 0, "in": 0}
+
+    @app.post("/moves")
+    async def move():
+        async with lock:
+            moved["out"] += 1
+            await asyncio.sleep(0)
+            moved["in"] += 1
+        return {}
+
+    @app.get("/moves")
+    async def look():
+        return moved
+    """
+    (tmp_path / "main.py").write_text(HEAD + textwrap.dedent(source), encoding="utf-8")
+    with Prover(tmp_path, (), bounds=Bounds(seconds=20)) as prover:
+        subject = Subject(("POST /moves", "GET /moves"))
+        side = prover.before([subject])[subject.key]
+    assert side.verdict is Verdict.HELD
+    assert "an answer may be of another moment" in summary("before", side, Bounds())

@@ -156,7 +156,7 @@ def setting(trial: Trial) -> Iterator[str]:
         later = ", when A has come to its end" if trial.race.failing and number else ""
         to = f" to instance {number % trial.race.instances + 1}" if trial.race.instances > 1 else ""
         yield f"{chr(ord('A') + number)} sends {title_of(request)}{to}{later}"
-    if not trial.race.apart and not trial.race.crowd:
+    if trial.result["witness"] and not trial.race.apart and not trial.race.crowd:
         yield from told_of_helpers(worth_telling(trial), len(trial.race.requests))
     if trial.race.prelude:
         yield f"after {', '.join(_counted(trial.race.prelude))}"

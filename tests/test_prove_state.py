@@ -251,19 +251,20 @@ def test_a_list_that_holds_the_same_in_another_order_is_no_witness_of_a_route(
     assert played(tmp_path, VISITS.replace("LEAVE", leave), "POST /visits").verdict is verdict
 
 
-def test_a_header_that_says_where_something_stands_is_found_in_what_is_there(tmp_path: Path) -> None:
+def test_a_header_that_says_where_something_stands_is_found_and_a_body_that_is_read_is_sent(tmp_path: Path) -> None:
     source = """
-    from fastapi import Header
+    from fastapi import Header, Request
 
     films = {"a1": {"position": 0, "parts": []}}
 
     @app.patch("/films/{film}")
-    async def add(film: str, film_position: int = Header()):
+    async def add(request: Request, film: str, film_position: int = Header()):
+        part = await request.body()
         if film_position != films[film]["position"]:
             raise HTTPException(409)
         await asyncio.sleep(0)
-        films[film]["parts"].append(film_position)
-        films[film]["position"] += 5
+        films[film]["parts"].append(part.decode())
+        films[film]["position"] += len(part)
         return {}
     """
     assert played(tmp_path, source, "PATCH /films/{film}").verdict is Verdict.WITNESSED

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from autolock.prove.credentials import proof_in, registrations, signed, texts_of
 from autolock.prove.samples import FREE_KEY, Known, Sampler, is_amount
+from autolock.prove.stage.asgi import RAW_BODY
 
 RequestDoc = dict[str, Any]
 
@@ -254,6 +255,9 @@ def _request(method: str, path: str, operation: dict[str, Any], sampler: Sampler
         fields = sampler.value(body["application/x-www-form-urlencoded"].get("schema", {}), "body")
         request["body"] = "&".join(f"{quote(str(name))}={quote(str(value))}" for name, value in fields.items())
         headers["content-type"] = "application/x-www-form-urlencoded"
+    elif RAW_BODY in body:
+        request["body"] = "hello"
+        headers["content-type"] = RAW_BODY
     return request
 
 

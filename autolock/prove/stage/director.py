@@ -131,7 +131,11 @@ class Director:
     @property
     def over(self) -> bool:
         """Whether every request has come to rest."""
-        return all(lane.finished for lane in self.lanes)
+        return all(lane.finished or self._is_left(lane) for lane in self.lanes)
+
+    def _is_left(self, lane: Lane) -> bool:
+        """Whether the application's own tasks have been waited for long enough."""
+        return isinstance(lane, House) and self._house_is_left and not lane.gates
 
     def decide(self) -> float:
         """Let one gate go, or end the run. Returns for how many seconds to wait for input before asking again."""
@@ -374,7 +378,7 @@ class Director:
         return probe.are_blocked(len(busy))
 
     def _busy(self, lane: Lane) -> bool:
-        if self._house_is_left if isinstance(lane, House) else lane.finished:
+        if self._is_left(lane) or (lane.finished and not isinstance(lane, House)):
             return False
         if lane.workers and not lane.gates:
             return True
@@ -382,7 +386,7 @@ class Director:
         return any(
             self._is_in_driver(task, lane)
             for task, strand in lane.tasks.items()
-            if strand not in stopped and not task.done()
+            if strand not in stopped and not task.done() and task not in self._busy_before
         )
 
     def _is_in_driver(self, task: asyncio.Task[Any], lane: Lane) -> bool:

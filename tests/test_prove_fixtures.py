@@ -13,7 +13,7 @@ from autolock.prove.proof import Verdict
 
 SAMPLE = (
     *("check-then-act", "created-twice", "lock-not-released", "lost-update", "select-then-update", "article-chat"),
-    *("session-in-parallel", "lookalikes/claim-by-pop", "lookalikes/model-worker"),
+    *("session-in-parallel", "side-effect-before-commit", "lookalikes/claim-by-pop", "lookalikes/model-worker"),
 )
 CHOSEN = [fixture for fixture in [*fixtures(), *database_fixtures()] if fixture.name in SAMPLE]
 

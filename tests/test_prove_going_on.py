@@ -11,7 +11,7 @@ from autolock.findings import FileChange
 from autolock.prove.proof import Aim, Bounds, Subject, Verdict
 from autolock.prove.prover import Prover
 from autolock.prove.scenario import Race, Scenario
-from autolock.prove.telling import summary
+from autolock.prove.telling import setting, summary
 
 LISTENER = """
 count = 0
@@ -95,6 +95,53 @@ async def increment():
     seen_at = int(time.time() * 4)
     return {}
 """
+
+
+COURIERS = """
+from contextlib import asynccontextmanager
+
+parcels = asyncio.Queue()
+shelf, sent, missing = {}, [], []
+
+async def carry():
+    while True:
+        number = await parcels.get()
+        await asyncio.sleep(0)
+        (sent if number in shelf else missing).append(number)
+
+@asynccontextmanager
+async def lifespan(app):
+    couriers = [asyncio.create_task(carry()) for _ in range(3)]
+    yield
+    for one in couriers:
+        one.cancel()
+
+app.router.lifespan_context = lifespan
+
+@app.post("/parcels/{number}")
+async def bring(number: int):
+    FIRST
+    await asyncio.sleep(0)
+    THEN
+    return {"waiting": parcels.qsize()}
+"""
+PUT_DOWN, CALLED = "shelf[number] = True", "await parcels.put(number)"
+
+
+def test_a_task_of_the_applications_own_is_a_participant_that_may_come_too_early(tmp_path: Path) -> None:
+    too_early = COURIERS.replace("FIRST", CALLED).replace("THEN", PUT_DOWN)
+    side = played(tmp_path, too_early, "POST /parcels/{number}")
+    assert side.verdict is Verdict.WITNESSED
+    assert side.decisive is not None
+    assert "main.missing" in side.decisive.result["witness"]["places"]
+    told = list(setting(side.decisive))
+    assert "C is what tasks do that the application has started itself" in told
+
+
+def test_a_task_of_the_applications_own_may_go_on_when_all_requests_are_answered(tmp_path: Path) -> None:
+    """Both parcels wait then, and the answers say so; none of two waits where it goes on between the requests."""
+    in_time = COURIERS.replace("FIRST", PUT_DOWN).replace("THEN", CALLED)
+    assert played(tmp_path, in_time, "POST /parcels/{number}").verdict is Verdict.HELD
 
 
 def test_a_time_that_only_changes_now_and_then_is_no_difference(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from autolock.findings import Finding
+from autolock.findings import Certainty, Finding
 from autolock.prove.manners import Manner, manner_of
 from autolock.prove.scenario import Race
 from autolock.prove.stage.windows import Span
@@ -66,6 +66,11 @@ class Trial:
         return self.verdict is Verdict.WITNESSED and bool(self.result["witness"]["answers_only"])
 
     @property
+    def order_only(self) -> bool:
+        """Whether the witness leaves what some order leaves, but for the order of what lists hold."""
+        return self.verdict is Verdict.WITNESSED and bool(self.result["witness"]["order_only"])
+
+    @property
     def flaws(self) -> tuple[bool, bool]:
         """What makes its witness worth less than another."""
         return self.answers_only, self.off_target
@@ -79,7 +84,8 @@ class Trial:
     @property
     def elsewhere(self) -> tuple[str, ...]:
         """What else goes wrong: places that the race before the fix left alone; none where it is an answer."""
-        return tuple(self.result["witness"]["places"]) if self.beside else ()
+        witness = self.result.get("witness")
+        return tuple(witness["places"]) if witness and self.beside and not witness["order_only"] else ()
 
 
 @dataclass(frozen=True)
@@ -136,8 +142,8 @@ class Side:
 class Aim:
     """What is asked about: `places` of the state (None for all there are), the lines of a `window` (none for all of
     them), and whether the tasks of one request are played `apart`. `seen` where it was witnessed before a fix. With
-    `lenient`, an answer that was right at another moment is no witness; where it is `plain`, nobody says that there is
-    a race.
+    `lenient`, an answer that was right at another moment is no witness, nor is a list in another order; where it is
+    `plain`, nobody says that there is a race.
     """
 
     places: tuple[str, ...] | None = None
@@ -154,7 +160,7 @@ class Aim:
             before.places,
             apart=trial is not None and trial.race.apart,
             seen=trial is not None,
-            lenient=trial is None or not trial.answers_only,
+            lenient=trial is None or not (trial.answers_only or trial.order_only),
             plain=self.plain,
         )
 
@@ -199,7 +205,8 @@ class Subject:
             key, lines = (step.place.path, step.place.function), (step.place.line, step.place.end_line)
             first, last = spans.get(key, lines)
             spans[key] = min(first, lines[0]), max(last, lines[1])
-        return Aim(window=tuple((path, first, last) for (path, _), (first, last) in spans.items()), apart=True)
+        window = tuple((path, first, last) for (path, _), (first, last) in spans.items())
+        return Aim(window=window, apart=True, lenient=self.finding.certainty is Certainty.LATENT)
 
     @property
     def title(self) -> str:

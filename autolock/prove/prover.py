@@ -24,6 +24,7 @@ from autolock.prove.requests import (
     Driven,
     Drivers,
     RequestDoc,
+    another_sender,
     crossings,
     elsewhere,
     larger,
@@ -334,6 +335,9 @@ class _Driver:
         varied = variant(other)
         if varied is not None:
             yield Race(self._as_many((one, varied)), prelude=prelude)
+        sender = another_sender(other)
+        if sender is not None and self._is_served(prelude, sender):
+            yield Race(self._as_many((one, sender)), prelude=prelude)
         yield from self._with_larger_numbers(prelude, (one, other))
         if one == other:
             yield from self._crossing(prelude, one)

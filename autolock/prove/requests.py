@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from autolock.prove.credentials import proof_in, registrations, signed, texts_of
 from autolock.prove.samples import FREE_KEY, Known, Sampler, is_amount
+from autolock.prove.stage.asgi import RAW_BODY
 
 RequestDoc = dict[str, Any]
 
@@ -29,8 +30,12 @@ _SPOKEN: tuple[list[Any], ...] = (
 _MESSAGES = "(messages)"
 #: What Starlette's paths say of the kind of a part, and OpenAPI's do not: `{number:int}`.
 _CONVERTER = re.compile(r":\w+\}")
+_NUMBER = re.compile(r"\d+(\.\d+)?")
+_NO_ANSWER: dict[str, Any] = {"status": 500, "body": None}
 _UNKNOWN = 401
 _REFUSED = frozenset([_UNKNOWN, 403])
+#: Headers that say what a request is in, or who may send it: another text there is refused.
+_PROVES = re.compile(r"^content-|^accept|authorization|cookie|token|key|secret|signature")
 
 
 @dataclass(frozen=True)
@@ -250,6 +255,9 @@ def _request(method: str, path: str, operation: dict[str, Any], sampler: Sampler
         fields = sampler.value(body["application/x-www-form-urlencoded"].get("schema", {}), "body")
         request["body"] = "&".join(f"{quote(str(name))}={quote(str(value))}" for name, value in fields.items())
         headers["content-type"] = "application/x-www-form-urlencoded"
+    elif RAW_BODY in body:
+        request["body"] = "hello"
+        headers["content-type"] = RAW_BODY
     return request
 
 
@@ -266,15 +274,22 @@ def to_the_limit(
         asking = _asking_for(request, amount)
         if asking is not None and asking != request and _served(attempt([asking, asking])) == 1:
             return [], asking
-    alike = _alike(attempt([request] * _MOST_REPEATS))
+    alike = _alike([response or _NO_ANSWER for response in attempt([request] * _MOST_REPEATS)["responses"]])
     return ([request] * (alike - 1), request) if 1 < alike < _MOST_REPEATS else None
 
 
-def _alike(answer: dict[str, Any]) -> int:
-    """How many requests were answered like the first, before the first that was not."""
-    statuses = [response["status"] if response else 500 for response in answer["responses"]]
-    first, *rest = (status if status >= 400 else 200 for status in statuses)
-    return 1 + len(list(itertools.takewhile(lambda status: status == first, rest)))
+def _alike(responses: list[dict[str, Any]]) -> int:
+    """How many requests were answered like the first, before the first that was not.
+
+    Where the statuses do not tell, the answers may: all say one thing up to a point and another one from then on.
+    """
+    first, *rest = (response["status"] if response["status"] >= 400 else 200 for response in responses)
+    alike = 1 + len(list(itertools.takewhile(lambda status: status == first, rest)))
+    if alike < len(responses):
+        return alike
+    said = [_NUMBER.sub("0", str(response["body"])) for response in responses]
+    same = len(list(itertools.takewhile(lambda one: one == said[0], said)))
+    return same if len(set(said[same:])) == 1 and len(said) - same > 1 else alike
 
 
 def _served(answer: dict[str, Any]) -> int:
@@ -313,6 +328,17 @@ def variant(request: RequestDoc) -> RequestDoc | None:
         return None
     changed = {_other_key(name): _other(name, value) for name, value in body.items()}
     return {**request, "body": changed} if changed != body else None
+
+
+def another_sender(request: RequestDoc) -> RequestDoc | None:
+    """The same request with other texts in its query and headers, as for another user; None where it has none."""
+    query = {name: _other(name, value) if isinstance(value, str) else value for name, value in request["query"].items()}
+    headers = {
+        name: _other(name, value) if not _PROVES.search(name.lower()) else value
+        for name, value in request["headers"].items()
+    }
+    made = {**request, "query": query, "headers": headers}
+    return made if made != request else None
 
 
 def crossings(request: RequestDoc, known: Known) -> Iterator[tuple[RequestDoc, RequestDoc]]:

@@ -89,9 +89,10 @@ class Known:
 
     def candidates(self, name: str, kind: str) -> list[Any]:
         """Values that a parameter of this name may want, best first."""
-        wanted = name.lower()
+        wanted = name.lower().replace("-", "_")
         found = [*self.by_name.get(wanted, ()), *self.by_name.get(f"{wanted}_id", ())]
         if kind == "integer":
+            found += self.by_name.get(wanted.rpartition("_")[2], []) if not wanted.endswith("_id") else []
             found += [int(key) for key in self.keys if key.isdigit()]
             found += self.by_name.get("id", []) if not is_amount(wanted) else []
         if kind == "string":
@@ -207,3 +208,5 @@ def _smallest(schema: dict[str, Any], kind: str, name: str) -> Iterator[Any]:
     else:
         text = name.lower() or "text"
         yield text.ljust(int(schema.get("minLength", 0)), "x")[: int(schema.get("maxLength", 200))]
+        if schema.get("minLength", 0) <= 1:
+            yield "1"  # a text in which the code looks for a number

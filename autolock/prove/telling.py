@@ -15,11 +15,12 @@ from rich.text import Text
 from autolock.findings import Action, Finding, Place, Safety, Step
 from autolock.prove.proof import Bounds, Proof, Side, Subject, Trial, Verdict
 from autolock.prove.requests import RequestDoc
-from autolock.prove.stage.racing import step_lines
+from autolock.prove.stage.racing import step_lines, told_of_helpers
 from autolock.report.picture import lanes
 from autolock.report.typeset import Glyphs
 
 _MOST_DIFFERENCES = 4
+_ANOTHER_MOMENT = "an answer may be of another moment, or a list in another order"
 _OFF_TARGET = "nothing that went wrong went through the lines of this finding"
 
 
@@ -73,7 +74,7 @@ def summary(name: str, side: Side, bounds: Bounds) -> str:
     within = _within(side, bounds)
     if side.verdict is Verdict.HELD and side.beside:
         places = ", ".join(side.elsewhere)
-        beside = f"what other races leave wrong is in {places}" if places else "an answer may be of another moment"
+        beside = f"what other races leave wrong is in {places}" if places else _ANOTHER_MOMENT
         return f"{name}: held: in all {played} schedules within {within}; {beside}"
     if side.verdict is Verdict.HELD:
         idle = "" if any(one.result.get("changes", True) for one in side.trials) else "; no request changes anything"
@@ -155,6 +156,8 @@ def setting(trial: Trial) -> Iterator[str]:
         later = ", when A has come to its end" if trial.race.failing and number else ""
         to = f" to instance {number % trial.race.instances + 1}" if trial.race.instances > 1 else ""
         yield f"{chr(ord('A') + number)} sends {title_of(request)}{to}{later}"
+    if trial.result["witness"] and not trial.race.apart and not trial.race.crowd:
+        yield from told_of_helpers(worth_telling(trial), len(trial.race.requests))
     if trial.race.prelude:
         yield f"after {', '.join(_counted(trial.race.prelude))}"
 
@@ -168,7 +171,8 @@ def _counted(requests: Sequence[RequestDoc]) -> Iterator[str]:
 
 def played_as(trial: Trial, drawn: Lanes, width: int, glyphs: Glyphs, *, color: bool) -> Iterator[Text]:
     """The witness of a trial: two requests side by side, more of them as a list of steps."""
-    if len(trial.race.requests) == 2 and not trial.race.apart and not trial.race.crowd:
+    alone = all(step["lane"] < 2 for step in worth_telling(trial))
+    if len(trial.race.requests) == 2 and alone and not trial.race.apart and not trial.race.crowd:
         yield from lanes(list(drawn.steps(trial)), ("", ""), width, glyphs, color)
     else:
         yield from (Text(line) for line in step_lines(worth_telling(trial)))

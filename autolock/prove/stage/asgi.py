@@ -17,6 +17,9 @@ from urllib.parse import unquote, urlencode
 #: What an earlier request was answered, in a later one: `{login.body.token}`, `{login.cookies}`.
 _REFERENCE = re.compile(r"\{(\w+)\.(body|cookies)((?:\.[\w-]+)*)\}")
 
+#: What a body is of which nothing is said but that a route reads it.
+RAW_BODY = "application/octet-stream"
+
 
 @dataclass(frozen=True)
 class Request:

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from .frames import Project, await_chain
-from .lanes import Gate, Lane
+from .frames import Project, Trail, await_chain
+from .lanes import Gate, House, Lane
 from .touches import Touches, only_reads
 from .waits import waits_for_another
 
@@ -115,6 +115,8 @@ class Director:
     stuck: Stuck | None = None
     _ticks: int = 0
     _holders: set[int] = field(default_factory=set)
+    _last_request: int | None = None
+    _house_is_left: bool = False
     _others_since: float = 0.0
     _busy_before: set[asyncio.Task[Any]] = field(default_factory=set)
     _waiting_since: float | None = None
@@ -129,7 +131,11 @@ class Director:
     @property
     def over(self) -> bool:
         """Whether every request has come to rest."""
-        return all(lane.finished for lane in self.lanes)
+        return all(lane.finished or self._is_left(lane) for lane in self.lanes)
+
+    def _is_left(self, lane: Lane) -> bool:
+        """Whether the application's own tasks have been waited for long enough."""
+        return isinstance(lane, House) and self._house_is_left and not lane.gates
 
     def decide(self) -> float:
         """Let one gate go, or end the run. Returns for how many seconds to wait for input before asking again."""
@@ -146,9 +152,11 @@ class Director:
         if not gates:
             return self._nobody_can_go()
         if self._is_waited_for(gates):
-            wait = self._passes_time()
+            helping = {number: gate for number, gate in gates.items() if isinstance(self.lanes[number], House)}
+            wait = None if helping else self._passes_time()
             if wait is not None:
                 return wait
+            gates = helping or gates
         self._waiting_since = None
         if len(self.steps) >= LONGEST_RUN:
             self._give_up("the requests go on for ever")
@@ -189,16 +197,16 @@ class Director:
 
     def _is_waited_for(self, gates: dict[int, Gate]) -> bool:
         """Whether the one that went last has not come to its end, before which nobody else begins, and can't go on."""
-        if not self.in_turn or self.apart or not self.steps:
+        last = self._last_request
+        if not self.in_turn or self.apart or last is None:
             return False
-        last = self.steps[-1].lane
         return last not in gates and not self.lanes[last].finished
 
     def _passes_time(self) -> float | None:
         """Let time pass for one that others wait for; None where that does not help: it waits for one of them."""
-        if self._is_too_soon():
+        if self._is_too_soon() or self._last_request is None:
             return PATIENCE
-        last = self.lanes[self.steps[-1].lane]
+        last = self.lanes[self._last_request]
         if last.answered:
             self._ticks += 1
             last.resting = self._ticks > MOST_TICKS
@@ -220,7 +228,7 @@ class Director:
 
     def _working(self) -> set[asyncio.Task[Any]]:
         """The tasks of no request that are inside a driver now."""
-        own = {task for lane in self.lanes for task in lane.tasks}
+        own = {task for lane in self.lanes for task in lane.tasks if not isinstance(lane, House)}
         return {
             task
             for task in asyncio.all_tasks() - own - self._busy_before
@@ -289,10 +297,21 @@ class Director:
         """Take the step of a lane, or of its strand of this number, that leaves a gate behind."""
         previous = self.steps[-1].lane if self.steps else None
         self._note_lock(lane)
+        if not self.apart:
+            gate.trail = (*gate.trail, *self._elsewhere(lane))
         lane.last = gate
+        if not isinstance(lane, House):
+            self._last_request = lane.number
         if self.touches is not None:
             self.touches.passed(lane, gate)
         self.steps.append(Step(number, gate, enabled, previous, failing))
+
+    def _elsewhere(self, lane: Lane) -> Trail:
+        """Where other tasks of the request stand: one that waits for a task that it has started is left with it."""
+        if len(lane.tasks) < 2:
+            return ()
+        chains = (await_chain(task.get_coro()) for task in lane.tasks if not task.done())
+        return tuple(place for chain in chains for place in self.project.trail(chain))
 
     def _note_lock(self, lane: Lane) -> None:
         """What a lane has written keeps a lock until its transaction is over; both are so when it goes on."""
@@ -339,6 +358,9 @@ class Director:
             self._waiting_since = now
             return True
         waited = now - self._waiting_since
+        if waited > LONGEST_OTHERS and all(isinstance(self.lanes[number], House) for number in busy):
+            self._house_is_left = True  # it may listen there for ever
+            return False
         if waited > LONGEST_WAIT:
             self._give_up("a request did not come back from its driver")
             return False
@@ -356,7 +378,7 @@ class Director:
         return probe.are_blocked(len(busy))
 
     def _busy(self, lane: Lane) -> bool:
-        if lane.finished:
+        if self._is_left(lane) or (lane.finished and not isinstance(lane, House)):
             return False
         if lane.workers and not lane.gates:
             return True
@@ -364,7 +386,7 @@ class Director:
         return any(
             self._is_in_driver(task, lane)
             for task, strand in lane.tasks.items()
-            if strand not in stopped and not task.done()
+            if strand not in stopped and not task.done() and task not in self._busy_before
         )
 
     def _is_in_driver(self, task: asyncio.Task[Any], lane: Lane) -> bool:

@@ -122,7 +122,7 @@ def _prioritized(chance: random.Random, lanes: int, length: int, depth: int) -> 
         if next(steps) in changes and previous is not None:
             order.remove(previous)
             order.append(previous)
-        return next(number for number in order if number in enabled)
+        return next((number for number in order if number in enabled), enabled[0])
 
     return choose
 

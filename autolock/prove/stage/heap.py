@@ -53,6 +53,7 @@ class Checkpoint:
         self._seen: dict[int, Any] = {}
         self._restores: list[Callable[[], None]] = []
         self._holders: list[Holder] = []
+        self._unnamed: dict[str, list[Any]] = {}
         self._counts: dict[int, str] = {}
         self._fresh: dict[int, Any] = {}
         pending: list[Any] = list(self._modules)
@@ -100,6 +101,7 @@ class Checkpoint:
             yield from self._application(thing)
         elif kind.__name__ in {"Depends", "Security"} and kind.__module__ == "fastapi.params":
             self._seen[id(thing)] = thing
+            self._hold_unnamed(thing.dependency)
             yield thing.dependency
         elif isinstance(thing, WatchedLock):
             self._seen[id(thing)] = thing
@@ -203,9 +205,24 @@ class Checkpoint:
         self._holders.append(("app.state", lambda: dict(app.state._state)))
         yield app.state
         yield from _endpoints(app.routes)
-        yield from _middleware(app)
+        for layer in _middleware(app):
+            self._hold_unnamed(layer)
+            yield layer
         overrides = getattr(app, "dependency_overrides", {})
         yield from overrides.values()
+
+    def _hold_unnamed(self, thing: Any) -> None:
+        """Show what an object of the project's keeps that only the application knows: a middleware, a dependency."""
+        owner = getattr(thing, "__self__", thing)
+        contents = getattr(owner, "__dict__", None)
+        if isinstance(owner, type) or type(owner).__module__ not in self._names or contents is None:
+            return
+        title = f"{type(owner).__module__}.{type(owner).__qualname__}"
+        same = self._unnamed.setdefault(title, [])
+        if not any(owner is other for other in same):
+            same.append(owner)
+            shown = f"{title} {len(same)}" if len(same) > 1 else title
+            self._holders.append((shown, lambda: _without_layers(contents)))
 
     def _container(self, thing: Any) -> Iterator[Any]:
         self._seen[id(thing)] = thing
@@ -231,9 +248,12 @@ class Checkpoint:
 
 
 def _endpoints(routes: Any) -> Iterator[Any]:
-    """The functions behind routes, those of included routers and of mounted applications too."""
+    """The functions behind routes and what runs before them, those of included routers and of mounted applications
+    too.
+    """
     for route in routes:
         yield getattr(route, "endpoint", None)
+        yield from getattr(route, "dependencies", None) or ()
         for name in ("original_router", "app"):
             inner = getattr(route, name, None)
             if type(inner).__module__ in _APPLICATIONS:
@@ -249,6 +269,11 @@ def _middleware(app: Any) -> Iterator[Any]:
         yield layer
         yield getattr(layer, "dispatch_func", None)
         layer = getattr(layer, "app", None)
+
+
+def _without_layers(contents: dict[str, Any]) -> dict[str, Any]:
+    """What a middleware keeps of its own: the layers below it are shown by themselves."""
+    return {name: value for name, value in contents.items() if name != "app"}
 
 
 def _parts_of_callable(thing: Any) -> Iterator[Any]:

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,6 +100,41 @@ class Lane:
     def next_gate(self) -> Gate | None:
         """The first gate that could be passed now."""
         return next((gate for gate in self.gates if gate.ready()), None)
+
+
+class House(Lane):
+    """What the application's own tasks do, those that no request has started, when a request has woken them.
+
+    They step with the requests, one after the other of them; what they do on worker threads is waited for. When the run
+    is over, they are nobody's again.
+    """
+
+    def __init__(self, number: int, kept: int) -> None:
+        super().__init__(number, -1 - kept)
+        self.answered = self.resting = True
+        self.sleeps = 0
+        self._adopted: list[Context] = []
+
+    def adopt(self, context: Context, task: asyncio.Task[Any] | None) -> None:
+        """Count what runs in a context, such as a task's, to this lane, unless it is somebody's."""
+        lane = context.get(LANE)
+        if lane is not None and not lane.closed:
+            return
+        strand = Strand()
+        context.run(LANE.set, self)
+        context.run(STRAND.set, strand)
+        self._adopted.append(context)
+        if task is not None:
+            self.tasks[task] = strand
+
+    def dismiss(self) -> None:
+        """Let everybody go on unseen."""
+        self.closed = True
+        for gate in self.gates:
+            gate.go()
+        self.gates.clear()
+        for context in self._adopted:
+            context.run(LANE.set, None)
 
 
 #: The lane to which the running task or thread belongs; not set for what the application does by itself.

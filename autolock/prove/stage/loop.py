@@ -20,7 +20,7 @@ from typing import Any
 
 from .director import MOST_TICKS, Director, current_task_of
 from .frames import await_chain
-from .lanes import LANE, STRAND, Gate, Lane, Strand
+from .lanes import LANE, STRAND, Gate, House, Lane, Strand
 from .values import plain_locals
 
 _SLEEP_IS_OVER = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
@@ -37,6 +37,7 @@ class GatedLoop(asyncio.SelectorEventLoop):
         super().__init__()
         self.director: Director | None = None
         self.awaits_executor = False
+        self._house: House | None = None
         self._passed: set[asyncio.Handle] = set()
         self._held_timers: list[asyncio.TimerHandle] = []
         self._others_fired = 0
@@ -45,13 +46,33 @@ class GatedLoop(asyncio.SelectorEventLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """As asyncio's; a request's `sleep` is due at once, its other timers are kept back."""
+        """As asyncio's; a request's `sleep` is due at once, its other timers are kept back.
+
+        So is a `sleep` of the application's own tasks, unless they do nothing but sleep and look again.
+        """
         scope = context if context is not None else copy_context()
-        if self.director is None or scope.get(LANE) is None:
+        lane = scope.get(LANE)
+        if self.director is None or lane is None or not self._is_played(lane, callback):
             return super().call_at(when, callback, *args, context=context)
         timer = asyncio.TimerHandle(when, callback, args, self, scope)
         (self._ready if callback is _SLEEP_IS_OVER else self._held_timers).append(timer)
         return timer
+
+    def _is_played(self, lane: Lane, callback: Callable[..., object]) -> bool:
+        """Whether the time of a timer is the schedule's, and not that of the clock."""
+        if not isinstance(lane, House):
+            return True
+        lane.sleeps += 1
+        return callback is _SLEEP_IS_OVER and lane.sleeps <= MOST_TICKS
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        """As asyncio's; a task of nobody's that a request wakes belongs to the run."""
+        handle = super().call_soon(callback, *args, context=context)
+        if self._house is not None and context is not None and _is_of_a_run(LANE.get()):
+            self._house.adopt(context, current_task_of(handle))
+        return handle
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., Any], *args: Any
@@ -160,9 +181,13 @@ class GatedLoop(asyncio.SelectorEventLoop):
         task.cancel()
         self._go(handle)
 
-    def begin(self, director: Director, at_end: Callable[[], None]) -> None:
-        """Direct everything from now on; `at_end` is called when every request has come to rest."""
+    def begin(self, director: Director, at_end: Callable[[], None], house: House | None) -> None:
+        """Direct everything from now on; `at_end` is called when every request has come to rest.
+
+        Tasks that no request has started step in the lane of the `house`, if there is one.
+        """
         director.attach(self.fire_timer, at_end)
+        self._house = house
         self._held_timers.clear()
         self._others_fired = 0
         self._passed.clear()
@@ -171,6 +196,9 @@ class GatedLoop(asyncio.SelectorEventLoop):
     def end(self) -> None:
         """Be a plain event loop again."""
         self.director = None
+        if self._house is not None:
+            self._house.dismiss()
+        self._house = None
 
     def start(self, lane: Lane, work: Callable[[], Any]) -> asyncio.Task[Any]:
         """Start a coroutine as the request of a lane."""
@@ -192,6 +220,10 @@ def _task_of_lane(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: An
     task: asyncio.Task[Any] = context.run(partial(asyncio.Task, coroutine, loop=loop, **options))
     lane.tasks[task] = strand
     return task
+
+
+def _is_of_a_run(lane: Lane | None) -> bool:
+    return lane is not None and not lane.closed
 
 
 def _lane_of(handle: asyncio.Handle) -> Lane | None:

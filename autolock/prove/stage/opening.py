@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import importlib
 import inspect
 import os
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from .asgi import Lifespan, Request
+from .asgi import RAW_BODY, Lifespan, Request
 from .chance import tame_chance
 from .director import Probe
 from .files import FileData
@@ -170,9 +171,17 @@ class Opened:
         return self.stage.play((), lambda enabled, previous: enabled[0]).outcome
 
     def document(self) -> dict[str, Any]:
-        """The application's OpenAPI document, and its WebSockets beside it; empty where it makes none."""
+        """The application's OpenAPI document, and its WebSockets beside it; empty where it makes none.
+
+        What routes take that read a body by themselves is added.
+        """
         make = getattr(self._app, "openapi", None)
-        told = dict(make()) if make is not None else {}
+        told = copy.deepcopy(make()) if make is not None else {}
+        for route, endpoint, calls in self._calls():
+            method, _, path = route.partition(" ")
+            operation = told.get("paths", {}).get(path, {}).get(method.lower())
+            if operation is not None and any(map(_reads_body, (endpoint, *calls))):
+                operation.setdefault("requestBody", {"content": {RAW_BODY: {}}})
         for route in _routes_of(getattr(self._app, "routes", ())):
             socket = getattr(route, "starlette_route", None) or route
             if type(socket).__name__.endswith("WebSocketRoute"):
@@ -279,6 +288,12 @@ def _name_of(call: Any) -> str:
     """The name under which an override finds a function; empty where there is none."""
     module, name = getattr(call, "__module__", None), getattr(call, "__qualname__", "<")
     return f"{module}:{name}" if module and "<" not in name else ""
+
+
+def _reads_body(call: Any) -> bool:
+    """Whether a function takes what a client sends as it comes: `await request.body()`."""
+    code = getattr(inspect.unwrap(call), "__code__", None) if callable(call) else None
+    return code is not None and not {"body", "stream"}.isdisjoint(code.co_names) and "request" in code.co_varnames
 
 
 def _texts_in(call: Any) -> Iterator[str]:

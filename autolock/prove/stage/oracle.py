@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import permutations
+from itertools import chain, combinations, permutations
 from typing import Any
 
 from .asgi import Request
@@ -24,6 +24,9 @@ Path = tuple[str, ...]
 #: Tasks of one request, all orders of which are played.
 _MOST_TASKS = 4
 
+#: Requests of an order after which helpers may have their turn.
+_MOST_GAPS = 3
+
 #: Answers that say: not now, nothing was done.
 TURNED_AWAY = frozenset([409, 423, 429, 503])
 
@@ -33,13 +36,15 @@ class Violation:
     """Why an outcome is wrong, and where it differs from the nearest serial order: what, found, expected.
 
     `places` are the parts of the state in which it does: a variable, a table's column. `possible` where each answer
-    is one that its request gets in some order.
+    is one that its request gets in some order, or that of one which only reads; `order_only` where only the order of
+    what lists in memory hold differs.
     """
 
     why: str
     differences: tuple[tuple[str, str, str], ...] = ()
     places: frozenset[str] = frozenset()
     possible: bool = False
+    order_only: bool = False
 
     @property
     def answers_only(self) -> bool:
@@ -64,7 +69,8 @@ class Oracle:
 
     `problems` says what makes the orders worth nothing as a measure; `masked` what differs from run to run; `longest`
     is the number of steps of the longest order; `changes` says whether a request changes anything. With
-    `may_change_nothing` answers are enough of a measure.
+    `may_change_nothing` answers are enough of a measure. It `has_helpers` where tasks of the application's own go on
+    with what requests have left them, which they may do after any of the requests.
     """
 
     stage: Stage
@@ -76,6 +82,7 @@ class Oracle:
     longest: int = 0
     changes: bool = True
     may_change_nothing: bool = False
+    has_helpers: bool = False
     _serial: dict[tuple[int, ...], Outcome] = field(default_factory=dict)
     _start: dict[str, Any] = field(default_factory=dict)
 
@@ -120,17 +127,23 @@ class Oracle:
         """The outcome of every order of some of the requests, each played twice the first time that it is asked for."""
         found = {}
         for order in permutations(numbers):
-            if order not in self._serial:
-                first, second = (self._play(order) for _ in range(2))
-                self.masked.update(differences(flat(first), flat(second)))
-                self._serial[order] = first
-            found[order] = self._serial[order]
+            found[order] = self._outcome_of(order)
+            if self.has_helpers:
+                found.update((other, self._outcome_of(other)) for other in _with_helpers(order, len(self.requests)))
         return found
+
+    def _outcome_of(self, order: tuple[int, ...]) -> Outcome:
+        if order not in self._serial:
+            first, second = (self._play(order) for _ in range(2))
+            self.masked.update(differences(flat(first), flat(second)))
+            self._serial[order] = first
+        return self._serial[order]
 
     def _play(self, order: tuple[int, ...]) -> Outcome:
         """The outcome of one order; requests which are not in it have no response."""
         run = self.stage.play_in_turn(self.requests, order)
         self.longest = max(self.longest, len(run.steps))
+        self.has_helpers = self.has_helpers or any(step.lane == len(self.requests) for step in run.steps)
         return run.outcome
 
     def masks_more(self) -> bool:
@@ -211,7 +224,8 @@ class Oracle:
             orders = tuple(orders_compacted)
         nearest: Violation | None = None
         for names in renamings(self._start, outcome.state):
-            seen = flat(_renamed_outcome(outcome, names))
+            found = _renamed_outcome(outcome, names)
+            seen = flat(found)
             for serial in orders:
                 expected = flat(serial)
                 differing = [
@@ -224,14 +238,24 @@ class Oracle:
                 told = tuple((".".join(path), _text(seen, path), _text(expected, path)) for path in differing)
                 places = frozenset(_place(path) for path in differing if path[0] == "state")
                 possible = all(
-                    any(flat(one).get(path) == seen[path] for one in orders) for path in differing if path in seen
+                    any(flat(one).get(path) == seen[path] for one in orders) or self._only_reads(path)
+                    for path in differing
+                    if path in seen
                 )
                 one = Violation(
-                    f"no order of the {self.of_what}, one after the other, gives this", told, places, possible
+                    f"no order of the {self.of_what}, one after the other, gives this",
+                    told,
+                    places,
+                    possible,
+                    _differ_in_order(found, serial, differing),
                 )
                 if nearest is None or _weight(one) < _weight(nearest):
                     nearest = one
         return nearest
+
+    def _only_reads(self, path: Path) -> bool:
+        """Whether a path leads to the answer of a request that looks at what others are in the middle of."""
+        return path[0] == "responses" and self.requests[int(path[1])].method == "GET"
 
     def _is_left_out(self, path: Path, ignored: set[int]) -> bool:
         if path[0] == "responses" and int(path[1]) in ignored:
@@ -272,6 +296,13 @@ class OracleOfTasks(Oracle):
         return self.stage.play_apart(self.requests[0], _in_order(order), in_turn=True).outcome
 
 
+def _with_helpers(order: tuple[int, ...], helpers: int) -> Iterator[tuple[int, ...]]:
+    """An order in which helpers have their turn before its end, too: after any of the first requests."""
+    between = range(1, min(len(order), _MOST_GAPS))
+    for gaps in chain.from_iterable(combinations(between, many) for many in range(1, len(between) + 1)):
+        yield tuple(chain.from_iterable(([helpers, one] if at in gaps else [one]) for at, one in enumerate(order)))
+
+
 def _in_order(order: tuple[int, ...]) -> Chooser:
     """Leaves nobody who can go on; else the first of an order goes."""
 
@@ -281,6 +312,19 @@ def _in_order(order: tuple[int, ...]) -> Chooser:
         return next((number for number in order if number in enabled), enabled[0])
 
     return choose
+
+
+def _differ_in_order(seen: Outcome, expected: Outcome, paths: Sequence[Path]) -> bool:
+    """Whether all that differs is in memory, and is the same but for the order of what lists hold."""
+    if any(path[0] != "state" or _is_of_a_table(path) for path in paths):
+        return False
+    return all(_unordered(seen.state.get(path[1])) == _unordered(expected.state.get(path[1])) for path in paths)
+
+
+def _unordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _unordered(inside) for name, inside in value.items()}
+    return sorted(map(repr, map(_unordered, value))) if isinstance(value, list) else value
 
 
 def _is_of_a_table(path: Path) -> bool:

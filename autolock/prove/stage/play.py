@@ -14,7 +14,7 @@ from .chance import start_again
 from .crowds import Crowd
 from .director import Chooser, Director, Failure, Probe, Step
 from .frames import Project, stack
-from .lanes import LANE, Gate, Lane
+from .lanes import LANE, Gate, House, Lane
 from .loop import GatedLoop
 from .outside import SENT
 from .renaming import in_order
@@ -105,10 +105,11 @@ class Stage:
     ) -> Run:
         """Run the requests of `order` one after the other; each has come to rest before the next begins.
 
-        With a `failure`, one of them fails on its way.
+        The number after those of all requests stands for the application's own tasks, which else come last. With a
+        `failure`, one of the requests fails on its way.
         """
         return self.loop.run_until_complete(
-            self._play(requests, lambda enabled, previous: next(n for n in order if n in enabled), order, failure)
+            self._play(requests, _one_after_the_other(order, len(requests)), order, failure)
         )
 
     def play_crowd(self, requests: tuple[Request, ...], crowd: Crowd) -> Run:
@@ -145,17 +146,20 @@ class Stage:
         lanes = [Lane(number, self.kept + number) for number in range(len(requests))]
         for lane in lanes:
             lane.answered = sent is not None and lane.number not in sent
+        together = not (apart or at_once or meet)
+        house = House(len(lanes), self.kept) if together else None
         over = self.loop.create_future()
         in_turn = in_turn or sent is not None
         touches = self.stepper.touches
-        director = Director(self.project, lanes, choose, self.probe, failure, in_turn, apart, at_once, touches)
+        played = [*lanes, house] if house is not None else lanes
+        director = Director(self.project, played, choose, self.probe, failure, in_turn, apart, at_once, touches)
         if meet is not None:
             meet(lanes)
         if touches is not None:
             touches.begin()
         responses: dict[int, Response] = {}
         self.stepper.director = director
-        self.loop.begin(director, partial(_finish, over))
+        self.loop.begin(director, partial(_finish, over), house)
         self.stepper.follow_loop()
         open_state: dict[str, Any] | None = None
         try:
@@ -212,6 +216,16 @@ class Stage:
 
 def _tell(lane: Lane) -> None:
     lane.told = True
+
+
+def _one_after_the_other(order: tuple[int, ...], house: int) -> Chooser:
+    """The first of an order that can go; the application's own tasks never in the middle of a request."""
+
+    def choose(enabled: tuple[int, ...], previous: int | None) -> int:
+        first = next((number for number in order if number in enabled), enabled[0])
+        return previous if first == house and previous is not None and previous in enabled else first
+
+    return choose
 
 
 def _first(enabled: tuple[int, ...], previous: int | None) -> int:

@@ -102,7 +102,15 @@ class Race:
     def _report(self, witness: dict[str, Any]) -> str:
         """The witness, a line each: the requests, the steps with what was known at them, and what came out wrong."""
         sent = (f"{_name(n)} sends {Request(**request).title}" for n, request in enumerate(self.requests))
-        return "\n  ".join([witness["why"], *sent, *step_lines(witness["steps"]), *difference_lines(witness)])
+        steps = witness["steps"]
+        helped = [] if self.apart or self.crowd else list(told_of_helpers(steps, len(self.requests)))
+        return "\n  ".join([witness["why"], *sent, *helped, *step_lines(steps), *difference_lines(witness)])
+
+
+def told_of_helpers(steps: Sequence[dict[str, Any]], requests: int) -> Iterator[str]:
+    """Who is meant by the letter after those of the requests, where it has a step."""
+    if any(step["lane"] >= requests for step in steps):
+        yield f"{_name(requests)} is what tasks do that the application has started itself"
 
 
 def step_lines(steps: Sequence[dict[str, Any]]) -> Iterator[str]:

@@ -46,7 +46,8 @@ class Search:
     leave somebody inside the window `towards` come first. With `apart` there is one request, whose tasks are played
     against each other. Requests that change nothing prove nothing, unless they did before the application was mended
     (`may_change_nothing`). What goes wrong beside what is asked about is no proof: other places than those that are
-    watched, and where the search is `lenient` answers that are right, but not all of them at once. With `at_once` a run
+    watched, and where the search is `lenient` answers that are right, but not all of them at once, and lists that hold
+    the right things in another order. With `at_once` a run
     comes first in which nobody waits for a driver that somebody else has asked for something.
     """
 
@@ -213,7 +214,7 @@ class Search:
         """Schedules by chance for the other half of the budget, where there are too many to play them all."""
         drawing = Drawing(
             self._play,
-            len(self._requests),
+            len(self._requests) + self._oracle.has_helpers,
             self._longest,
             (bound.preemptions or 0) + 1,
             bound.seed,
@@ -262,9 +263,11 @@ class Search:
     def _told(self, violation: Violation) -> Told:
         elsewhere = bool(self._watched and violation.places and not violation.places & self._watched)
         answers_only = violation.answers_only and not self._answers_matter
+        lesser = (answers_only and violation.possible) or violation.order_only
         return {
-            "beside": elsewhere or (answers_only and violation.possible and self._lenient),
+            "beside": elsewhere or (lesser and self._lenient),
             "answers_only": answers_only,
+            "order_only": violation.order_only,
             "why": violation.why,
             "differences": [list(difference) for difference in violation.differences],
             "places": sorted(violation.places),

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any
 
 from .frames import Project, stack
-from .lanes import LANE, Gate, Lane
+from .lanes import LANE, Gate, House, Lane
 from .threads import Stepper
 from .values import plain_locals, shown
 
@@ -97,7 +97,7 @@ class Statements:
     def _sync_gate(self, kind: str, label: str) -> None:
         """Stop inside SQLAlchemy: in its greenlet, or on a worker thread."""
         lane = LANE.get()
-        if lane is None or lane.closed:
+        if lane is None or lane.closed or self._is_of_a_library(lane, sys._getframe(2)):
             return
         if not self._stepper.on_loop_thread():
             self._stepper.stop(lane, kind, label, self._stepper.caller(sys._getframe(2)), error=_refusal(kind))
@@ -110,6 +110,15 @@ class Statements:
             here.parent.switch(
                 self._turn(lane, kind, label, self._stepper.caller(here.parent.gr_frame), _refusal(kind))
             )
+
+    def _is_of_a_library(self, lane: Lane, frame: FrameType) -> bool:
+        """Whether a task that no request has started sends something by itself, such as one that keeps a pool."""
+        if not isinstance(lane, House) or self._stepper.caller(frame) is not None:
+            return False
+        import greenlet
+
+        parent = greenlet.getcurrent().parent
+        return parent is None or self._stepper.caller(parent.gr_frame) is None
 
     async def _turn(self, lane: Lane, kind: str, label: str, frame: FrameType | None, error: Exception | None) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -135,6 +144,8 @@ class Statements:
         def with_gate(*args: Any, **options: Any) -> Any:
             lane = LANE.get()
             if lane is None or lane.closed or self._inside_another(sys._getframe(1)):
+                return send(*args, **options)
+            if self._is_of_a_library(lane, sys._getframe(1)):
                 return send(*args, **options)
             label = _one_line(args[1], args[2:]) if len(args) > 1 and isinstance(args[1], str) else kind.upper()
             frame = self._stepper.caller(sys._getframe(1))

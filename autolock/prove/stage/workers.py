@@ -12,7 +12,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
-from .lanes import LANE, STRAND, Strand
+from .lanes import LANE, STRAND, House, Lane, Strand
 from .threads import Stepper
 
 
@@ -23,6 +23,16 @@ def follow_threads(stepper: Stepper) -> None:
     _follow_executors(stepper)
     _follow_anyio(stepper)
     _follow_sleep(stepper)
+
+
+def _unseen(work: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """What a task of the application's own does on a worker thread: it is waited for, and not stepped."""
+    LANE.set(None)
+    return work(*args, **options)
+
+
+def _run_by(stepper: Stepper, lane: Lane, work: Callable[..., Any]) -> Callable[..., Any]:
+    return partial(_unseen if isinstance(lane, House) else partial(stepper.run, lane), work)
 
 
 def _follow_executors(stepper: Stepper) -> None:
@@ -36,7 +46,7 @@ def _follow_executors(stepper: Stepper) -> None:
             return submit(self, work, *args, **options)
         context = copy_context()
         context.run(STRAND.set, Strand())
-        future = submit(self, context.run, partial(stepper.run, lane, work), *args, **options)
+        future = submit(self, context.run, _run_by(stepper, lane, work), *args, **options)
         if not stepper.loop.awaits_executor:
             lane.workers += 1
             future.add_done_callback(lambda _: stepper.loop.call_soon_threadsafe(lane.one_worker_less))
@@ -58,7 +68,7 @@ def _follow_anyio(stepper: Stepper) -> None:
             return await run_sync(work, *args, **options)
         lane.workers += 1
         try:
-            return await run_sync(partial(stepper.run, lane, work), *args, **options)
+            return await run_sync(_run_by(stepper, lane, work), *args, **options)
         finally:
             lane.workers -= 1
 

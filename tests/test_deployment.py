@@ -127,6 +127,7 @@ def test_each_application_of_a_repository_has_its_own_deployment(tmp_path: Path)
     [
         ("global last\n    last += 1\n    return {'number': last}", ["AL601"]),
         ("global last\n    last += 1\n    return {}", []),
+        ("global last\n    last += 1\n    if last > 9:\n        print('many')\n    return {}", []),
         ("if name in taken:\n        raise HTTPException(409)\n    taken[name] = True", ["AL601"]),
         ("if name not in taken:\n        taken[name] = len(name)\n    return taken[name]", []),
         ("if last > 9:\n        raise HTTPException(503)\n    await work()", []),
@@ -139,6 +140,14 @@ def test_only_what_requests_go_by_is_told(tmp_path: Path, body: str, finds: list
         f"        last -= 1\n\n\n@app.post('/')\nasync def do(name: str):\n    {body}\n"
     )
     assert [finding.rule for finding in found(tmp_path, {"main.py": source, "Dockerfile": FOUR})] == finds
+
+
+def test_a_command_is_about_the_nearest_module_of_its_name(tmp_path: Path) -> None:
+    names = ("shop/app/main.py", "club/app/main.py")
+    command = "CMD gunicorn app.main:app -w 4"
+    (finding,) = found(tmp_path, {**dict.fromkeys(names, SEATS), "deploy/club/Dockerfile": command})
+    assert finding.place.path == "club/app/main.py"
+    assert found(tmp_path, {"deploy/club/Dockerfile": "", "deploy/Dockerfile": command}) == [], "it may be either"
 
 
 ROWS = """\
@@ -201,7 +210,7 @@ def test_a_new_lock_says_whom_it_does_not_keep_out(tmp_path: Path) -> None:
 
 def test_settings_without_a_module_are_about_the_folder_that_they_are_for(tmp_path: Path) -> None:
     write(tmp_path, {"api/deploy/gunicorn.conf.py": "workers = 3\n"})
-    deployments = deployments_of(tmp_path)
+    deployments = deployments_of(tmp_path, ())
     assert deployments.of(["api/app/main.py"]) is not None
     assert deployments.of(["jobs/main.py"]) is None
 

@@ -98,7 +98,7 @@ class ProjectDatabases:
 
     @cached_property
     def _deployments(self) -> Deployments:
-        return deployments_of(self._root, ((path, ServerRun(*call)) for path, call in self._processes))
+        return deployments_of(self._root, self._imports, ((path, ServerRun(*call)) for path, call in self._processes))
 
     @cached_property
     def signature(self) -> bytes:

@@ -20,22 +20,27 @@ class ServerRun(NamedTuple):
     text: str
 
 
+class Said(NamedTuple):
+    """What a file says, and the module of the project that it means; empty where it names none."""
+
+    deployed: Deployed
+    module: str
+
+
 @dataclass(frozen=True, slots=True)
 class Deployments:
     """All that is said about processes in a project."""
 
-    said: tuple[Deployed, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.said)
+    said: tuple[Said, ...] = ()
 
     def of(self, paths: Sequence[str]) -> Deployed | None:
         """What says that an application of these files runs in several processes; None where nothing does.
 
         A command that names a module of theirs says more than a setting of the folder that they lie in.
         """
-        return next((d for d in self.said if d.target and _is_meant(d, paths)), None) or next(
-            (d for d in self.said if not d.target and _is_around(d.folder, paths)), None
+        own = frozenset(paths)
+        return next((s.deployed for s in self.said if s.module in own), None) or next(
+            (s.deployed for s in self.said if not s.deployed.target and _is_around(s.deployed.folder, paths)), None
         )
 
 
@@ -44,25 +49,41 @@ NO_DEPLOYMENTS = Deployments()
 _DEEPER = 3
 
 
-def deployments_of(root: Path, runs: Iterable[tuple[str, ServerRun]] = ()) -> Deployments:
-    """What the files of a project say, and calls in its code: (file, call)."""
+def deployments_of(root: Path, paths: Iterable[str], runs: Iterable[tuple[str, ServerRun]] = ()) -> Deployments:
+    """What the files of a project say, whose Python files are `paths`, and calls in its code: (file, call)."""
     called = (Deployed(path, run.line, run.text, run.processes, run.target, about(path)) for path, run in runs)
-    return Deployments((*deployments_below(root), *called))
+    said = (*deployments_below(root), *called)
+    ends = {one.target: one.target.rpartition(".")[2] for one in said if one.target}
+    modules = [path for path in paths if _stem(path) in ends.values()] if ends else []
+    return Deployments(tuple(Said(one, _meant(one, modules)) for one in said))
 
 
-def _is_meant(deployed: Deployed, paths: Sequence[str]) -> bool:
-    """Whether one of the files is the module that a command names, below the folder that it is run in.
+def _stem(path: str) -> str:
+    return path.removesuffix("/__init__.py").removesuffix(".py").rpartition("/")[2]
+
+
+def _meant(deployed: Deployed, paths: Iterable[str]) -> str:
+    """The file that a command names, below the folder that it is run in; of several the nearest, if there is one.
 
     `main:app` may be in a folder of sources, but is no file of that name anywhere.
     """
+    if not deployed.target:
+        return ""
     stem = deployed.target.replace(".", "/")
     below = f"{deployed.folder}/" if deployed.folder else ""
     ends = (f"/{stem}.py", f"/{stem}/__init__.py")
     deep = stem.count("/") + (_DEEPER if "/" in stem else 1)
-    return any(
-        path.startswith(below) and f"/{path}".endswith(ends) and path.removeprefix(below).count("/") <= deep
-        for path in paths
-    )
+    found = [p for p in paths if p.startswith(below) and f"/{p}".endswith(ends) and p[len(below) :].count("/") <= deep]
+    ranks = sorted((_distance(deployed.path, path), path) for path in found)
+    if not ranks or (len(ranks) > 1 and ranks[0][0] == ranks[1][0]):
+        return ""
+    return ranks[0][1]
+
+
+def _distance(file: str, path: str) -> tuple[int, int]:
+    """How far a module is from the file that names it: folders that they have in common, then how deep it lies."""
+    common = set(file.split("/")[:-1]) & set(path.split("/")[:-1])
+    return -len(common), path.count("/")
 
 
 def _is_around(folder: str, paths: Sequence[str]) -> bool:

@@ -16,7 +16,7 @@ from autolock.program.windows import Finder, RaceWindow
 
 if TYPE_CHECKING:
     from autolock.deployment.evidence import Deployed
-    from autolock.program.trace import Candidate, Entry, Held, Write
+    from autolock.program.trace import Candidate, Entry, Held, Read, Write
     from autolock.program.values import Location
 
 
@@ -59,7 +59,10 @@ class ProcessFinder(Finder):
     def _is_used(self, write: Write) -> bool:
         """Whether the function goes on with the number that it has made: it is the next one, and no statistic."""
         return any(
-            read.location == write.location and read.serial > write.serial and read.function == write.function
+            read.location == write.location
+            and read.serial > write.serial
+            and read.function == write.function
+            and not _is_compared(read)
             for read in self.trace.looks
         )
 
@@ -97,6 +100,13 @@ class ProcessFinder(Finder):
 
 def _origins(window: RaceWindow) -> Iterator[Entry]:
     return (origin(entry) for entry in window.entries)
+
+
+def _is_compared(read: Read) -> bool:
+    """Whether a look only asks how many there are by now: what each process counts for itself is no wrong answer."""
+    statement = read.stack[-1].statement
+    test = statement.test if isinstance(statement, ast.If | ast.While) else None
+    return test is not None and any(node is read.node for node in ast.walk(test))
 
 
 def _is_live(write: Write) -> bool:

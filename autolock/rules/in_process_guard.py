@@ -61,7 +61,7 @@ class InProcessGuard:
             return Match(
                 Severity.HIGH,
                 f"`{function_name(window)}` decides by `{window.shown}` in memory, and {said}: what requests to one of "
-                "them have taken, the others still give away.",
+                "them have changed, the others do not know of.",
             )
         return Match(
             Severity.MEDIUM,

@@ -132,6 +132,11 @@ def _groups(matched: Sequence[Matched]) -> list[list[Matched]]:
 
 def _elsewhere(window: ProcessWindow) -> str:
     assert window.deployed is not None
+    if window.is_file:
+        return (
+            "no lock of a process helps: hold a lock on the file (`fcntl.flock`, or the package filelock) from the read "
+            "to the write, or keep what is in it in a database"
+        )
     return (
         f"no lock of a process helps: keep `{window.location.base}` where all processes see it, in a row that one "
         "UPDATE changes on its condition, or in Redis; until then start one process "

@@ -189,7 +189,7 @@ def _across(program: Program, window: ProcessWindow) -> list[Step]:
     return [
         step(program, "A", look, read, value=seen, note="in one process"),
         step(program, "A", Action.WRITE, write, value=written),
-        step(program, "B", look, read, value=seen, note="in another, which has its own"),
+        step(program, "B", look, read, value=seen, note=f"in another{'' if window.is_file else ', which has its own'}"),
         step(program, "B", Action.WRITE, write, value=written, lost=True),
     ]
 

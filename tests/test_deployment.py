@@ -150,6 +150,38 @@ def test_a_command_is_about_the_nearest_module_of_its_name(tmp_path: Path) -> No
     assert found(tmp_path, {"deploy/club/Dockerfile": "", "deploy/Dockerfile": command}) == [], "it may be either"
 
 
+FILE = """\
+import asyncio
+import json
+from pathlib import Path
+
+from fastapi import FastAPI
+
+app = FastAPI()
+lock = asyncio.Lock()
+BOOK = Path("book.json")
+
+
+@app.post("/entries")
+async def enter(text: str):
+    async with lock:
+        entries = json.loads(BOOK.read_text())
+        await asyncio.sleep(0)
+        entries.append(text)
+        BOOK.write_text(json.dumps(entries))
+"""
+
+
+def test_a_lock_in_memory_guards_a_file_from_one_process_only(tmp_path: Path) -> None:
+    assert found(tmp_path, {"main.py": FILE}) == []
+    (finding,) = found(tmp_path, {"Dockerfile": FOUR})
+    assert (finding.rule, finding.severity.value) == ("AL601", "high")
+    assert "`lock`, which holds within one process, and Dockerfile:2 starts 4 processes" in finding.message
+    assert "filelock" in finding.fix.reason
+    held = FILE.replace("asyncio.Lock()", 'FileLock("book.lock")').replace("async with", "with")
+    assert found(tmp_path, {"main.py": f"from filelock import FileLock\n{held}"}) == []
+
+
 ROWS = """\
 import asyncio
 

@@ -24,11 +24,17 @@ if TYPE_CHECKING:
 class ProcessWindow(RaceWindow):
     """A Window between two processes; `kind` is across-processes.
 
-    `deployed` is what says that there are several. `decides` tells that requests are refused by what is there.
+    `deployed` is what says that there are several. `decides` tells that requests are refused by what is there. A file
+    is not each process's own: what each has for itself is the lock.
     """
 
     deployed: Deployed | None = None
     decides: bool = False
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is about a file, which all processes share."""
+        return self.location.root.kind == "file"
 
 
 class ProcessFinder(Finder):
@@ -49,8 +55,11 @@ class ProcessFinder(Finder):
     def _is_for_all(self, window: RaceWindow) -> bool:
         """Whether all processes together would have to go by the same state."""
         write = window.write
-        if write is None or write.location.root.kind == "file" or not any(e.kind == "route" for e in _origins(window)):
+        if write is None or not any(e.kind == "route" for e in _origins(window)):
             return False
+        if write.location.root.kind == "file":
+            # Without a lock it is found as it is; one of which nothing is known may be a lock on the file.
+            return bool(window.guards) and not any(lock.unknown for lock in window.guards)
         if window.dependence == "control":
             return window.exit == "raise" and not _is_live(write) and not self._is_lent(write)
         counts = write.kind == "augment" or (write.kind == "assign" and write.made == "expression")

@@ -38,6 +38,8 @@ class InProcessGuard:
     None is offered: a lock does not bring the copies together. Keep the state where all processes see it, in a row that
     is changed by `UPDATE ... SET left = left - 1 WHERE left > 0`, or in Redis; until then start one process.
 
+    For a file: a lock on the file, such as `fcntl.flock` or the package filelock, from the read to the write.
+
     Rows that are guarded by a lock in memory are no case of this rule: where there are several processes, such a lock
     counts for nothing, and the rules on rows find them. Not reported: caches and objects that are made once,
     connections and tasks, what a request gives back when it ends, counts that nothing goes by, and whatever no file
@@ -56,6 +58,13 @@ class InProcessGuard:
 
         if not isinstance(window, ProcessWindow) or window.deployed is None:
             return None
+        if window.is_file:
+            lock = next((str(g.location) for g in window.guards if g.location is not None), "a lock in memory")
+            return Match(
+                Severity.HIGH,
+                f"`{function_name(window)}` changes `{window.shown}` under `{lock}`, which holds within one process, "
+                f"and {window.deployed.where} starts {window.deployed.many}: they overwrite each other's changes.",
+            )
         said = f"{window.deployed.where} starts {window.deployed.many}, each with a `{window.location.base}` of its own"
         if window.decides:
             return Match(

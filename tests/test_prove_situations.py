@@ -13,6 +13,7 @@ import autolock
 from autolock.api import combined
 from autolock.prove.proof import Bounds, Proof, Subject, Verdict
 from autolock.prove.prover import Prover
+from autolock.prove.requests import to_the_limit
 from autolock.prove.scenario import Race, Scenario
 from autolock.prove.telling import Lanes, summary
 
@@ -220,3 +221,15 @@ def deposit():
     assert told.count('seen = total["cents"]') == 2
     assert len(told) < 12
     assert len(side.decisive.result["witness"]["steps"]) > 60
+
+
+def test_a_request_that_waits_for_ever_is_not_the_last_of_those_that_are_served() -> None:
+    request = {"method": "POST", "path": "/taken", "query": {}, "headers": {}}
+    served: dict[str, object] = {"status": 200, "body": {}}
+    refused = {"status": 409, "body": {}}
+
+    def limited(last: object) -> object:
+        return to_the_limit(request, {}, lambda sent: {"responses": [served] * 3 + [last] * (len(sent) - 3)})
+
+    assert limited(refused) == ([request, request], request)
+    assert limited(None) is None

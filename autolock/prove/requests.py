@@ -31,7 +31,6 @@ _MESSAGES = "(messages)"
 #: What Starlette's paths say of the kind of a part, and OpenAPI's do not: `{number:int}`.
 _CONVERTER = re.compile(r":\w+\}")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
-_NO_ANSWER: dict[str, Any] = {"status": 500, "body": None}
 _UNKNOWN = 401
 _REFUSED = frozenset([_UNKNOWN, 403])
 #: Headers that say what a request is in, or who may send it: another text there is refused.
@@ -274,7 +273,10 @@ def to_the_limit(
         asking = _asking_for(request, amount)
         if asking is not None and asking != request and _served(attempt([asking, asking])) == 1:
             return [], asking
-    alike = _alike([response or _NO_ANSWER for response in attempt([request] * _MOST_REPEATS)["responses"]])
+    responses = attempt([request] * _MOST_REPEATS)["responses"]
+    if None in responses:
+        return None  # one that waits for ever alone is no measure of two
+    alike = _alike(responses)
     return ([request] * (alike - 1), request) if 1 < alike < _MOST_REPEATS else None
 
 

@@ -134,7 +134,7 @@ def _elsewhere(window: ProcessWindow) -> str:
     assert window.deployed is not None
     if window.is_file:
         return (
-            "no lock of a process helps: hold a lock on the file (`fcntl.flock`, or the package filelock) from the read "
+            "no lock of a process helps: hold a lock on the file (`fcntl.flock`, the package filelock) from the read "
             "to the write, or keep what is in it in a database"
         )
     return (

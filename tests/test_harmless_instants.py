@@ -361,6 +361,12 @@ def test_what_threads_make_twice_in_an_instant_is_told_of_last(work: str, severi
     assert severities(tmp_path, MAKER.format(work), "AL103") == {severity}
 
 
+def test_a_model_that_the_event_loop_loads_beside_threads_takes_its_time(tmp_path: Path) -> None:
+    both = MAKER + '\n@app.get("/store")\nasync def get():\n    return get_store().rows\n'
+    assert severities(tmp_path, both.format("self.load_model()"), "AL103") == {Severity.MEDIUM}
+    assert severities(tmp_path, both.format("pass"), "AL103") == {Severity.LOW}
+
+
 def test_what_a_flag_keeps_threads_out_of_is_told_of_last(tmp_path: Path) -> None:
     guarded = severities(tmp_path, ENGINE.format("if self.restarting is True:\n            return"), "AL102")
     bare = severities(tmp_path, ENGINE.format("print(self.restarting)"), "AL102")

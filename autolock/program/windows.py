@@ -513,7 +513,7 @@ class Finder:
             cheap=self._is_made(write, is_stateless) and not half_made,
             plain=self._is_made(write, keeps_nothing) and not half_made,
             dated=self.vanity.asks_how_old(candidate),
-            fleeting=(mixed and candidate.between is None and write.made not in ("new", "await", "call"))
+            fleeting=(mixed and candidate.between is None and not _makes(candidate))
             or is_fleeting(self.program, candidate),
             claimed=claim is None and self.claims.about(candidate) is not None,
             taken=((write.kind == "remove" or write.made == "none") and self.vanity.is_carried(candidate))
@@ -1013,6 +1013,11 @@ def _is_moved(candidate: Candidate) -> bool:
         return False
     as_it_is = candidate.dependence == "data" and write.kind == "assign" and write.made in ("", "shared")
     return as_it_is and bool(read.key) and bool(write.key) and read.key != write.key
+
+
+def _makes(candidate: Candidate) -> bool:
+    """Whether something is made because of a check, which may take as long as that takes, also on the event loop."""
+    return candidate.dependence == "control" and candidate.write.made in ("new", "await", "call")
 
 
 def _is_of_other_elements(candidate: Candidate) -> bool:

@@ -97,6 +97,16 @@ def test_a_lock_that_would_come_after_the_change_is_left_to_a_person(name: str, 
     assert "before any of the rows" in finding.fix.reason
 
 
+def test_what_is_added_up_in_python_is_no_other(tmp_path: Path) -> None:
+    look = "db.scalars(select(Report).where(Report.hut_id == hut_id)).all()"
+    body = f"{LOCKED['by its key']}\n{REPORT}\ndb.flush()\nreports = {look}\n"
+    path = written(tmp_path, f"{body}hut.stars = sum(r.stars for r in reports) / len(reports)\ndb.commit()")
+    autolock.fix([path], apply=True, cache=False)
+    assert "with_for_update" in path.read_text()
+    latest = written(tmp_path, f"{body}hut.stars = reports[0].stars\ndb.commit()")
+    assert autolock.check([latest], cache=False).findings == ()
+
+
 SILENT = {
     "locked": f"""
         hut = db.get(Hut, hut_id, with_for_update=True)

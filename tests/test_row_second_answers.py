@@ -100,6 +100,17 @@ TOLD = {
         """,
         'return {"status": "rented already"}',
     ),
+    "words after the check": (
+        """
+        if tenant is None:
+            tenant = Tenant(plot=plot)
+            db.add(tenant)
+            db.commit()
+            return {"status": "rented"}
+        return {"status": "rented already"}
+        """,
+        'return {"status": "rented already"}',
+    ),
 }
 
 
@@ -130,6 +141,16 @@ UNTOLD = {
         db.commit()
         return {}
         """,
+    "the row is changed after the check": """
+        if tenant is None:
+            tenant = Tenant(plot=plot, phone=phone)
+            db.add(tenant)
+            db.commit()
+            return tenant
+        tenant.phone = phone
+        db.commit()
+        return tenant
+        """,
     "a status for what is new": """
         if tenant is None:
             tenant = Tenant(plot=plot)
@@ -148,4 +169,4 @@ def test_what_cannot_be_told_afterwards_is_left_to_a_person(name: str, tmp_path:
     (finding,) = autolock.check([tmp_path / "main.py"], cache=False).findings
     assert finding.fix is not None
     assert finding.fix.safety.value == "none"
-    assert "by hand" in finding.fix.reason
+    assert "by hand" in finding.fix.reason or "make both one" in finding.fix.reason

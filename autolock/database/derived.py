@@ -6,6 +6,7 @@ one's change out.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,9 @@ def derived(trace: DatabaseTrace) -> Iterator[RowCandidate]:
         if write.form not in ("attribute", "update") or write.value is None or not entry.many:
             continue
         for read in write.value.reads:
-            if not isinstance(read, RowRead) or read.what != "aggregate" or not _belongs(read, write):
+            if not isinstance(read, RowRead) or not (read.what == "aggregate" or _adds_up(write)):
+                continue
+            if not _belongs(read, write):
                 continue
             if changed_before(trace, entry, read) is not None:
                 yield RowCandidate(entry, read, write, "data")
@@ -35,6 +38,15 @@ def changed_before(trace: DatabaseTrace, entry: Entry, read: RowRead) -> RowWrit
     rows = read.location.root
     ours = (w for e, w in trace.writes if e is entry and w.serial < read.serial and w.location.root == rows)
     return min(ours, key=lambda w: w.serial, default=None)
+
+
+def _adds_up(write: RowWrite) -> bool:
+    """Whether fetched rows are counted or added up where the value is set: `sum(r.stars for r in reports)`."""
+    value = write.node.value if isinstance(write.node, ast.Assign) else None
+    return value is not None and any(
+        isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id in ("sum", "len")
+        for n in ast.walk(value)
+    )
 
 
 def _belongs(read: RowRead, write: RowWrite) -> bool:

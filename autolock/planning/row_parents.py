@@ -55,8 +55,9 @@ class ParentLocks(RowLocks):
             raise refusal
         kept = origin.transaction == write.transaction and origin.session is write.session
         here = origin.query.spot is not None and origin.query.spot.function == window.function
-        if not kept or not here or self.dialect == "sqlite":
-            raise refusal
+        joined = window.look.query.form == "relationship" and self.loads_joined(origin.query)
+        if not kept or not here or joined or self.dialect == "sqlite":
+            raise refusal  # what is joined is read as it was before the lock
         made = self.lock_query(window, origin, origin.query)
         made.reason = (
             "Whoever changes such rows this way holds the lock on the row that they belong to: the second request "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from autolock.planning.blocks import Refusal
 from autolock.planning.statements import statements_of
+from autolock.planning.upserts import side_of_found
 
 _REMOVED = (
     "the row is deleted where it is there: decide what two requests at once shall come to, say by letting the client "
@@ -41,11 +42,12 @@ def second_answer(function: ast.AST, test: ast.AST | None, add: ast.stmt, name: 
     if check is None:
         return SecondAnswer()
     here = next((side for side in (check.body, check.orelse) if _holds(side, add)), None)
-    found = check.orelse if here is check.body else check.body
+    found = side_of_found(function, check, add)
     if any(_deletes(s, name) for s in found):
         raise Refusal(_REMOVED)
-    if here is None:
-        return _returned(function, found, add, name, new)
+    answer = _returned(function, found, add, name, new)
+    if here is None or answer.returned:
+        return answer
     return _flags(function, check, here, found, add)
 
 
@@ -77,11 +79,12 @@ def _flags(
 
 def _returned(function: ast.AST, found: list[ast.stmt], add: ast.stmt, name: str, new: str) -> SecondAnswer:
     """What is returned of a found row, where a new one gets another answer: `return reader, False`."""
-    *first, last = found
-    if not isinstance(last, ast.Return) or not all(isinstance(s, ast.Expr | ast.Assign) for s in first):
+    last = found[-1] if found else None
+    if not isinstance(last, ast.Return) or not all(isinstance(s, ast.Expr | ast.Assign) for s in found[:-1]):
         return SecondAnswer()
     end = add.end_lineno or add.lineno
-    answers = [s for s in statements_of(function) if isinstance(s, ast.Return) and s.lineno > end]
+    later = (s for s in statements_of(function) if isinstance(s, ast.Return) and s.lineno > end)
+    answers = [s for s in later if not _holds(found, s)]
     told = _called(last.value, name, "")
     if not any(_literals(last.value) or _literals(s.value) for s in answers):
         return SecondAnswer()

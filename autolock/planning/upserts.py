@@ -32,12 +32,23 @@ def changes_of_found(function: ast.AST, test: ast.AST | None, add: ast.stmt, nam
     check = next((n for n in ast.walk(function) if isinstance(n, ast.If) and n.test is test), None)
     if check is None:
         return []
-    found = check.orelse if _is_in(check.body, add) else check.body
+    found = side_of_found(function, check, add)
     if not any(_changes(n, name) for s in found for n in ast.walk(s)):
         return []
     if any(isinstance(n, _LEAVING) for s in found for n in ast.walk(s)):
         raise Refusal(_ONE_STATEMENT)
     return found
+
+
+def side_of_found(function: ast.AST, check: ast.If, add: ast.stmt) -> list[ast.stmt]:
+    """What is done where the row is there: the other side of the check, or what follows where the inserter leaves."""
+    if not _is_in(check.body, add):
+        return check.body
+    if check.orelse or not isinstance(check.body[-1], ast.Return | ast.Raise | ast.Continue | ast.Break):
+        return check.orelse
+    blocks = [getattr(n, name, []) for n in ast.walk(function) for name in ("body", "orelse", "finalbody")]
+    block = next(b for b in blocks if isinstance(b, list) and any(s is check for s in b))
+    return block[block.index(check) + 1 :]
 
 
 def refuse_unfinished(

@@ -46,7 +46,7 @@ def test_after_holds(fixture: Fixture, variant: str, part: str, postgres: Postgr
 
 
 def test_every_rule_has_a_fixture() -> None:
-    assert {finding["rule"] for fixture in RACY for finding in fixture.findings} == RULES
+    assert {finding["rule"] for fixture in RACY for finding in fixture.findings} >= RULES
     assert len(LOOKALIKES) >= 10
 
 

@@ -128,6 +128,7 @@ def test_each_application_of_a_repository_has_its_own_deployment(tmp_path: Path)
         ("global last\n    last += 1\n    return {'number': last}", ["AL601"]),
         ("global last\n    last += 1\n    return {}", []),
         ("global last\n    last += 1\n    if last > 9:\n        print('many')\n    return {}", []),
+        ("global last\n    last += 1\n    print('visit', last)\n    return {}", []),
         ("if name in taken:\n        raise HTTPException(409)\n    taken[name] = True", ["AL601"]),
         ("if name not in taken:\n        taken[name] = len(name)\n    return taken[name]", []),
         ("if last > 9:\n        raise HTTPException(503)\n    await work()", []),

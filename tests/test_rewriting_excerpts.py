@@ -20,9 +20,9 @@ LONG = "row = session.execute(select(Model).where(Model.id == item_id, Model.own
 
 def wrapped(code: str, chance: random.Random) -> tuple[str, tuple[int, int]]:
     """A statement of a file put into a block that is badly formatted, with something long, and where that is."""
-    statements = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.stmt) and node.col_offset]
-    chosen = chance.choice(statements)
     lines = code.splitlines(keepends=True)
+    statements = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.stmt) and node.col_offset]
+    chosen = chance.choice([node for node in statements if not lines[node.lineno - 1].lstrip().startswith("elif")])
     first, last = chosen.lineno, chosen.end_lineno or chosen.lineno
     indent = " " * chosen.col_offset
     block = [line if line.isspace() else f"    {line}" for line in lines[first - 1 : last]]

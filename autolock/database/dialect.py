@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from autolock.folders import files_below
 
 Imports = Mapping[str, Sequence[str]]
 """The modules that each file imports."""
@@ -61,7 +62,7 @@ def dialect_of(imports: Imports, root: Path) -> Dialect:
     for a user's choice. SQLite is believed only where nothing else is named at all, since it is
     what applications fall back to.
     """
-    files = tuple(_files(root))
+    files = tuple(files_below(root, _FOLDERS_DEEP, _is_searched))
     named = _first_of_each((*_in_code(imports, root, _URL), *_dialects(imports), *_in_settings(root, files)))
     if len(named) > 1:
         return Dialect()
@@ -125,19 +126,6 @@ def _installed(root: Path, files: Sequence[str]) -> Iterator[Dialect]:
             name.startswith("requirements") and name.endswith((".txt", ".in"))
         ):
             yield from _matches(root / path, path, _DEPENDENCY)
-
-
-def _files(root: Path, below: str = "", depth: int = 0) -> Iterator[str]:
-    """Files of the uppermost folders, relative to the root."""
-    try:
-        entries = sorted(os.scandir(root / below), key=lambda entry: entry.name)
-    except OSError:
-        return
-    for entry in entries:
-        if entry.is_file():
-            yield f"{below}{entry.name}"
-        elif depth < _FOLDERS_DEEP and entry.is_dir(follow_symlinks=False) and _is_searched(entry.name):
-            yield from _files(root, f"{below}{entry.name}/", depth + 1)
 
 
 def _is_searched(folder: str) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from autolock.deployment.commands import count_of, started_by
 from autolock.deployment.evidence import Deployed
 from autolock.deployment.manifests import copies_in
+from autolock.folders import files_below
 
 _DOCKER = re.compile(r"(?i)^(.*\.)?(dockerfile|containerfile)(\..*)?$")
 _COMMANDS = re.compile(r"(?i)^(procfile.*|.*\.(sh|service|conf|ini|toml)|justfile|fly\.toml)$")
@@ -37,7 +38,9 @@ _OTHERWISE = re.compile(r"(?im)^(CMD|ENTRYPOINT)\b|\b(WEB_CONCURRENCY|MAX_WORKER
 
 def deployments_below(root: Path) -> Iterator[Deployed]:
     """Every line that starts more than one process."""
-    for path in _files(root):
+    for path in files_below(root, _DEEPEST, _is_searched):
+        if not _is_about_running(path.rpartition("/")[2]):
+            continue
         try:
             with open(root / path, "rb") as opened:
                 text = opened.read(_LARGEST).decode("utf-8", "replace")
@@ -48,17 +51,8 @@ def deployments_below(root: Path) -> Iterator[Deployed]:
                 yield found
 
 
-def _files(root: Path, below: str = "", depth: int = 0) -> Iterator[str]:
-    try:
-        entries = sorted(os.scandir(root / below), key=lambda entry: entry.name)
-    except OSError:
-        return
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            if depth < _DEEPEST and entry.name.lower() not in _NO_FOLDERS and not entry.name.startswith("."):
-                yield from _files(root, f"{below}{entry.name}/", depth + 1)
-        elif entry.is_file() and _is_about_running(entry.name):
-            yield f"{below}{entry.name}"
+def _is_searched(folder: str) -> bool:
+    return folder.lower() not in _NO_FOLDERS and not folder.startswith(".")
 
 
 def _is_about_running(name: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from autolock.program.index import dotted
 from autolock.program.trace import origin, undoes
 from autolock.program.windows import Finder, RaceWindow
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from autolock.deployment.evidence import Deployed
     from autolock.program.trace import Candidate, Entry, Held, Read, Write
     from autolock.program.values import Location
+
+_LOGS = {"debug", "info", "warning", "error", "exception", "critical", "log", "print"}
 
 
 @dataclass(slots=True)
@@ -71,7 +74,7 @@ class ProcessFinder(Finder):
             read.location == write.location
             and read.serial > write.serial
             and read.function == write.function
-            and not _is_compared(read)
+            and not _is_told(read)
             for read in self.trace.looks
         )
 
@@ -111,11 +114,14 @@ def _origins(window: RaceWindow) -> Iterator[Entry]:
     return (origin(entry) for entry in window.entries)
 
 
-def _is_compared(read: Read) -> bool:
-    """Whether a look only asks how many there are by now: what each process counts for itself is no wrong answer."""
+def _is_told(read: Read) -> bool:
+    """Whether a look only asks or logs how many there are by now: each process may well count for itself."""
     statement = read.stack[-1].statement
-    test = statement.test if isinstance(statement, ast.If | ast.While) else None
-    return test is not None and any(node is read.node for node in ast.walk(test))
+    asked = statement.test if isinstance(statement, ast.If | ast.While) else None
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    if isinstance(call, ast.Call) and dotted(call.func).rpartition(".")[2] in _LOGS:
+        asked = call
+    return asked is not None and any(node is read.node for node in ast.walk(asked))
 
 
 def _is_live(write: Write) -> bool:

@@ -28,6 +28,11 @@ class Started(NamedTuple):
     target: str
 
 
+def names_server(text: str) -> bool:
+    """Whether any server is named in a text."""
+    return _SERVER.search(text) is not None
+
+
 def started_by(command: str) -> Started | None:
     """What a command starts; None where it starts no server."""
     server = _SERVER.search(command)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from autolock.deployment.commands import count_of, started_by
+from autolock.deployment.commands import count_of, names_server, started_by
 from autolock.deployment.evidence import Deployed
 from autolock.deployment.manifests import copies_in
 from autolock.folders import files_below
@@ -71,7 +71,7 @@ def _said(path: str, text: str) -> Iterator[Deployed]:
             yield Deployed(path, copies.line, copies.text, copies.number, copies.target, "" if built == "." else built)
     elif _HYPERCORN.match(name):
         yield from _numbers(path, text, folder, re.compile(r"^workers\s*=\s*(\S+)"))
-    for number, line in _lines(text):
+    for number, line in _lines(text) if names_server(text) else ():
         started = started_by(line)
         if started is not None and started.processes is not None:
             yield Deployed(path, number, _short(line), started.processes, started.target, folder)
@@ -90,6 +90,8 @@ def about(path: str) -> str:
 
 
 def _numbers(path: str, text: str, folder: str, form: re.Pattern[str]) -> Iterator[Deployed]:
+    if form is _CONCURRENCY and "WEB_CONCURRENCY" not in text:
+        return
     for number, line in _lines(text):
         found = form.search(line)
         count = count_of(found.group(1)) if found else None

@@ -14,6 +14,8 @@ _OTHERS = re.compile(
     r"(?i)front|nginx|redis|postgres|mysql|mongo|rabbit|kafka|worker|celery|beat|cron|scheduler|consumer|migrat|grafana|"
     r"prometheus|otel|proxy|gateway|minio|qdrant|ollama|vllm"
 )
+#: What says how many copies there are; a file without it need not be parsed, which takes long.
+_NUMBERED = re.compile(r"\b(?:replicas|minReplicas|replicaCount|scale)[\"']?\s*:\s*[\"']?[$\d]")
 _COPIED = {"Deployment", "StatefulSet", "ReplicaSet", "HorizontalPodAutoscaler"}
 
 
@@ -30,10 +32,12 @@ class Copies(NamedTuple):
 
 def copies_in(name: str, text: str) -> Iterator[Copies]:
     """What a YAML file asks for. Templates that are no YAML yet say nothing."""
+    if _NUMBERED.search(text) is None:
+        return
     import yaml
 
     try:
-        documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+        documents = list(yaml.compose_all(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     except yaml.YAMLError:
         return
     for document in documents:

@@ -53,7 +53,7 @@ class Plan:
 
 
 #: Windows that are mended one by one.
-_SINGLE = (RowWindow, SessionWindow, SplitWindow, ModelWindow, ExchangeWindow, ProcessWindow)
+_Single = RowWindow | SessionWindow | SplitWindow | ModelWindow | ExchangeWindow | ProcessWindow
 _ALONE = ("leaked", "re-entered", "opposite-order", "refilled", "waited")
 _DEADLOCKS = {
     "re-entered": "split the function into a part that takes the lock and a part that expects it to be held",
@@ -67,7 +67,6 @@ _EXCHANGES = {
     "variable, and store the whole of it under its own key",
 }
 
-_Single = RowWindow | SessionWindow | SplitWindow | ModelWindow | ExchangeWindow | ProcessWindow
 Matched = tuple["RaceWindow", Finding]
 
 
@@ -83,7 +82,7 @@ def plan(analysis: Analysis, findings: Sequence[Finding]) -> tuple[tuple[Finding
     fixed: dict[str, Fix] = {}
     plans: list[Plan] = []
     for group in _groups([(windows[f.fingerprint], f) for f in findings]):
-        fix, made = planner.for_group(group) if not isinstance(group[0][0], _SINGLE) else planner.for_one(group[0])
+        fix, made = planner.for_group(group) if not isinstance(group[0][0], _Single) else planner.for_one(group[0])
         fixed.update((f.fingerprint, fix) for _, f in group)
         if made is not None:
             plans.append(made)
@@ -104,8 +103,8 @@ def _together(plans: Sequence[Plan]) -> tuple[Plan, ...]:
 
 def _groups(matched: Sequence[Matched]) -> list[list[Matched]]:
     """Findings that one lock must end together: of one state, or of states changed in one function."""
-    alone = [[m] for m in matched if isinstance(m[0], _SINGLE)]
-    matched = [m for m in matched if not isinstance(m[0], _SINGLE)]
+    alone = [[m] for m in matched if isinstance(m[0], _Single)]
+    matched = [m for m in matched if not isinstance(m[0], _Single)]
     alone += [[m] for m in matched if m[0].kind == "late-read" or m[0].relation in _ALONE]
     loops: dict[object, list[Matched]] = {}
     for window, finding in matched:
@@ -176,7 +175,7 @@ class _Planner:
     def for_one(self, matched: Matched) -> tuple[Fix, Plan | None]:
         """The fix of a finding about rows, a session or a model."""
         window, finding = matched
-        assert isinstance(window, _SINGLE)
+        assert isinstance(window, _Single)
         try:
             made = self.made(window)
         except Refusal as refusal:

@@ -13,7 +13,6 @@ from autolock.findings import Problem, Report
 from autolock.report.base import RenderOptions
 
 _PIPE_WIDTH = 100
-_TABLE_WIDTH = 160
 _DRAWING = "─│╰●→"
 
 
@@ -36,16 +35,16 @@ def render(report: Report, format: str, output: Path | None, *, quiet: bool, ver
     return registry.reporter(format).render(report, drawn_for(output, quiet=quiet, verbose=verbose))
 
 
-def table_width(output: Path | None) -> int:
-    """How wide a table may be: as the terminal, or wide enough for seven columns."""
-    return shutil.get_terminal_size().columns if output is None and on_terminal() else _TABLE_WIDTH
+def width_of(output: Path | None, otherwise: int) -> int:
+    """How wide what is written may be: as the terminal, or as it is said where nobody looks at one."""
+    return shutil.get_terminal_size().columns if output is None and on_terminal() else otherwise
 
 
 def drawn_for(output: Path | None, *, quiet: bool, verbose: bool) -> RenderOptions:
     """How a report is drawn for where it goes."""
     return RenderOptions(
         color=output is None and use_color(),
-        width=shutil.get_terminal_size().columns if output is None and on_terminal() else _PIPE_WIDTH,
+        width=width_of(output, _PIPE_WIDTH),
         verbose=verbose,
         quiet=quiet,
         version=__version__,

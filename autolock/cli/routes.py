@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from autolock.cli import options as o
-from autolock.cli.console import complain, emit, table_width, use_color
+from autolock.cli.console import complain, emit, use_color, width_of
 from autolock.cli.progress import progress_bar
 from autolock.errors import AutolockError
 
@@ -15,6 +15,9 @@ OpenApi = Annotated[
     Path | None,
     typer.Option("--openapi", metavar="FILE", help="An OpenAPI document whose operations the routes are joined with."),
 ]
+
+#: Wide enough for seven columns.
+_WIDTH = 160
 
 
 def routes(
@@ -52,5 +55,5 @@ def routes(
         listing = api.routes(paths or ["."], openapi=openapi, **chosen)
     complain(listing.report.errors)
     color = use_color() and output is None
-    emit(rendered(listing, format, width=table_width(output), color=color), output)
+    emit(rendered(listing, format, width=width_of(output, _WIDTH), color=color), output)
     return 2 if listing.report.errors and listing.report.statistics.files == 0 else 0

@@ -12,8 +12,9 @@ from autolock.database.ddl import tables_made
 from autolock.database.dialect import dialect_of
 from autolock.database.migrations import NOTHING_MIGRATED, Migrated, migrated, migration_files
 from autolock.deployment.backend import LockBackend
-from autolock.deployment.project import NO_DEPLOYMENTS, Deployments, ServerRun, deployments_of
+from autolock.deployment.project import NO_DEPLOYMENTS, Deployments, deployments_of
 from autolock.llm.project import NO_PROJECT, ModelProject, ModelSettings
+from autolock.program.processes import Started
 
 _LIBRARIES = frozenset(
     {
@@ -59,7 +60,7 @@ class ProjectDatabases:
         self,
         imports: Mapping[str, Sequence[str]],
         tables: Sequence[str],
-        processes: Sequence[tuple[str, tuple[int, int, str, str]]],
+        processes: Sequence[tuple[str, Started]],
         root: Path,
         settings: ModelSettings,
         backend: LockBackend | None = None,
@@ -98,7 +99,7 @@ class ProjectDatabases:
 
     @cached_property
     def _deployments(self) -> Deployments:
-        return deployments_of(self._root, self._imports, ((path, ServerRun(*call)) for path, call in self._processes))
+        return deployments_of(self._root, self._imports, self._processes)
 
     @cached_property
     def signature(self) -> bytes:

@@ -14,7 +14,7 @@ from autolock.deployment.manifests import copies_in
 from autolock.folders import files_below
 
 _DOCKER = re.compile(r"(?i)^(.*\.)?(dockerfile|containerfile)(\..*)?$")
-_COMMANDS = re.compile(r"(?i)^(procfile.*|.*\.(sh|service|conf|ini|toml)|justfile|fly\.toml)$")
+_COMMANDS = re.compile(r"(?i)^(procfile.*|.*\.(sh|service|conf|ini|toml)|justfile)$")
 _SETTINGS = re.compile(r"(?i)^(\.env(\.prod(uction)?)?|.*\.env)$")
 _GUNICORN = re.compile(r"(?i)^(gunicorn.*\.py|.*gunicorn.*conf.*\.py)$")
 _HYPERCORN = re.compile(r"(?i)^hypercorn.*\.toml$")
@@ -75,7 +75,8 @@ def _said(path: str, text: str) -> Iterator[Deployed]:
         started = started_by(line)
         if started is not None and started.processes is not None:
             yield Deployed(path, number, _short(line), started.processes, started.target, folder)
-    yield from _numbers(path, text, folder, _CONCURRENCY)
+    if "WEB_CONCURRENCY" in text:
+        yield from _numbers(path, text, folder, _CONCURRENCY)
     if _DOCKER.match(name) and not _OTHERWISE.search(text):
         for number, line in _lines(text):
             if _IMAGE.match(line):
@@ -90,8 +91,6 @@ def about(path: str) -> str:
 
 
 def _numbers(path: str, text: str, folder: str, form: re.Pattern[str]) -> Iterator[Deployed]:
-    if form is _CONCURRENCY and "WEB_CONCURRENCY" not in text:
-        return
     for number, line in _lines(text):
         found = form.search(line)
         count = count_of(found.group(1)) if found else None

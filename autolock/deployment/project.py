@@ -9,15 +9,7 @@ from typing import NamedTuple
 
 from autolock.deployment.evidence import Deployed
 from autolock.deployment.files import about, deployments_below
-
-
-class ServerRun(NamedTuple):
-    """`uvicorn.run("app.main:app", workers=4)` in the code: where, how many, and the module that it names."""
-
-    line: int
-    processes: int
-    target: str
-    text: str
+from autolock.program.processes import Started
 
 
 class Said(NamedTuple):
@@ -49,12 +41,14 @@ NO_DEPLOYMENTS = Deployments()
 _DEEPER = 3
 
 
-def deployments_of(root: Path, paths: Iterable[str], runs: Iterable[tuple[str, ServerRun]] = ()) -> Deployments:
+def deployments_of(root: Path, paths: Iterable[str], runs: Iterable[tuple[str, Started]] = ()) -> Deployments:
     """What the files of a project say, whose Python files are `paths`, and calls in its code: (file, call)."""
-    called = (Deployed(path, run.line, run.text, run.processes, run.target, about(path)) for path, run in runs)
+    called = (
+        Deployed(path, line, text, processes, target, about(path)) for path, (line, processes, target, text) in runs
+    )
     said = (*deployments_below(root), *called)
-    ends = {one.target: one.target.rpartition(".")[2] for one in said if one.target}
-    modules = [path for path in paths if _stem(path) in ends.values()] if ends else []
+    named = {one.target.rpartition(".")[2] for one in said if one.target}
+    modules = [path for path in paths if _stem(path) in named] if named else []
     return Deployments(tuple(Said(one, _meant(one, modules)) for one in said))
 
 

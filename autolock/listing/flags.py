@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from autolock.program.trace import undoes
 
@@ -38,19 +38,26 @@ _KEPT = ("augment", "remove")
 _DEPENDENCY = re.compile(r"\b(Depends|Security)$")
 
 
+class Flag(NamedTuple):
+    """Something about a route that is no race: `rule` is AL701 or AL702."""
+
+    rule: str
+    message: str
+
+
 def flags_of(
     program: Program, handler: Ref, method: str, written: Sequence[Write], changed: Sequence[RowWrite]
-) -> Iterator[tuple[str, str]]:
-    """The rule and what is to be said, for a handler that has written these places and changed these rows."""
+) -> Iterator[Flag]:
+    """What is to be said of a handler that has written these places and changed these rows."""
     node = program.syntax_of(handler)
     if method in _SAFE_METHODS:
         told = sorted({f"`{w.model.table}`" for w in changed} | {f"`{w.location.base}`" for w in _kept(written)})
         if told:
-            yield "AL702", f"a {method} changes {' and '.join(told)}"
+            yield Flag("AL702", f"a {method} changes {' and '.join(told)}")
     if node is not None and (changed or written):
         taken = _taken_as_it_is(node)
         if taken and not _is_checked(node):
-            yield "AL701", f"`{taken}` is not validated before state is changed"
+            yield Flag("AL701", f"`{taken}` is not validated before state is changed")
 
 
 def _kept(written: Sequence[Write]) -> Iterator[Write]:

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from autolock.listing.flags import flags_of
+from autolock.listing.flags import Flag, flags_of
 from autolock.program.trace import TAKING, Entry, context_name, origin
 
 if TYPE_CHECKING:
@@ -20,13 +20,6 @@ if TYPE_CHECKING:
     from autolock.program.values import Location
 
 T = TypeVar("T")
-
-
-class Flag(NamedTuple):
-    """Something about a route that is no race: `rule` is AL701 or AL702."""
-
-    rule: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +89,7 @@ class RouteLister:
             _names(write.model.table for write in changed),
             self._guards(entry),
             tuple(self._findings.get(title, ())),
-            tuple(Flag(*flag) for flag in flags_of(self._analysis.program, handler, method, written, changed)),
+            tuple(flags_of(self._analysis.program, handler, method, written, changed)),
         )
 
     @cached_property

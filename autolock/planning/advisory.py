@@ -11,9 +11,8 @@ from autolock.edits import Edit
 from autolock.findings import Safety
 from autolock.planning.blocks import Refusal
 from autolock.planning.homes import frozen
-from autolock.planning.row_base import RowBase
+from autolock.planning.row_base import MAPPERS, RowBase
 from autolock.planning.rowplan import RowPlan
-from autolock.program.linker import Ref
 
 _DIALECTS = ("postgresql", "")
 
@@ -34,7 +33,7 @@ class AdvisoryLocks(RowBase):
             raise otherwise
         function, node = window.function, self.sources.node_of(window.function)
         region = self.sources.blocks(function.path).spanning([window.first], node)
-        imports = [edit for name in ("select", "func") for edit in self._imported(function, name)]
+        imports = [edit for name in ("select", "func") for edit in self.imported(function, "sqlalchemy", name, MAPPERS)]
         await_ = "await " if look.session.is_async else ""
         code = (
             f"{await_}{self.session_at(window, function)}.execute("
@@ -59,12 +58,3 @@ class AdvisoryLocks(RowBase):
             and write.serial < window.look.serial
         ]
         return Safety.SAFE if self.dialect and not before and not window.look.locks else Safety.UNSAFE
-
-    def _imported(self, function: Ref, name: str) -> list[Edit]:
-        """The edit that makes a name of SQLAlchemy known in a function's file, where it is not."""
-        found = self.program.resolve(function.path, name, function.name)
-        if found is None:
-            return [Edit(function.path, "import-name", frozen(module="sqlalchemy", name=name, alias=""))]
-        if found[0].kind != "external" or found[0].name.partition(".")[0] not in ("sqlalchemy", "sqlmodel"):
-            raise Refusal(f"the name `{name}` is taken here")
-        return []

@@ -55,9 +55,10 @@ def _means(text: str, node: ast.stmt | ast.expr) -> bool:
         (statement,) = ast.parse(text).body
     except (SyntaxError, ValueError):
         return False
-    return ast.dump(
-        statement.value if isinstance(statement, ast.Expr) and isinstance(node, ast.expr) else statement
-    ) == (ast.dump(node))
+    parsed: ast.AST = statement
+    if isinstance(statement, ast.Expr) and isinstance(node, ast.expr):
+        parsed = statement.value
+    return ast.dump(parsed) == ast.dump(node)
 
 
 def laid_out(sources: Sources, path: str, code: str, indent: int) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from autolock.engine import Analysis
 
 
-_MAPPERS = frozenset({"sqlalchemy", "sqlmodel"})
+MAPPERS = frozenset({"sqlalchemy", "sqlmodel"})
 _SESSIONS = frozenset({"Session", "AsyncSession", "AsyncConnection", "Connection"})
 
 
@@ -80,20 +80,27 @@ class RowBase:
         for argument in [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]:
             kind, _ = self.machine.type_of_annotation(function.path, argument.annotation, function.name)
             library, _, name = kind.name.rpartition(".")
-            if kind.kind == "external" and name in _SESSIONS and library.partition(".")[0] in _MAPPERS:
+            if kind.kind == "external" and name in _SESSIONS and library.partition(".")[0] in MAPPERS:
                 return argument.arg
         raise Refusal("the function has no session at hand: lock the row where it is loaded")
 
     def error_name(self, function: Ref) -> tuple[str, list[Edit]]:
         """`IntegrityError` in the function's file, imported where it is not."""
-        found = self.program.resolve(function.path, "IntegrityError", function.name)
-        if found is not None and found[0].kind == "external" and found[0].name.startswith("sqlalchemy"):
-            return "IntegrityError", []
-        if found is not None:
-            raise Refusal("the name IntegrityError is taken here")
-        return "IntegrityError", [
-            Edit(function.path, "import-name", frozen(module="sqlalchemy.exc", name="IntegrityError", alias=""))
-        ]
+        return "IntegrityError", self.imported(function, "sqlalchemy.exc", "IntegrityError")
+
+    def imported(
+        self, function: Ref, module: str, name: str, libraries: frozenset[str] = frozenset({"sqlalchemy"})
+    ) -> list[Edit]:
+        """The edit that makes a name known in a function's file, where it is not; raises Refusal.
+
+        It may be known from any of the `libraries`.
+        """
+        found = self.program.resolve(function.path, name, function.name)
+        if found is None:
+            return [Edit(function.path, "import-name", frozen(module=module, name=name, alias=""))]
+        if found[0].kind != "external" or found[0].name.partition(".")[0] not in libraries:
+            raise Refusal(f"the name {name} is taken here")
+        return []
 
     def looking(self, path: str, look: ast.stmt | None, found: ast.expr) -> str:
         """The source of a look: as it is written where it is in one place."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
 
 from autolock.database.derived import changed_before
 from autolock.database.objects import Condition
@@ -11,16 +10,12 @@ from autolock.database.parents import refers_to
 from autolock.database.trace import RowRead
 from autolock.database.windows import RowWindow
 from autolock.planning.blocks import Refusal
+from autolock.planning.row_locks import RowLocks
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.statements import (
     header_nodes,
 )
 from autolock.program.index import dotted
-
-if TYPE_CHECKING:
-    pass
-
-from autolock.planning.row_locks import RowLocks
 
 
 class ParentLocks(RowLocks):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from autolock.database.harm import Harm
 from autolock.database.trace import RowRead
@@ -22,6 +21,7 @@ from autolock.planning.lock_methods import lock_method
 from autolock.planning.looks import named_value
 from autolock.planning.names import laid_out
 from autolock.planning.ordered import ordered_lock
+from autolock.planning.row_base import RowBase
 from autolock.planning.rowplan import RowPlan
 from autolock.planning.statements import (
     header_nodes,
@@ -30,11 +30,6 @@ from autolock.planning.statements import (
 )
 from autolock.planning.text_locks import text_lock
 from autolock.program.linker import Ref
-
-if TYPE_CHECKING:
-    pass
-
-from autolock.planning.row_base import RowBase
 
 #: What sends a new row to the database.
 _SENT = frozenset({"flush", "commit", "begin_nested"})

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from autolock.database.windows import RowWindow
 from autolock.planning.advice import by_hand
+from autolock.planning.advisory import AdvisoryLocks
 from autolock.planning.blocks import Refusal
 from autolock.planning.holding import kept_by_scope, with_care
 from autolock.planning.opened import OPENED
-from autolock.planning.rowplan import RowPlan
-
-if TYPE_CHECKING:
-    pass
-
-from autolock.planning.advisory import AdvisoryLocks
 from autolock.planning.row_inserts import RowInserts
+from autolock.planning.rowplan import RowPlan
 from autolock.planning.single_inserts import CONFLICTS, SingleInserts
 
 

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autolock.program.facts import Import, ModuleFacts
+from autolock.program.processes import Started
 
 if TYPE_CHECKING:
     from autolock.program.linker import Program
@@ -38,7 +39,7 @@ class Traits(NamedTuple):
     rooted: bool = False
     named: int = 0
     tables: tuple[str, ...] = ()
-    processes: tuple[tuple[int, int, str, str], ...] = ()
+    processes: tuple[Started, ...] = ()
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -211,7 +212,7 @@ class Divided:
         return tuple(text for _, one in sorted(self.traits.items()) for text in one.tables)
 
     @property
-    def processes(self) -> tuple[tuple[str, tuple[int, int, str, str]], ...]:
+    def processes(self) -> tuple[tuple[str, Started], ...]:
         """Calls in the code that run an application in several processes, with the files that they are in."""
         return tuple((path, call) for path, one in sorted(self.traits.items()) for call in one.processes)
 

@@ -24,8 +24,8 @@ class JsonReporter:
             "version": SCHEMA_VERSION,
             "autolock": options.version,
             "findings": [_finding(finding) for finding in report.findings],
-            "errors": [_problem(problem) for problem in report.errors],
-            "notes": [_problem(problem) for problem in report.notes],
+            "errors": [problem_told(problem) for problem in report.errors],
+            "notes": [problem_told(problem) for problem in report.notes],
             "statistics": asdict(report.statistics),
         }
         return json.dumps(document, indent=2) + "\n"
@@ -94,5 +94,6 @@ def _range(place: Place) -> _Range:
     }
 
 
-def _problem(problem: Problem) -> dict[str, object]:
+def problem_told(problem: Problem) -> dict[str, object]:
+    """What is wrong with a file, as documents of autolock say it."""
     return {"path": problem.path, "message": problem.message, "hint": problem.hint}

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from autolock import __version__
 from autolock.listing.openapi import EXTENSION, Listing
+from autolock.report.json_report import problem_told
+from autolock.report.text import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -69,13 +71,9 @@ def _told(route: Route) -> list[str]:
 def _summary(listing: Listing) -> str:
     found = len({finding.fingerprint for route in listing.routes for finding in route.findings})
     flags = sum(len(route.flags) for route in listing.routes)
-    counted = (_count(len(listing.routes), "route"), _count(found, "finding"), _count(flags, "remark"))
+    counted = (count(len(listing.routes), "route"), count(found, "finding"), count(flags, "remark"))
     left = "".join(f"not found in the code: {operation}\n" for operation in listing.unmatched)
     return f"\n{', '.join(counted)}\n{left}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 # -- JSON ---------------------------------------------------------------------------------------
@@ -88,7 +86,7 @@ def _content(listing: Listing) -> dict[str, Any]:
             for r in listing.routes
         ],
         "unmatched": list(listing.unmatched),
-        "errors": [{"path": e.path, "message": e.message, "hint": e.hint} for e in listing.report.errors],
+        "errors": [problem_told(problem) for problem in listing.report.errors],
     }
 
 
